@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+
+/** Everything a run takes from outside its inputs. Production passes the real one, the simulation a seeded one. */
+export interface World {
+  /** Wall clock, in microseconds since the Unix epoch. May jump; only stamps and dates are made of it. */
+  nowMicroseconds(): bigint
+  /** Wall clock, in milliseconds since the Unix epoch. */
+  now(): number
+  /** Never goes back, in milliseconds; for measuring how long something takes. */
+  monotonic(): number
+  randomBytes(size: number): Uint8Array
+  /** Rejects with the signal's reason when it is aborted. Does not keep the process alive. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>
+}
+
+const origin = BigInt(Math.round(performance.timeOrigin * 1000))
+
+export const realWorld: World = {
+  // performance.now() has microseconds, Date.now() does not; the difference between both follows clock adjustments.
+  nowMicroseconds: () => {
+    const wall = Date.now()
+    const fine = Number(origin) / 1000 + performance.now()
+    return BigInt(Math.round((Math.abs(fine - wall) < 2 ? fine : wall) * 1000))
+  },
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  randomBytes: (size) => randomBytes(size),
+  sleep: async (milliseconds, signal) => {
+    await wait(milliseconds, undefined, { signal, ref: false })
+  },
+}
