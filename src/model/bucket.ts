@@ -1,0 +1,50 @@
+import type { Acl } from './access.ts'
+import type { Tags } from './version.ts'
+
+export type Versioning = 'off' | 'enabled' | 'suspended'
+export type Ownership = 'BucketOwnerEnforced' | 'BucketOwnerPreferred' | 'ObjectWriter'
+
+export interface PublicAccessBlock {
+  readonly blockPublicAcls: boolean
+  readonly ignorePublicAcls: boolean
+  readonly blockPublicPolicy: boolean
+  readonly restrictPublicBuckets: boolean
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CORSRule.html */
+export interface CorsRule {
+  readonly id?: string
+  readonly allowedOrigins: readonly string[]
+  readonly allowedMethods: readonly string[]
+  readonly allowedHeaders: readonly string[]
+  readonly exposeHeaders: readonly string[]
+  readonly maxAgeSeconds?: number
+}
+
+/** A bucket, as the namespace keeps it. Settings live here and are not merged (C24). */
+export interface Bucket {
+  readonly name: string
+  /** From the root cell, never reused: a bucket of the same name made later has another. */
+  readonly id: number
+  /** Canonical id of the owning account. */
+  readonly owner: string
+  /** Milliseconds since the epoch. */
+  readonly created: number
+  /** As CreateBucket asked for it; empty: none. */
+  readonly location: string
+  /** Raised by fences (C22). */
+  readonly epoch: number
+  readonly state: 'active' | 'deleting'
+  readonly versioning: Versioning
+  readonly acl: Acl
+  readonly ownership?: Ownership
+  readonly publicAccessBlock?: PublicAccessBlock
+  /** The document as it was put. */
+  readonly policy?: string
+  readonly cors?: readonly CorsRule[]
+  readonly tags?: Tags
+  /** Whether it was created with object lock, or got it later. */
+  readonly hasObjectLock: boolean
+  /** Other configurations, by their query name (`website`, `lifecycle` …), as the documents that were put, checked. */
+  readonly documents: Readonly<Record<string, string>>
+}

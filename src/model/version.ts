@@ -1,0 +1,85 @@
+import type { Acl } from './access.ts'
+import type { BlobId } from './blob.ts'
+import type { Checksum } from './checksum.ts'
+import type { Stamp } from './stamp.ts'
+
+/** For each cell that wrote this key, the largest stamp seen: tells an overwrite from a concurrent write (C12). */
+export type Vector = readonly (readonly [cell: number, stamp: Stamp])[]
+
+/** A value that changes without its version: tags, ACL, retention, hold. Belongs to one content stamp (C11). */
+export interface Slot<Value> {
+  readonly stamp: Stamp
+  readonly value: Value
+}
+
+export type Tags = ReadonlyMap<string, string>
+
+export interface Retention {
+  readonly mode: 'GOVERNANCE' | 'COMPLIANCE'
+  /** Milliseconds since the epoch. */
+  readonly until: number
+}
+
+/** What every version says of itself; records never depend on the bucket's state to be understood (C13). */
+interface VersionBase {
+  /** Of the content: draws the order of versions, and is the version id on the wire unless `isNull`. */
+  readonly stamp: Stamp
+  /** Whether it fills the bucket's `null` slot for this key. */
+  readonly isNull: boolean
+  /** Last-Modified, in milliseconds since the epoch. */
+  readonly modified: number
+  /** Canonical id of the account that wrote it. */
+  readonly owner: string
+  readonly vector: Vector
+}
+
+export interface DeleteMarker extends VersionBase {
+  readonly kind: 'marker'
+}
+
+/** Where an object's bytes are: beside the record, in one blob, or in the blobs that a manifest lists. */
+export type Content =
+  | { readonly kind: 'inline' }
+  | { readonly kind: 'blob'; readonly blob: BlobId }
+  | { readonly kind: 'manifest'; readonly blob: BlobId; readonly parts: number }
+
+/** Headers that S3 stores and returns as they are. */
+export interface ContentHeaders {
+  readonly contentType?: string
+  readonly cacheControl?: string
+  readonly contentDisposition?: string
+  readonly contentEncoding?: string
+  readonly contentLanguage?: string
+  readonly expires?: string
+  readonly websiteRedirectLocation?: string
+}
+
+export interface ObjectVersion extends VersionBase {
+  readonly kind: 'object'
+  readonly size: number
+  /** Without quotes. */
+  readonly etag: string
+  readonly content: Content
+  readonly checksum?: Checksum
+  readonly storageClass: string
+  readonly headers: ContentHeaders
+  /** Names without `x-amz-meta-`, lower case. */
+  readonly metadata: ReadonlyMap<string, string>
+  readonly tags?: Slot<Tags>
+  readonly acl: Slot<Acl>
+  readonly hold?: Slot<boolean>
+  readonly retention?: Slot<Retention | undefined>
+}
+
+export type Version = ObjectVersion | DeleteMarker
+
+/** One part of an object that was uploaded in parts, as its manifest and ListParts know it. */
+export interface Part {
+  readonly number: number
+  readonly size: number
+  /** Without quotes: the MD5 in hexadecimal. */
+  readonly etag: string
+  readonly blob: BlobId
+  readonly modified: number
+  readonly checksum?: Checksum
+}

@@ -1,0 +1,275 @@
+import type { Acl, Guard } from '#src/model/access.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/checksum.ts'
+import type { Conditions } from '#src/model/conditions.ts'
+import type { AccessKey, Account } from '#src/model/identity.ts'
+import type { ObjectName } from '#src/model/names.ts'
+import type { ContentHeaders, ObjectVersion, Part, Retention, Tags, Version } from '#src/model/version.ts'
+
+/** What the store can be asked to do; the gateway sees nothing else of it. */
+export interface Services {
+  readonly buckets: Buckets
+  readonly objects: Objects
+  readonly uploads: Uploads
+  readonly listings: Listings
+  readonly identity: Identity
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  /** Where the next page starts; undefined: this was the last. */
+  readonly next?: string
+}
+
+/** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState. */
+export interface Buckets {
+  create(request: CreateBucket): Promise<Bucket>
+  /** The bucket; Fault `NoSuchBucket` where there is none. Cheap: decoded once and kept while its row is unchanged. */
+  get(name: string): Promise<Bucket>
+  list(owner: string, options: { prefix?: string; after?: string; limit: number }): Promise<Page<Bucket>>
+  /** Changes settings in one transaction; `change` may run again, and may throw a Fault. */
+  update(name: string, change: (bucket: Bucket) => Bucket): Promise<Bucket>
+  delete(name: string): Promise<void>
+}
+
+export type CreateBucket = Pick<Bucket, 'name' | 'owner' | 'acl' | 'location' | 'hasObjectLock' | 'ownership'>
+
+/** What a client says of an object that it writes, beside the bytes. */
+export interface ObjectAttributes {
+  readonly owner: string
+  readonly headers: ContentHeaders
+  readonly metadata: ReadonlyMap<string, string>
+  readonly storageClass: string
+  readonly tags?: Tags
+  readonly acl: Acl
+  readonly retention?: Retention
+  readonly hold?: boolean
+}
+
+export interface Body {
+  /** Undefined: not known beforehand. */
+  readonly length: number | undefined
+  stream(): AsyncIterable<Uint8Array>
+  collect(bytesMax: number): Promise<Uint8Array>
+}
+
+export interface PutObject {
+  readonly name: ObjectName
+  readonly attributes: ObjectAttributes
+  readonly body: Body
+  readonly digests: ExpectedDigests
+  readonly conditions: Conditions
+  readonly guard: Guard
+}
+
+export interface Written {
+  readonly version: ObjectVersion
+  /** On the wire; undefined where the bucket was never versioned. */
+  readonly versionId: string | undefined
+}
+
+export interface FindObject {
+  readonly name: ObjectName
+  /** As on the wire: `null`, a stamp; undefined: the current one. */
+  readonly versionId?: string
+  readonly guard: Guard
+}
+
+export interface Found {
+  readonly version: ObjectVersion
+  readonly versionId: string | undefined
+}
+
+/** A wanted piece of an object. `suffix`: the last so many bytes. */
+export type Wanted =
+  | { readonly kind: 'range'; readonly from: number; readonly to?: number }
+  | { readonly kind: 'suffix'; readonly bytes: number }
+  | { readonly kind: 'part'; readonly number: number }
+
+export interface Read extends Found {
+  /** Bytes [from, to) of the object; from 0 to its size where all is wanted. */
+  readonly from: number
+  readonly to: number
+  /** Where a part was asked for, or the object has parts: how many. */
+  readonly partsCount?: number
+  /** Of the part asked for, where it is known. */
+  readonly partChecksum?: Checksum
+  /** A whole small object at once, otherwise a stream; verified (I3). */
+  readonly bytes: Uint8Array | AsyncIterable<Uint8Array>
+}
+
+export interface Deleted {
+  /** Whether what was removed, or what was made, is a delete marker. */
+  readonly isMarker: boolean
+  /** Of the marker made, or of the version removed. */
+  readonly versionId: string | undefined
+}
+
+/**
+ * Throws NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed (a delete marker asked for by its id: with
+ * `details.isMarker` = 1 and LastModified), NoSuchKey with `details.isMarker` = 1 and VersionId (the current one is a marker),
+ * PreconditionFailed, NotModified (with ETag and LastModified), InvalidRange, BadDigest, and what the guard throws.
+ */
+export interface Objects {
+  put(request: PutObject): Promise<Written>
+  head(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
+  get(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
+  /** The record alone, for attributes, ACL, tags, locks. */
+  find(request: FindObject): Promise<Found>
+  /** A missing key is no error. */
+  delete(
+    request: FindObject & {
+      readonly conditions: Conditions
+      readonly bypassGovernance: boolean
+      readonly caller: string
+    },
+  ): Promise<Deleted>
+  copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }>
+  rename(request: {
+    readonly source: ObjectName
+    readonly target: ObjectName
+    readonly conditions: Conditions
+    readonly sourceConditions: Conditions
+    readonly guard: Guard
+    readonly sourceGuard: Guard
+  }): Promise<Written>
+  /** Changes what may change without a new version; `change` runs in the transaction and may throw a Fault. */
+  update(request: FindObject & { readonly change: (version: ObjectVersion) => Mutable }): Promise<Found>
+  /** The parts of an object uploaded in parts, in order; empty where it was not. */
+  parts(
+    request: FindObject & { readonly after: number; readonly limit: number },
+  ): Promise<Found & { readonly parts: readonly Part[]; readonly total: number }>
+}
+
+/** The slots of a version; a key that is present replaces the slot (`undefined`: empties it). */
+export interface Mutable {
+  readonly tags?: Tags | undefined
+  readonly acl?: Acl
+  readonly hold?: boolean
+  readonly retention?: Retention | undefined
+}
+
+export interface CopyObject {
+  readonly source: FindObject & { readonly conditions: Conditions }
+  readonly name: ObjectName
+  /** What the copy says of itself, given what the source says. */
+  readonly attributes: (source: ObjectVersion) => ObjectAttributes
+  /** Compute this checksum over the copy; otherwise the source's is kept. */
+  readonly checksum?: ChecksumAlgorithm
+  readonly conditions: Conditions
+  readonly guard: Guard
+}
+
+export interface Upload {
+  readonly id: string
+  readonly name: ObjectName
+  readonly attributes: ObjectAttributes
+  /** Milliseconds since the epoch. */
+  readonly initiated: number
+  /** Account that started it. */
+  readonly initiator: string
+  readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly type: Checksum['type'] }
+}
+
+export interface UploadName {
+  readonly name: ObjectName
+  readonly uploadId: string
+}
+
+export interface CompletedPart {
+  readonly number: number
+  readonly etag: string
+  readonly checksum?: Checksum
+}
+
+/** Throws NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge, PreconditionFailed, BadDigest. */
+export interface Uploads {
+  create(request: {
+    readonly name: ObjectName
+    readonly attributes: ObjectAttributes
+    readonly initiator: string
+    readonly checksum?: Upload['checksum']
+  }): Promise<Upload>
+  /** The upload, for what depends on how it was started. */
+  get(upload: UploadName): Promise<Upload>
+  putPart(
+    request: UploadName & { readonly number: number; readonly body: Body; readonly digests: ExpectedDigests },
+  ): Promise<Part>
+  copyPart(
+    request: UploadName & {
+      readonly number: number
+      readonly source: FindObject & { readonly conditions: Conditions }
+      readonly range?: { readonly from: number; readonly to: number }
+    },
+  ): Promise<{ readonly part: Part; readonly sourceVersionId: string | undefined }>
+  /** Repeated after success, it answers as it did (24 h, C26). */
+  complete(
+    request: UploadName & {
+      readonly parts: readonly CompletedPart[]
+      readonly conditions: Conditions
+      readonly checksum?: Checksum
+      readonly objectSize?: number
+      readonly guard: Guard
+    },
+  ): Promise<Written>
+  abort(request: UploadName & { readonly ifInitiated?: number }): Promise<void>
+  listParts(
+    request: UploadName & { readonly after: number; readonly limit: number },
+  ): Promise<{ readonly upload: Upload; readonly parts: readonly Part[]; readonly isTruncated: boolean }>
+}
+
+export interface ListQuery {
+  readonly bucket: string
+  readonly prefix: string
+  /** Empty: none. */
+  readonly delimiter: string
+  /** At most 1,000. */
+  readonly limit: number
+}
+
+export interface Listed {
+  readonly key: string
+  readonly version: ObjectVersion
+}
+
+export interface ListedVersion {
+  readonly key: string
+  readonly version: Version
+  /** `null` or a stamp. */
+  readonly versionId: string
+  readonly isLatest: boolean
+}
+
+export interface Listing<Item> {
+  readonly items: readonly Item[]
+  readonly prefixes: readonly string[]
+  readonly isTruncated: boolean
+  /** The last key or prefix of this page, where it was cut: the next page starts after it. */
+  readonly nextKey?: string
+  readonly nextVersionId?: string
+}
+
+/** Ordered by UTF-8 bytes; costs grow with the answer, never with the bucket. */
+export interface Listings {
+  /** `after`: keys, and prefixes, greater than this only. */
+  objects(query: ListQuery & { readonly after?: string }): Promise<Listing<Listed>>
+  versions(
+    query: ListQuery & { readonly keyMarker?: string; readonly versionIdMarker?: string },
+  ): Promise<Listing<ListedVersion>>
+  uploads(
+    query: ListQuery & { readonly keyMarker?: string; readonly uploadIdMarker?: string },
+  ): Promise<Listing<Upload>>
+}
+
+export interface Identity {
+  /** The key and its account; undefined where there is none. Cheap: decoded once and kept while its rows are unchanged. */
+  findKey(accessKeyId: string): Promise<{ readonly key: AccessKey; readonly account: Account } | undefined>
+  findAccount(id: string): Promise<Account | undefined>
+  findAccountByEmail(email: string): Promise<Account | undefined>
+  createAccount(account: Omit<Account, 'isAdministrator'> & { readonly isAdministrator?: boolean }): Promise<Account>
+  listAccounts(): Promise<readonly Account[]>
+  deleteAccount(id: string): Promise<void>
+  createKey(request: { readonly accountId: string; readonly id?: string; readonly secret?: string }): Promise<AccessKey>
+  listKeys(accountId?: string): Promise<readonly AccessKey[]>
+  deleteKey(id: string): Promise<void>
+}
