@@ -73,6 +73,12 @@ export interface ObjectVersion extends VersionBase {
 
 export type Version = ObjectVersion | DeleteMarker
 
+/** What a listing tells of an object; read without decoding the rest of its record. */
+export type ObjectSummary = Pick<
+  ObjectVersion,
+  'kind' | 'stamp' | 'isNull' | 'modified' | 'owner' | 'size' | 'etag' | 'storageClass' | 'checksum'
+>
+
 /** One part of an object that was uploaded in parts, as its manifest and ListParts know it. */
 export interface Part {
   readonly number: number

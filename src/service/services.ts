@@ -4,7 +4,15 @@ import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/ch
 import type { Conditions } from '#src/model/conditions.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { ObjectName } from '#src/model/names.ts'
-import type { ContentHeaders, ObjectVersion, Part, Retention, Tags, Version } from '#src/model/version.ts'
+import type {
+  ContentHeaders,
+  DeleteMarker,
+  ObjectSummary,
+  ObjectVersion,
+  Part,
+  Retention,
+  Tags,
+} from '#src/model/version.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -229,12 +237,12 @@ export interface ListQuery {
 
 export interface Listed {
   readonly key: string
-  readonly version: ObjectVersion
+  readonly version: ObjectSummary
 }
 
 export interface ListedVersion {
   readonly key: string
-  readonly version: Version
+  readonly version: ObjectSummary | DeleteMarker
   /** `null` or a stamp. */
   readonly versionId: string
   readonly isLatest: boolean

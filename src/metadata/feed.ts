@@ -1,0 +1,61 @@
+import type { Stamp } from '#src/model/stamp.ts'
+import type { Transaction } from '#src/store/store.ts'
+import { versionstampBytes } from '#src/store/store.ts'
+import { pack, unpack } from '#src/store/tuple.ts'
+import { keys, partitionOf } from './keyspace.ts'
+
+/**
+ * The ordered change log of this cell, which other cells follow.
+ *
+ * F1  each replicated record has one entry: a change clears the old entry and appends a new one in the same transaction,
+ *     so the feed never needs trimming, and a new cell starts at zero (C14).
+ */
+
+/** A versionstamp and the 2 bytes of order within a transaction: where a record's entry is in its partition. */
+export const entryBytes = versionstampBytes + 2
+
+/** What an entry names: a version (`slot` 0 is `null`) or the tombstone of one, under the stamp it has there. */
+export interface Change {
+  readonly bucket: number
+  readonly key: string
+  readonly slot: Stamp
+  readonly stamp: Stamp
+}
+
+/** How many entries a transaction has appended so far: tells them apart under one versionstamp. */
+const appended = new WeakMap<Transaction, number>()
+
+/** Moves a record's entry to the end; gives the order that its new entry has in this transaction. */
+export function moveEntry(to: Transaction, change: Change, before: Uint8Array | undefined): number {
+  const partition = keys.feed(partitionOf(change.bucket, change.key))
+  clearEntry(to, change.bucket, change.key, before)
+  const order = appended.get(to) ?? 0
+  appended.set(to, order + 1)
+  to.append(partition, order, pack([change.bucket, change.key, change.slot, change.stamp]))
+  return order
+}
+
+/** Takes away the entry of a record that is cleared without anything in its place. */
+export function clearEntry(to: Transaction, bucket: number, key: string, entry: Uint8Array | undefined): void {
+  if (entry !== undefined) to.clear(Buffer.concat([keys.feed(partitionOf(bucket, key)), entry]))
+}
+
+export function decodeChange(value: Uint8Array): Change {
+  const [bucket, key, slot, stamp] = unpack(value)
+  if (typeof bucket !== 'number' || typeof key !== 'string') throw new Error('a feed entry that cannot be read')
+  return { bucket, key, slot: BigInt(slot as bigint), stamp: BigInt(stamp as bigint) }
+}
+
+/** Sets a record whose entry's order is known, and whose versionstamp comes with the commit. */
+export function setWithEntry(
+  to: Transaction,
+  key: Uint8Array,
+  record: Uint8Array,
+  order: number,
+  offset: number,
+): void {
+  const at = offset + versionstampBytes
+  record[at] = order >> 8
+  record[at + 1] = order & 0xff
+  to.setStamped(key, record, offset)
+}

@@ -1,0 +1,108 @@
+import { crc32 } from 'node:zlib'
+import type { BlobId } from '#src/model/blob.ts'
+import type { Stamp } from '#src/model/stamp.ts'
+import { append, type pack } from '#src/store/tuple.ts'
+
+/**
+ * Every kind of key, in one place: the system of record of what is kept where. Keys are a subspace byte and a tuple.
+ *
+ * | subspace    | tuple                              | value (written by)                                            |
+ * |-------------|------------------------------------|---------------------------------------------------------------|
+ * | namespace   | see namespace.ts                   | buckets, accounts, access keys (Namespace)                    |
+ * | current     | bucket, key                        | version record of the current object (ObjectRecords)          |
+ * | version     | bucket, key, inverse stamp         | version record: every version that is not `null`, delete      |
+ * |             |                                    | markers, and a `null` version that is no longer current       |
+ * | nullVersion | bucket, key                        | stamp of the `null` version, where that lies under `version`  |
+ * | tombstone   | bucket, key, stamp or 0 for `null` | tombstone record (C9)                                         |
+ * | memory      | bucket, key                        | largest stamp of a version of this key that was removed (C7)  |
+ * | inline      | bucket, key, stamp or 0 for `null` | bytes of a small object                                       |
+ * | manifest    | blob, page                         | up to 500 parts of an object uploaded in parts (C6)           |
+ * | blob        | blob                               | size, digest, keeper, holders (BlobRecords)                   |
+ * | reference   | blob, bucket, key, stamp or 0      | nothing: that version uses that blob (C18)                    |
+ * | segment     | volume, segment                    | generation of a segment (C2)                                  |
+ * | dead        | volume, segment                    | atomic counter: bytes of freed blobs in a segment             |
+ * | upload      | bucket, key, upload id             | upload record (UploadRecords)                                 |
+ * | part        | upload id, number                  | part record                                                   |
+ * | completed   | upload id                          | what CompleteMultipartUpload answered, for 24 h (C26)         |
+ * | feed        | partition ‖ versionstamp ‖ order   | which record changed, with its stamp (C14)                    |
+ * | floor       | partition                          | least stamp that may be drawn (C10)                           |
+ * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
+ *
+ * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
+ * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
+ */
+export const subspace = {
+  namespace: 0x01,
+  current: 0x02,
+  version: 0x03,
+  nullVersion: 0x04,
+  tombstone: 0x05,
+  memory: 0x06,
+  inline: 0x07,
+  manifest: 0x08,
+  blob: 0x09,
+  reference: 0x0a,
+  segment: 0x0b,
+  dead: 0x0c,
+  upload: 0x0d,
+  part: 0x0e,
+  completed: 0x0f,
+  feed: 0x10,
+  floor: 0x11,
+  job: 0x12,
+} as const
+
+export type Subspace = keyof typeof subspace
+
+/** Cluster-wide: cursors name it (C15). Order holds per key, so partitions can be applied in parallel. */
+export const partitions = 16
+
+export interface KeyRange {
+  readonly from: Uint8Array
+  readonly to: Uint8Array
+}
+
+const prefixes = Object.fromEntries(
+  Object.entries(subspace).map(([name, byte]) => [name, Uint8Array.of(byte)]),
+) as Readonly<Record<Subspace, Uint8Array>>
+
+/** Stamps are positive and below 2^63, so the newest comes first under this. */
+const inverse = (stamp: Stamp): bigint => 0x7fff_ffff_ffff_ffffn - stamp
+export const stampOfInverse = (inverted: bigint): Stamp => 0x7fff_ffff_ffff_ffffn - inverted
+
+const hex = (blob: BlobId): Uint8Array => Buffer.from(blob, 'hex')
+
+/** The slot that a version fills in `inline`, `reference` and `tombstone`: its stamp, or 0 for `null`. */
+export const slotOf = (version: { readonly stamp: Stamp; readonly isNull: boolean }): Stamp =>
+  version.isNull ? 0n : version.stamp
+
+export const partitionOf = (bucket: number, key: string): number => crc32(key, bucket) % partitions
+
+export const keys = {
+  current: (bucket: number, key: string) => append(prefixes.current, [bucket, key]),
+  version: (bucket: number, key: string, stamp: Stamp) => append(prefixes.version, [bucket, key, inverse(stamp)]),
+  nullVersion: (bucket: number, key: string) => append(prefixes.nullVersion, [bucket, key]),
+  tombstone: (bucket: number, key: string, slot: Stamp) => append(prefixes.tombstone, [bucket, key, slot]),
+  memory: (bucket: number, key: string) => append(prefixes.memory, [bucket, key]),
+  inline: (bucket: number, key: string, slot: Stamp) => append(prefixes.inline, [bucket, key, slot]),
+  manifest: (blob: BlobId, page: number) => append(prefixes.manifest, [hex(blob), page]),
+  blob: (blob: BlobId) => append(prefixes.blob, [hex(blob)]),
+  reference: (blob: BlobId, bucket: number, key: string, slot: Stamp) =>
+    append(prefixes.reference, [hex(blob), bucket, key, slot]),
+  segment: (volume: string, segment: number) => append(prefixes.segment, [volume, segment]),
+  dead: (volume: string, segment: number) => append(prefixes.dead, [volume, segment]),
+  upload: (bucket: number, key: string, upload: string) => append(prefixes.upload, [bucket, key, upload]),
+  part: (upload: string, number: number) => append(prefixes.part, [upload, number]),
+  completed: (upload: string) => append(prefixes.completed, [upload]),
+  /** A versionstamp and an order follow. */
+  feed: (partition: number) => append(prefixes.feed, [partition]),
+  floor: (partition: number) => append(prefixes.floor, [partition]),
+  /** A versionstamp and an order follow. */
+  job: (queue: string) => append(prefixes.job, [queue]),
+} as const
+
+/** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */
+export function under(space: Subspace, elements: Parameters<typeof pack>[0]): KeyRange {
+  const from = append(prefixes[space], elements)
+  return { from, to: Buffer.concat([from, Uint8Array.of(0xff)]) }
+}
