@@ -269,15 +269,33 @@ export interface Listings {
   ): Promise<Listing<Upload>>
 }
 
+/** Throws NoSuchEntity, EntityAlreadyExists, DeleteConflict, InvalidArgument. */
 export interface Identity {
   /** The key and its account; undefined where there is none. Cheap: decoded once and kept while its rows are unchanged. */
   findKey(accessKeyId: string): Promise<{ readonly key: AccessKey; readonly account: Account } | undefined>
   findAccount(id: string): Promise<Account | undefined>
   findAccountByEmail(email: string): Promise<Account | undefined>
-  createAccount(account: Omit<Account, 'isAdministrator'> & { readonly isAdministrator?: boolean }): Promise<Account>
+  createAccount(request: CreateAccount): Promise<Account>
   listAccounts(): Promise<readonly Account[]>
+  /** Its keys go with it; Fault `DeleteConflict` while it owns buckets. */
   deleteAccount(id: string): Promise<void>
   createKey(request: { readonly accountId: string; readonly id?: string; readonly secret?: string }): Promise<AccessKey>
   listKeys(accountId?: string): Promise<readonly AccessKey[]>
   deleteKey(id: string): Promise<void>
+  /**
+   * For every start, by all workers at once: an account that administrates, made where there is none, and its key: the given
+   * one (its secret is replaced where another stood), else one it has, else a new one. `isNew`: this call wrote the key.
+   */
+  ensureAdministrator(given?: {
+    readonly id: string
+    readonly secret: string
+  }): Promise<{ readonly key: AccessKey; readonly isNew: boolean }>
+}
+
+/** `id`: made where none is given. `email` may be empty. */
+export interface CreateAccount {
+  readonly id?: string
+  readonly displayName: string
+  readonly email: string
+  readonly isAdministrator?: boolean
 }

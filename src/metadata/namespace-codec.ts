@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import type { Bucket } from '#src/model/bucket.ts'
+import type { AccessKey, Account } from '#src/model/identity.ts'
+
+/**
+ * Rows of the namespace as bytes: a format number, then JSON. They are few, small and decoded once, so that they can be read
+ * by eye matters more than their size. A new format gets a new number, and a decoder that still reads the old one.
+ */
+const format = 1
+
+type BucketRow = Omit<Bucket, 'tags'> & { readonly tags?: readonly (readonly [string, string])[] }
+
+export function encodeBucket(bucket: Bucket): Uint8Array {
+  const { tags, ...rest } = bucket
+  const row: BucketRow = tags === undefined ? rest : { ...rest, tags: [...tags] }
+  return encode(row)
+}
+
+export function decodeBucket(bytes: Uint8Array): Bucket {
+  const { tags, ...rest } = decode<BucketRow>(bytes)
+  return tags === undefined ? rest : { ...rest, tags: new Map(tags) }
+}
+
+export const encodeAccount = (account: Account): Uint8Array => encode(account)
+export const decodeAccount = (bytes: Uint8Array): Account => decode<Account>(bytes)
+
+export const encodeAccessKey = (key: AccessKey): Uint8Array => encode(key)
+export const decodeAccessKey = (bytes: Uint8Array): AccessKey => decode<AccessKey>(bytes)
+
+export const encodeText = (text: string): Uint8Array => encode(text)
+export const decodeText = (bytes: Uint8Array): string => decode<string>(bytes)
+
+export const encodeNumber = (value: number): Uint8Array => encode(value)
+export const decodeNumber = (bytes: Uint8Array): number => decode<number>(bytes)
+
+function encode(row: unknown): Uint8Array {
+  const text = JSON.stringify(row)
+  const bytes = Buffer.allocUnsafe(1 + Buffer.byteLength(text))
+  bytes[0] = format
+  bytes.write(text, 1, 'utf8')
+  return bytes
+}
+
+/** The store has verified the bytes' checksum, so what was written by `encode` needs no second check of its shape. */
+function decode<Row>(bytes: Uint8Array): Row {
+  assert.equal(bytes[0], format, 'a known format of a namespace row')
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 1).toString('utf8')) as Row
+}

@@ -1,0 +1,61 @@
+import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
+
+/**
+ * Where the namespace lies in the store: the only place that makes its keys. Owner of all of them: `Namespace`.
+ *
+ * key (behind the byte 01)      value
+ * 1, bucket name                the bucket: all it is and its settings
+ * 2, account id                 the account
+ * 3, access key id              the key, its secret and its account's id
+ * 4, email                      the id of the account that has it
+ * 5, account id, bucket name    nothing: the buckets that the account owns, by name
+ * 6, account id, access key id  nothing: the keys of the account
+ * 7                             the largest bucket id ever given
+ */
+const namespace = Uint8Array.of(0x01)
+
+const tables = { bucket: 1, account: 2, key: 3, email: 4, ownedBucket: 5, ownedKey: 6, bucketId: 7 } as const
+
+export interface KeyRange {
+  readonly from: Uint8Array
+  readonly to: Uint8Array
+}
+
+const prefixes = {
+  bucket: append(namespace, [tables.bucket]),
+  account: append(namespace, [tables.account]),
+  key: append(namespace, [tables.key]),
+  email: append(namespace, [tables.email]),
+}
+
+export const bucketKey = (name: string): Uint8Array => append(prefixes.bucket, [name])
+export const accountKey = (id: string): Uint8Array => append(prefixes.account, [id])
+export const accessKeyKey = (id: string): Uint8Array => append(prefixes.key, [id])
+export const emailKey = (email: string): Uint8Array => append(prefixes.email, [email])
+export const ownedBucketKey = (owner: string, name: string): Uint8Array =>
+  append(namespace, [tables.ownedBucket, owner, name])
+export const ownedKeyKey = (owner: string, id: string): Uint8Array => append(namespace, [tables.ownedKey, owner, id])
+export const bucketIdKey: Uint8Array = append(namespace, [tables.bucketId])
+
+export const allAccounts = (): KeyRange => within(prefixes.account)
+export const allAccessKeys = (): KeyRange => within(prefixes.key)
+export const keysOf = (owner: string): KeyRange => within(append(namespace, [tables.ownedKey, owner]))
+
+/** The owner's buckets whose names start with prefix and are greater than after. */
+export function bucketsOf(owner: string, prefix: string, after: string | undefined): KeyRange {
+  const owned = append(namespace, [tables.ownedBucket, owner])
+  const least = Buffer.from(prefix, 'utf8')
+  const beyond = afterPrefix(least)
+  const start = appendText(owned, least)
+  const passed = after === undefined ? start : afterKey(appendText(owned, Buffer.from(after, 'utf8')))
+  return {
+    from: Buffer.compare(passed, start) > 0 ? passed : start,
+    to: beyond === undefined ? within(owned).to : appendText(owned, beyond),
+  }
+}
+
+function within(prefix: Uint8Array): KeyRange {
+  const to = afterPrefix(prefix)
+  if (to === undefined) throw new Error('every prefix of the namespace starts with 01')
+  return { from: prefix, to }
+}

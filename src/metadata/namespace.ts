@@ -1,0 +1,173 @@
+import { Fault } from '#src/errors.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import type { AccessKey, Account } from '#src/model/identity.ts'
+import { type Entry, limits, type Snapshot, type Transaction } from '#src/store/store.ts'
+import { afterKey, TupleReader } from '#src/store/tuple.ts'
+import { DecodedRows } from './decoded-rows.ts'
+import {
+  decodeAccessKey,
+  decodeAccount,
+  decodeBucket,
+  decodeNumber,
+  decodeText,
+  encodeAccessKey,
+  encodeAccount,
+  encodeBucket,
+  encodeNumber,
+  encodeText,
+} from './namespace-codec.ts'
+import {
+  accessKeyKey,
+  accountKey,
+  allAccessKeys,
+  allAccounts,
+  bucketIdKey,
+  bucketKey,
+  bucketsOf,
+  emailKey,
+  type KeyRange,
+  keysOf,
+  ownedBucketKey,
+  ownedKeyKey,
+} from './namespace-keys.ts'
+
+/** Of each kind of row; ten thousand buckets of ordinary size. */
+const decodedBytes = 8 * 1024 * 1024
+/** Rows in one range read. */
+const pageRows = 1000
+
+const nothing = new Uint8Array(0)
+
+/**
+ * Buckets, accounts and access keys, row by row, in whatever transaction or snapshot the caller has open.
+ *
+ * N3  a bucket id is given once, ever: the counter only grows, and in the transaction that uses it (C22).
+ * N4  the indexes (buckets and keys of an account, email) change in the transaction that changes what they point at.
+ */
+export class Namespace {
+  readonly #buckets = new DecodedRows(decodeBucket, decodedBytes)
+  readonly #accounts = new DecodedRows(decodeAccount, decodedBytes)
+  readonly #keys = new DecodedRows(decodeAccessKey, decodedBytes)
+
+  /** Read from a transaction, it makes that transaction conflict with every change of the bucket (C22). */
+  async bucket(from: Snapshot, name: string): Promise<Bucket | undefined> {
+    const bytes = await from.get(bucketKey(name))
+    return bytes === undefined ? undefined : this.#buckets.value(name, bytes)
+  }
+
+  /** As `bucket`; Fault `NoSuchBucket` where there is none. */
+  async existingBucket(from: Snapshot, name: string): Promise<Bucket> {
+    const bucket = await this.bucket(from, name)
+    if (bucket === undefined) throw new Fault('NoSuchBucket', { BucketName: name })
+    return bucket
+  }
+
+  async nextBucketId(transaction: Transaction): Promise<number> {
+    const largest = await transaction.get(bucketIdKey)
+    const id = (largest === undefined ? 0 : decodeNumber(largest)) + 1
+    transaction.set(bucketIdKey, encodeNumber(id))
+    return id
+  }
+
+  addBucket(transaction: Transaction, bucket: Bucket): void {
+    this.changeBucket(transaction, bucket)
+    transaction.set(ownedBucketKey(bucket.owner, bucket.name), nothing)
+  }
+
+  /** Overwrites the row of a bucket that keeps its name and its owner. */
+  changeBucket(transaction: Transaction, bucket: Bucket): void {
+    const row = encodeBucket(bucket)
+    if (row.length > limits.valueBytes) {
+      throw new Fault('EntityTooLarge', { message: 'The settings of the bucket are too large together.' })
+    }
+    transaction.set(bucketKey(bucket.name), row)
+  }
+
+  removeBucket(transaction: Transaction, bucket: Bucket): void {
+    transaction.clear(bucketKey(bucket.name))
+    transaction.clear(ownedBucketKey(bucket.owner, bucket.name))
+  }
+
+  /** By name, which is also what the next page starts after. */
+  async bucketsOf(
+    from: Snapshot,
+    owner: string,
+    options: { prefix?: string; after?: string; limit: number },
+  ): Promise<readonly Bucket[]> {
+    const range = bucketsOf(owner, options.prefix ?? '', options.after)
+    const entries = await from.range(range.from, range.to, { limit: options.limit })
+    const owned = await Promise.all(entries.map((entry) => this.bucket(from, lastText(entry.key))))
+    return owned.filter((bucket) => bucket !== undefined)
+  }
+
+  async account(from: Snapshot, id: string): Promise<Account | undefined> {
+    const bytes = await from.get(accountKey(id))
+    return bytes === undefined ? undefined : this.#accounts.value(id, bytes)
+  }
+
+  async accountByEmail(from: Snapshot, email: string): Promise<Account | undefined> {
+    const id = await from.get(emailKey(email.toLowerCase()))
+    return id === undefined ? undefined : await this.account(from, decodeText(id))
+  }
+
+  async accounts(from: Snapshot): Promise<readonly Account[]> {
+    return (await all(from, allAccounts())).map((entry) => decodeAccount(entry.value))
+  }
+
+  addAccount(transaction: Transaction, account: Account): void {
+    transaction.set(accountKey(account.id), encodeAccount(account))
+    // People write addresses in any case; two accounts must not differ by that alone.
+    if (account.email !== '') transaction.set(emailKey(account.email.toLowerCase()), encodeText(account.id))
+  }
+
+  removeAccount(transaction: Transaction, account: Account): void {
+    transaction.clear(accountKey(account.id))
+    if (account.email !== '') transaction.clear(emailKey(account.email.toLowerCase()))
+  }
+
+  async accessKey(from: Snapshot, id: string): Promise<AccessKey | undefined> {
+    const bytes = await from.get(accessKeyKey(id))
+    return bytes === undefined ? undefined : this.#keys.value(id, bytes)
+  }
+
+  async accessKeys(from: Snapshot): Promise<readonly AccessKey[]> {
+    return (await all(from, allAccessKeys())).map((entry) => decodeAccessKey(entry.value))
+  }
+
+  async accessKeysOf(from: Snapshot, accountId: string): Promise<readonly AccessKey[]> {
+    const entries = await all(from, keysOf(accountId))
+    const keys = await Promise.all(entries.map((entry) => this.accessKey(from, lastText(entry.key))))
+    return keys.filter((key) => key !== undefined)
+  }
+
+  /** Adds the key, or overwrites it for the same account. */
+  setAccessKey(transaction: Transaction, key: AccessKey): void {
+    transaction.set(accessKeyKey(key.id), encodeAccessKey(key))
+    transaction.set(ownedKeyKey(key.accountId, key.id), nothing)
+  }
+
+  removeAccessKey(transaction: Transaction, key: AccessKey): void {
+    transaction.clear(accessKeyKey(key.id))
+    transaction.clear(ownedKeyKey(key.accountId, key.id))
+  }
+}
+
+async function all(from: Snapshot, range: KeyRange): Promise<Entry[]> {
+  const entries: Entry[] = []
+  let start = range.from
+  for (;;) {
+    const page = await from.range(start, range.to, { limit: pageRows })
+    entries.push(...page)
+    const last = page.at(-1)
+    if (last === undefined || page.length < pageRows) return entries
+    start = afterKey(last.key)
+  }
+}
+
+/** Of an index key: subspace, table, account, name. */
+function lastText(key: Uint8Array): string {
+  const reader = new TupleReader(key, 1)
+  reader.integer()
+  reader.text()
+  return reader.text()
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
+import { Fault } from '#src/errors.ts'
+import type { Namespace } from '#src/metadata/namespace.ts'
+import type { Acl } from '#src/model/access.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import { checkBucketName } from '#src/model/names.ts'
+import type { Store, Transaction } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
+import type { Buckets, CreateBucket, Page } from './services.ts'
+
+/** Whether nothing of the bucket is left: no object, version, delete marker or upload. Read in the deleting transaction. */
+export type IsEmpty = (transaction: Transaction, bucket: Bucket) => Promise<boolean>
+
+/**
+ * B1  of requests that create one name at once, one makes the bucket; the others see it.
+ * B2  a bucket is deleted only in a transaction that has seen it empty; an object written meanwhile makes one of both fail.
+ */
+export class NamespaceBuckets implements Buckets {
+  readonly #store: Store
+  readonly #world: World
+  readonly #namespace: Namespace
+  readonly #isEmpty: IsEmpty
+
+  constructor(parts: { store: Store; world: World; namespace: Namespace; isEmpty: IsEmpty }) {
+    this.#store = parts.store
+    this.#world = parts.world
+    this.#namespace = parts.namespace
+    this.#isEmpty = parts.isEmpty
+  }
+
+  async create(request: CreateBucket): Promise<Bucket> {
+    checkBucketName(request.name)
+    return await this.#store.transact(async (transaction) => {
+      const standing = await this.#namespace.bucket(transaction, request.name)
+      if (standing !== undefined) {
+        checkSame(standing, request)
+        return standing
+      }
+      const bucket: Bucket = {
+        ...request,
+        id: await this.#namespace.nextBucketId(transaction),
+        created: this.#world.now(),
+        epoch: 1,
+        state: 'active',
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html: a bucket with locks is versioned.
+        versioning: request.hasObjectLock ? 'enabled' : 'off',
+        documents: {},
+      }
+      this.#namespace.addBucket(transaction, bucket)
+      return bucket
+    })
+  }
+
+  async get(name: string): Promise<Bucket> {
+    return await this.#store.snapshot((snapshot) => this.#namespace.existingBucket(snapshot, name))
+  }
+
+  async list(owner: string, options: { prefix?: string; after?: string; limit: number }): Promise<Page<Bucket>> {
+    const { limit } = options
+    const found = await this.#store.snapshot((snapshot) =>
+      this.#namespace.bucketsOf(snapshot, owner, { ...options, limit: limit + 1 }),
+    )
+    const items = found.slice(0, limit)
+    const last = items.at(-1)
+    return found.length > limit && last !== undefined ? { items, next: last.name } : { items }
+  }
+
+  async update(name: string, change: (bucket: Bucket) => Bucket): Promise<Bucket> {
+    return await this.#store.transact(async (transaction) => {
+      const before = await this.#namespace.existingBucket(transaction, name)
+      const after = change(before)
+      assert.ok(after.name === before.name && after.id === before.id && after.owner === before.owner, 'the same bucket')
+      if (after !== before) this.#namespace.changeBucket(transaction, after)
+      return after
+    })
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.#store.transact(async (transaction) => {
+      const bucket = await this.#namespace.existingBucket(transaction, name)
+      if (!(await this.#isEmpty(transaction, bucket))) throw new Fault('BucketNotEmpty', { BucketName: name })
+      this.#namespace.removeBucket(transaction, bucket)
+    })
+  }
+}
+
+/**
+ * Asking for a bucket that one has is a success, as in us-east-1, where AWS would reset the ACL: a request for another ACL is
+ * refused here, as ceph and its test suite have it, since nobody who repeats a request means to open a bucket.
+ */
+function checkSame(standing: Bucket, request: CreateBucket): void {
+  const details = { BucketName: request.name }
+  if (standing.owner !== request.owner) throw new Fault('BucketAlreadyExists', details)
+  if (!sameGrants(standing.acl, request.acl)) throw new Fault('BucketAlreadyExists', details)
+  const isSame =
+    standing.location === request.location &&
+    standing.hasObjectLock === request.hasObjectLock &&
+    (request.ownership === undefined || standing.ownership === request.ownership)
+  if (!isSame) throw new Fault('BucketAlreadyOwnedByYou', details)
+}
+
+function sameGrants(one: Acl, other: Acl): boolean {
+  return isDeepStrictEqual(one.grants, other.grants)
+}
