@@ -3,6 +3,7 @@ import type { Transaction } from '#src/store/store.ts'
 import { versionstampBytes } from '#src/store/store.ts'
 import { pack, unpack } from '#src/store/tuple.ts'
 import { keys, partitionOf } from './keyspace.ts'
+import { nextOrder } from './order.ts'
 
 /**
  * The ordered change log of this cell, which other cells follow.
@@ -22,15 +23,11 @@ export interface Change {
   readonly stamp: Stamp
 }
 
-/** How many entries a transaction has appended so far: tells them apart under one versionstamp. */
-const appended = new WeakMap<Transaction, number>()
-
 /** Moves a record's entry to the end; gives the order that its new entry has in this transaction. */
 export function moveEntry(to: Transaction, change: Change, before: Uint8Array | undefined): number {
   const partition = keys.feed(partitionOf(change.bucket, change.key))
   clearEntry(to, change.bucket, change.key, before)
-  const order = appended.get(to) ?? 0
-  appended.set(to, order + 1)
+  const order = nextOrder(to)
   to.append(partition, order, pack([change.bucket, change.key, change.slot, change.stamp]))
   return order
 }

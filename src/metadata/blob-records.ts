@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { Fault } from '#src/errors.ts'
+import type { BlobId, Extent, StoredBlob } from '#src/model/blob.ts'
+import type { Stamp } from '#src/model/stamp.ts'
+import type { Part } from '#src/model/version.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { RecordReader, RecordWriter } from './codec.ts'
+import { addJob } from './jobs.ts'
+import { keys, under } from './keyspace.ts'
+import { decodePart, encodePart } from './part-codec.ts'
+
+/**
+ * What is known of blobs: where their bytes are, and which versions use them.
+ *
+ * R1  a blob's record exists exactly as long as a reference, an upload's part or a manifest names it (C18).
+ * R2  no commit names a segment under another generation than the one the bytes were written under (C2).
+ */
+
+/** One blob of bytes. */
+export interface BlobRecord {
+  readonly kind: 'bytes'
+  readonly size: number
+  readonly digest: string
+  /** Number of the cell that decides when a copy may go (C19). */
+  readonly keeper: number
+  readonly holders: readonly Holder[]
+}
+
+/** A durable copy. */
+export interface Holder {
+  readonly region: string
+  readonly extents: readonly Extent[]
+}
+
+/** Stands for the parts that its manifest lists. */
+export interface ManifestRecord {
+  readonly kind: 'manifest'
+  readonly size: number
+  readonly parts: number
+}
+
+/** Which version uses a blob. */
+export interface Reference {
+  readonly bucket: number
+  readonly key: string
+  readonly slot: Stamp
+}
+
+const format = 1
+const kinds = { bytes: 0, manifest: 1 } as const
+/** Some 130 bytes each, so a page stays below the limit of a value. */
+const partsPerPage = 500
+const writer = new RecordWriter()
+const nothing = new Uint8Array(0)
+
+export function encodeBlob(record: BlobRecord | ManifestRecord): Uint8Array {
+  writer.byte(format).byte(kinds[record.kind]).integer(record.size)
+  if (record.kind === 'manifest') return writer.integer(record.parts).take()
+  writer.hex(record.digest).integer(record.keeper).integer(record.holders.length)
+  for (const { region, extents } of record.holders) {
+    writer.text(region).integer(extents.length)
+    for (const { volume, segment, generation, offset, size } of extents) {
+      writer.text(volume).integer(segment).integer(generation).integer(offset).integer(size)
+    }
+  }
+  return writer.take()
+}
+
+export function decodeBlob(bytes: Uint8Array): BlobRecord | ManifestRecord {
+  assert.equal(bytes[0], format, 'a known format of a blob record')
+  const from = new RecordReader(bytes, 1)
+  const kind = from.byte()
+  const size = from.integer()
+  if (kind === kinds.manifest) return { kind: 'manifest', size, parts: from.integer() }
+  const digest = from.hex(32)
+  const keeper = from.integer()
+  const holders = from.list(() => ({ region: from.text(), extents: from.list(() => readExtent(from)) }))
+  return { kind: 'bytes', size, digest, keeper, holders }
+}
+
+function readExtent(from: RecordReader): Extent {
+  return {
+    volume: from.text(),
+    segment: from.integer(),
+    generation: from.integer(),
+    offset: from.integer(),
+    size: from.integer(),
+  }
+}
+
+export async function readBlob(from: Snapshot, blob: BlobId): Promise<BlobRecord | ManifestRecord | undefined> {
+  const bytes = await from.get(keys.blob(blob))
+  return bytes === undefined ? undefined : decodeBlob(bytes)
+}
+
+/** Generations start at 1, and have a row only once they were raised. */
+export async function readGeneration(from: Snapshot, volume: string, segment: number): Promise<number> {
+  const bytes = await from.get(keys.segment(volume, segment))
+  return bytes === undefined ? 1 : new RecordReader(bytes).integer()
+}
+
+/** From now on, no commit can name this segment under an older generation. */
+export async function raiseGeneration(to: Transaction, volume: string, segment: number): Promise<number> {
+  const generation = (await readGeneration(to, volume, segment)) + 1
+  to.set(keys.segment(volume, segment), writer.integer(generation).take())
+  return generation
+}
+
+/** Records bytes that are durable here (I2); rejects with SlowDown if a sweep took their segment meanwhile (R2). */
+export async function addBlob(to: Transaction, stored: StoredBlob, region: string, keeper: number): Promise<void> {
+  for (const { volume, segment, generation } of stored.extents) {
+    const now = await readGeneration(to, volume, segment)
+    if (now !== generation) throw new Fault('SlowDown', { message: 'The upload took too long. Please try again.' })
+  }
+  const { id, size, digest, extents } = stored
+  to.set(keys.blob(id), encodeBlob({ kind: 'bytes', size, digest, keeper, holders: [{ region, extents }] }))
+}
+
+export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): void {
+  to.set(keys.reference(blob, bucket, key, slot), nothing)
+}
+
+/** Takes a reference away, and frees the blob if that was the last. */
+export async function dropReference(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): Promise<void> {
+  to.clear(keys.reference(blob, bucket, key, slot))
+  const all = under('reference', [Buffer.from(blob, 'hex')])
+  const others = await to.range(all.from, all.to, { limit: 1 })
+  if (others.length === 0) await freeBlob(to, blob)
+}
+
+/** Forgets a blob that nothing names any more; its bytes are dead from then on. A repeat does nothing. */
+export async function freeBlob(to: Transaction, blob: BlobId): Promise<void> {
+  const record = await readBlob(to, blob)
+  if (record === undefined) return
+  to.clear(keys.blob(blob))
+  if (record.kind === 'manifest') addJob(to, { kind: 'manifest', blob })
+  else for (const { extents } of record.holders) addDead(to, extents)
+}
+
+/** Counts bytes that no record names (any more), so that compaction finds their segments. */
+export function addDead(to: Transaction, extents: readonly Extent[]): void {
+  for (const { volume, segment, size } of extents) to.add(keys.dead(volume, segment), BigInt(size))
+}
+
+export function addManifest(to: Transaction, blob: BlobId, parts: readonly Part[]): void {
+  const size = parts.reduce((sum, part) => sum + part.size, 0)
+  to.set(keys.blob(blob), encodeBlob({ kind: 'manifest', size, parts: parts.length }))
+  for (let first = 0, page = 0; first < parts.length; first += partsPerPage, page++) {
+    const on = parts.slice(first, first + partsPerPage)
+    writer.byte(format).integer(on.length)
+    for (const part of on) encodePart(writer, part)
+    to.set(keys.manifest(blob, page), writer.take())
+  }
+}
+
+export function decodePage(bytes: Uint8Array): Part[] {
+  assert.equal(bytes[0], format, 'a known format of a manifest')
+  const from = new RecordReader(bytes, 1)
+  return from.list(() => decodePart(from))
+}
+
+/** All parts of a manifest, in order; at most 10,000, in some twenty pages. */
+export async function readManifest(from: Snapshot, blob: BlobId): Promise<Part[]> {
+  const all = under('manifest', [Buffer.from(blob, 'hex')])
+  const pages = await from.range(all.from, all.to, { limit: 100 })
+  return pages.flatMap(({ value }) => decodePage(value))
+}

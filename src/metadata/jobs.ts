@@ -1,0 +1,31 @@
+import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
+import { keys, under } from './keyspace.ts'
+import { nextOrder } from './order.ts'
+
+/**
+ * The outbox: work that a change asks for, committed with it.
+ *
+ * J1  a job is deleted by the transaction of its effect, so it is done at least once, and never lost (C28, I10).
+ */
+export type Job =
+  /** Blobs that nothing refers to any more. */
+  | { readonly kind: 'blobs'; readonly blobs: readonly string[] }
+  /** All parts of a manifest that nothing refers to any more. */
+  | { readonly kind: 'manifest'; readonly blob: string }
+  /** Parts of an upload that was aborted, or that its completion left out. */
+  | { readonly kind: 'parts'; readonly upload: string }
+
+const queue = 'collect'
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+export function addJob(to: Transaction, job: Job): void {
+  to.append(keys.job(queue), nextOrder(to), encoder.encode(JSON.stringify(job)))
+}
+
+export function readJobs(from: Snapshot, limit: number): Promise<readonly Entry[]> {
+  const { from: first, to } = under('job', [queue])
+  return from.range(first, to, { limit })
+}
+
+export const decodeJob = (value: Uint8Array): Job => JSON.parse(decoder.decode(value)) as Job

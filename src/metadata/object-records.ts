@@ -1,0 +1,266 @@
+import { Fault } from '#src/errors.ts'
+import type { Stamp } from '#src/model/stamp.ts'
+import type { ObjectVersion, Vector, Version } from '#src/model/version.ts'
+import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
+import { addReference, dropReference } from './blob-records.ts'
+import { RecordReader, RecordWriter } from './codec.ts'
+import { clearEntry, entryBytes, moveEntry, setWithEntry } from './feed.ts'
+import { keys, partitionOf, slotOf, under } from './keyspace.ts'
+import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
+
+/**
+ * The versions of each key, in the transaction given. See keyspace.ts for which row lies where.
+ *
+ * O1  `current` holds the newest version, unless that is a delete marker; then, or without any version, it holds nothing.
+ * O2  a change of a replicated record and its feed entry commit together (C14).
+ * O3  a version's blob has a reference exactly as long as the version has a record (C18).
+ * O4  what a key remembers includes the largest stamp it ever had (C7).
+ */
+
+/** Which key of which bucket. */
+export interface Place {
+  readonly bucket: number
+  readonly key: string
+}
+
+/** A record, as it was read. */
+export interface Row<Kind extends Version = Version> {
+  readonly version: Kind
+  readonly bytes: Uint8Array
+}
+
+export interface Tombstone {
+  readonly stamp: Stamp
+  readonly vector: Vector
+  readonly entry: Uint8Array
+}
+
+/** All that a write must know of its key. */
+export interface KeyState extends Place {
+  readonly current: Row<ObjectVersion> | undefined
+  /** The newest row under `version`; not read for buckets that were never versioned, which have none. */
+  readonly newest: Row | undefined
+  /** Of the `null` version under `version`. */
+  readonly nullStamp: Stamp | undefined
+  /** Of the `null` slot. */
+  readonly tombstone: Tombstone | undefined
+  /** No stamp of this key was ever larger. */
+  readonly largest: Stamp
+}
+
+const format = 1
+const writer = new RecordWriter()
+const entryOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(entryOffset, entryOffset + entryBytes)
+const stampRow = (stamp: Stamp): Uint8Array => writer.byte(format).stamp(stamp).take()
+const readStampRow = (bytes: Uint8Array | undefined): Stamp | undefined =>
+  bytes === undefined ? undefined : new RecordReader(bytes, 1).stamp()
+
+const row = (bytes: Uint8Array): Row => ({ version: decodeVersion(bytes), bytes })
+
+function isObjectRow(candidate: Row): candidate is Row<ObjectVersion> {
+  return candidate.version.kind === 'object'
+}
+
+export async function readCurrent(from: Snapshot, { bucket, key }: Place): Promise<Row<ObjectVersion> | undefined> {
+  const bytes = await from.get(keys.current(bucket, key))
+  if (bytes === undefined) return undefined
+  const found = row(bytes)
+  if (!isObjectRow(found)) throw new Error('a delete marker under current')
+  return found
+}
+
+/** The rows under `version`, newest first. */
+async function readNewest(from: Snapshot, { bucket, key }: Place, limit: number): Promise<readonly Row[]> {
+  const all = under('version', [bucket, key])
+  const entries: readonly Entry[] = await from.range(all.from, all.to, { limit })
+  return entries.map(({ value }) => row(value))
+}
+
+/** The newest version, which may be a delete marker. */
+export async function readLatest(from: Snapshot, place: Place): Promise<Row | undefined> {
+  return (await readCurrent(from, place)) ?? (await readNewest(from, place, 1))[0]
+}
+
+/** The version that an id on the wire names: a stamp, or `null`. */
+export async function readVersion(from: Snapshot, place: Place, id: Stamp | 'null'): Promise<Row | undefined> {
+  const { bucket, key } = place
+  if (id !== 'null') {
+    const bytes = await from.get(keys.version(bucket, key, id))
+    if (bytes === undefined) return undefined
+    const found = row(bytes)
+    return found.version.isNull ? undefined : found
+  }
+  const current = await readCurrent(from, place)
+  if (current?.version.isNull === true) return current
+  const stamp = readStampRow(await from.get(keys.nullVersion(bucket, key)))
+  if (stamp === undefined) return undefined
+  const bytes = await from.get(keys.version(bucket, key, stamp))
+  return bytes === undefined ? undefined : row(bytes)
+}
+
+/** `wasVersioned`: whether the bucket is or was; others have nothing but `current`. */
+export async function readState(from: Snapshot, place: Place, wasVersioned: boolean): Promise<KeyState> {
+  const { bucket, key } = place
+  const [current, tombstoneBytes, floor] = await Promise.all([
+    readCurrent(from, place),
+    from.get(keys.tombstone(bucket, key, 0n)),
+    from.get(keys.floor(partitionOf(bucket, key))),
+  ])
+  const tombstone = tombstoneBytes === undefined ? undefined : decodeTombstone(tombstoneBytes)
+  const known = [current?.version.stamp, tombstone?.stamp, readStampRow(floor)]
+  if (!wasVersioned) {
+    return { bucket, key, current, newest: undefined, nullStamp: undefined, tombstone, largest: largest(known) }
+  }
+  const [versions, nullBytes, memory] = await Promise.all([
+    readNewest(from, place, 1),
+    from.get(keys.nullVersion(bucket, key)),
+    from.get(keys.memory(bucket, key)),
+  ])
+  const newest = versions[0]
+  known.push(newest?.version.stamp, readStampRow(memory))
+  return { bucket, key, current, newest, nullStamp: readStampRow(nullBytes), tombstone, largest: largest(known) }
+}
+
+const largest = (stamps: readonly (Stamp | undefined)[]): Stamp =>
+  stamps.reduce<Stamp>((most, stamp) => (stamp !== undefined && stamp > most ? stamp : most), 0n)
+
+/** What a write has seen that was made with this state before it (C12). */
+export function seenVector(state: KeyState, cell: number, stamp: Stamp): Vector {
+  const seen = new Map<number, Stamp>()
+  for (const vector of [state.current?.version.vector, state.newest?.version.vector, state.tombstone?.vector]) {
+    for (const [each, last] of vector ?? []) if (last > (seen.get(each) ?? 0n)) seen.set(each, last)
+  }
+  seen.set(cell, stamp)
+  return [...seen]
+}
+
+/** Makes a version the newest of its key: it displaces what was current, and replaces the `null` version if it is one. */
+export async function insertVersion(to: Transaction, state: KeyState, version: Version): Promise<void> {
+  const { bucket, key, current } = state
+  const replaced = version.isNull ? await takeNull(to, state) : undefined
+  if (!version.isNull && current?.version.isNull === true) stowNull(to, state, current)
+  if (version.kind === 'marker' && current !== undefined) to.clear(keys.current(bucket, key))
+  const before = replaced ?? (version.isNull ? state.tombstone?.entry : undefined)
+  if (version.isNull && state.tombstone !== undefined) to.clear(keys.tombstone(bucket, key, 0n))
+  if (version.isNull && replaced !== undefined) clearEntry(to, bucket, key, state.tombstone?.entry)
+  const order = moveEntry(to, { bucket, key, slot: slotOf(version), stamp: version.stamp }, before)
+  const bytes = encodeVersion(version)
+  if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
+  if (version.kind === 'object') {
+    setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
+    if (version.content.kind !== 'inline')
+      addReference(to, version.content.blob, { bucket, key, slot: slotOf(version) })
+  }
+  if (version.kind === 'marker' || !version.isNull) {
+    setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
+  }
+  if (version.kind === 'marker' && version.isNull) to.set(keys.nullVersion(bucket, key), stampRow(version.stamp))
+}
+
+/** Of a record under `current` or `version` (C6). */
+const recordBytesMax = 16_384
+
+/** Clears the `null` version, wherever it lies, for another to take its place; gives the feed entry that it had. */
+async function takeNull(to: Transaction, state: KeyState): Promise<Uint8Array | undefined> {
+  const { bucket, key, current, nullStamp } = state
+  if (current?.version.isNull === true) {
+    await releaseContent(to, state, current.version)
+    return entryOf(current.bytes)
+  }
+  if (nullStamp === undefined) return undefined
+  const stowed = await readVersion(to, state, 'null')
+  to.clear(keys.version(bucket, key, nullStamp))
+  to.clear(keys.nullVersion(bucket, key))
+  if (stowed === undefined) return undefined
+  if (stowed.version.kind === 'object') await releaseContent(to, state, stowed.version)
+  return entryOf(stowed.bytes)
+}
+
+/** The `null` version is no longer the current one: it goes to the others, unchanged. */
+function stowNull(to: Transaction, { bucket, key }: Place, current: Row<ObjectVersion>): void {
+  to.set(keys.version(bucket, key, current.version.stamp), current.bytes)
+  to.set(keys.nullVersion(bucket, key), stampRow(current.version.stamp))
+}
+
+/** Removes one version for good and leaves a tombstone with `stamp`; the next newest becomes current (O1). */
+export async function removeVersion(
+  to: Transaction,
+  state: KeyState,
+  target: Row,
+  stamp: Stamp,
+  vector: Vector,
+): Promise<void> {
+  const { bucket, key, current } = state
+  const { version } = target
+  if (version.isNull && current?.version.stamp === version.stamp) to.clear(keys.current(bucket, key))
+  else to.clear(keys.version(bucket, key, version.stamp))
+  if (version.isNull && state.nullStamp !== undefined) to.clear(keys.nullVersion(bucket, key))
+  if (version.kind === 'object') await releaseContent(to, state, version)
+  const slot = slotOf(version)
+  const order = moveEntry(to, { bucket, key, slot, stamp }, entryOf(target.bytes))
+  if (slot === 0n) clearEntry(to, bucket, key, state.tombstone?.entry)
+  setWithEntry(to, keys.tombstone(bucket, key, slot), encodeTombstone(stamp, vector), order, entryOffset)
+  if (slot !== 0n) to.set(keys.memory(bucket, key), stampRow(stamp))
+  const wasNewest = (current ?? state.newest)?.version.stamp === version.stamp
+  if (wasNewest && state.newest !== undefined) await promote(to, state)
+}
+
+/** Puts what is now the newest version under `current`, if it is an object. */
+async function promote(to: Transaction, place: Place): Promise<void> {
+  const { bucket, key } = place
+  const next = (await readNewest(to, place, 1))[0]
+  if (next === undefined || next.version.kind === 'marker') {
+    to.clear(keys.current(bucket, key))
+    return
+  }
+  to.set(keys.current(bucket, key), next.bytes)
+  if (!next.version.isNull) return
+  to.clear(keys.version(bucket, key, next.version.stamp))
+  to.clear(keys.nullVersion(bucket, key))
+}
+
+/** Writes a version again with other slots; its content, and its place among the others, stay. */
+export function rewriteVersion(
+  to: Transaction,
+  state: KeyState,
+  target: Row<ObjectVersion>,
+  version: ObjectVersion,
+): void {
+  const { bucket, key, current } = state
+  const slot = slotOf(version)
+  const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, entryOf(target.bytes))
+  const bytes = encodeVersion(version)
+  if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
+  const isCurrent = current?.version.stamp === version.stamp
+  if (isCurrent) setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
+  if (!isCurrent || !version.isNull) {
+    setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
+  }
+}
+
+async function releaseContent(to: Transaction, { bucket, key }: Place, version: ObjectVersion): Promise<void> {
+  const slot = slotOf(version)
+  if (version.content.kind === 'inline') to.clear(keys.inline(bucket, key, slot))
+  else await dropReference(to, version.content.blob, { bucket, key, slot })
+}
+
+function encodeTombstone(stamp: Stamp, vector: Vector): Uint8Array {
+  writer.byte(format).raw(new Uint8Array(entryBytes)).stamp(stamp).integer(vector.length)
+  for (const [cell, last] of vector) writer.integer(cell).stamp(last)
+  return writer.take()
+}
+
+export function decodeTombstone(bytes: Uint8Array): Tombstone {
+  const from = new RecordReader(bytes, entryOffset + entryBytes)
+  const stamp = from.stamp()
+  return { stamp, vector: from.list(() => [from.integer(), from.stamp()] as const), entry: entryOf(bytes) }
+}
+
+/** Whether nothing of a bucket is left: neither an object, nor a version or marker, nor an upload. */
+export async function bucketIsEmpty(from: Snapshot, bucket: number): Promise<boolean> {
+  for (const space of ['current', 'version', 'upload'] as const) {
+    const all = under(space, [bucket])
+    if ((await from.range(all.from, all.to, { limit: 1 })).length > 0) return false
+  }
+  return true
+}
