@@ -10,8 +10,8 @@ export interface World {
   /** Never goes back, in milliseconds; for measuring how long something takes. */
   monotonic(): number
   randomBytes(size: number): Uint8Array
-  /** Rejects with the signal's reason when it is aborted. Does not keep the process alive. */
-  sleep(milliseconds: number, signal: AbortSignal): Promise<void>
+  /** Rejects with the signal's reason when it is aborted. Does not keep the process alive, unless `ref` is asked for. */
+  sleep(milliseconds: number, signal: AbortSignal, options?: { readonly ref: boolean }): Promise<void>
 }
 
 const origin = BigInt(Math.round(performance.timeOrigin * 1000))
@@ -26,7 +26,7 @@ export const realWorld: World = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   randomBytes: (size) => randomBytes(size),
-  sleep: async (milliseconds, signal) => {
-    await wait(milliseconds, undefined, { signal, ref: false })
+  sleep: async (milliseconds, signal, options) => {
+    await wait(milliseconds, undefined, { signal, ref: options?.ref ?? false })
   },
 }

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import * as lmdb from 'lmdb'
+import type { View } from '#src/store/overlay.ts'
+import { type Entry, limits, StoreError } from '#src/store/store.ts'
+import { afterKey } from '#src/store/tuple.ts'
+import type { Target } from '#src/store/writes.ts'
+import { checksumBytes, seal, unseal } from './checksum.ts'
+
+/** A read transaction of LMDB, which sees one state from renew to reset. lmdb-js has it, its types do not. */
+interface ReadTransaction {
+  readonly address: number
+  renew(): void
+  abort(): void
+}
+
+interface Native {
+  readonly Txn: new (environment: unknown, flags: number) => ReadTransaction
+  resetTxn(address: number): void
+}
+
+interface Internals {
+  readonly env: { info(): { readonly lastTxnId: number } }
+  /** The value in a buffer that the next read overwrites; its true size is in lastSize. */
+  getBinaryFast(key: Uint8Array, options?: { readonly transaction: ReadTransaction }): Buffer | undefined
+  readonly lastSize: number
+}
+
+type Database = lmdb.RootDatabase<Buffer, Buffer> & Internals
+
+const native = (lmdb as unknown as { readonly nativeAddon: Native }).nativeAddon
+const readOnly = 0x20000
+/** Slots for read transactions in the lock file, shared by all processes; 64 bytes each. */
+const readerSlots = 16_384
+/** Read transactions that one process keeps at most: a request beyond that waits for another's end. */
+export const readersMost = 1_024
+const removedAtOnce = 1_000
+const least = Buffer.from([0])
+
+export interface EnvironmentOptions {
+  readonly path: string
+  readonly mapBytesMax: number
+}
+
+/** A state of the store that stays as it is until it is let go. */
+export interface Pinned {
+  readonly view: View
+  release(): void
+}
+
+/** One LMDB environment: everything that touches lmdb-js. Its one, unnamed database holds all keys. */
+export class Environment {
+  readonly #database: Database
+  readonly #idle: ReadTransaction[] = []
+  #readers = 0
+  readonly #scratch = Buffer.allocUnsafeSlow(limits.valueBytes + checksumBytes)
+
+  constructor({ path, mapBytesMax }: EnvironmentOptions) {
+    const options = {
+      path,
+      // The only mode found safe under power cuts: the default acknowledges before the data is on the medium.
+      overlappingSync: false,
+      noMemInit: true,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      // Address space only: the file grows as it needs to. Never to be outgrown by another process (MDB_MAP_RESIZED).
+      mapSize: mapBytesMax,
+      maxReaders: readerSlots,
+    } as const
+    this.#database = lmdb.open<Buffer, Buffer>(options) as Database
+  }
+
+  /** The number of the last commit, by whichever process. */
+  lastCommit(): number {
+    return this.#database.env.info().lastTxnId
+  }
+
+  /** Pins the newest state; undefined if no more states can be pinned now. */
+  pin(): Pinned | undefined {
+    const transaction = this.#idle.pop() ?? this.#reader()
+    if (transaction === undefined) return undefined
+    transaction.renew()
+    return {
+      view: new ReadView(this.#database, { transaction }),
+      release: () => {
+        // Must be reset before it is renewed: renewing a transaction in use silently keeps its old state.
+        native.resetTxn(transaction.address)
+        this.#idle.push(transaction)
+      },
+    }
+  }
+
+  /**
+   * Runs `change` inside one LMDB write transaction, with the number of the commit that it will be; resolves when that is on
+   * stable storage. If `change` throws, nothing of it is kept, and this rejects with what it threw.
+   */
+  async write(change: (target: Target & View, commit: number) => void): Promise<void> {
+    const database = this.#database
+    // A child transaction, since only that can be undone: lmdb-js commits what a plain one wrote before it threw.
+    const written = database.childTransaction(() => {
+      change(new WriteView(database, this.#scratch), database.getWriteTxnId())
+    })
+    await written.catch(async (error: unknown) => {
+      // lmdb-js tells the reason of a failed commit by a second promise, which must not go unheard.
+      if (error instanceof Error && 'commitError' in error) await error.commitError
+      throw error
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const transaction of this.#idle.splice(0)) transaction.abort()
+    await this.#database.close()
+  }
+
+  #reader(): ReadTransaction | undefined {
+    if (this.#readers >= readersMost) return undefined
+    this.#readers++
+    const transaction = new native.Txn(this.#database.env, readOnly)
+    native.resetTxn(transaction.address)
+    return transaction
+  }
+}
+
+class ReadView implements View {
+  readonly #database: Database
+  readonly #options: { readonly transaction: ReadTransaction } | undefined
+
+  constructor(database: Database, options?: { readonly transaction: ReadTransaction }) {
+    this.#database = database
+    this.#options = options
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    const stored = this.#stored(key)
+    return stored === undefined ? undefined : unseal(key, stored)
+  }
+
+  range(from: Uint8Array, to: Uint8Array, limit: number, reverse: boolean): Entry[] {
+    const start = from.length === 0 ? least : Buffer.from(from)
+    const end = Buffer.from(to)
+    const bounds = reverse
+      ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
+      : { start, end }
+    const entries: Entry[] = []
+    try {
+      for (const { key, value } of this.#database.getRange({ ...bounds, ...this.#options, limit } as never)) {
+        entries.push({ key, value: unseal(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength)) })
+      }
+    } catch (error) {
+      throw readError(error)
+    }
+    return entries
+  }
+
+  #stored(key: Uint8Array): Buffer | undefined {
+    try {
+      const found = this.#database.getBinaryFast(key, this.#options)
+      if (found === undefined) return undefined
+      const size = this.#database.lastSize
+      const stored = Buffer.allocUnsafe(size)
+      found.copy(stored, 0, 0, size)
+      return stored
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+}
+
+class WriteView extends ReadView implements Target {
+  readonly #target: Database
+  readonly #scratch: Buffer
+
+  constructor(database: Database, scratch: Buffer) {
+    super(database)
+    this.#target = database
+    this.#scratch = scratch
+  }
+
+  set(key: Uint8Array, value: Uint8Array): void {
+    const size = seal(key, value, this.#scratch)
+    void this.#target.put(key as Buffer, this.#scratch.subarray(0, size))
+  }
+
+  clear(key: Uint8Array): void {
+    void this.#target.remove(key as Buffer)
+  }
+
+  clearRange(from: Uint8Array, to: Uint8Array): void {
+    let start = from.length === 0 ? least : from
+    for (;;) {
+      const keys = [...this.#target.getKeys({ start: start as Buffer, end: to as Buffer, limit: removedAtOnce })]
+      for (const key of keys) this.clear(key)
+      const last = keys.at(-1)
+      if (last === undefined || keys.length < removedAtOnce) return
+      start = afterKey(last)
+      assert.ok(start.length > 0)
+    }
+  }
+}
+
+const mapFull = -30792
+const noSpace = 28
+/** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID. */
+const brokenPages: readonly unknown[] = [-30797, -30796, -30793]
+
+/** What a commit was rejected with, in the contract's words. */
+export function commitError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error
+  const code = codeOf(error)
+  if (code === mapFull || code === noSpace) return new StoreError('full', 'no space for the commit', { cause: error })
+  return new StoreError('unknown_result', 'the commit failed, and nobody can say how far it came', { cause: error })
+}
+
+function readError(error: unknown): unknown {
+  if (!brokenPages.includes(codeOf(error))) return error
+  return new StoreError('corrupt', 'a page of the data file is broken', { cause: error })
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,129 @@
+import { Attempt, PinnedSnapshot } from '#src/store/attempt.ts'
+import type { View } from '#src/store/overlay.ts'
+import { pause } from '#src/store/retry.ts'
+import { limits, type Snapshot, type Store, StoreError, type Transaction } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
+import { Committer } from './committer.ts'
+import type { Environment } from './environment.ts'
+import { type Reader, Readers } from './readers.ts'
+import { Watches } from './watches.ts'
+
+/** How often what is too old is ended, in milliseconds. */
+const sweepInterval = 1_000
+
+/**
+ * The store in one LMDB environment, which several processes may have open. Bodies run on pinned read transactions and are
+ * checked, by the values they read, inside the write transaction that commits them with others (committer.ts).
+ */
+export class LmdbStore implements Store {
+  readonly #world: World
+  readonly #environment: Environment
+  readonly #committer: Committer
+  readonly #readers: Readers
+  readonly #watches: Watches
+  #sweeping = false
+  #closed = false
+
+  constructor(world: World, environment: Environment) {
+    this.#world = world
+    this.#environment = environment
+    this.#readers = new Readers(world, environment)
+    this.#watches = new Watches(world, () => environment.lastCommit())
+    this.#committer = new Committer(environment, () => this.#watches.check())
+  }
+
+  async transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
+    for (let conflicts = 0; ; conflicts++) {
+      await pause(this.#world, conflicts)
+      const reader = await this.#reader()
+      try {
+        const attempt = new Attempt(this.#world, reader.pin)
+        const result = await body(attempt)
+        attempt.check()
+        reader.release()
+        if (attempt.writes.length === 0) return result
+        this.#sweep()
+        if ((await this.#committer.commit(attempt)) === 'committed') return result
+      } finally {
+        reader.release()
+      }
+    }
+  }
+
+  async snapshot<T>(body: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    const reader = await this.#reader()
+    try {
+      return await body(new PinnedSnapshot(this.#world, reader.pin))
+    } finally {
+      reader.release()
+    }
+  }
+
+  async watch(key: Uint8Array, signal: AbortSignal): Promise<void> {
+    this.#check()
+    const before = this.#read((view) => view.get(key))
+    await this.#watches.add(
+      () =>
+        !same(
+          this.#read((view) => view.get(key)),
+          before,
+        ),
+      signal,
+    )
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#committer.stop()
+    this.#watches.stop(closedError())
+    this.#readers.close()
+    await this.#environment.close()
+  }
+
+  #check(): void {
+    if (this.#closed) throw closedError()
+    if (this.#committer.refusal !== undefined) throw this.#committer.refusal
+  }
+
+  #reader(): Reader | Promise<Reader> {
+    this.#check()
+    this.#sweep()
+    return this.#readers.take()
+  }
+
+  #read<T>(read: (view: View) => T): T {
+    const pinned = this.#environment.pin()
+    if (pinned === undefined) throw new StoreError('transaction_too_old', 'too many reads at once')
+    try {
+      return read(pinned.view)
+    } finally {
+      pinned.release()
+    }
+  }
+
+  /** Ends, from time to time, what is too old: a forgotten snapshot would keep LMDB from using freed pages again. */
+  #sweep(): void {
+    if (this.#sweeping) return
+    this.#sweeping = true
+    this.#sweepLoop().finally(() => {
+      this.#sweeping = false
+    })
+  }
+
+  async #sweepLoop(): Promise<void> {
+    do {
+      await this.#world.sleep(sweepInterval, new AbortController().signal)
+      this.#readers.expire(limits.transactionMilliseconds)
+      this.#committer.expire()
+    } while (!this.#closed && (this.#readers.busy || this.#committer.busy))
+  }
+}
+
+function closedError(): StoreError {
+  return new StoreError('closed', 'the store is closed')
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0
+}

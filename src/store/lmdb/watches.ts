@@ -1,0 +1,79 @@
+import type { World } from '#src/world.ts'
+
+/** Milliseconds between two looks at other processes' commits: how late a watch across processes may be. */
+const interval = 10
+
+interface Watch {
+  changed(): boolean
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/** Who waits for a key to change. Looks at the store's last commit only while somebody does. */
+export class Watches {
+  readonly #world: World
+  readonly #lastCommit: () => number
+  readonly #watches = new Set<Watch>()
+  #seen = 0
+  #poll: AbortController | undefined
+
+  constructor(world: World, lastCommit: () => number) {
+    this.#world = world
+    this.#lastCommit = lastCommit
+  }
+
+  /** Resolves once `changed` says so; it is asked after commits. */
+  async add(changed: () => boolean, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const watch = { changed, resolve, reject }
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    this.#watches.add(watch)
+    this.#start()
+    try {
+      await promise
+    } finally {
+      signal.removeEventListener('abort', abort)
+      this.#watches.delete(watch)
+      if (this.#watches.size === 0) this.#poll?.abort()
+    }
+  }
+
+  /** To be called after a commit of this process; others' commits are found by polling. */
+  check(): void {
+    for (const watch of this.#watches) {
+      try {
+        if (watch.changed()) watch.resolve()
+      } catch (error) {
+        watch.reject(error)
+      }
+    }
+  }
+
+  stop(error: unknown): void {
+    for (const watch of this.#watches) watch.reject(error)
+  }
+
+  #start(): void {
+    if (this.#poll !== undefined && !this.#poll.signal.aborted) return
+    const controller = new AbortController()
+    this.#poll = controller
+    // Before the first look, so that no commit since the watch began is missed.
+    this.#seen = -1
+    this.#run(controller.signal).catch((error: unknown) => this.stop(error))
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const last = this.#lastCommit()
+      if (last !== this.#seen) this.check()
+      this.#seen = last
+      try {
+        await this.#world.sleep(interval, signal)
+      } catch (error) {
+        if (!signal.aborted) throw error
+      }
+    }
+  }
+}
