@@ -11,9 +11,29 @@ export interface Blobs {
   /**
    * Streams a body onto a volume. `expected` is the size if it is known: it places large bodies in segments of their own.
    * Rejects with Fault `ServiceUnavailable` where every volume is below its reserve or retired (C3); rejects with whatever
-   * the body throws, and then leaves dead bytes only.
+   * the body throws, and then leaves dead bytes only. The body's slices are not held beyond the next one.
    */
   write(id: BlobId, body: AsyncIterable<Uint8Array>, expected?: number): Promise<StoredBlob>
   /** Bytes [from, to) of a blob. Throws BlobUnreadable where a chunk is missing or does not match its checksum. */
   read(id: BlobId, extents: readonly Extent[], from: number, to: number): AsyncIterable<Uint8Array>
+}
+
+/**
+ * `missing`: the volume is not here, or the segment is gone: compaction may have moved the blob, so read its holder again
+ * (C2). `corrupt`: the bytes are not those that were written. `failed`: the disk would not read them.
+ */
+export type UnreadableReason = 'corrupt' | 'failed' | 'missing'
+
+/** A copy of a blob, or a part of it, that cannot be had. Nothing of the chunk in question was yielded. */
+export class BlobUnreadable extends Error {
+  readonly reason: UnreadableReason
+  readonly id: BlobId
+  readonly extent: Extent
+
+  constructor(reason: UnreadableReason, id: BlobId, extent: Extent, options?: ErrorOptions) {
+    super(`blob ${id} is ${reason} in segment ${extent.segment} of volume ${extent.volume}`, options)
+    this.reason = reason
+    this.id = id
+    this.extent = extent
+  }
 }

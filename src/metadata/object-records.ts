@@ -137,7 +137,7 @@ export function seenVector(state: KeyState, cell: number, stamp: Stamp): Vector 
 /** Makes a version the newest of its key: it displaces what was current, and replaces the `null` version if it is one. */
 export async function insertVersion(to: Transaction, state: KeyState, version: Version): Promise<void> {
   const { bucket, key, current } = state
-  const replaced = version.isNull ? await takeNull(to, state) : undefined
+  const replaced = version.isNull ? await takeNull(to, state, version) : undefined
   if (!version.isNull && current?.version.isNull === true) stowNull(to, state, current)
   if (version.kind === 'marker' && current !== undefined) to.clear(keys.current(bucket, key))
   const before = replaced ?? (version.isNull ? state.tombstone?.entry : undefined)
@@ -161,10 +161,10 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
 const recordBytesMax = 16_384
 
 /** Clears the `null` version, wherever it lies, for another to take its place; gives the feed entry that it had. */
-async function takeNull(to: Transaction, state: KeyState): Promise<Uint8Array | undefined> {
+async function takeNull(to: Transaction, state: KeyState, next: Version): Promise<Uint8Array | undefined> {
   const { bucket, key, current, nullStamp } = state
   if (current?.version.isNull === true) {
-    await releaseContent(to, state, current.version)
+    if (!sharesBlob(current.version, next)) await releaseContent(to, state, current.version)
     return entryOf(current.bytes)
   }
   if (nullStamp === undefined) return undefined
@@ -172,8 +172,16 @@ async function takeNull(to: Transaction, state: KeyState): Promise<Uint8Array | 
   to.clear(keys.version(bucket, key, nullStamp))
   to.clear(keys.nullVersion(bucket, key))
   if (stowed === undefined) return undefined
-  if (stowed.version.kind === 'object') await releaseContent(to, state, stowed.version)
+  if (stowed.version.kind === 'object' && !sharesBlob(stowed.version, next)) {
+    await releaseContent(to, state, stowed.version)
+  }
   return entryOf(stowed.bytes)
+}
+
+/** A copy of an object onto itself goes on using its blob, under the reference that is there. */
+function sharesBlob({ content }: ObjectVersion, next: Version): boolean {
+  if (content.kind === 'inline' || next.kind === 'marker' || next.content.kind === 'inline') return false
+  return content.blob === next.content.blob
 }
 
 /** The `null` version is no longer the current one: it goes to the others, unchanged. */

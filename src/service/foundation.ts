@@ -1,0 +1,18 @@
+import type { Blobs } from '#src/blobs/blobs.ts'
+import type { Namespace } from '#src/metadata/namespace.ts'
+import type { Store } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
+
+/** What the services of objects and uploads are made of. */
+export interface Foundation {
+  readonly store: Store
+  readonly world: World
+  readonly namespace: Namespace
+  readonly blobs: Blobs
+  /** Code of the region that this process is in: names the holders it makes. */
+  readonly region: string
+  /** Number of the cell, 0–999: the last digits of its stamps. */
+  readonly cell: number
+  /** Objects of up to so many bytes lie beside their record. */
+  readonly inlineBytesMax: number
+}

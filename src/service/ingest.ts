@@ -1,0 +1,112 @@
+import { createHash, hash } from 'node:crypto'
+import { Fault } from '#src/errors.ts'
+import { addDead } from '#src/metadata/blob-records.ts'
+import type { StoredBlob } from '#src/model/blob.ts'
+import type { Checksum, ExpectedDigests } from '#src/model/checksum.ts'
+import { createDigest, type Digest, hexToBase64 } from '#src/model/digests.ts'
+import type { Foundation } from './foundation.ts'
+import type { Body } from './services.ts'
+
+/** A body that was read to its end, found to be what the client said, and kept: in memory if small, else durably (I2). */
+export interface Ingested {
+  readonly size: number
+  /** MD5 in hexadecimal: the ETag of an object of one part. */
+  readonly etag: string
+  readonly checksum?: Checksum
+  readonly content:
+    | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+    | { readonly kind: 'blob'; readonly stored: StoredBlob }
+}
+
+/** `inlineBytesMax` 0 puts every body but the empty one on a volume. */
+export async function ingest(
+  foundation: Foundation,
+  body: Body,
+  digests: ExpectedDigests,
+  inlineBytesMax: number,
+): Promise<Ingested> {
+  if (body.length !== undefined && body.length <= inlineBytesMax) {
+    return ingestSmall(await body.collect(inlineBytesMax), digests)
+  }
+  const source = body.stream()[Symbol.asyncIterator]()
+  // A body of unknown length may still be small: it is known once it has ended, or has grown too large.
+  const first: Uint8Array[] = []
+  let size = 0
+  while (body.length === undefined && size <= inlineBytesMax) {
+    const next = await source.next()
+    if (next.done === true) return ingestSmall(Buffer.concat(first), digests)
+    first.push(next.value)
+    size += next.value.length
+  }
+  return await ingestLarge(foundation, chunks(first, source), body.length, digests)
+}
+
+async function* chunks(first: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* first
+    for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
+  }
+}
+
+function ingestSmall(bytes: Uint8Array, { md5, checksum }: ExpectedDigests): Ingested {
+  const etag = hash('md5', bytes, 'hex')
+  checkMd5(md5, etag)
+  const content = { kind: 'inline', bytes } as const
+  if (checksum === undefined) return { size: bytes.length, etag, content }
+  const digest = createDigest(checksum.algorithm)
+  digest.update(bytes)
+  return { size: bytes.length, etag, content, checksum: checkedChecksum(checksum, digest) }
+}
+
+async function ingestLarge(
+  foundation: Foundation,
+  body: AsyncIterable<Uint8Array>,
+  length: number | undefined,
+  { md5, checksum }: ExpectedDigests,
+): Promise<Ingested> {
+  const state = createHash('md5')
+  const digest = checksum === undefined ? undefined : createDigest(checksum.algorithm)
+  let size = 0
+  async function* digested(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of body) {
+      size += chunk.length
+      state.update(chunk)
+      digest?.update(chunk)
+      yield chunk
+    }
+    // Checked before the last byte is made durable: a body that is not what it should be costs no fsync.
+    checkMd5(md5, state.copy().digest('hex'))
+    if (checksum !== undefined && digest !== undefined) checkedChecksum(checksum, digest)
+  }
+  const id = Buffer.from(foundation.world.randomBytes(16)).toString('hex')
+  const stored = await foundation.blobs.write(id, digested(), length)
+  const content = { kind: 'blob', stored } as const
+  const etag = state.digest('hex')
+  if (checksum === undefined || digest === undefined) return { size, etag, content }
+  return { size, etag, content, checksum: checkedChecksum(checksum, digest) }
+}
+
+function checkMd5(expected: string | undefined, etag: string): void {
+  if (expected === undefined) return
+  const calculated = hexToBase64(etag)
+  if (calculated !== expected) throw new Fault('BadDigest', { ExpectedDigest: expected, CalculatedDigest: calculated })
+}
+
+type ExpectedChecksum = NonNullable<ExpectedDigests['checksum']>
+
+function checkedChecksum({ algorithm, value }: ExpectedChecksum, digest: Digest): Checksum {
+  const calculated = digest.value()
+  const expected = value()
+  if (expected !== undefined && expected !== calculated) {
+    throw new Fault('BadDigest', { message: `The ${algorithm} you specified did not match the calculated checksum.` })
+  }
+  return { algorithm, type: 'FULL_OBJECT', value: calculated }
+}
+
+/** Counts the bytes of a write that did not come to be as dead. Best effort: the sweep finds what this misses. */
+export async function discard({ store }: Foundation, { content }: Ingested): Promise<void> {
+  if (content.kind === 'inline') return
+  await store.transact(async (transaction) => addDead(transaction, content.stored.extents)).catch(() => undefined)
+}

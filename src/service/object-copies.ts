@@ -1,0 +1,122 @@
+import { Fault } from '#src/errors.ts'
+import { keys, slotOf } from '#src/metadata/keyspace.ts'
+import { checkRead } from '#src/model/conditions.ts'
+import type { ObjectVersion } from '#src/model/version.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { readContent } from './content.ts'
+import type { Foundation } from './foundation.ts'
+import { discard, type Ingested, ingest } from './ingest.ts'
+import { type FoundRow, findRow, readSource } from './object-reads.ts'
+import { checkWriteConditions, readTarget, type Target, writeIngested, writeVersion } from './object-writes.ts'
+import type { Body, CopyObject, Written } from './services.ts'
+
+type Copied = Written & { readonly sourceVersionId: string | undefined }
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
+const copyBytesMax = 5 * 2 ** 30
+
+/**
+ * Within a bucket a copy shares the blob, in one transaction that sees source and target (C18). Between buckets, or where
+ * another checksum is asked for, the bytes are read and written again.
+ */
+export async function commitCopy(foundation: Foundation, request: CopyObject): Promise<Copied> {
+  const found = await foundation.store.snapshot((snapshot) => findSource(foundation, snapshot, request.source))
+  if (found.version.size > copyBytesMax) {
+    throw new Fault('InvalidRequest', {
+      message: `The specified copy source is larger than the maximum allowable size for a copy source: ${copyBytesMax}`,
+    })
+  }
+  const isShared = request.source.name.bucket === request.name.bucket && keepsChecksum(found.version, request)
+  return isShared ? await share(foundation, request) : await rewrite(foundation, request)
+}
+
+function keepsChecksum({ checksum }: ObjectVersion, request: CopyObject): boolean {
+  return request.checksum === undefined || checksum?.algorithm === request.checksum
+}
+
+/** The source of a copy; every condition that does not hold is 412, also those that would be 304 for a read. */
+export async function findSource(
+  foundation: Foundation,
+  from: Snapshot,
+  source: CopyObject['source'],
+): Promise<FoundRow> {
+  const found = await findRow(foundation, from, source)
+  if (checkRead(source.conditions, found.version) !== 'passed') {
+    throw new Fault('PreconditionFailed', { Condition: 'x-amz-copy-source-If-*' })
+  }
+  return found
+}
+
+async function readCopyTarget(foundation: Foundation, from: Transaction, request: CopyObject): Promise<Target> {
+  const target = await readTarget(foundation, from, request.name)
+  const standing = target.state.current?.version
+  request.guard(standing, target.bucket)
+  checkWriteConditions(request.conditions, standing, request.name.key)
+  return target
+}
+
+async function share(foundation: Foundation, request: CopyObject): Promise<Copied> {
+  return await foundation.store.transact(async (transaction) => {
+    const found = await findSource(foundation, transaction, request.source)
+    const target = await readCopyTarget(foundation, transaction, request)
+    const { size, etag, content, checksum } = found.version
+    const source = content.kind === 'inline' ? await readSource(transaction, found, request.source.name.key) : undefined
+    const draft = { size, etag, content, ...(checksum !== undefined && { checksum }) }
+    const attributes = request.attributes(found.version)
+    const written = await writeVersion(foundation, transaction, target, draft, attributes)
+    if (source?.kind === 'inline') {
+      const { bucket, key } = target.state
+      transaction.set(keys.inline(bucket, key, slotOf(written.version)), source.bytes)
+    }
+    return { ...written, sourceVersionId: found.versionId }
+  })
+}
+
+async function rewrite(foundation: Foundation, request: CopyObject): Promise<Copied> {
+  const { found, source } = await foundation.store.snapshot(async (snapshot) => {
+    const row = await findSource(foundation, snapshot, request.source)
+    return { found: row, source: await readSource(snapshot, row, request.source.name.key) }
+  })
+  const { size, checksum } = found.version
+  const bytes = await readContent(foundation, source, { from: 0, to: size })
+  const algorithm = request.checksum ?? checksum?.algorithm
+  const digests = algorithm === undefined ? {} : { checksum: { algorithm, value: () => undefined } }
+  const ingested = await ingest(foundation, bodyOf(bytes, size), digests, foundation.inlineBytesMax)
+  try {
+    return await commitRewrite(foundation, request, found, ingested)
+  } catch (error) {
+    await discard(foundation, ingested)
+    throw error
+  }
+}
+
+async function commitRewrite(
+  foundation: Foundation,
+  request: CopyObject,
+  found: FoundRow,
+  ingested: Ingested,
+): Promise<Copied> {
+  return await foundation.store.transact(async (transaction) => {
+    const target = await readCopyTarget(foundation, transaction, request)
+    const attributes = request.attributes(found.version)
+    const written = await writeIngested(foundation, transaction, target, ingested, attributes)
+    return { ...written, sourceVersionId: found.versionId }
+  })
+}
+
+/** Bytes of an object that was read, as a body to be written. */
+export function bodyOf(bytes: Uint8Array | AsyncIterable<Uint8Array>, size: number): Body {
+  return {
+    length: size,
+    async *stream() {
+      if (bytes instanceof Uint8Array) yield bytes
+      else yield* bytes
+    },
+    async collect() {
+      if (bytes instanceof Uint8Array) return bytes
+      const chunks: Uint8Array[] = []
+      for await (const chunk of bytes) chunks.push(chunk)
+      return Buffer.concat(chunks)
+    },
+  }
+}

@@ -1,0 +1,90 @@
+import { Fault } from '#src/errors.ts'
+import { insertVersion, type Row, readVersion, removeVersion, seenVector } from '#src/metadata/object-records.ts'
+import { type Conditions, checkWrite } from '#src/model/conditions.ts'
+import { formatStamp } from '#src/model/stamp.ts'
+import type { DeleteMarker, ObjectVersion, Version } from '#src/model/version.ts'
+import type { Transaction } from '#src/store/store.ts'
+import type { Foundation } from './foundation.ts'
+import { parseVersionId } from './object-reads.ts'
+import { readTarget, type Target } from './object-writes.ts'
+import type { Deleted, FindObject } from './services.ts'
+
+export interface DeleteRequest extends FindObject {
+  readonly conditions: Conditions
+  readonly bypassGovernance: boolean
+  readonly caller: string
+}
+
+export async function commitDelete(foundation: Foundation, request: DeleteRequest): Promise<Deleted> {
+  return await foundation.store.transact(async (transaction) => {
+    const target = await readTarget(foundation, transaction, request.name)
+    if (request.versionId !== undefined)
+      return await deleteVersion(foundation, transaction, target, request, request.versionId)
+    return await deleteCurrent(foundation, transaction, target, request)
+  })
+}
+
+/** Removes the object, or hides it under a delete marker where the bucket keeps versions. */
+async function deleteCurrent(
+  foundation: Foundation,
+  to: Transaction,
+  target: Target,
+  request: DeleteRequest,
+): Promise<Deleted> {
+  const { bucket, state, stamp } = target
+  const latest = state.current ?? state.newest
+  request.guard(state.current?.version, bucket)
+  checkDeleteConditions(request.conditions, latest?.version)
+  if (bucket.versioning === 'off') {
+    const { current } = state
+    if (current !== undefined) {
+      await removeVersion(to, state, current, stamp, seenVector(state, foundation.cell, stamp))
+    }
+    return { isMarker: false, versionId: undefined }
+  }
+  const marker: DeleteMarker = {
+    kind: 'marker',
+    stamp,
+    isNull: bucket.versioning === 'suspended',
+    modified: foundation.world.now(),
+    owner: request.caller,
+    vector: seenVector(state, foundation.cell, stamp),
+  }
+  await insertVersion(to, state, marker)
+  return { isMarker: true, versionId: marker.isNull ? 'null' : formatStamp(stamp) }
+}
+
+/** Removes one version for good. */
+async function deleteVersion(
+  foundation: Foundation,
+  to: Transaction,
+  target: Target,
+  request: DeleteRequest,
+  versionId: string,
+): Promise<Deleted> {
+  const { state, stamp } = target
+  const found: Row | undefined = await readVersion(to, state, parseVersionId(versionId))
+  request.guard(found?.version.kind === 'object' ? found.version : undefined, target.bucket)
+  if (found === undefined) return { isMarker: false, versionId }
+  const { version } = found
+  checkDeleteConditions(request.conditions, version)
+  if (version.kind === 'object') checkLock(version, request.bypassGovernance, foundation.world.now())
+  await removeVersion(to, state, found, stamp, seenVector(state, foundation.cell, stamp))
+  return { isMarker: version.kind === 'marker', versionId }
+}
+
+/** Of a delete: what is not there cannot fail a condition; a delete marker stands for an empty object without ETag. */
+function checkDeleteConditions(conditions: Conditions, standing: Version | undefined): void {
+  if (standing === undefined) return
+  const subject = standing.kind === 'object' ? standing : { etag: '', size: 0, modified: standing.modified }
+  if (checkWrite(conditions, subject) !== 'passed') throw new Fault('PreconditionFailed', { Condition: 'If-Match' })
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html */
+function checkLock({ hold, retention }: ObjectVersion, bypassGovernance: boolean, now: number): void {
+  const kept = retention?.value
+  const isRetained = kept !== undefined && kept.until > now && !(kept.mode === 'GOVERNANCE' && bypassGovernance)
+  if (hold?.value === true || isRetained) {
+    throw new Fault('AccessDenied', { message: 'Access Denied because object protected by object lock.' })
+  }
+}

@@ -1,0 +1,116 @@
+import { Fault } from '#src/errors.ts'
+import { addBlob } from '#src/metadata/blob-records.ts'
+import { keys, slotOf } from '#src/metadata/keyspace.ts'
+import { insertVersion, type KeyState, readState, seenVector } from '#src/metadata/object-records.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import { type Conditions, checkWrite } from '#src/model/conditions.ts'
+import type { ObjectName } from '#src/model/names.ts'
+import { formatStamp, nextStamp, type Stamp } from '#src/model/stamp.ts'
+import type { Content, ObjectVersion, Version } from '#src/model/version.ts'
+import type { Transaction } from '#src/store/store.ts'
+import type { Foundation } from './foundation.ts'
+import type { Ingested } from './ingest.ts'
+import type { ObjectAttributes, PutObject, Written } from './services.ts'
+
+/** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
+export interface Target {
+  readonly bucket: Bucket
+  readonly state: KeyState
+  /** The next stamp of this key. */
+  readonly stamp: Stamp
+}
+
+export async function readTarget(foundation: Foundation, from: Transaction, name: ObjectName): Promise<Target> {
+  const bucket = await foundation.namespace.existingBucket(from, name.bucket)
+  if (bucket.state !== 'active') throw new Fault('NoSuchBucket', { BucketName: name.bucket })
+  const state = await readState(from, { bucket: bucket.id, key: name.key }, bucket.versioning !== 'off')
+  const stamp = nextStamp(foundation.world.nowMicroseconds(), state.largest, foundation.cell)
+  return { bucket, state, stamp }
+}
+
+/** As S3 answers a write whose conditions do not hold: 404 where If-Match meets nothing, 412 otherwise. */
+export function checkWriteConditions(conditions: Conditions, standing: ObjectVersion | undefined, key: string): void {
+  const outcome = checkWrite(conditions, standing)
+  if (outcome === 'missing') throw new Fault('NoSuchKey', { Key: key })
+  if (outcome === 'failed') throw new Fault('PreconditionFailed', { Condition: failedCondition(conditions) })
+}
+
+const failedCondition = (conditions: Conditions): string =>
+  conditions.ifMatch !== undefined
+    ? 'If-Match'
+    : conditions.ifNoneMatch !== undefined
+      ? 'If-None-Match'
+      : 'At-least one of the pre-conditions'
+
+/** The id on the wire; undefined where the bucket was never versioned. */
+export function versionIdOf(bucket: Bucket, version: Version): string | undefined {
+  if (bucket.versioning === 'off') return undefined
+  return version.isNull ? 'null' : formatStamp(version.stamp)
+}
+
+/** What was written, before it gets its place among the versions of a key. */
+export type Draft = Pick<ObjectVersion, 'size' | 'etag' | 'content' | 'checksum'>
+
+export function draftOf({ size, etag, checksum, content }: Ingested): Draft {
+  const where: Content = content.kind === 'inline' ? { kind: 'inline' } : { kind: 'blob', blob: content.stored.id }
+  return { size, etag, content: where, ...(checksum !== undefined && { checksum }) }
+}
+
+/** Makes the draft the newest version of the target's key. */
+export async function writeVersion(
+  foundation: Foundation,
+  to: Transaction,
+  { bucket, state, stamp }: Target,
+  draft: Draft,
+  attributes: ObjectAttributes,
+): Promise<Written> {
+  const { owner, headers, metadata, storageClass, tags, acl, retention, hold } = attributes
+  const version: ObjectVersion = {
+    kind: 'object',
+    stamp,
+    isNull: bucket.versioning !== 'enabled',
+    modified: foundation.world.now(),
+    owner,
+    vector: seenVector(state, foundation.cell, stamp),
+    ...draft,
+    headers,
+    metadata,
+    storageClass,
+    acl: { stamp, value: acl },
+    ...(tags !== undefined && tags.size > 0 && { tags: { stamp, value: tags } }),
+    ...(hold !== undefined && { hold: { stamp, value: hold } }),
+    ...(retention !== undefined && { retention: { stamp, value: retention } }),
+  }
+  await insertVersion(to, state, version)
+  return { version, versionId: versionIdOf(bucket, version) }
+}
+
+/** Writes what a body left: its bytes are durable already, or lie beside the record and become so with it. */
+export async function writeIngested(
+  foundation: Foundation,
+  to: Transaction,
+  target: Target,
+  ingested: Ingested,
+  attributes: ObjectAttributes,
+): Promise<Written> {
+  const { content } = ingested
+  if (content.kind === 'blob') await addBlob(to, content.stored, foundation.region, foundation.cell)
+  const written = await writeVersion(foundation, to, target, draftOf(ingested), attributes)
+  if (content.kind === 'inline') {
+    const { bucket, key } = target.state
+    to.set(keys.inline(bucket, key, slotOf(written.version)), content.bytes)
+  }
+  return written
+}
+
+/** The transaction of a PutObject, after its body. */
+export async function commitPut(foundation: Foundation, request: PutObject, ingested: Ingested): Promise<Written> {
+  const { name, attributes, conditions, guard } = request
+  return await foundation.store.transact(async (transaction) => {
+    const target = await readTarget(foundation, transaction, name)
+    const standing = target.state.current?.version
+    guard(standing, target.bucket)
+    checkWriteConditions(conditions, standing, name.key)
+    return await writeIngested(foundation, transaction, target, ingested, attributes)
+  })
+}

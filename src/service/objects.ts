@@ -1,0 +1,141 @@
+import { Fault } from '#src/errors.ts'
+import { readManifest } from '#src/metadata/blob-records.ts'
+import { type Row, readState, readVersion, rewriteVersion } from '#src/metadata/object-records.ts'
+import { nextStamp, type Stamp } from '#src/model/stamp.ts'
+import type { ObjectVersion } from '#src/model/version.ts'
+import { readContent } from './content.ts'
+import type { Foundation } from './foundation.ts'
+import { discard, ingest } from './ingest.ts'
+import { commitCopy } from './object-copies.ts'
+import { commitDelete, type DeleteRequest } from './object-deletes.ts'
+import { checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
+import { commitRename } from './object-renames.ts'
+import { checkWriteConditions, commitPut } from './object-writes.ts'
+import type { CopyObject, Deleted, FindObject, Found, Mutable, Objects, PutObject, Read, Written } from './services.ts'
+
+/** The objects of all buckets, over one cell and this node's volumes. */
+export class CellObjects implements Objects {
+  readonly #foundation: Foundation
+
+  constructor(foundation: Foundation) {
+    this.#foundation = foundation
+  }
+
+  async put(request: PutObject): Promise<Written> {
+    await this.#checkEarly(request)
+    const ingested = await ingest(this.#foundation, request.body, request.digests, this.#foundation.inlineBytesMax)
+    try {
+      return await commitPut(this.#foundation, request, ingested)
+    } catch (error) {
+      await discard(this.#foundation, ingested)
+      throw error
+    }
+  }
+
+  /** Spares a client the sending of a body that its own conditions forbid; the commit decides. */
+  async #checkEarly({ name, conditions, guard }: PutObject): Promise<void> {
+    if (Object.keys(conditions).length === 0) return
+    const standing = await this.find({ name, guard }).catch((error: unknown) => {
+      if (error instanceof Fault && error.code === 'NoSuchKey') return undefined
+      throw error
+    })
+    checkWriteConditions(conditions, standing?.version, name.key)
+  }
+
+  async head(request: Parameters<Objects['head']>[0]): Promise<Read> {
+    return await this.#foundation.store.snapshot(async (snapshot) => {
+      const found = await findRow(this.#foundation, snapshot, request)
+      checkReadConditions(request.conditions, found.version)
+      const { content } = found.version
+      const parts = async () => (content.kind === 'manifest' ? await readManifest(snapshot, content.blob) : [])
+      const { from, to, part } = await select(found.version, request.wanted, parts)
+      return { ...told(found), from, to, ...partTold(part), bytes: nothing }
+    })
+  }
+
+  async get(request: Parameters<Objects['get']>[0]): Promise<Read> {
+    const { found, source, selection } = await this.#foundation.store.snapshot(async (snapshot) => {
+      const row = await findRow(this.#foundation, snapshot, request)
+      checkReadConditions(request.conditions, row.version)
+      const from = await readSource(snapshot, row, request.name.key)
+      const parts = async () => (from.kind === 'manifest' ? from.parts : [])
+      return { found: row, source: from, selection: await select(row.version, request.wanted, parts) }
+    })
+    const { from, to, part } = selection
+    return {
+      ...told(found),
+      from,
+      to,
+      ...partTold(part),
+      bytes: await readContent(this.#foundation, source, selection),
+    }
+  }
+
+  async find(request: FindObject): Promise<Found> {
+    return await this.#foundation.store.snapshot((snapshot) => findRow(this.#foundation, snapshot, request))
+  }
+
+  async delete(request: DeleteRequest): Promise<Deleted> {
+    return await commitDelete(this.#foundation, request)
+  }
+
+  async copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }> {
+    return await commitCopy(this.#foundation, request)
+  }
+
+  async rename(request: Parameters<Objects['rename']>[0]): Promise<Written> {
+    return await commitRename(this.#foundation, request)
+  }
+
+  async update(request: FindObject & { readonly change: (version: ObjectVersion) => Mutable }): Promise<Found> {
+    return await this.#foundation.store.transact(async (transaction) => {
+      const found = await findRow(this.#foundation, transaction, request)
+      const { bucket, row, versionId } = found
+      const place = { bucket: bucket.id, key: request.name.key }
+      const state = await readState(transaction, place, bucket.versioning !== 'off')
+      const stamp = this.#slotStamp(row.version)
+      const version = changed(row.version, request.change(row.version), stamp)
+      rewriteVersion(transaction, state, row, version)
+      return { version, versionId }
+    })
+  }
+
+  /** Slots have clocks of their own: the content's stamp does not move with them (C11). */
+  #slotStamp({ stamp, tags, acl, hold, retention }: ObjectVersion): Stamp {
+    const seen = [stamp, tags?.stamp ?? 0n, acl.stamp, hold?.stamp ?? 0n, retention?.stamp ?? 0n]
+    const largest = seen.reduce((most, each) => (each > most ? each : most))
+    return nextStamp(this.#foundation.world.nowMicroseconds(), largest, this.#foundation.cell)
+  }
+
+  async parts(request: Parameters<Objects['parts']>[0]): ReturnType<Objects['parts']> {
+    return await this.#foundation.store.snapshot(async (snapshot) => {
+      const { version, versionId } = await findRow(this.#foundation, snapshot, request)
+      if (version.content.kind !== 'manifest') return { version, versionId, parts: [], total: 0 }
+      const all = await readManifest(snapshot, version.content.blob)
+      const after = all.filter((part) => part.number > request.after)
+      return { version, versionId, parts: after.slice(0, request.limit), total: all.length }
+    })
+  }
+}
+
+const nothing = new Uint8Array(0)
+
+function told({ version, versionId }: FoundRow): Pick<Read, 'version' | 'versionId' | 'partsCount'> {
+  const { content } = version
+  return { version, versionId, ...(content.kind === 'manifest' && { partsCount: content.parts }) }
+}
+
+const partTold = (part: { readonly checksum?: Read['partChecksum'] } | undefined): Pick<Read, 'partChecksum'> =>
+  part?.checksum === undefined ? {} : { partChecksum: part.checksum }
+
+/** The version with some of its slots changed. */
+function changed(version: ObjectVersion, change: Mutable, stamp: Stamp): ObjectVersion {
+  const { tags, acl, hold, retention } = change
+  return {
+    ...version,
+    ...('tags' in change && { tags: { stamp, value: tags ?? new Map() } }),
+    ...(acl !== undefined && { acl: { stamp, value: acl } }),
+    ...(hold !== undefined && { hold: { stamp, value: hold } }),
+    ...('retention' in change && { retention: { stamp, value: retention } }),
+  }
+}
