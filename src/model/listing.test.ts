@@ -34,8 +34,8 @@ interface Scanned {
   readonly reads: number
 }
 
-/** One page, read entry by entry as a store would be, with a seek wherever the page lets it go past a prefix. */
-function scan(all: readonly string[], where: Scope, after: string, limit: number): Scanned {
+/** One page, read entry by entry as a store would be; where it `seeks`, past each prefix at once. */
+function scan(all: readonly string[], where: Scope, after: string, limit: number, seeks = true): Scanned {
   const page = new ListingPage<string>(where, limit)
   const end = pastPrefix(where.prefix)
   let from: Uint8Array = scanStart(where, after)
@@ -49,7 +49,7 @@ function scan(all: readonly string[], where: Scope, after: string, limit: number
     const offered = page.offer(found, () => found)
     if (offered === 'full') return { page, shown, reads }
     if (page.lastKey !== undefined && page.lastKey !== shown.at(-1)) shown.push(page.lastKey)
-    const past = offered === 'under' && page.lastKey !== undefined ? pastPrefix(page.lastKey) : undefined
+    const past = seeks && offered === 'under' && page.lastKey !== undefined ? pastPrefix(page.lastKey) : undefined
     from = past ?? Buffer.from(`${found}\0`)
   }
 }
@@ -66,6 +66,7 @@ test('L1, L2: pages show what a walk over all keys shows, with one read for each
         shown.push(...scanned.shown)
         if (!scanned.page.isTruncated) break
         assert.equal(scanned.page.size, limit)
+        assert.deepEqual(scan(all, where, after, limit, false).shown, scanned.shown)
         after = scanned.page.lastKey ?? ''
       }
       assert.deepEqual(shown, walk(all, where))

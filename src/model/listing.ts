@@ -33,7 +33,7 @@ export function pastPrefix(text: string): Uint8Array | undefined {
 export function scanStart(scope: Scope, after: string): Uint8Array {
   const prefix = Buffer.from(scope.prefix)
   if (after === '') return prefix
-  const within = after.startsWith(scope.prefix) ? commonPrefix(after, scope) : undefined
+  const within = commonPrefix(after, scope)
   // What lies under the marker's own common prefix is shown as that prefix, which is not greater than the marker (L3).
   const start = (within === undefined ? undefined : pastPrefix(within)) ?? Buffer.from(`${after}\0`)
   return Buffer.compare(start, prefix) > 0 ? start : prefix
