@@ -22,7 +22,7 @@ export class LmdbStore implements Store {
   readonly #readers: Readers
   readonly #watches: Watches
   #sweeping = false
-  #closed = false
+  #closing: Promise<void> | undefined
 
   constructor(world: World, environment: Environment) {
     this.#world = world
@@ -73,8 +73,11 @@ export class LmdbStore implements Store {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
     await this.#committer.stop()
     this.#watches.stop(closedError())
     this.#readers.close()
@@ -82,7 +85,7 @@ export class LmdbStore implements Store {
   }
 
   #check(): void {
-    if (this.#closed) throw closedError()
+    if (this.#closing !== undefined) throw closedError()
     if (this.#committer.refusal !== undefined) throw this.#committer.refusal
   }
 
@@ -106,9 +109,11 @@ export class LmdbStore implements Store {
   #sweep(): void {
     if (this.#sweeping) return
     this.#sweeping = true
-    this.#sweepLoop().finally(() => {
+    // It throws only if the sleep does; then the next call starts it again.
+    const stopped = () => {
       this.#sweeping = false
-    })
+    }
+    this.#sweepLoop().then(stopped, stopped)
   }
 
   async #sweepLoop(): Promise<void> {
@@ -116,7 +121,7 @@ export class LmdbStore implements Store {
       await this.#world.sleep(sweepInterval, new AbortController().signal)
       this.#readers.expire(limits.transactionMilliseconds)
       this.#committer.expire()
-    } while (!this.#closed && (this.#readers.busy || this.#committer.busy))
+    } while (this.#closing === undefined && (this.#readers.busy || this.#committer.busy))
   }
 }
 
