@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
+import type { BlobId, Extent } from '#src/model/blob.ts'
+import { BlobUnreadable } from './blobs.ts'
+import { errorCode } from './files.ts'
+import { chunkBytes, frameBytes, headerBytes, isIntact, laidOutBytes, parseHeader } from './frame.ts'
+import type { Volume } from './volume.ts'
+
+/** One read takes at most so many chunks. Two reads are held at most: one that is being consumed, the next one ahead. */
+const chunksPerRead = 4
+
+export interface Chunk {
+  readonly number: number
+  readonly checksum: number
+  readonly bytes: Uint8Array
+}
+
+/** Consecutive frames of one extent that are read in one go. */
+interface Step {
+  readonly extent: Extent
+  readonly offset: number
+  readonly firstChunk: number
+  /** Of the bytes that the frames carry. */
+  readonly size: number
+}
+
+/** Chunks [first, last] of a blob, each checked (B2). */
+export async function* readChunks(
+  volumes: ReadonlyMap<string, Volume>,
+  id: BlobId,
+  extents: readonly Extent[],
+  first: number,
+  last: number,
+): AsyncGenerator<Chunk> {
+  let ahead: Promise<readonly Chunk[]> | undefined
+  try {
+    for (const step of steps(extents, first, last)) {
+      const chunks = ahead
+      ahead = readStep(volumes, id, step)
+      // Its failure is told when it is its turn; until then it must not count as unhandled.
+      ahead.catch(() => {})
+      if (chunks !== undefined) yield* await chunks
+    }
+    if (ahead !== undefined) yield* await ahead
+  } finally {
+    // A reader that leaves early leaves nothing running behind it.
+    await ahead?.catch(() => {})
+  }
+}
+
+function* steps(extents: readonly Extent[], first: number, last: number): Generator<Step> {
+  let extentChunk = 0
+  for (const extent of extents) {
+    const end = extentChunk + Math.ceil(extent.size / chunkBytes)
+    for (let chunk = Math.max(first, extentChunk); chunk < end && chunk <= last; ) {
+      const count = Math.min(chunksPerRead, end - chunk, last - chunk + 1)
+      const before = chunk - extentChunk
+      yield {
+        extent,
+        offset: extent.offset + before * frameBytes(chunkBytes),
+        firstChunk: chunk,
+        size: Math.min(count * chunkBytes, extent.size - before * chunkBytes),
+      }
+      chunk += count
+    }
+    extentChunk = end
+  }
+}
+
+async function readStep(volumes: ReadonlyMap<string, Volume>, id: BlobId, step: Step): Promise<readonly Chunk[]> {
+  const { extent, offset, size } = step
+  const volume = volumes.get(extent.volume)
+  if (volume === undefined) throw new BlobUnreadable('missing', id, extent)
+  // What is yielded belongs to the reader, who may hold it: so this memory is not used again.
+  const buffer = Buffer.allocUnsafeSlow(laidOutBytes(size))
+  try {
+    const filled = await volume.handles.use(extent.segment, (file) => volume.directory.files.read(file, buffer, offset))
+    return parseStep(volume, id, step, buffer.subarray(0, filled))
+  } catch (error) {
+    throw explain(error, volume, id, extent)
+  }
+}
+
+function parseStep(volume: Volume, id: BlobId, step: Step, buffer: Buffer): readonly Chunk[] {
+  const place = volume.directory.place(step.extent.segment)
+  const chunks: Chunk[] = []
+  let at = 0
+  for (let left = step.size; left > 0; left -= chunkBytes) {
+    const length = Math.min(left, chunkBytes)
+    const header = buffer.subarray(at, at + headerBytes)
+    const bytes = buffer.subarray(at + headerBytes, at + headerBytes + length)
+    const frame = parseHeader(header, place, step.offset + at)
+    const number = step.firstChunk + chunks.length
+    const isRight = frame?.id === id && frame.chunk === number && isIntact(header, frame, bytes)
+    if (!isRight) throw new BlobUnreadable('corrupt', id, step.extent)
+    chunks.push({ number, checksum: frame.checksum, bytes })
+    at += frameBytes(length)
+  }
+  return chunks
+}
+
+function explain(error: unknown, volume: Volume, id: BlobId, extent: Extent): unknown {
+  if (error instanceof BlobUnreadable) {
+    volume.reportUnreadable(error.message)
+    return error
+  }
+  const code = errorCode(error)
+  if (code === 'ENOENT') return new BlobUnreadable('missing', id, extent, { cause: error })
+  // Descriptors that ran out, or a bug, say nothing about the blob.
+  if (code === undefined || code === 'EMFILE' || code === 'ENFILE') return error
+  volume.reportUnreadable(code)
+  return new BlobUnreadable('failed', id, extent, { cause: error })
+}
+
+/** Bytes [from, to) of a blob. */
+export async function* readRange(
+  volumes: ReadonlyMap<string, Volume>,
+  id: BlobId,
+  extents: readonly Extent[],
+  from: number,
+  to: number,
+): AsyncGenerator<Uint8Array> {
+  const size = extents.reduce((sum, each) => sum + each.size, 0)
+  assert.ok(0 <= from && from <= to && to <= size, 'a range lies within its blob')
+  if (from === to) return
+  for await (const { number, bytes } of readChunks(
+    volumes,
+    id,
+    extents,
+    Math.floor(from / chunkBytes),
+    Math.floor((to - 1) / chunkBytes),
+  )) {
+    const start = number * chunkBytes
+    const isWhole = from <= start && start + bytes.length <= to
+    yield isWhole ? bytes : bytes.subarray(Math.max(0, from - start), Math.min(bytes.length, to - start))
+  }
+}
+
+/** What StoredBlob calls its digest. */
+export function digestOf(checksums: readonly number[]): string {
+  const bytes = Buffer.allocUnsafe(4 * checksums.length)
+  for (const [index, checksum] of checksums.entries()) bytes.writeUInt32BE(checksum, 4 * index)
+  return hash('sha256', bytes, 'hex')
+}
