@@ -128,6 +128,11 @@ export class RecordReader {
     return this.#bytes.toString('hex', from, this.#at)
   }
 
+  /** All that is left. */
+  rest(): Uint8Array {
+    return this.raw(this.#bytes.length - this.#at)
+  }
+
   /** For `count` items, read one after another. */
   list<Item>(read: () => Item): Item[] {
     const items: Item[] = []

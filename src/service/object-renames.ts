@@ -6,7 +6,8 @@ import type { Foundation } from './foundation.ts'
 import { findSource } from './object-copies.ts'
 import { readSource } from './object-reads.ts'
 import { checkWriteConditions, type Draft, readTarget, writeVersion } from './object-writes.ts'
-import type { ObjectAttributes, Objects, Written } from './services.ts'
+import type { Objects, Written } from './services.ts'
+import type { ObjectAttributes } from '#src/model/upload.ts'
 
 /** Moves an object to another key of its bucket, in one transaction and without touching its bytes. */
 export async function commitRename(

@@ -10,7 +10,8 @@ import type { Content, ObjectVersion, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
-import type { ObjectAttributes, PutObject, Written } from './services.ts'
+import type { PutObject, Written } from './services.ts'
+import type { ObjectAttributes } from '#src/model/upload.ts'
 
 /** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
 export interface Target {

@@ -1,6 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
-import { type Row, readState, readVersion, rewriteVersion } from '#src/metadata/object-records.ts'
+import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import { readContent } from './content.ts'

@@ -4,6 +4,7 @@ import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/ch
 import type { Conditions } from '#src/model/conditions.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { ObjectName } from '#src/model/names.ts'
+import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type {
   ContentHeaders,
   DeleteMarker,
@@ -41,18 +42,6 @@ export interface Buckets {
 }
 
 export type CreateBucket = Pick<Bucket, 'name' | 'owner' | 'acl' | 'location' | 'hasObjectLock' | 'ownership'>
-
-/** What a client says of an object that it writes, beside the bytes. */
-export interface ObjectAttributes {
-  readonly owner: string
-  readonly headers: ContentHeaders
-  readonly metadata: ReadonlyMap<string, string>
-  readonly storageClass: string
-  readonly tags?: Tags
-  readonly acl: Acl
-  readonly retention?: Retention
-  readonly hold?: boolean
-}
 
 export interface Body {
   /** Undefined: not known beforehand. */
@@ -166,17 +155,6 @@ export interface CopyObject {
   readonly checksum?: ChecksumAlgorithm
   readonly conditions: Conditions
   readonly guard: Guard
-}
-
-export interface Upload {
-  readonly id: string
-  readonly name: ObjectName
-  readonly attributes: ObjectAttributes
-  /** Milliseconds since the epoch. */
-  readonly initiated: number
-  /** Account that started it. */
-  readonly initiator: string
-  readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly type: Checksum['type'] }
 }
 
 export interface UploadName {

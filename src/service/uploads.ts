@@ -1,0 +1,189 @@
+import { Fault } from '#src/errors.ts'
+import { addBlob, addManifest, freeBlob } from '#src/metadata/blob-records.ts'
+import { addJob } from '#src/metadata/jobs.ts'
+import {
+  clearParts,
+  clearUpload,
+  partsMax,
+  readCompletion,
+  readPart,
+  readParts,
+  readUpload,
+  setCompletion,
+  setPart,
+  setUpload,
+} from '#src/metadata/upload-records.ts'
+import type { ExpectedDigests } from '#src/model/checksum.ts'
+import { joinParts } from '#src/model/multipart.ts'
+import type { Upload } from '#src/model/upload.ts'
+import type { Part } from '#src/model/version.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { readContent } from './content.ts'
+import type { Foundation } from './foundation.ts'
+import { discard, type Ingested, ingest } from './ingest.ts'
+import { bodyOf, findSource } from './object-copies.ts'
+import { readSource } from './object-reads.ts'
+import { checkWriteConditions, readTarget, writeVersion } from './object-writes.ts'
+import type { UploadName, Uploads, Written } from './services.ts'
+
+type Complete = Parameters<Uploads['complete']>[0]
+
+/** Parts are never inline: they are large, but for the last. */
+const neverInline = -1
+/** Blobs that one job frees: their ids fit one value. */
+const blobsPerJob = 1000
+
+/** Multipart uploads. https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html */
+export class CellUploads implements Uploads {
+  readonly #foundation: Foundation
+
+  constructor(foundation: Foundation) {
+    this.#foundation = foundation
+  }
+
+  async create(request: Parameters<Uploads['create']>[0]): Promise<Upload> {
+    const { world, cell, store, namespace } = this.#foundation
+    const id = `${String(cell).padStart(3, '0')}${Buffer.from(world.randomBytes(16)).toString('hex')}`
+    return await store.transact(async (transaction) => {
+      const bucket = await namespace.existingBucket(transaction, request.name.bucket)
+      const upload: Upload = { ...request, id, initiated: world.now() }
+      setUpload(transaction, bucket.id, upload)
+      return upload
+    })
+  }
+
+  async get(upload: UploadName): Promise<Upload> {
+    return await this.#foundation.store.snapshot((snapshot) => this.#find(snapshot, upload))
+  }
+
+  async #find(from: Snapshot, { name, uploadId }: UploadName): Promise<Upload> {
+    const bucket = await this.#foundation.namespace.existingBucket(from, name.bucket)
+    const upload = await readUpload(from, bucket.id, name, uploadId)
+    if (upload === undefined) throw new Fault('NoSuchUpload', { UploadId: uploadId })
+    return upload
+  }
+
+  async putPart(request: Parameters<Uploads['putPart']>[0]): Promise<Part> {
+    const upload = await this.get(request)
+    const digests = partDigests(upload, request.digests)
+    const ingested = await ingest(this.#foundation, request.body, digests, neverInline)
+    return await this.#keepPart(request, request.number, ingested)
+  }
+
+  async copyPart(request: Parameters<Uploads['copyPart']>[0]): ReturnType<Uploads['copyPart']> {
+    const upload = await this.get(request)
+    const { found, source } = await this.#foundation.store.snapshot(async (snapshot) => {
+      const row = await findSource(this.#foundation, snapshot, request.source)
+      return { found: row, source: await readSource(snapshot, row, request.source.name.key) }
+    })
+    const { size } = found.version
+    const { from, to } = request.range === undefined ? { from: 0, to: size } : request.range
+    if (to > size)
+      throw new Fault('InvalidRange', { ActualObjectSize: size, RangeRequested: `bytes=${from}-${to - 1}` })
+    const bytes = await readContent(this.#foundation, source, { from, to })
+    const body = bodyOf(bytes, to - from)
+    const ingested = await ingest(this.#foundation, body, partDigests(upload, {}), neverInline)
+    const part = await this.#keepPart(request, request.number, ingested)
+    return { part, sourceVersionId: found.versionId }
+  }
+
+  async #keepPart(name: UploadName, number: number, ingested: Ingested): Promise<Part> {
+    try {
+      return await this.#foundation.store.transact((transaction) =>
+        this.#commitPart(transaction, name, number, ingested),
+      )
+    } catch (error) {
+      await discard(this.#foundation, ingested)
+      throw error
+    }
+  }
+
+  async #commitPart(to: Transaction, name: UploadName, number: number, ingested: Ingested): Promise<Part> {
+    const { region, cell, world } = this.#foundation
+    const { content, size, etag, checksum } = ingested
+    if (content.kind === 'inline') throw new Error('a part that was not written to a volume')
+    await this.#find(to, name)
+    const before = await readPart(to, name.uploadId, number)
+    if (before !== undefined) await freeBlob(to, before.blob)
+    await addBlob(to, content.stored, region, cell)
+    const blob = content.stored.id
+    const part = { number, size, etag, blob, modified: world.now(), ...(checksum !== undefined && { checksum }) }
+    setPart(to, name.uploadId, part)
+    return part
+  }
+
+  async complete(request: Complete): Promise<Written> {
+    return await this.#foundation.store.transact(async (transaction) => {
+      const target = await readTarget(this.#foundation, transaction, request.name)
+      const standing = target.state.current?.version
+      request.guard(standing, target.bucket)
+      const upload = await readUpload(transaction, target.bucket.id, request.name, request.uploadId)
+      if (upload === undefined) return await this.#completedBefore(transaction, request, target.bucket.id)
+      checkWriteConditions(request.conditions, standing, request.name.key)
+      const uploaded = await readParts(transaction, upload.id, 0, partsMax)
+      const { parts, ...joined } = joinParts(upload, uploaded, request)
+      const blob = Buffer.from(this.#foundation.world.randomBytes(16)).toString('hex')
+      addManifest(transaction, blob, parts)
+      const draft = { ...joined, content: { kind: 'manifest', blob, parts: parts.length } as const }
+      const written = await writeVersion(this.#foundation, transaction, target, draft, upload.attributes)
+      clearUpload(transaction, target.bucket.id, upload)
+      clearParts(transaction, upload.id)
+      freeUnused(transaction, uploaded, parts)
+      setCompletion(transaction, upload.id, { ...written, at: this.#foundation.world.now(), bucket: target.bucket.id })
+      return written
+    })
+  }
+
+  /** A client that did not hear the answer asks again, and hears the same. */
+  async #completedBefore(from: Transaction, { uploadId }: Complete, bucket: number): Promise<Written> {
+    const completion = await readCompletion(from, uploadId)
+    const version = completion?.version
+    if (completion === undefined || completion.bucket !== bucket || version?.kind !== 'object') {
+      throw new Fault('NoSuchUpload', { UploadId: uploadId })
+    }
+    return { version, versionId: completion.versionId }
+  }
+
+  async abort(request: UploadName & { readonly ifInitiated?: number }): Promise<void> {
+    await this.#foundation.store.transact(async (transaction) => {
+      const bucket = await this.#foundation.namespace.existingBucket(transaction, request.name.bucket)
+      const upload = await this.#find(transaction, request)
+      const seconds = Math.floor(upload.initiated / 1000)
+      if (request.ifInitiated !== undefined && Math.floor(request.ifInitiated / 1000) !== seconds) {
+        throw new Fault('PreconditionFailed', { Condition: 'x-amz-if-match-initiated-time' })
+      }
+      clearUpload(transaction, bucket.id, upload)
+      addJob(transaction, { kind: 'parts', upload: upload.id })
+    })
+  }
+
+  async listParts(request: Parameters<Uploads['listParts']>[0]): ReturnType<Uploads['listParts']> {
+    return await this.#foundation.store.snapshot(async (snapshot) => {
+      const upload = await this.#find(snapshot, request)
+      const parts = await readParts(snapshot, upload.id, request.after, request.limit + 1)
+      return { upload, parts: parts.slice(0, request.limit), isTruncated: parts.length > request.limit }
+    })
+  }
+}
+
+/** A part gets the checksum that its upload was started with, whether the client sends one or not. */
+function partDigests({ checksum }: Upload, digests: ExpectedDigests): ExpectedDigests {
+  if (checksum === undefined) return digests
+  if (digests.checksum === undefined) {
+    return { ...digests, checksum: { algorithm: checksum.algorithm, value: () => undefined } }
+  }
+  if (digests.checksum.algorithm === checksum.algorithm) return digests
+  const [expected, actual] = [checksum.algorithm, digests.checksum.algorithm].map((each) => each.toLowerCase())
+  throw new Fault('InvalidRequest', {
+    message: `Checksum Type mismatch occurred, expected checksum Type: ${expected}, actual checksum Type: ${actual}`,
+  })
+}
+
+/** Parts that were uploaded but not named by the completion. */
+function freeUnused(to: Transaction, uploaded: readonly Part[], used: readonly Part[]): void {
+  const kept = new Set(used.map((part) => part.blob))
+  const blobs = uploaded.map((part) => part.blob).filter((blob) => !kept.has(blob))
+  for (let first = 0; first < blobs.length; first += blobsPerJob) {
+    addJob(to, { kind: 'blobs', blobs: blobs.slice(first, first + blobsPerJob) })
+  }
+}
