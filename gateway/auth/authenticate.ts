@@ -1,0 +1,114 @@
+/**
+ * Who asks. Runs once for every request, before anything is dispatched.
+ *
+ * A1  a request is anonymous only if nothing in it looks like an attempt to sign; an attempt that fails is refused.
+ * A2  no answer, error or log holds a secret or a signing key.
+ * A3  a request is signed in one way only, and each header or parameter that says so comes once.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import type { RequestBody } from '#gateway/operations/operation.ts'
+import { Fault } from '#src/errors.ts'
+import { anonymous, type Caller } from '#src/model/identity.ts'
+import type { Identity } from '#src/service/services.ts'
+import type { World } from '#src/world.ts'
+import { type QueryPair, queryPairs } from './canonical.ts'
+import { bodyOf, withoutChunking } from './payload.ts'
+import { header, type RawRequest } from './request.ts'
+import { SigningKeys } from './signature.ts'
+import { verifyHeader2, verifyQuery2 } from './sigv2.ts'
+import { algorithm, type Signed, type Verifier, verifyHeader, verifyQuery } from './sigv4.ts'
+
+export interface Authenticated {
+  readonly caller: Caller
+  readonly body: RequestBody
+  /** The request's, without what belonged to the transfer (`content-encoding: aws-chunked`). */
+  readonly headers: IncomingHttpHeaders
+}
+
+export interface AuthenticationOptions {
+  /** Of presigned URLs, in seconds. AWS: 7 days, which is the default; Tigris: 90. */
+  readonly presignedSecondsMax?: number
+  /** Service names that credentials may be scoped to. */
+  readonly services?: readonly string[]
+}
+
+export type Authenticate = (raw: RawRequest) => Promise<Authenticated>
+
+const presignedSecondsMax = 7 * 24 * 3600
+
+/** One for each process: it keeps the signing keys that were derived. */
+export function authenticator(parts: {
+  readonly identity: Pick<Identity, 'findKey'>
+  readonly world: Pick<World, 'now'>
+  readonly options?: AuthenticationOptions
+}): Authenticate {
+  const verifier: Verifier = {
+    identity: parts.identity,
+    world: parts.world,
+    keys: new SigningKeys(),
+    services: parts.options?.services ?? ['s3'],
+    expiresMax: parts.options?.presignedSecondsMax ?? presignedSecondsMax,
+  }
+
+  return async (raw) => {
+    const pairs = queryPairs(raw.rawQuery)
+    const attempt = signing(raw, pairs, verifier)
+    const signed = attempt === undefined ? undefined : await attempt
+    return {
+      caller: signed?.caller ?? anonymous,
+      body: bodyOf(raw, payloadOf(raw, signed), signed?.chunks),
+      headers: withoutChunking(raw.headers),
+    }
+  }
+}
+
+/** What is known of the body: for a URL that leaves it open, its bearer may still say its hash. */
+function payloadOf(raw: RawRequest, signed: Signed | undefined): string | undefined {
+  const named = header(raw, 'x-amz-content-sha256')
+  if (signed === undefined || signed.payload === 'UNSIGNED-PAYLOAD') return named ?? signed?.payload
+  return signed.payload
+}
+
+/** Which attempt to sign the query makes. Any of a form's own names is one, in whatever case (A1). */
+function queryForm(pairs: readonly QueryPair[]): 2 | 4 | undefined {
+  let form: 2 | 4 | undefined
+  for (const { name } of pairs) {
+    const lower = name.toLowerCase()
+    if (lower === 'x-amz-signature' || lower === 'x-amz-credential' || lower === 'x-amz-algorithm') return 4
+    if (lower === 'signature' || lower === 'awsaccesskeyid') form = 2
+  }
+  return form
+}
+
+/** The verification that this request asks for; undefined: it is not signed at all. */
+function signing(raw: RawRequest, pairs: readonly QueryPair[], verifier: Verifier): Promise<Signed> | undefined {
+  // Browsers ask before the request that is signed, with its URL and without its headers; the answer tells CORS rules only.
+  if (raw.method === 'OPTIONS') return undefined
+  const authorization = header(raw, 'authorization')
+  const form = pairs.length === 0 ? undefined : queryForm(pairs)
+  refuseTokens(raw, pairs)
+  if (authorization === undefined) {
+    if (form === undefined) return undefined
+    return form === 4 ? verifyQuery(raw, pairs, verifier) : verifyQuery2(raw, pairs, verifier)
+  }
+  if (form !== undefined) {
+    throw new Fault('InvalidArgument', {
+      message:
+        'Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter ' +
+        'or the Authorization header should be specified',
+      ArgumentName: 'Authorization',
+    })
+  }
+  if (authorization.startsWith(`${algorithm} `)) return verifyHeader(raw, authorization, pairs, verifier)
+  if (authorization.startsWith('AWS ')) return verifyHeader2(raw, authorization, pairs, verifier)
+  if (authorization === '') throw new Fault('AccessDenied')
+  throw new Fault('InvalidArgument', { message: 'Unsupported Authorization Type', ArgumentName: 'Authorization' })
+}
+
+/** Temporary credentials are not given out yet, so no token can be a good one. */
+function refuseTokens(raw: RawRequest, pairs: readonly QueryPair[]): void {
+  if (raw.headers['x-amz-security-token'] === undefined) {
+    if (!pairs.some(({ name }) => name.toLowerCase() === 'x-amz-security-token')) return
+  }
+  throw new Fault('InvalidToken')
+}

@@ -1,0 +1,64 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
+import { Fault } from '#src/errors.ts'
+
+/** A request as it came, before anybody believes it. */
+export interface RawRequest {
+  readonly method: string
+  /** Exactly as sent, before `?`. */
+  readonly rawPath: string
+  /** Exactly as sent, after `?`; empty where there is none. */
+  readonly rawQuery: string
+  /** Node's own joining of `rawHeaders`, unchanged: names that Node keeps once must be counted against the raw ones. */
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  readonly stream: Readable
+  /** The bucket that the Host header names, in virtual-hosted style; signatures of version 2 are over it. */
+  readonly hostBucket?: string | undefined
+}
+
+export function header(request: RawRequest, name: string): string | undefined {
+  const value = request.headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Names that come once or the request is refused: Node would keep the first of some, and a proxy perhaps the last. */
+const single = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-md5',
+  'content-type',
+  'date',
+  'expires',
+  'host',
+  'transfer-encoding',
+])
+
+/** Two Host or Authorization headers let a proxy and us see different requests (T2). User metadata may repeat: S3 joins it. */
+export function refuseDuplicates(rawHeaders: readonly string[]): void {
+  const seen = new Set<string>()
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase()
+    const isOnce = single.has(name) || (name.startsWith('x-amz-') && !name.startsWith('x-amz-meta-'))
+    if (isOnce && seen.has(name)) {
+      throw new Fault('InvalidRequest', { message: `The header ${name} must not be given more than once` })
+    }
+    seen.add(name)
+  }
+}
+
+/** The value as signatures see it: of repeated headers joined by a comma alone, runs of spaces made one. */
+export function canonicalValue(request: RawRequest, name: string, isRepeated: boolean): string {
+  let value = header(request, name)
+  if (value === undefined) return ''
+  if (isRepeated) {
+    const { rawHeaders } = request
+    const all: string[] = []
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      if (rawHeaders[at]?.toLowerCase() === name) all.push((rawHeaders[at + 1] ?? '').trim())
+    }
+    value = all.join(',')
+  }
+  return value.includes('  ') ? value.replace(/ +/g, ' ') : value
+}
