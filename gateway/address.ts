@@ -1,0 +1,117 @@
+import { isIPv6 } from 'node:net'
+import { Fault } from '#src/errors.ts'
+import type { Scope } from './operations/operation.ts'
+
+/**
+ * What a request names, read from its target and its Host header.
+ *
+ * A1  the path is decoded exactly once, as UTF-8, strictly; `+`, `//`, `.` and `..` mean themselves.
+ * A2  what was signed is the raw path and query, which are handed on as they came.
+ */
+export interface Address {
+  readonly scope: Scope
+  readonly bucket: string
+  readonly key: string
+  readonly query: ReadonlyMap<string, string>
+  readonly rawPath: string
+  readonly rawQuery: string
+  /** The host asked for, without the bucket, with the port. */
+  readonly host: string
+  /** The bucket that the Host header names, in virtual-hosted style. */
+  readonly hostBucket: string | undefined
+}
+
+const invalid = (message: string): Fault => new Fault('InvalidURI', { message })
+
+/** Decodes percent escapes as strict UTF-8. */
+function decode(text: string): string {
+  if (!text.includes('%')) return text
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw invalid("Couldn't parse the specified URI.")
+  }
+}
+
+const noQuery: ReadonlyMap<string, string> = new Map()
+
+/** In a query `+` is a space, as forms write it; the first of equal names counts. */
+export function parseQuery(rawQuery: string): ReadonlyMap<string, string> {
+  if (rawQuery === '') return noQuery
+  const query = new Map<string, string>()
+  for (const pair of rawQuery.split('&')) {
+    if (pair === '') continue
+    const equals = pair.indexOf('=')
+    const name = decode((equals < 0 ? pair : pair.slice(0, equals)).replaceAll('+', ' '))
+    if (query.has(name)) continue
+    query.set(name, equals < 0 ? '' : decode(pair.slice(equals + 1).replaceAll('+', ' ')))
+  }
+  return query
+}
+
+const absolute = /^https?:\/\/([^/?]*)/i
+
+/**
+ * The origin form of a request target. An absolute one (`GET http://host/path`, as to a proxy) must name the same host as
+ * the Host header, or a proxy before us and we could see different requests.
+ */
+function originForm(target: string, host: string): string {
+  if (target.startsWith('/')) return target
+  const match = absolute.exec(target)
+  if (match === null || match[1]?.toLowerCase() !== host.toLowerCase()) {
+    throw invalid("Couldn't parse the specified URI.")
+  }
+  const rest = target.slice(match[0].length)
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+function withoutPort(host: string): string {
+  if (host.startsWith('[')) return host.slice(0, host.indexOf(']') + 1)
+  const colon = host.lastIndexOf(':')
+  return colon < 0 ? host : host.slice(0, colon)
+}
+
+const ipv4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
+
+const isAddress = (hostname: string): boolean =>
+  ipv4.test(hostname) || (hostname.startsWith('[') && isIPv6(hostname.slice(1, -1)))
+
+/** Finds the bucket that a Host header names. `localhost` is always a base; the longest base counts. */
+export function hostBuckets(domains: readonly string[]): (host: string) => string | undefined {
+  const bases = [...new Set([...domains.map((each) => each.toLowerCase()), 'localhost'])]
+    .sort((a, b) => b.length - a.length)
+    .map((each) => `.${each}`)
+  return (host) => {
+    const hostname = withoutPort(host).toLowerCase()
+    // Most hosts have no bucket, and are seen not to have one without comparing them to each base.
+    if (!hostname.includes('.') || isAddress(hostname) || bases.includes(`.${hostname}`)) return undefined
+    const base = bases.find((each) => hostname.endsWith(each))
+    return base === undefined || hostname.length === base.length ? undefined : hostname.slice(0, -base.length)
+  }
+}
+
+function pathNames(path: string, hostBucket: string | undefined): { bucket: string; key: string } {
+  if (hostBucket !== undefined) return { bucket: hostBucket, key: decode(path.slice(1)) }
+  const slash = path.indexOf('/', 1)
+  if (slash < 0) return { bucket: decode(path.slice(1)), key: '' }
+  return { bucket: decode(path.slice(1, slash)), key: decode(path.slice(slash + 1)) }
+}
+
+/** Reads addresses under the given base domains. */
+export function addressing(domains: readonly string[]): (target: string, host: string) => Address {
+  const findBucket = hostBuckets(domains)
+  return (target, host) => {
+    // No client may send a fragment; what stands before it would be another object than the signer meant.
+    if (target.includes('#')) throw invalid('The request target has a fragment.')
+    const origin = originForm(target, host)
+    const mark = origin.indexOf('?')
+    const rawPath = mark < 0 ? origin : origin.slice(0, mark)
+    const rawQuery = mark < 0 ? '' : origin.slice(mark + 1)
+    const hostBucket = findBucket(host)
+    const { bucket, key } = pathNames(rawPath, hostBucket)
+    if (bucket === '' && key !== '') throw new Fault('InvalidBucketName', { BucketName: '' })
+    const scope = key !== '' ? 'object' : bucket !== '' ? 'bucket' : 'service'
+    const bare = hostBucket === undefined ? host : host.slice(hostBucket.length + 1)
+    return { scope, bucket, key, query: parseQuery(rawQuery), rawPath, rawQuery, host: bare, hostBucket }
+  }
+}

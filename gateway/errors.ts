@@ -1,0 +1,287 @@
+import { el, renderPlain, type Xml } from '#gateway/xml/render.ts'
+import { Fault, type FaultCode, type FaultDetails } from '#src/errors.ts'
+
+interface Answer {
+  readonly status: number
+  readonly message: string
+}
+
+/**
+ * Every code we can answer with; a new FaultCode does not compile until it has a line here. Statuses and messages are AWS's:
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+ */
+export const catalog: Readonly<Record<FaultCode, Answer>> = {
+  AccessControlListNotSupported: { status: 400, message: 'The bucket does not allow ACLs.' },
+  AccessDenied: { status: 403, message: 'Access Denied' },
+  AccessForbidden: { status: 403, message: 'CORSResponse: This CORS request is not allowed.' },
+  AmbiguousGrantByEmailAddress: {
+    status: 400,
+    message: 'The email address you provided is associated with more than one account.',
+  },
+  AuthorizationHeaderMalformed: { status: 400, message: 'The authorization header you provided is not valid.' },
+  AuthorizationQueryParametersError: { status: 400, message: 'The authorization query parameters are not valid.' },
+  BadDigest: {
+    status: 400,
+    message: 'The Content-MD5 or checksum value that you specified did not match what the server received.',
+  },
+  BadRequest: { status: 400, message: 'An error occurred when parsing the HTTP request.' },
+  BucketAlreadyExists: {
+    status: 409,
+    message:
+      'The requested bucket name is not available. The bucket namespace is shared by all users of the system. Specify a different name and try again.',
+  },
+  BucketAlreadyOwnedByYou: {
+    status: 409,
+    message: 'Your previous request to create the named bucket succeeded and you already own it.',
+  },
+  BucketNotEmpty: { status: 409, message: 'The bucket you tried to delete is not empty.' },
+  DeleteConflict: { status: 409, message: 'The resource cannot be deleted while others depend on it.' },
+  EntityAlreadyExists: { status: 409, message: 'A resource of this name already exists.' },
+  EntityTooLarge: { status: 400, message: 'Your proposed upload exceeds the maximum allowed size.' },
+  EntityTooSmall: { status: 400, message: 'Your proposed upload is smaller than the minimum allowed size.' },
+  ExpectationFailed: { status: 417, message: 'The expectation given in the Expect header cannot be met.' },
+  ExpiredToken: { status: 400, message: 'The provided token has expired.' },
+  IllegalLocationConstraintException: {
+    status: 400,
+    message:
+      'The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.',
+  },
+  IllegalVersioningConfigurationException: {
+    status: 400,
+    message: 'The versioning configuration specified in the request is not valid.',
+  },
+  IncompleteBody: {
+    status: 400,
+    message: 'You did not provide the number of bytes specified by the Content-Length HTTP header.',
+  },
+  InternalError: { status: 500, message: 'We encountered an internal error. Please try again.' },
+  InvalidAccessKeyId: {
+    status: 403,
+    message: 'The AWS access key ID that you provided does not exist in our records.',
+  },
+  InvalidArgument: { status: 400, message: 'Invalid Argument' },
+  InvalidBucketAclWithObjectOwnership: {
+    status: 400,
+    message: 'Bucket cannot have ACLs set with ObjectOwnership set to BucketOwnerEnforced.',
+  },
+  InvalidBucketName: { status: 400, message: 'The specified bucket is not valid.' },
+  InvalidBucketState: { status: 409, message: 'The request is not valid for the current state of the bucket.' },
+  InvalidDigest: { status: 400, message: 'The Content-MD5 or checksum value that you specified is not valid.' },
+  InvalidEncryptionAlgorithmError: {
+    status: 400,
+    message: 'The encryption request that you specified is not valid. The valid value is AES256.',
+  },
+  InvalidLocationConstraint: { status: 400, message: 'The specified location constraint is not valid.' },
+  InvalidObjectState: { status: 403, message: 'The operation is not valid for the current state of the object.' },
+  InvalidPart: {
+    status: 400,
+    message:
+      "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+  },
+  InvalidPartNumber: { status: 416, message: 'The requested partnumber is not satisfiable.' },
+  InvalidPartOrder: {
+    status: 400,
+    message: 'The list of parts was not in ascending order. The parts list must be specified in order by part number.',
+  },
+  InvalidPolicyDocument: {
+    status: 400,
+    message: 'The content of the form does not meet the conditions specified in the policy document.',
+  },
+  InvalidRange: { status: 416, message: 'The requested range is not satisfiable.' },
+  InvalidRedirectLocation: { status: 400, message: 'The website redirect location must be non-empty.' },
+  InvalidRequest: { status: 400, message: 'The request is not valid.' },
+  InvalidStorageClass: { status: 400, message: 'The storage class you specified is not valid.' },
+  InvalidTag: { status: 400, message: 'The tag provided was not a valid tag.' },
+  InvalidTargetBucketForLogging: {
+    status: 400,
+    message: 'The target bucket for logging does not exist, is not owned by you, or does not have the needed grants.',
+  },
+  InvalidToken: { status: 400, message: 'The provided token is malformed or otherwise not valid.' },
+  InvalidURI: { status: 400, message: 'The specified URI could not be parsed.' },
+  KeyTooLongError: { status: 400, message: 'Your key is too long.' },
+  MalformedACLError: {
+    status: 400,
+    message: 'The ACL that you provided was not well formed or did not validate against our published schema.',
+  },
+  MalformedPOSTRequest: {
+    status: 400,
+    message: 'The body of your POST request is not well-formed multipart/form-data.',
+  },
+  MalformedPolicy: { status: 400, message: 'Your policy contains a principal or a statement that is not valid.' },
+  MalformedTrailerError: {
+    status: 400,
+    message: 'The request contained trailing data that was not well-formed or did not conform to our published schema.',
+  },
+  MalformedXML: {
+    status: 400,
+    message: 'The XML that you provided was not well formed or did not validate against our published schema.',
+  },
+  MaxMessageLengthExceeded: { status: 400, message: 'Your request was too large.' },
+  MetadataTooLarge: { status: 400, message: 'Your metadata headers exceed the maximum allowed metadata size.' },
+  MethodNotAllowed: { status: 405, message: 'The specified method is not allowed against this resource.' },
+  MissingContentLength: { status: 411, message: 'You must provide the Content-Length HTTP header.' },
+  MissingRequestBodyError: { status: 400, message: 'Request body is empty.' },
+  MissingSecurityHeader: { status: 400, message: 'Your request is missing a required header.' },
+  NoSuchAccessPoint: { status: 404, message: 'The specified access point does not exist.' },
+  NoSuchBucket: { status: 404, message: 'The specified bucket does not exist.' },
+  NoSuchBucketPolicy: { status: 404, message: 'The specified bucket does not have a bucket policy.' },
+  NoSuchCORSConfiguration: { status: 404, message: 'The CORS configuration does not exist.' },
+  NoSuchConfiguration: { status: 404, message: 'The specified configuration does not exist.' },
+  NoSuchEntity: { status: 404, message: 'The named resource does not exist.' },
+  NoSuchKey: { status: 404, message: 'The specified key does not exist.' },
+  NoSuchLifecycleConfiguration: { status: 404, message: 'The lifecycle configuration does not exist.' },
+  NoSuchObjectLockConfiguration: {
+    status: 404,
+    message: 'The specified object does not have an ObjectLock configuration.',
+  },
+  NoSuchPublicAccessBlockConfiguration: {
+    status: 404,
+    message: 'The public access block configuration was not found.',
+  },
+  NoSuchTagSet: { status: 404, message: 'The TagSet does not exist.' },
+  NoSuchUpload: {
+    status: 404,
+    message:
+      'The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed.',
+  },
+  NoSuchVersion: {
+    status: 404,
+    message: 'The version ID specified in the request does not match an existing version.',
+  },
+  NoSuchWebsiteConfiguration: {
+    status: 404,
+    message: 'The specified bucket does not have a website configuration.',
+  },
+  NotImplemented: {
+    status: 501,
+    message: 'A header or operation that you provided implies functionality that is not implemented.',
+  },
+  NotModified: { status: 304, message: 'Not Modified' },
+  ObjectLockConfigurationNotFoundError: {
+    status: 404,
+    message: 'Object Lock configuration does not exist for this bucket.',
+  },
+  OperationAborted: {
+    status: 409,
+    message: 'A conflicting conditional operation is currently in progress against this resource. Try again.',
+  },
+  OwnershipControlsNotFoundError: { status: 404, message: 'The bucket ownership controls were not found.' },
+  PreconditionFailed: {
+    status: 412,
+    message: 'At least one of the preconditions that you specified did not hold.',
+  },
+  ReplicationConfigurationNotFoundError: {
+    status: 404,
+    message: 'There is no replication configuration for this bucket.',
+  },
+  RequestExpired: { status: 400, message: 'Request has expired.' },
+  RequestHeaderSectionTooLarge: {
+    status: 431,
+    message: 'Your request header and query parameters exceed the maximum allowed size.',
+  },
+  RequestTimeTooSkewed: {
+    status: 403,
+    message: "The difference between the request time and the server's time is too large.",
+  },
+  RequestTimeout: {
+    status: 400,
+    message: 'Your socket connection to the server was not read from or written to within the timeout period.',
+  },
+  ServerSideEncryptionConfigurationNotFoundError: {
+    status: 404,
+    message: 'The server-side encryption configuration was not found.',
+  },
+  ServiceUnavailable: { status: 503, message: 'Service is unable to handle request.' },
+  SignatureDoesNotMatch: {
+    status: 403,
+    message:
+      'The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method.',
+  },
+  SlowDown: { status: 503, message: 'Please reduce your request rate.' },
+  TooManyBuckets: { status: 400, message: 'You have attempted to create more buckets than are allowed.' },
+  UnresolvableGrantByEmailAddress: {
+    status: 400,
+    message: 'The email address that you provided does not match any account on record.',
+  },
+  XAmzContentChecksumMismatch: {
+    status: 400,
+    message: 'The provided checksum does not match what was computed.',
+  },
+  XAmzContentSHA256Mismatch: {
+    status: 400,
+    message: 'The provided x-amz-content-sha256 header does not match what was computed.',
+  },
+}
+
+/** What a driver of the store may fail with that says nothing of the request: it may be tried again. */
+const unavailable: ReadonlySet<unknown> = new Set(['full', 'transaction_too_old', 'unknown_result', 'closed', 'ENOSPC'])
+
+/**
+ * What the client is told about anything thrown. What is not a Fault is a bug or a failing machine: `isExpected` is false,
+ * the caller logs it whole, and nothing of it is echoed.
+ */
+export function faultOf(thrown: unknown): { readonly fault: Fault; readonly isExpected: boolean } {
+  if (thrown instanceof Fault) return { fault: thrown, isExpected: thrown.code !== 'InternalError' }
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+  const fault = new Fault(unavailable.has(code) ? 'ServiceUnavailable' : 'InternalError', {}, { cause: thrown })
+  return { fault, isExpected: false }
+}
+
+export interface RequestIds {
+  /** The path as the client wrote it, decoded. */
+  readonly resource: string
+  readonly requestId: string
+  readonly hostId: string
+}
+
+/** Details become elements as they are; those that start in lower case are for the gateway only. */
+function elements(details: FaultDetails): readonly Xml[] {
+  return Object.entries(details)
+    .filter(([name]) => /^[A-Z]/.test(name))
+    .map(([name, value]) => el(name, value))
+}
+
+export function errorElement(fault: Fault, ids: RequestIds): Xml {
+  const { code, details } = fault
+  return el(
+    'Error',
+    el('Code', code),
+    el('Message', details['message'] ?? catalog[code].message),
+    ...elements(details),
+    'Resource' in details ? undefined : el('Resource', ids.resource),
+    el('RequestId', ids.requestId),
+    el('HostId', ids.hostId),
+  )
+}
+
+const httpDate = (value: string | number): string => (typeof value === 'number' ? new Date(value).toUTCString() : value)
+const quoted = (etag: string): string => (etag.startsWith('"') || etag.startsWith('W/') ? etag : `"${etag}"`)
+
+/** What clients read from the headers of a refusal: validators of a 304, and where a delete marker stands. */
+function errorHeaders({ code, details }: Fault): Record<string, string> {
+  const headers: Record<string, string> = {}
+  const { ETag: etag, LastModified: modified, VersionId: versionId, isMarker } = details
+  const isRevealing = code === 'NotModified' || isMarker === 1
+  if (isRevealing && modified !== undefined) headers['last-modified'] = httpDate(modified)
+  if (isRevealing && versionId !== undefined) headers['x-amz-version-id'] = String(versionId)
+  if (code === 'NotModified' && etag !== undefined) headers['etag'] = quoted(String(etag))
+  if (isMarker === 1) headers['x-amz-delete-marker'] = 'true'
+  if (isMarker === 1 && code === 'MethodNotAllowed') headers['allow'] = 'DELETE'
+  if (code === 'RequestTimeout' || code === 'BadRequest') headers['connection'] = 'close'
+  return headers
+}
+
+export interface ErrorAnswer {
+  readonly status: number
+  readonly headers: Record<string, string>
+  /** Empty where HTTP allows no body (304). */
+  readonly body: string
+}
+
+export function errorAnswer(fault: Fault, ids: RequestIds): ErrorAnswer {
+  const { status } = catalog[fault.code]
+  const headers = errorHeaders(fault)
+  if (status === 304) return { status, headers, body: '' }
+  headers['content-type'] = 'application/xml'
+  return { status, headers, body: renderPlain(errorElement(fault, ids)) }
+}

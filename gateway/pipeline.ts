@@ -1,0 +1,178 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { Fault } from '#src/errors.ts'
+import type { Guard } from '#src/model/access.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import type { Caller } from '#src/model/identity.ts'
+import { checkKey } from '#src/model/names.ts'
+import type { Services } from '#src/service/services.ts'
+import type { Address } from './address.ts'
+import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
+import { dispatcher, isMethod } from './dispatch.ts'
+import type { Context, Operation, RequestBody, Resource, S3Request, S3Response } from './operations/operation.ts'
+
+/** A request as it came from the socket. */
+export interface Incoming {
+  readonly id: string
+  readonly method: string
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  /** The bytes after the transfer coding. At most one reader. */
+  readonly stream: AsyncIterable<Uint8Array>
+  readonly remoteAddress: string
+  readonly isSecure: boolean
+}
+
+/** Says who asks, and takes AWS's chunking and signatures off the body. Throws Faults. */
+export type Authenticate = (request: {
+  readonly method: string
+  readonly rawPath: string
+  readonly rawQuery: string
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  readonly stream: AsyncIterable<Uint8Array>
+  readonly hostBucket?: string | undefined
+}) => Promise<{
+  readonly caller: Caller
+  readonly body: RequestBody
+  /** The request's, without what belonged to the transfer. */
+  readonly headers: IncomingHttpHeaders
+}>
+
+export interface AccessQuestion extends Partial<Resource> {
+  readonly caller: Caller
+  readonly action: string
+  /** What conditions of policies may look at. */
+  readonly context: {
+    readonly remoteAddress: string
+    readonly isSecure: boolean
+    readonly headers: Readonly<Record<string, string | undefined>>
+    readonly query: ReadonlyMap<string, string>
+  }
+}
+
+/** Says whether the caller may, as far as that can be said before the object is read; the guard says the rest. */
+export interface AccessControl {
+  authorize(question: AccessQuestion): Promise<Guard>
+}
+
+export interface PipelineParts {
+  readonly services: Services
+  readonly authenticate: Authenticate
+  readonly access: AccessControl
+  readonly operations: readonly Operation[]
+}
+
+/** An answer, or the Fault instead of it; and what a browser is told either way. */
+export interface Outcome {
+  readonly operation: string
+  readonly response?: S3Response
+  readonly thrown?: unknown
+  readonly corsHeaders?: Readonly<Record<string, string>>
+}
+
+type Settings = Pick<Services['buckets'], 'get'>
+
+/** A bucket that is asked for by a name that none can have is simply not there. */
+async function findBucket(buckets: Settings, name: string): Promise<Bucket | undefined> {
+  try {
+    return await buckets.get(name)
+  } catch (error) {
+    if (error instanceof Fault) return undefined
+    throw error
+  }
+}
+
+const single = (headers: IncomingHttpHeaders): Readonly<Record<string, string | undefined>> =>
+  // Node gives an array for `set-cookie` only, which no operation reads.
+  headers as Readonly<Record<string, string | undefined>>
+
+async function preflight(buckets: Settings, address: Address, incoming: Incoming): Promise<S3Response> {
+  const question = preflightQuestion(single(incoming.headers))
+  const bucket = address.bucket === '' ? undefined : await findBucket(buckets, address.bucket)
+  return { status: 200, headers: preflightHeaders(bucket?.cors, question) }
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html */
+async function checkExpectedOwner(buckets: Settings, request: S3Request): Promise<void> {
+  const expected = request.headers['x-amz-expected-bucket-owner']
+  if (expected === undefined || request.bucket === '') return
+  if ((await buckets.get(request.bucket)).owner !== expected) throw new Fault('AccessDenied')
+}
+
+async function crossOrigin(buckets: Settings, address: Address, incoming: Incoming): Promise<Record<string, string>> {
+  const { origin } = incoming.headers
+  if (origin === undefined || address.bucket === '') return {}
+  const bucket = await findBucket(buckets, address.bucket)
+  // Some clients say here what they asked in the preflight; S3 then answers for that method.
+  const asked = single(incoming.headers)['access-control-request-method']
+  const question: CorsQuestion = { origin, method: asked ?? incoming.method, headers: [] }
+  return responseCorsHeaders(bucket?.cors, question)
+}
+
+type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
+
+/** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
+export function pipeline({ services, authenticate, access, operations }: PipelineParts): Route {
+  const dispatch = dispatcher(operations)
+  const { buckets } = services
+
+  async function answer(incoming: Incoming, address: Address, name: (operation: string) => void): Promise<S3Response> {
+    if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
+
+    const authenticated = await authenticate({
+      ...incoming,
+      rawPath: address.rawPath,
+      rawQuery: address.rawQuery,
+      hostBucket: address.hostBucket,
+    })
+    if (!isMethod(incoming.method)) throw new Fault('MethodNotAllowed', { Method: incoming.method })
+    const { caller, body } = authenticated
+    const headers = single(authenticated.headers)
+    const operation = dispatch({ method: incoming.method, scope: address.scope, query: address.query, headers })
+    if (operation === undefined) throw new Fault('MethodNotAllowed', { Method: incoming.method })
+    name(operation.name)
+    if (address.scope === 'object') checkKey(address.key)
+
+    const { id, method, remoteAddress, isSecure } = incoming
+    const { scope, bucket, key, query, host } = address
+    const request: S3Request = {
+      id,
+      method,
+      scope,
+      bucket,
+      key,
+      query,
+      headers,
+      body,
+      caller,
+      remoteAddress,
+      isSecure,
+      host,
+    }
+    const context = { remoteAddress, isSecure, headers, query }
+    const authorize: Context['authorize'] = (action, resource) =>
+      access.authorize({ caller, action, context, ...resource })
+
+    return await operation.handle(request, async () => {
+      const versionId = query.get('versionId')
+      const resource = { bucket, ...(key === '' ? {} : { key }), ...(versionId === undefined ? {} : { versionId }) }
+      const guard = await authorize(operation.action(request), resource)
+      await checkExpectedOwner(buckets, request)
+      return { services, caller, guard, authorize, request }
+    })
+  }
+
+  return async (incoming, address) => {
+    let operation = incoming.method
+    const outcome: { response?: S3Response; thrown?: unknown } = {}
+    try {
+      outcome.response = await answer(incoming, address, (name) => {
+        operation = name
+      })
+    } catch (thrown) {
+      outcome.thrown = thrown
+    }
+    if (incoming.headers.origin === undefined || incoming.method === 'OPTIONS') return { operation, ...outcome }
+    return { operation, ...outcome, corsHeaders: await crossOrigin(buckets, address, incoming) }
+  }
+}
