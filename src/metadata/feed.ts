@@ -26,15 +26,10 @@ export interface Change {
 /** Moves a record's entry to the end; gives the order that its new entry has in this transaction. */
 export function moveEntry(to: Transaction, change: Change, before: Uint8Array | undefined): number {
   const partition = keys.feed(partitionOf(change.bucket, change.key))
-  clearEntry(to, change.bucket, change.key, before)
+  if (before !== undefined) to.clear(Buffer.concat([partition, before]))
   const order = nextOrder(to)
   to.append(partition, order, pack([change.bucket, change.key, change.slot, change.stamp]))
   return order
-}
-
-/** Takes away the entry of a record that is cleared without anything in its place. */
-export function clearEntry(to: Transaction, bucket: number, key: string, entry: Uint8Array | undefined): void {
-  if (entry !== undefined) to.clear(Buffer.concat([keys.feed(partitionOf(bucket, key)), entry]))
 }
 
 export function decodeChange(value: Uint8Array): Change {

@@ -4,7 +4,7 @@ import type { ObjectVersion, Vector, Version } from '#src/model/version.ts'
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { addReference, dropReference } from './blob-records.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
-import { clearEntry, entryBytes, moveEntry, setWithEntry } from './feed.ts'
+import { entryBytes, moveEntry, setWithEntry } from './feed.ts'
 import { keys, partitionOf, slotOf, under } from './keyspace.ts'
 import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
 
@@ -142,7 +142,6 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
   if (version.kind === 'marker' && current !== undefined) to.clear(keys.current(bucket, key))
   const before = replaced ?? (version.isNull ? state.tombstone?.entry : undefined)
   if (version.isNull && state.tombstone !== undefined) to.clear(keys.tombstone(bucket, key, 0n))
-  if (version.isNull && replaced !== undefined) clearEntry(to, bucket, key, state.tombstone?.entry)
   const order = moveEntry(to, { bucket, key, slot: slotOf(version), stamp: version.stamp }, before)
   const bytes = encodeVersion(version)
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
@@ -206,7 +205,6 @@ export async function removeVersion(
   if (version.kind === 'object') await releaseContent(to, state, version)
   const slot = slotOf(version)
   const order = moveEntry(to, { bucket, key, slot, stamp }, entryOf(target.bytes))
-  if (slot === 0n) clearEntry(to, bucket, key, state.tombstone?.entry)
   setWithEntry(to, keys.tombstone(bucket, key, slot), encodeTombstone(stamp, vector), order, entryOffset)
   if (slot !== 0n) to.set(keys.memory(bucket, key), stampRow(stamp))
   const wasNewest = (current ?? state.newest)?.version.stamp === version.stamp

@@ -1,0 +1,75 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openVolumes } from '#src/blobs/volumes.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
+import { bucketIsEmpty } from '#src/metadata/object-records.ts'
+import type { Acl } from '#src/model/access.ts'
+import type { ObjectAttributes } from '#src/model/upload.ts'
+import { NamespaceBuckets } from '#src/service/buckets.ts'
+import { Collector } from '#src/service/collector.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import { CellObjects } from '#src/service/objects.ts'
+import type { Body } from '#src/service/services.ts'
+import { CellUploads } from '#src/service/uploads.ts'
+import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import { realWorld, type World } from '#src/world.ts'
+
+/** Small, so that tests need few bytes to have blobs. */
+const inlineBytesMax = 16
+
+/** Services over a store in memory and a volume in a temporary folder. */
+export async function openCell(world: World = realWorld) {
+  const folder = await mkdtemp(join(tmpdir(), 'meridian-cell-'))
+  const store = new MemoryStore({ world })
+  const namespace = new Namespace()
+  const blobs = await openVolumes({
+    world,
+    paths: [join(folder, 'volume')],
+    reserveBytes: 0,
+    segmentBytes: 8 * 2 ** 20,
+  })
+  const foundation: Foundation = { store, world, namespace, blobs, region: 'fra', cell: 7, inlineBytesMax }
+  const isEmpty = (
+    ...[transaction, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>
+  ) => bucketIsEmpty(transaction, bucket.id)
+  return {
+    store,
+    blobs,
+    foundation,
+    objects: new CellObjects(foundation),
+    uploads: new CellUploads(foundation),
+    collector: new Collector(foundation),
+    buckets: new NamespaceBuckets({ store, world, namespace, isEmpty }),
+    async close() {
+      await store.close()
+      await blobs.close()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+export const owner = 'owner'
+export const acl: Acl = {
+  owner,
+  grants: [{ grantee: { kind: 'account', id: owner, displayName: '' }, permission: 'FULL_CONTROL' }],
+}
+
+export const attributes: ObjectAttributes = { owner, acl, headers: {}, metadata: new Map(), storageClass: 'STANDARD' }
+
+export function body(bytes: Uint8Array): Body {
+  return {
+    length: bytes.length,
+    async *stream() {
+      yield bytes
+    },
+    collect: async () => bytes,
+  }
+}
+
+export async function bytesOf(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<Buffer> {
+  if (bytes instanceof Uint8Array) return Buffer.from(bytes)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of bytes) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
