@@ -111,6 +111,11 @@ async function crossOrigin(buckets: Settings, address: Address, incoming: Incomi
 
 type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
 
+/** Of operations that ask for each of their resources: what was not asked for is refused. */
+const refuseAll: Guard = () => {
+  throw new Fault('AccessDenied')
+}
+
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
 export function pipeline({ services, authenticate, access, operations }: PipelineParts): Route {
   const dispatch = dispatcher(operations)
@@ -156,7 +161,8 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
     return await operation.handle(request, async () => {
       const versionId = query.get('versionId')
       const resource = { bucket, ...(key === '' ? {} : { key }), ...(versionId === undefined ? {} : { versionId }) }
-      const guard = await authorize(operation.action(request), resource)
+      const action = operation.action(request)
+      const guard = action === 'each' ? refuseAll : await authorize(action, resource)
       await checkExpectedOwner(buckets, request)
       return { services, caller, guard, authorize, request }
     })

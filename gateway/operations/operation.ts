@@ -84,7 +84,10 @@ interface Definition<Input, Output> {
   /** AWS's own name of the operation. */
   readonly name: string
   readonly match: Match
-  /** The IAM action that the caller must be allowed; `undefined` only for preflights, and ListBuckets-like service calls name theirs too. */
+  /**
+   * The IAM action that the caller must be allowed; service calls like ListBuckets name theirs too. `each`: the request names
+   * several resources, and `run` asks `authorize` for every one of them (DeleteObjects); the context's guard then refuses all.
+   */
   readonly action: string | ((request: S3Request) => string)
   decode(request: S3Request): Input | Promise<Input>
   run(input: Input, context: Context): Promise<Output>

@@ -1,0 +1,68 @@
+import type { Checksum } from '#src/model/checksum.ts'
+import type { Found, Read } from '#src/service/services.ts'
+import { encodeChecksumHeaders } from './checksums.ts'
+import { encodeContentHeaders, type Overrides } from './content-headers.ts'
+import { quoteEtag } from './etag.ts'
+import { formatHttpDate } from './http-date.ts'
+import { encodeMetadata } from './metadata-headers.ts'
+import { encodeObjectLock } from './object-lock-headers.ts'
+import { formatContentRange } from './range.ts'
+import { encodeStorageClass } from './storage-class.ts'
+
+export interface ReadOptions {
+  readonly overrides: Overrides
+  /** x-amz-checksum-mode: ENABLED. */
+  readonly wantsChecksum: boolean
+  /** Whether a range or a part was asked for. */
+  readonly isPartial: boolean
+}
+
+/** Status and headers of GET and HEAD. https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html */
+export function encodeRead(
+  read: Read,
+  { overrides, wantsChecksum, isPartial }: ReadOptions,
+): { readonly status: number; readonly headers: Record<string, string> } {
+  const { version, from, to, partsCount } = read
+  const headers = objectHeaders(read)
+  Object.assign(headers, overrideHeaders(overrides))
+  headers['content-length'] = String(to - from)
+  if (wantsChecksum) encodeChecksumHeaders(checksumOf(read), headers)
+  // An empty object has one part, and no range that could be named.
+  const hasRange = isPartial && to > from
+  if (hasRange) headers['content-range'] = formatContentRange(from, to, version.size)
+  if (isPartial && partsCount !== undefined) headers['x-amz-mp-parts-count'] = String(partsCount)
+  return { status: hasRange ? 206 : 200, headers }
+}
+
+/** Of the bytes sent, or none: clients compare what they get with it. */
+function checksumOf({ version, from, to, partChecksum }: Read): Checksum | undefined {
+  if (partChecksum !== undefined) return partChecksum
+  return from === 0 && to === version.size ? version.checksum : undefined
+}
+
+export function objectHeaders({ version, versionId }: Found): Record<string, string> {
+  const headers: Record<string, string> = {
+    'accept-ranges': 'bytes',
+    etag: quoteEtag(version.etag),
+    'last-modified': formatHttpDate(version.modified),
+  }
+  encodeContentHeaders(version.headers, headers)
+  encodeMetadata(version.metadata, headers)
+  encodeStorageClass(version.storageClass, headers)
+  encodeObjectLock(version, headers)
+  encodeVersionId(versionId, headers)
+  const tags = version.tags?.value.size ?? 0
+  if (tags > 0) headers['x-amz-tagging-count'] = String(tags)
+  return headers
+}
+
+export function encodeVersionId(versionId: string | undefined, to: Record<string, string>): void {
+  if (versionId !== undefined) to['x-amz-version-id'] = versionId
+}
+
+function overrideHeaders(overrides: Overrides): Record<string, string> {
+  const headers: Record<string, string> = {}
+  encodeContentHeaders(overrides, headers)
+  if (overrides.contentType === undefined) delete headers['content-type']
+  return headers
+}
