@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '#src/errors.ts'
 import { decodeChange } from '#src/metadata/feed.ts'
-import { partitions, subspace, under } from '#src/metadata/keyspace.ts'
+import { partitions, under } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import { formatStamp } from '#src/model/stamp.ts'
@@ -79,11 +79,12 @@ class Model {
 
 type Cell = Awaited<ReturnType<typeof openCell>>
 
+const bucket = 'bucket'
 const noConditions = { conditions: {} }
 const guard = () => {}
 let counter = 0
 
-async function perform(cell: Cell, bucket: string, model: Model, step: Action): Promise<void> {
+async function perform(cell: Cell, model: Model, step: Action): Promise<void> {
   const { objects } = cell
   if (step.kind === 'versioning') {
     await cell.buckets.update(bucket, (each) => ({ ...each, versioning: step.to }))
@@ -131,16 +132,11 @@ async function perform(cell: Cell, bucket: string, model: Model, step: Action): 
     }
     case 'copy':
     case 'rename':
-      await move(cell, bucket, model, step)
+      await move(cell, model, step)
   }
 }
 
-async function move(
-  cell: Cell,
-  bucket: string,
-  model: Model,
-  step: Action & { kind: 'copy' | 'rename' },
-): Promise<void> {
+async function move(cell: Cell, model: Model, step: Action & { kind: 'copy' | 'rename' }): Promise<void> {
   const source = { bucket, key: step.from }
   const name = { bucket, key: step.key }
   const isRename = step.kind === 'rename'
@@ -151,7 +147,7 @@ async function move(
   const done = isRename
     ? cell.objects.rename({ source, target: name, conditions: {}, sourceConditions: {}, guard, sourceGuard: guard })
     : cell.objects.copy({
-        source: { name: source, guard, ...noConditions },
+        source: { name: source, ...(picked !== undefined && { versionId: picked.id }), guard, ...noConditions },
         name,
         guard,
         ...noConditions,
@@ -177,7 +173,7 @@ const all = async (cell: Cell, space: Parameters<typeof under>[0]): Promise<read
   return await cell.store.snapshot((snapshot) => snapshot.range(from, to, { limit: 10_000 }))
 }
 
-async function checkReads(cell: Cell, bucket: string, model: Model): Promise<void> {
+async function checkReads(cell: Cell, model: Model): Promise<void> {
   for (const key of model.keys.keys()) {
     const name = { bucket, key }
     const current = model.current(key)
@@ -252,56 +248,52 @@ async function checkFeed(cell: Cell, rows: ReadonlyMap<string, { version: Versio
   for (const { value } of entries) assert.ok(decodeChange(value).stamp > 0n)
 }
 
-describe('versions of a key', () => {
-  let cell: Cell
-  before(async () => {
-    cell = await openCell()
-  })
-  after(() => cell.close())
-
-  test('O1 O2 O3 R1 F1: rows, references and feed entries are what S3 says, whatever was done', async () => {
-    assert.equal(subspace.current, 2)
-    let run = 0
-    const history = fc.array(action, { minLength: 1, maxLength: 25 })
-    await fc.assert(
-      fc.asyncProperty(history, async (steps) => {
-        const bucket = `run-${run++}`
-        await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
-        const model = new Model()
-        for (const step of steps) {
-          await perform(cell, bucket, model, step)
-          await checkReads(cell, bucket, model)
-        }
-        await checkRows(cell, model)
-        for (const key of [...model.keys.keys()]) {
-          for (const { id } of [...model.versions(key)]) {
-            const request = {
-              name: { bucket, key },
-              versionId: id,
-              guard,
-              ...noConditions,
-              bypassGovernance: false,
-              caller: owner,
-            }
-            await cell.objects.delete(request)
-            model.remove(key, id)
-          }
-        }
-        await checkRows(cell, model)
-        await cell.buckets.delete(bucket)
-        await forget(cell)
-      }),
-      { numRuns: 300 },
-    )
-  })
+test('O1 O2 O3 R1 F1: rows, references and feed entries are what S3 says, whatever was done', async () => {
+  const history = fc.array(action, { minLength: 1, maxLength: 25 })
+  await fc.assert(
+    fc.asyncProperty(history, async (steps) => {
+      const cell = await openCell()
+      try {
+        await follow(cell, steps)
+      } finally {
+        await cell.close()
+      }
+    }),
+    { numRuns: 400, examples: [[nullOntoItself]] },
+  )
 })
 
-/** Tombstones outlive their bucket; the next run counts from nothing. */
-async function forget(cell: Cell): Promise<void> {
-  await cell.store.transact(async (transaction) => {
-    for (const space of ['tombstone', 'feed', 'memory'] as const) {
-      const { from, to } = under(space, [])
-      transaction.clearRange(from, to)
+/** Rarely drawn: a `null` version that is not current is copied onto its own key, where it is replaced by its copy. */
+const nullOntoItself: Action[] = [
+  { kind: 'put', key: 'a', size: 40, tagged: false },
+  { kind: 'versioning', to: 'enabled' },
+  { kind: 'put', key: 'a', size: 5, tagged: false },
+  { kind: 'versioning', to: 'suspended' },
+  { kind: 'copy', key: 'a', from: 'a', pick: 1 },
+]
+
+async function follow(cell: Cell, steps: readonly Action[]): Promise<void> {
+  await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
+  const model = new Model()
+  for (const step of steps) {
+    await perform(cell, model, step)
+    await checkReads(cell, model)
+  }
+  await checkRows(cell, model)
+  for (const key of [...model.keys.keys()]) {
+    for (const { id } of [...model.versions(key)]) {
+      const request = {
+        name: { bucket, key },
+        versionId: id,
+        guard,
+        ...noConditions,
+        bypassGovernance: false,
+        caller: owner,
+      }
+      await cell.objects.delete(request)
+      model.remove(key, id)
     }
-  })
+  }
+  await checkRows(cell, model)
+  await cell.buckets.delete(bucket)
 }
