@@ -6,7 +6,6 @@ import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type {
-  ContentHeaders,
   DeleteMarker,
   ObjectSummary,
   ObjectVersion,
@@ -174,7 +173,7 @@ export interface Uploads {
     readonly name: ObjectName
     readonly attributes: ObjectAttributes
     readonly initiator: string
-    readonly checksum?: Upload['checksum']
+    readonly checksum?: NonNullable<Upload['checksum']>
   }): Promise<Upload>
   /** The upload, for what depends on how it was started. */
   get(upload: UploadName): Promise<Upload>
@@ -232,7 +231,9 @@ export interface Listing<Item> {
   readonly isTruncated: boolean
   /** The last key or prefix of this page, where it was cut: the next page starts after it. */
   readonly nextKey?: string
+  /** A stamp, also of a `null` version. */
   readonly nextVersionId?: string
+  readonly nextUploadId?: string
 }
 
 /** Ordered by UTF-8 bytes; costs grow with the answer, never with the bucket. */

@@ -43,7 +43,9 @@ export class CellUploads implements Uploads {
 
   async create(request: Parameters<Uploads['create']>[0]): Promise<Upload> {
     const { world, cell, store, namespace } = this.#foundation
-    const id = `${String(cell).padStart(3, '0')}${Buffer.from(world.randomBytes(16)).toString('hex')}`
+    // Ids of one key sort as the uploads began: listings are in that order.
+    const began = world.nowMicroseconds().toString(16).padStart(14, '0')
+    const id = `${String(cell).padStart(3, '0')}${began}${Buffer.from(world.randomBytes(16)).toString('hex')}`
     return await store.transact(async (transaction) => {
       const bucket = await namespace.existingBucket(transaction, request.name.bucket)
       const upload: Upload = { ...request, id, initiated: world.now() }
