@@ -48,17 +48,14 @@ export function refuseDuplicates(rawHeaders: readonly string[]): void {
   }
 }
 
-/** The value as signatures see it: of repeated headers joined by a comma alone, runs of spaces made one. */
-export function canonicalValue(request: RawRequest, name: string, isRepeated: boolean): string {
-  let value = header(request, name)
-  if (value === undefined) return ''
-  if (isRepeated) {
-    const { rawHeaders } = request
-    const all: string[] = []
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      if (rawHeaders[at]?.toLowerCase() === name) all.push((rawHeaders[at + 1] ?? '').trim())
-    }
-    value = all.join(',')
+/** The value of a header, of repeated ones joined by a comma alone, as signatures have it. */
+export function joinedValue(request: RawRequest, name: string, isRepeated: boolean): string {
+  const value = header(request, name) ?? ''
+  if (!isRepeated) return value
+  const { rawHeaders } = request
+  const all: string[] = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) all.push((rawHeaders[at + 1] ?? '').trim())
   }
-  return value.includes('  ') ? value.replace(/ +/g, ' ') : value
+  return all.join(',')
 }

@@ -1,4 +1,4 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /** SHA-256 of nothing, in hexadecimal. */
 export const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -10,7 +10,7 @@ export function isSameText(ours: string, theirs: string): boolean {
   return own.length === other.length && ours.length === theirs.length && timingSafeEqual(own, other)
 }
 
-export function hmac(key: string | Buffer, text: string): Buffer {
+function hmac(key: string | Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest()
 }
 
@@ -21,10 +21,11 @@ export function sha256Hex(text: string): string {
 
 /** A key of one day, region and service; never leaves this process. */
 export class SigningKey {
-  readonly #key: Buffer
+  /** A key object: an HMAC from it takes a fraction of the time that one from bytes takes. */
+  readonly #key: KeyObject
 
   constructor(secret: string, date: string, region: string, service: string) {
-    this.#key = hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), 'aws4_request')
+    this.#key = createSecretKey(hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), 'aws4_request'))
   }
 
   sign(text: string): string {

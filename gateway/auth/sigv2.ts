@@ -7,7 +7,7 @@ import { Fault } from '#src/errors.ts'
 import type { Identity } from '#src/service/services.ts'
 import { decoded, type QueryPair, queryValue } from './canonical.ts'
 import { parseDate } from './dates.ts'
-import { canonicalValue, header, type RawRequest, refuseDuplicates } from './request.ts'
+import { header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
 import { isSameText } from './signature.ts'
 import { checkSkew, type Signed, type Verifier } from './sigv4.ts'
 
@@ -38,7 +38,7 @@ function amzHeaders(request: RawRequest): string {
   const names = Object.keys(request.headers).filter((name) => name.startsWith('x-amz-'))
   return names
     .sort(compare)
-    .map((name) => `${name}:${canonicalValue(request, name, true)}\n`)
+    .map((name) => `${name}:${joinedValue(request, name, true)}\n`)
     .join('')
 }
 

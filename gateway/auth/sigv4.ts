@@ -12,7 +12,7 @@ import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
 import { canonicalPath, canonicalQuery, type QueryPair, queryValue } from './canonical.ts'
 import { amzDate, parseAmzDate, parseDate, skewMax } from './dates.ts'
-import { canonicalValue, header, type RawRequest, refuseDuplicates } from './request.ts'
+import { header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
 import {
   type Credential,
   isSameText,
@@ -91,6 +91,8 @@ function parseAuthorization(text: string): Claim {
   return { credential, signedHeaders: field(text, 'SignedHeaders'), signature: field(text, 'Signature') }
 }
 
+const singleSpaced = (value: string): string => (value.includes('  ') ? value.replace(/ +/g, ' ') : value)
+
 /** V1. The lines of the signed headers; refuses a request that carries what its signature does not cover. */
 function canonicalHeaders(request: RawRequest, signedHeaders: string, isPresigned: boolean): string {
   const { headers } = request
@@ -114,7 +116,7 @@ function canonicalHeaders(request: RawRequest, signedHeaders: string, isPresigne
     if (name === 'host') hasHost = true
     // A name without its header counts for none: it must not stand in for an unsigned one.
     else if (name.startsWith('x-amz-') && headers[name] !== undefined) amz--
-    lines += `${name}:${canonicalValue(request, name, isRepeated)}\n`
+    lines += `${name}:${singleSpaced(joinedValue(request, name, isRepeated))}\n`
     previous = name
     start = end + 1
   }

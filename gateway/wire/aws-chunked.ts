@@ -177,7 +177,7 @@ export class ChunkedDecoder implements Decoder {
     }
     const colon = text.indexOf(':')
     const name = text.slice(0, Math.max(colon, 0)).toLowerCase()
-    const value = text.slice(colon + 1).trim()
+    const value = text.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')
     // Nothing follows the signature, since it would not be under it.
     if (!trailerName.test(name) || this.#trailerSignature !== undefined) throw badTrailer()
     if (name === 'x-amz-trailer-signature') {
