@@ -4,11 +4,13 @@ import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Caller } from '#src/model/identity.ts'
 import { checkKey } from '#src/model/names.ts'
+import type { AccessRequest } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
 import type { Address } from './address.ts'
+import { conditionValues } from './auth/condition-values.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
-import type { Context, Operation, RequestBody, Resource, S3Request, S3Response } from './operations/operation.ts'
+import type { Context, Operation, RequestBody, S3Request, S3Response } from './operations/operation.ts'
 
 /** A request as it came from the socket. */
 export interface Incoming {
@@ -38,27 +40,15 @@ export type Authenticate = (request: {
   readonly headers: IncomingHttpHeaders
 }>
 
-export interface AccessQuestion extends Partial<Resource> {
-  readonly caller: Caller
-  readonly action: string
-  /** What conditions of policies may look at. */
-  readonly context: {
-    readonly remoteAddress: string
-    readonly isSecure: boolean
-    readonly headers: Readonly<Record<string, string | undefined>>
-    readonly query: ReadonlyMap<string, string>
-  }
-}
-
 /** Says whether the caller may, as far as that can be said before the object is read; the guard says the rest. */
-export interface AccessControl {
-  authorize(question: AccessQuestion): Promise<Guard>
+export interface Access {
+  authorize(request: AccessRequest): Promise<Guard>
 }
 
 export interface PipelineParts {
   readonly services: Services
   readonly authenticate: Authenticate
-  readonly access: AccessControl
+  readonly access: Access
   readonly operations: readonly Operation[]
 }
 
@@ -154,9 +144,9 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
       isSecure,
       host,
     }
-    const context = { remoteAddress, isSecure, headers, query }
+    const values = conditionValues({ remoteAddress, isSecure, headers, query })
     const authorize: Context['authorize'] = (action, resource) =>
-      access.authorize({ caller, action, context, ...resource })
+      access.authorize({ caller, action, values, ...resource })
 
     return await operation.handle(request, async () => {
       const versionId = query.get('versionId')
