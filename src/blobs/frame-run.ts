@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { chunkBytes, describeChunk, frameBytes, headerBytes, laidOutBytes, type Place, placeHeader } from './frame.ts'
 
 /** A run holds at most so many bytes of a body: one write of a large body, and the whole of a small one. */
-export const runBytes = 4 * chunkBytes
+export const runBytes = 8 * chunkBytes
 
-/** Sizes that a run's memory comes in, so that it can be used again: for 16 KiB, 64 KiB, one chunk, a full run. */
-const capacities = [16 * 1024, 64 * 1024, chunkBytes, runBytes].map(laidOutBytes)
+/** Sizes that a run's memory comes in, so that it can be used again: for 16 KiB, 64 KiB, one chunk, four, a full run. */
+const capacities = [16 * 1024, 64 * 1024, chunkBytes, 4 * chunkBytes, runBytes].map(laidOutBytes)
 
 /**
  * Memory for runs, kept for the next one: fresh memory of this size costs a page fault per 4 KiB, which is as much as

@@ -37,7 +37,9 @@ async function* sliced(body: Buffer, sliceBytes: number): AsyncGenerator<Uint8Ar
 }
 
 async function readBack({ id, extents }: StoredBlob, from: number, to: number): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(volumes.read(id, extents, from, to)))
+  const parts: Uint8Array[] = []
+  for await (const part of volumes.read(id, extents, from, to)) parts.push(part)
+  return Buffer.concat(parts)
 }
 
 const borders = [0, 1, 511, 512, chunkBytes, runBytes, 2 * runBytes, 2_500_000, 3 * 1024 * 1024]
