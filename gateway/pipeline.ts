@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
@@ -19,7 +20,7 @@ export interface Incoming {
   readonly headers: IncomingHttpHeaders
   readonly rawHeaders: readonly string[]
   /** The bytes after the transfer coding. At most one reader. */
-  readonly stream: AsyncIterable<Uint8Array>
+  readonly stream: Readable
   readonly remoteAddress: string
   readonly isSecure: boolean
 }
@@ -31,7 +32,7 @@ export type Authenticate = (request: {
   readonly rawQuery: string
   readonly headers: IncomingHttpHeaders
   readonly rawHeaders: readonly string[]
-  readonly stream: AsyncIterable<Uint8Array>
+  readonly stream: Readable
   readonly hostBucket?: string | undefined
 }) => Promise<{
   readonly caller: Caller

@@ -1,0 +1,199 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Fault } from '#src/errors.ts'
+import type { Counters } from '#src/telemetry/counters.ts'
+import type { Log } from '#src/telemetry/log.ts'
+import type { Address } from './address.ts'
+import { errorAnswer, errorElement, faultOf, type RequestIds } from './errors.ts'
+import type { S3Response } from './operations/operation.ts'
+import type { Pace } from './pace.ts'
+import type { Incoming, Outcome } from './pipeline.ts'
+import { type RequestBodyOptions, SocketBody } from './request-body.ts'
+import type { RequestNames } from './request-names.ts'
+import { BrokenAnswer, type LaterOptions, type Sending, sendBytes, sendLater, sendStream, sendXml } from './send.ts'
+
+export interface ExchangeParts {
+  readonly route: (incoming: Incoming, address: Address) => Promise<Outcome>
+  readonly address: (target: string, host: string) => Address
+  readonly names: RequestNames
+  readonly pace: Pace
+  readonly body: RequestBodyOptions
+  readonly later: LaterOptions
+  readonly headersMax: number
+  readonly log: Log
+  readonly counters: Counters
+  /** A line for each request, where wanted. */
+  readonly logsAccess: boolean
+  readonly isDraining: () => boolean
+}
+
+const badRequest = (message: string): Fault => new Fault('BadRequest', { message })
+
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts > 1
+}
+
+/** What Node lets through and we do not: each is a way to make a proxy and us see different requests. */
+function checkForm(request: IncomingMessage, headersMax: number): void {
+  const { expect } = request.headers
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue') throw new Fault('ExpectationFailed')
+  const { rawHeaders, headers, httpVersionMajor, httpVersionMinor } = request
+  if (httpVersionMajor !== 1) throw badRequest('HTTP/1.1 is spoken here.')
+  // Node silently drops what is over the limit, so a request that reaches it may have had more.
+  if (rawHeaders.length >= 2 * headersMax) throw new Fault('RequestHeaderSectionTooLarge')
+  if (hasTwoHosts(rawHeaders)) throw badRequest('A request must have one Host header.')
+  const coding = headers['transfer-encoding']
+  if (coding === undefined) return
+  if (httpVersionMinor === 0) throw badRequest('HTTP/1.0 has no transfer codings.')
+  if (coding.toLowerCase() !== 'chunked') {
+    throw new Fault('NotImplemented', { message: 'A transfer coding other than chunked is not implemented.' })
+  }
+}
+
+function decodedPath(target: string): string {
+  const path = target.split('?', 1)[0] ?? ''
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
+/** One request and its answer. Never rejects: what goes wrong is answered, or the connection is broken and it is logged. */
+export class Exchange {
+  readonly #parts: ExchangeParts
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #target: string
+  readonly #id: string
+  readonly #body: SocketBody | undefined
+
+  constructor(parts: ExchangeParts, request: IncomingMessage, response: ServerResponse, target: string) {
+    this.#parts = parts
+    this.#request = request
+    this.#response = response
+    this.#target = target
+    this.#id = parts.names.next()
+    this.#body = SocketBody.isPresent(request) ? new SocketBody(request, response, parts.body) : undefined
+  }
+
+  async run(): Promise<void> {
+    const started = this.#parts.logsAccess ? performance.now() : 0
+    const outcome = await this.#outcome()
+    this.#parts.counters.add(outcome.operation)
+    try {
+      await this.#answer(outcome)
+    } catch (thrown) {
+      await this.#recover(outcome, thrown)
+    }
+    if (this.#parts.logsAccess) this.#logAccess(outcome, started)
+  }
+
+  async #outcome(): Promise<Outcome> {
+    const request = this.#request
+    try {
+      checkForm(request, this.#parts.headersMax)
+      const address = this.#parts.address(this.#target, request.headers.host ?? '')
+      const incoming: Incoming = {
+        id: this.#id,
+        method: request.method ?? '',
+        headers: request.headers,
+        rawHeaders: request.rawHeaders,
+        stream: request,
+        remoteAddress: request.socket.remoteAddress ?? '',
+        isSecure: false,
+      }
+      return await this.#parts.route(incoming, address)
+    } catch (thrown) {
+      return { operation: request.method ?? '', thrown }
+    }
+  }
+
+  async #answer(outcome: Outcome): Promise<void> {
+    if (outcome.response === undefined) {
+      this.#sendError(outcome, outcome.thrown)
+      return
+    }
+    const { status, headers, body, later } = outcome.response
+    const sending = this.#sending(status, { ...headers, ...outcome.corsHeaders })
+    if (later !== undefined) {
+      await sendLater(sending, later, this.#parts.later, (thrown) =>
+        errorElement(this.#faultOf(outcome, thrown), this.#ids()),
+      )
+    } else await sendBody(sending, body)
+    if (sending.head['connection'] !== 'close') this.#body?.dump()
+  }
+
+  /** The answer could not be made, or broke midway. */
+  async #recover(outcome: Outcome, thrown: unknown): Promise<void> {
+    if (thrown instanceof BrokenAnswer) {
+      this.#parts.log.error('an answer broke midway', { error: thrown, request: this.#id, target: this.#target })
+      return
+    }
+    if (this.#response.headersSent) {
+      this.#faultOf(outcome, thrown)
+      this.#response.destroy()
+      return
+    }
+    this.#sendError(outcome, thrown)
+  }
+
+  #sendError(outcome: Outcome, thrown: unknown): void {
+    const { status, headers, body } = errorAnswer(this.#faultOf(outcome, thrown), this.#ids())
+    const sending = this.#sending(status, { ...headers, ...outcome.corsHeaders })
+    sendBytes(sending, body === '' ? undefined : body)
+    if (sending.head['connection'] !== 'close') this.#body?.dump()
+  }
+
+  #faultOf(outcome: Outcome, thrown: unknown): Fault {
+    const { fault, isExpected } = faultOf(thrown)
+    if (!isExpected) {
+      const fields = { error: thrown, request: this.#id, operation: outcome.operation, target: this.#target }
+      this.#parts.log.error('a request failed', fields)
+      this.#parts.counters.add('errors')
+    }
+    return fault
+  }
+
+  #ids(): RequestIds {
+    return { resource: decodedPath(this.#target), requestId: this.#id, hostId: this.#parts.names.hostId }
+  }
+
+  #sending(status: number, headers: Readonly<Record<string, string>>): Sending {
+    const { names, pace, isDraining } = this.#parts
+    const head: Record<string, string> = {
+      'x-amz-id-2': names.hostId,
+      'x-amz-request-id': this.#id,
+      server: names.server,
+      ...headers,
+    }
+    const mustClose = this.#body?.mustClose() === true
+    if (mustClose || isDraining()) head['connection'] = 'close'
+    const linger = mustClose && this.#body !== undefined ? () => this.#body?.linger() ?? Promise.resolve() : undefined
+    const isBodiless = this.#request.method === 'HEAD'
+    return { response: this.#response, status, head, pace, isBodiless, linger }
+  }
+
+  #logAccess({ operation }: Outcome, started: number): void {
+    this.#parts.log.info('request', {
+      request: this.#id,
+      method: this.#request.method,
+      target: this.#target.split('?', 1)[0],
+      operation,
+      status: this.#response.statusCode,
+      remoteAddress: this.#request.socket.remoteAddress,
+      milliseconds: Math.round((performance.now() - started) * 1_000) / 1_000,
+    })
+  }
+}
+
+async function sendBody(sending: Sending, body: S3Response['body']): Promise<void> {
+  if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) sendBytes(sending, body)
+  else if ('children' in body) sendXml(sending, body)
+  else if (sending.isBodiless) sendBytes(sending, undefined)
+  else await sendStream(sending, body)
+}
