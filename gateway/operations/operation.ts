@@ -3,6 +3,12 @@ import type { Guard } from '#src/model/access.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { Services } from '#src/service/services.ts'
 
+/**
+ * For the pipeline: POST forms (PostObject) say inside their body who asks for what. So (1) every S3Request carries
+ * `authenticateForm`, which is what `authenticate` returned beside `caller` and `body`; (2) `authorized` takes an optional
+ * request, the one that the form makes (its own caller, key and headers): where it is given, action, resource, condition
+ * values, `authorize` and `context.request` are of that request instead of the one that came.
+ */
 export type Scope = 'service' | 'bucket' | 'object'
 export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'OPTIONS' | 'PATCH'
 
@@ -25,6 +31,20 @@ export interface RequestBody {
   trailers(): ReadonlyMap<string, string>
 }
 
+/** A POST form, as far as it stands before its file. */
+export interface FormToSign {
+  readonly bucket: string
+  /** Lower-case names. */
+  readonly fields: ReadonlyMap<string, string>
+}
+
+/** Who made a form, and what its policy allows of the file; verified. */
+export interface FormAuthority {
+  readonly caller: Caller
+  readonly bytesMin: number
+  readonly bytesMax: number
+}
+
 /** A request that was parsed and authenticated; nothing below this type knows fastify or node:http. */
 export interface S3Request {
   readonly id: string
@@ -45,6 +65,8 @@ export interface S3Request {
   readonly isSecure: boolean
   /** The host asked for, without the bucket, with the port: for Location elements. */
   readonly host: string
+  /** Verifies the policy of a POST form, and that the form keeps to it. Absent where no form can come. */
+  readonly authenticateForm?: (form: FormToSign) => Promise<FormAuthority>
 }
 
 export type ResponseBody = Xml | string | Uint8Array | AsyncIterable<Uint8Array>
@@ -98,7 +120,8 @@ export interface Operation {
   readonly name: string
   readonly match: Match
   readonly action: (request: S3Request) => string
-  handle(request: S3Request, authorized: () => Promise<Context>): Promise<S3Response>
+  /** `authorized`: the context of `instead`, where the body made another request of this one, otherwise of `request`. */
+  handle(request: S3Request, authorized: (instead?: S3Request) => Promise<Context>): Promise<S3Response>
 }
 
 /** Seals a definition so that operations of different shapes fit one table. */
