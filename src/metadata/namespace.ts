@@ -36,6 +36,12 @@ const decodedBytes = 8 * 1024 * 1024
 /** Rows in one range read. */
 const pageRows = 1000
 
+/** No name, id or address is longer; what clients ask for may be, and must not become a key that no store takes (C6). */
+const nameLengthMost = 254
+
+/** Whether a row of this name can be there. */
+const isAskable = (name: string): boolean => name.length <= nameLengthMost && name.isWellFormed()
+
 const nothing = new Uint8Array(0)
 
 /**
@@ -51,7 +57,7 @@ export class Namespace {
 
   /** Read from a transaction, it makes that transaction conflict with every change of the bucket (C22). */
   async bucket(from: Snapshot, name: string): Promise<Bucket | undefined> {
-    const bytes = await from.get(bucketKey(name))
+    const bytes = isAskable(name) ? await from.get(bucketKey(name)) : undefined
     return bytes === undefined ? undefined : this.#buckets.value(name, bytes)
   }
 
@@ -94,19 +100,22 @@ export class Namespace {
     owner: string,
     options: { prefix?: string; after?: string; limit: number },
   ): Promise<readonly Bucket[]> {
-    const range = bucketsOf(owner, options.prefix ?? '', options.after)
+    const { prefix = '', after } = options
+    if (!isAskable(prefix)) return []
+    // Cut where every name has ended, it still stands between the same names.
+    const range = bucketsOf(owner, prefix, after?.slice(0, nameLengthMost))
     const entries = await from.range(range.from, range.to, { limit: options.limit })
     const owned = await Promise.all(entries.map((entry) => this.bucket(from, lastText(entry.key))))
     return owned.filter((bucket) => bucket !== undefined)
   }
 
   async account(from: Snapshot, id: string): Promise<Account | undefined> {
-    const bytes = await from.get(accountKey(id))
+    const bytes = isAskable(id) ? await from.get(accountKey(id)) : undefined
     return bytes === undefined ? undefined : this.#accounts.value(id, bytes)
   }
 
   async accountByEmail(from: Snapshot, email: string): Promise<Account | undefined> {
-    const id = await from.get(emailKey(email.toLowerCase()))
+    const id = isAskable(email) ? await from.get(emailKey(email.toLowerCase())) : undefined
     return id === undefined ? undefined : await this.account(from, decodeText(id))
   }
 
@@ -126,7 +135,7 @@ export class Namespace {
   }
 
   async accessKey(from: Snapshot, id: string): Promise<AccessKey | undefined> {
-    const bytes = await from.get(accessKeyKey(id))
+    const bytes = isAskable(id) ? await from.get(accessKeyKey(id)) : undefined
     return bytes === undefined ? undefined : this.#keys.value(id, bytes)
   }
 
