@@ -13,7 +13,6 @@ import { decodePart, encodePart } from './part-codec.ts'
  * What is known of blobs: where their bytes are, and which versions use them.
  *
  * R1  a blob's record exists exactly as long as a reference, an upload's part or a manifest names it (C18).
- * R2  no commit names a segment under another generation than the one the bytes were written under (C2).
  */
 
 /** One blob of bytes. */
@@ -93,28 +92,24 @@ export async function readBlob(from: Snapshot, blob: BlobId): Promise<BlobRecord
   return bytes === undefined ? undefined : decodeBlob(bytes)
 }
 
-/** Generations start at 1, and have a row only once they were raised. */
-export async function readGeneration(from: Snapshot, volume: string, segment: number): Promise<number> {
-  const bytes = await from.get(keys.segment(volume, segment))
-  return bytes === undefined ? 1 : new RecordReader(bytes).integer()
-}
-
-/** From now on, no commit can name this segment under an older generation. */
-export async function raiseGeneration(to: Transaction, volume: string, segment: number): Promise<number> {
-  const generation = (await readGeneration(to, volume, segment)) + 1
-  to.set(keys.segment(volume, segment), writer.integer(generation).take())
-  return generation
-}
-
-/** Records bytes that are durable here (I2); rejects with SlowDown if a sweep took their segment meanwhile (R2). */
+/** Records bytes that are durable here (I2). */
 export async function addBlob(to: Transaction, stored: StoredBlob, region: string, keeper: number): Promise<void> {
-  for (const { volume, segment, generation } of stored.extents) {
-    const now = await readGeneration(to, volume, segment)
-    if (now !== generation) throw new Fault('SlowDown', { message: 'The upload took too long. Please try again.' })
-  }
   const { id, size, digest, extents } = stored
+  await checkGenerations(to, extents)
   to.set(keys.blob(id), encodeBlob({ kind: 'bytes', size, digest, keeper, holders: [{ region, extents }] }))
 }
+
+/** Rejects with SlowDown where a sweep took a segment since bytes were written to it (R2). */
+export async function checkGenerations(to: Transaction, extents: readonly Extent[]): Promise<void> {
+  for (const { volume, segment, generation } of extents) {
+    if (generationOf(await to.get(keys.segment(volume, segment))) === generation) continue
+    throw new Fault('SlowDown', { message: 'The upload took too long. Please try again.' })
+  }
+}
+
+/** Generations start at 1, and have a row only once they were raised. */
+const generationOf = (bytes: Uint8Array | undefined): number =>
+  bytes === undefined ? 1 : new RecordReader(bytes, 1).integer()
 
 export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): void {
   to.set(keys.reference(blob, bucket, key, slot), nothing)

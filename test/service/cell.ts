@@ -8,6 +8,7 @@ import type { Acl } from '#src/model/access.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
+import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import type { Body } from '#src/service/services.ts'
@@ -40,6 +41,7 @@ export async function openCell(world: World = realWorld) {
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
     collector: new Collector(foundation),
+    compactor: new Compactor(foundation, blobs.maintenance, () => {}),
     buckets: new NamespaceBuckets({ store, world, namespace, isEmpty }),
     async close() {
       await store.close()
