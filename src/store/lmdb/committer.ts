@@ -2,7 +2,7 @@ import type { Attempt } from '#src/store/attempt.ts'
 import type { View } from '#src/store/overlay.ts'
 import { StoreError } from '#src/store/store.ts'
 import { apply, type Target, versionstamp } from '#src/store/writes.ts'
-import { commitError, type Environment } from './environment.ts'
+import type { Environment } from './environment.ts'
 
 /** What became of an attempt: it is on stable storage, or something it read has changed. */
 export type Outcome = 'committed' | 'conflict'
@@ -21,7 +21,7 @@ const batchMost = 4_096
  *
  * G1  an attempt is answered only after its batch's fsync.
  * G2  attempts of a batch see those before them in it: each is checked against what they changed.
- * G3  an attempt that fails (for want of space) takes no other with it: its batch is undone, and each goes alone.
+ * G3  an attempt that fails (for want of space, or at a corrupt value) takes no other with it: its batch is undone, and each goes alone.
  * G4  after a failed fsync nothing is written any more, by this process: what the disk holds is unknown until it is reopened.
  */
 export class Committer {
@@ -54,7 +54,7 @@ export class Committer {
 
   /** Rejects what waits for another process's lock, and has become too old meanwhile; nothing of it was written. */
   expire(): void {
-    this.#waiting = this.#waiting.filter((commit) => isTimely(commit))
+    this.#waiting = this.#waiting.filter(isTimely)
   }
 
   /** Refuses all further commits, and waits for those under way. */
@@ -66,68 +66,52 @@ export class Committer {
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch: Commit[] = []
-      try {
-        // Whoever comes while another process holds the lock joins the batch: it is taken only once we have the lock.
-        await this.#write(() => this.#take(batch))
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error
-        await this.#failed(batch, error)
-      }
-      if (this.#refusal?.code === 'closed' && this.#refusal.cause !== undefined) this.#abandon()
+      // Whoever comes while another process holds the lock joins the batch: it is taken only once we have the lock.
+      const error = await this.#write(() => {
+        batch.push(...this.#waiting.splice(0, batchMost))
+        return batch
+      })
+      if (error === undefined) continue
+      if (isFatal(error)) this.#break(batch, error)
+      else await this.#retryAlone(batch)
     }
     this.#running = undefined
   }
 
-  #take(batch: Commit[]): Commit[] {
-    batch.push(...this.#waiting.splice(0, batchMost))
-    return batch
-  }
-
-  async #write(take: () => Commit[]): Promise<void> {
+  /** Gives everybody taken an answer, unless the commit fails: then it returns why, and nobody has one. */
+  async #write(take: () => readonly Commit[]): Promise<unknown> {
     const answers: (() => void)[] = []
     try {
       await this.#environment.write((view, commit) => {
-        answers.length = 0
         let index = 0
         for (const each of take()) {
-          const answer = decide(each, view, commit, index)
-          if (answer.applied) index++
-          answers.push(answer.give)
+          const { applied, give } = decide(each, view, versionstamp(commit, index))
+          if (applied) index++
+          answers.push(give)
         }
       })
     } catch (error) {
-      throw commitError(error)
+      return error instanceof StoreError
+        ? error
+        : new StoreError('unknown_result', 'the commit failed', { cause: error })
     }
     for (const give of answers) give()
     this.#committed()
+    return undefined
   }
 
-  async #failed(batch: readonly Commit[], error: StoreError): Promise<void> {
-    if (error.code === 'unknown_result') {
-      for (const commit of batch) commit.reject(error)
-      this.#refusal = new StoreError('closed', 'the store failed to sync and must be reopened', { cause: error })
-      return
-    }
-    const alone = batch.length === 1
+  async #retryAlone(batch: readonly Commit[]): Promise<void> {
     for (const commit of batch) {
-      if (alone) commit.reject(error)
-      else await this.#alone(commit)
+      const error = this.#refusal?.cause === undefined ? await this.#write(() => [commit]) : this.#refusal
+      if (error === undefined) continue
+      if (isFatal(error)) this.#break([commit], error)
+      else commit.reject(error)
     }
   }
 
-  async #alone(commit: Commit): Promise<void> {
-    if (this.#refusal?.cause !== undefined) {
-      commit.reject(this.#refusal)
-      return
-    }
-    try {
-      await this.#write(() => [commit])
-    } catch (error) {
-      await this.#failed([commit], commitError(error))
-    }
-  }
-
-  #abandon(): void {
+  #break(batch: readonly Commit[], error: unknown): void {
+    this.#refusal = new StoreError('closed', 'a commit failed, so the store must be opened again', { cause: error })
+    for (const commit of batch) commit.reject(error)
     for (const commit of this.#waiting.splice(0)) commit.reject(this.#refusal)
   }
 }
@@ -137,7 +121,7 @@ interface Answer {
   give(): void
 }
 
-function decide(commit: Commit, view: Target & View, number: number, index: number): Answer {
+function decide(commit: Commit, view: Target & View, stamp: Uint8Array): Answer {
   const { attempt } = commit
   try {
     attempt.check()
@@ -145,8 +129,12 @@ function decide(commit: Commit, view: Target & View, number: number, index: numb
   } catch (error) {
     return { applied: false, give: () => commit.reject(error) }
   }
-  apply(attempt.writes, view, versionstamp(number, index))
+  apply(attempt.writes, view, stamp)
   return { applied: true, give: () => commit.resolve('committed') }
+}
+
+function isFatal(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'unknown_result'
 }
 
 function isTimely(commit: Commit): boolean {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { statfsSync } from 'node:fs'
 import * as lmdb from 'lmdb'
 import type { View } from '#src/store/overlay.ts'
 import { type Entry, limits, StoreError } from '#src/store/store.ts'
@@ -19,7 +20,10 @@ interface Native {
 }
 
 interface Internals {
-  readonly env: { info(): { readonly lastTxnId: number } }
+  readonly env: {
+    info(): { readonly lastTxnId: number; readonly lastPageNumber: number }
+    stat(): { readonly pageSize: number }
+  }
   /** The value in a buffer that the next read overwrites; its true size is in lastSize. */
   getBinaryFast(key: Uint8Array, options?: { readonly transaction: ReadTransaction }): Buffer | undefined
   readonly lastSize: number
@@ -29,6 +33,11 @@ type Database = lmdb.RootDatabase<Buffer, Buffer> & Internals
 
 const native = (lmdb as unknown as { readonly nativeAddon: Native }).nativeAddon
 const readOnly = 0x20000
+/**
+ * 1 TiB of a process's 128: the file grows as it needs to, and lmdb-js would map it anew, keeping the old mapping too, whenever it
+ * outgrew this.
+ */
+const addressSpace = 2 ** 40
 /** Slots for read transactions in the lock file, shared by all processes; 64 bytes each. */
 const readerSlots = 16_384
 /** Read transactions that one process keeps at most: a request beyond that waits for another's end. */
@@ -38,7 +47,6 @@ const least = Buffer.from([0])
 
 export interface EnvironmentOptions {
   readonly path: string
-  readonly mapBytesMax: number
 }
 
 /** A state of the store that stays as it is until it is let go. */
@@ -49,12 +57,14 @@ export interface Pinned {
 
 /** One LMDB environment: everything that touches lmdb-js. Its one, unnamed database holds all keys. */
 export class Environment {
+  readonly #path: string
   readonly #database: Database
   readonly #idle: ReadTransaction[] = []
   #readers = 0
   readonly #scratch = Buffer.allocUnsafeSlow(limits.valueBytes + checksumBytes)
 
-  constructor({ path, mapBytesMax }: EnvironmentOptions) {
+  constructor({ path }: EnvironmentOptions) {
+    this.#path = path
     const options = {
       path,
       // The only mode found safe under power cuts: the default acknowledges before the data is on the medium.
@@ -62,8 +72,9 @@ export class Environment {
       noMemInit: true,
       encoding: 'binary',
       keyEncoding: 'binary',
-      // Address space only: the file grows as it needs to. Never to be outgrown by another process (MDB_MAP_RESIZED).
-      mapSize: mapBytesMax,
+      mapSize: addressSpace,
+      // We batch ourselves; and lmdb-js's batches leave a promise behind that nobody can catch when a commit fails.
+      eventTurnBatching: false,
       maxReaders: readerSlots,
     } as const
     this.#database = lmdb.open<Buffer, Buffer>(options) as Database
@@ -72,6 +83,16 @@ export class Environment {
   /** The number of the last commit, by whichever process. */
   lastCommit(): number {
     return this.#database.env.info().lastTxnId
+  }
+
+  /** The bytes of all pages that were ever used, free or not. */
+  size(): number {
+    return (this.#database.env.info().lastPageNumber + 1) * this.#database.env.stat().pageSize
+  }
+
+  /** Touches every page that holds something. */
+  readAll(): void {
+    for (const entry of this.#database.getRange({})) void entry
   }
 
   /** Pins the newest state; undefined if no more states can be pinned now. */
@@ -91,7 +112,7 @@ export class Environment {
 
   /**
    * Runs `change` inside one LMDB write transaction, with the number of the commit that it will be; resolves when that is on
-   * stable storage. If `change` throws, nothing of it is kept, and this rejects with what it threw.
+   * stable storage. If this rejects, nothing of it is kept, unless it does with StoreError `unknown_result`.
    */
   async write(change: (target: Target & View, commit: number) => void): Promise<void> {
     const database = this.#database
@@ -99,16 +120,32 @@ export class Environment {
     const written = database.childTransaction(() => {
       change(new WriteView(database, this.#scratch), database.getWriteTxnId())
     })
-    await written.catch(async (error: unknown) => {
-      // lmdb-js tells the reason of a failed commit by a second promise, which must not go unheard.
-      if (error instanceof Error && 'commitError' in error) await error.commitError
-      throw error
-    })
+    try {
+      await written
+    } catch (error) {
+      throw this.#commitError(await reasonOf(error))
+    }
   }
 
   async close(): Promise<void> {
     for (const transaction of this.#idle.splice(0)) transaction.abort()
     await this.#database.close()
+  }
+
+  /** LMDB's refusals in the contract's words; what `change` threw, as it is. */
+  #commitError(error: unknown): unknown {
+    const code = codeOf(error)
+    if (typeof code !== 'number') return error
+    // LMDB calls a write that was cut short for want of space an input/output error, as it does one of the disk.
+    if (fullCodes.includes(code) || (code === inputOutput && this.#freeBytes() < leastFree)) {
+      return new StoreError('full', 'no space for the commit', { cause: error })
+    }
+    return new StoreError('unknown_result', 'the commit failed, and nobody can say how far it came', { cause: error })
+  }
+
+  #freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#path)
+    return bavail * bsize
   }
 
   #reader(): ReadTransaction | undefined {
@@ -197,17 +234,22 @@ class WriteView extends ReadView implements Target {
   }
 }
 
-const mapFull = -30792
-const noSpace = 28
+/** MDB_MAP_FULL, ENOSPC, EDQUOT. */
+const fullCodes: readonly unknown[] = [-30792, 28, 122]
+const inputOutput = 5
+/** Bytes; a file system with fewer counts as full. */
+const leastFree = 2 ** 20
 /** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID. */
 const brokenPages: readonly unknown[] = [-30797, -30796, -30793]
 
-/** What a commit was rejected with, in the contract's words. */
-export function commitError(error: unknown): StoreError {
-  if (error instanceof StoreError) return error
-  const code = codeOf(error)
-  if (code === mapFull || code === noSpace) return new StoreError('full', 'no space for the commit', { cause: error })
-  return new StoreError('unknown_result', 'the commit failed, and nobody can say how far it came', { cause: error })
+/** lmdb-js tells why a commit failed by a second promise, which must not go unheard. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error && 'commitError' in error)) return error
+  try {
+    return await error.commitError
+  } catch (reason) {
+    return reason
+  }
 }
 
 function readError(error: unknown): unknown {
