@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { attempt, run } from '#compat/commands.ts'
+import { type Person, person } from '#compat/people.ts'
+import { pythonEnvironment } from '#compat/tools.ts'
+
+/** Where the suite comes from, what it runs on, and whom it believes to know. */
+
+const here = import.meta.dirname
+
+/** Copies the suite at the pinned commit from a checkout, a git directory or a plain directory; says what it took. */
+export async function unpackSuite(checkout: string, target: string): Promise<string> {
+  const pinned = (await readFile(join(here, 'pinned-commit'), 'utf8')).trim()
+  await mkdir(target, { recursive: true })
+  const git = (...args: string[]) => attempt('git', ['-C', checkout, ...args])
+  const head = await git('rev-parse', 'HEAD')
+  if (head.code !== 0) {
+    if (!existsSync(join(checkout, 's3tests'))) throw new Error(`${checkout} holds no ceph/s3-tests`)
+    await cp(checkout, target, { recursive: true })
+    return `WARNING: ${checkout} is no git checkout; nobody knows whether it is the pinned commit ${pinned}`
+  }
+  const has = await git('cat-file', '-e', `${pinned}^{commit}`)
+  const commit = has.code === 0 ? pinned : head.stdout.trim()
+  const archive = join(target, '..', 'suite.tar')
+  await run('git', ['-C', checkout, 'archive', '--output', archive, commit])
+  await run('tar', ['-xf', archive, '-C', target])
+  await rm(archive)
+  return commit === pinned
+    ? `commit ${pinned}`
+    : `WARNING: the checkout lacks the pinned commit ${pinned}; this is ${commit}, and expected-failures.txt may not fit`
+}
+
+/** Gives the Python that has what the suite asks for. */
+export async function suitePython(suite: string): Promise<string> {
+  const asked = (await readFile(join(suite, 'requirements.txt'), 'utf8'))
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  const constraints = await readFile(join(here, 'constraints.txt'), 'utf8')
+  const pins = constraints.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return join(await pythonEnvironment('s3-tests', [...asked, ...pins]), 'python')
+}
+
+const sections = ['s3 main', 's3 alt', 's3 tenant', 'iam', 'iam root', 'iam alt root'] as const
+
+export const suitePeople: readonly Person[] = sections.map((section) => person(section.replaceAll(' ', '-')))
+
+/** Writes the suite's settings for one server. */
+export async function writeSettings(file: string, endpoint: string): Promise<void> {
+  const { hostname, port } = new URL(endpoint)
+  const lines = [
+    ...['[DEFAULT]', `host = ${hostname}`, `port = ${port}`, 'is_secure = False', 'ssl_verify = False'],
+    ...['[fixtures]', 'bucket prefix = meridian-{random}-'],
+  ]
+  for (const [index, section] of sections.entries()) {
+    const who = suitePeople[index] ?? person(section)
+    lines.push(`[${section}]`, `display_name = ${who.name}`, `user_id = ${who.id}`, `email = ${who.email}`)
+    lines.push(`access_key = ${who.accessKey}`, `secret_key = ${who.secretKey}`)
+    if (section === 's3 tenant') lines.push('tenant = testx')
+  }
+  await writeFile(file, `${lines.join('\n')}\n`)
+}

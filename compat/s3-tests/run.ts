@@ -1,0 +1,156 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { attempt } from '#compat/commands.ts'
+import { Journal, seconds } from '#compat/journal.ts'
+import { person } from '#compat/people.ts'
+import { enrol, startServer } from '#compat/server.ts'
+import { suitePeople, suitePython, unpackSuite, writeSettings } from './environment.ts'
+import { groups, judge, parseExpected, type Result, readResults, renderExpected, type Verdict } from './results.ts'
+
+/**
+ * Runs ceph/s3-tests and compares with what is expected.
+ *
+ * V1  an unexpected failure, an unexpected pass and a failure without a reason each fail the run.
+ * V2  a run that met fewer tests than the suite has fails, whatever they said.
+ */
+
+export interface SuiteOptions {
+  readonly checkout: string | undefined
+  readonly files: readonly string[]
+  readonly select: string | undefined
+  readonly jobs: number
+  readonly testTimeout: number
+  readonly writeExpected: boolean
+  readonly keep: string | undefined
+  /** Another server, which knows our people already. */
+  readonly endpoint: string | undefined
+}
+
+export const defaultFiles = ['test_s3.py', 'test_headers.py'] as const
+
+/** How many tests each file has at the pinned commit, skipped ones included (V2). */
+const floors: Readonly<Record<string, number>> = { 'test_s3.py': 835, 'test_headers.py': 48 }
+
+const expectedFile = join(import.meta.dirname, 'expected-failures.txt')
+
+export async function runSuite(options: SuiteOptions): Promise<boolean> {
+  const journal = new Journal('s3-tests')
+  if (options.checkout === undefined) {
+    journal.say('NOT RUN: give --checkout DIR, a checkout of https://github.com/ceph/s3-tests')
+    return false
+  }
+  const began = performance.now()
+  const home = await mkdtemp(join(tmpdir(), 'meridian-s3-tests-'))
+  const reports = options.keep === undefined ? join(home, 'reports') : resolve(options.keep)
+  try {
+    await mkdir(reports, { recursive: true })
+    const suite = join(home, 'suite')
+    journal.say(await unpackSuite(resolve(options.checkout), suite))
+    const python = await suitePython(suite)
+    const template = join(home, 'data')
+    if (options.endpoint === undefined) await enrol(template, suitePeople)
+    const jobs = Math.max(1, options.endpoint === undefined ? options.jobs : 1)
+    const shards = Array.from({ length: jobs }, (_, shard) => ({ shard, jobs, home, reports, suite, python, template }))
+    const files = await Promise.all(shards.map((each) => runShard(each, options, journal)))
+    const results = await readResults(files)
+    return await report(results, options, journal, began)
+  } finally {
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
+interface Shard {
+  readonly shard: number
+  readonly jobs: number
+  readonly home: string
+  readonly reports: string
+  readonly suite: string
+  readonly python: string
+  readonly template: string
+}
+
+/** One pytest process with a server of its own, so that no test meets another's buckets. Gives its file of results. */
+async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Promise<string> {
+  const { shard, jobs, home, reports, suite, python, template } = job
+  const results = join(reports, `results-${shard}.jsonl`)
+  const settings = join(home, `s3tests-${shard}.conf`)
+  const data = join(home, `data-${shard}`)
+  await rm(results, { force: true })
+  if (options.endpoint === undefined) await cp(template, data, { recursive: true })
+  const server =
+    options.endpoint === undefined
+      ? await startServer({
+          owner: person('owner'),
+          data,
+          workers: Math.max(1, Math.floor(availableParallelism() / jobs)),
+          log: join(reports, `server-${shard}.log`),
+        })
+      : undefined
+  try {
+    await writeSettings(settings, options.endpoint ?? server?.site.endpoint ?? '')
+    const files = options.files.map((each) => join('s3tests', 'functional', each))
+    const select = options.select === undefined ? [] : ['-k', options.select]
+    const pytest = ['-m', 'pytest', '-p', 'meridian_compat', '-p', 'no:cacheprovider', '--tb=native', '-q', ...select]
+    const junit = `--junit-xml=${join(reports, `junit-${shard}.xml`)}`
+    const ran = await attempt(python, [...pytest, junit, ...files], {
+      cwd: suite,
+      log: join(reports, `pytest-${shard}.log`),
+      environment: {
+        PATH: process.env['PATH'],
+        HOME: home,
+        LANG: 'C.UTF-8',
+        AWS_EC2_METADATA_DISABLED: 'true',
+        AWS_CONFIG_FILE: join(home, 'no-such-file'),
+        PYTHONPATH: `${join(import.meta.dirname, 'plugin')}:${suite}`,
+        PYTHONDONTWRITEBYTECODE: '1',
+        PYTHONWARNINGS: 'ignore',
+        S3TEST_CONF: settings,
+        MERIDIAN_RESULTS: results,
+        MERIDIAN_SHARD: `${shard}/${jobs}`,
+        MERIDIAN_TEST_TIMEOUT: String(options.testTimeout),
+      },
+    })
+    // 0: all passed, 1: some did not, 5: none in this shard. Anything else is pytest's own trouble.
+    if (![0, 1, 5].includes(Number(ran.code))) {
+      throw new Error(`pytest ended with ${ran.code}\n${ran.stdout.slice(-4_000)}\n${ran.stderr.slice(-4_000)}`)
+    }
+    journal.say(`process ${shard + 1} of ${jobs}: ${ran.stdout.trim().split('\n').at(-1)}`)
+  } finally {
+    await server?.stop()
+  }
+  return results
+}
+
+async function report(results: Result[], options: SuiteOptions, journal: Journal, began: number): Promise<boolean> {
+  const whole = options.select === undefined ? options.files : []
+  const before = parseExpected(await readFile(expectedFile, 'utf8').catch(() => ''))
+  if (options.writeExpected) {
+    await writeFile(expectedFile, renderExpected(results, before))
+    journal.say('expected-failures.txt written')
+  }
+  const expected = options.writeExpected ? parseExpected(await readFile(expectedFile, 'utf8')) : before
+  const verdict = judge(results, expected, whole)
+  const count = (outcome: Result['outcome']) => results.filter((each) => each.outcome === outcome).length
+  for (const { name, passed, failed, skipped, of } of groups(results)) {
+    const cells = [name.padEnd(24), `${passed}/${of}`.padStart(9), `${failed} failed`.padStart(11)]
+    journal.say(`${cells.join('  ')}  ${`${skipped} skipped`.padStart(11)}`)
+  }
+  sayVerdict(verdict, journal)
+  const floor = whole.reduce((sum, file) => sum + (floors[file] ?? 0), 0)
+  if (results.length < floor) journal.say(`TOO FEW: ${results.length} tests ran, the suite has ${floor}`)
+  journal.say(
+    `${count('passed')} of ${results.length} passed, ${count('failed')} failed, ${count('skipped')} skipped (${seconds(began)})`,
+  )
+  const surprises = verdict.unexpectedFailures.length + verdict.unexpectedPasses.length + verdict.stale.length
+  return surprises + verdict.unexplained.length === 0 && results.length > 0 && results.length >= floor
+}
+
+function sayVerdict(verdict: Verdict, journal: Journal): void {
+  for (const { test, outcome, message } of verdict.unexpectedFailures) {
+    journal.say(`UNEXPECTED ${outcome === 'skipped' ? 'SKIP' : 'FAILURE'} ${test}: ${message}`)
+  }
+  for (const { test } of verdict.unexpectedPasses) journal.say(`UNEXPECTED PASS ${test}: take it off the list`)
+  for (const test of verdict.stale) journal.say(`STALE ${test}: the suite has no such test`)
+  for (const test of verdict.unexplained) journal.say(`UNEXPLAINED ${test}: give a reason`)
+}
