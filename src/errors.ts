@@ -49,6 +49,7 @@ export type FaultCode =
   | 'MalformedTrailerError'
   | 'MalformedXML'
   | 'MaxMessageLengthExceeded'
+  | 'MaxPostPreDataLengthExceededError'
   | 'MetadataTooLarge'
   | 'MethodNotAllowed'
   | 'MissingContentLength'

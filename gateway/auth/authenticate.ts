@@ -6,12 +6,13 @@
  * A3  a request is signed in one way only, and each header or parameter that says so comes once.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import type { RequestBody } from '#gateway/operations/operation.ts'
+import type { FormAuthority, FormToSign, RequestBody } from '#gateway/operations/operation.ts'
 import { Fault } from '#src/errors.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
 import { type QueryPair, queryPairs } from './canonical.ts'
+import { authenticateForm } from './form.ts'
 import { bodyOf, withoutChunking } from './payload.ts'
 import { header, type RawRequest } from './request.ts'
 import { SigningKeys } from './signature.ts'
@@ -23,6 +24,8 @@ export interface Authenticated {
   readonly body: RequestBody
   /** The request's, without what belonged to the transfer (`content-encoding: aws-chunked`). */
   readonly headers: IncomingHttpHeaders
+  /** For forms, which say in their body who made them. */
+  readonly authenticateForm: (form: FormToSign) => Promise<FormAuthority>
 }
 
 export interface AuthenticationOptions {
@@ -50,6 +53,8 @@ export function authenticator(parts: {
     expiresMax: parts.options?.presignedSecondsMax ?? presignedSecondsMax,
   }
 
+  const ofForm: Authenticated['authenticateForm'] = (form) => authenticateForm(form, verifier)
+
   return async (raw) => {
     const pairs = queryPairs(raw.rawQuery)
     const attempt = signing(raw, pairs, verifier)
@@ -58,6 +63,7 @@ export function authenticator(parts: {
       caller: signed?.caller ?? anonymous,
       body: bodyOf(raw, payloadOf(raw, signed), signed?.chunks),
       headers: withoutChunking(raw.headers),
+      authenticateForm: ofForm,
     }
   }
 }

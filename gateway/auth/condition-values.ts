@@ -20,7 +20,7 @@ const requestTag = 's3:requestobjecttag/'
 export function conditionValues(source: ConditionSource): ConditionValues {
   return {
     get(name) {
-      const find = finders[name]
+      const find = finders.get(name)
       if (find !== undefined) return find(source)
       if (name.startsWith('s3:x-amz-')) return listed(sent(source, name.slice('s3:'.length)))
       if (name.startsWith(requestTag)) return listed(requestTags(source)?.get(name.slice(requestTag.length)))
@@ -34,27 +34,31 @@ const listed = (value: string | undefined): readonly string[] | undefined => (va
 /** Presigned requests may carry in their query what others have in headers. */
 const sent = ({ headers, query }: ConditionSource, name: string): string | undefined => headers[name] ?? query.get(name)
 
-const finders: Readonly<Record<string, ((source: ConditionSource) => readonly string[] | undefined) | undefined>> = {
-  'aws:sourceip': ({ remoteAddress }) => [unmapped(remoteAddress)],
-  'aws:securetransport': ({ isSecure }) => [String(isSecure)],
-  'aws:referer': ({ headers }) => listed(headers['referer']),
-  'aws:useragent': ({ headers }) => listed(headers['user-agent']),
-  's3:prefix': ({ query }) => listed(query.get('prefix')),
-  's3:delimiter': ({ query }) => listed(query.get('delimiter')),
-  's3:max-keys': ({ query }) => listed(query.get('max-keys')),
-  's3:authtype': (source) => listed(authentication(source)?.type),
-  's3:signatureversion': (source) => listed(authentication(source)?.version),
-  's3:x-amz-copy-source': copySource,
-  's3:requestobjecttagkeys': (source) => {
-    const tags = requestTags(source)
-    return tags === undefined ? undefined : [...tags.keys()]
-  },
-  's3:if-match': ({ headers }) => listed(headers['if-match']),
-  's3:if-none-match': ({ headers }) => listed(headers['if-none-match']),
-  's3:object-lock-mode': (source) => listed(sent(source, 'x-amz-object-lock-mode')),
-  's3:object-lock-retain-until-date': (source) => listed(sent(source, 'x-amz-object-lock-retain-until-date')),
-  's3:object-lock-legal-hold': (source) => listed(sent(source, 'x-amz-object-lock-legal-hold')),
-}
+type Find = (source: ConditionSource) => readonly string[] | undefined
+
+const finders: ReadonlyMap<string, Find> = new Map<string, Find>(
+  Object.entries<Find>({
+    'aws:sourceip': ({ remoteAddress }) => [unmapped(remoteAddress)],
+    'aws:securetransport': ({ isSecure }) => [String(isSecure)],
+    'aws:referer': ({ headers }) => listed(headers['referer']),
+    'aws:useragent': ({ headers }) => listed(headers['user-agent']),
+    's3:prefix': ({ query }) => listed(query.get('prefix')),
+    's3:delimiter': ({ query }) => listed(query.get('delimiter')),
+    's3:max-keys': ({ query }) => listed(query.get('max-keys')),
+    's3:authtype': (source) => listed(authentication(source)?.type),
+    's3:signatureversion': (source) => listed(authentication(source)?.version),
+    's3:x-amz-copy-source': copySource,
+    's3:requestobjecttagkeys': (source) => {
+      const tags = requestTags(source)
+      return tags === undefined ? undefined : [...tags.keys()]
+    },
+    's3:if-match': ({ headers }) => listed(headers['if-match']),
+    's3:if-none-match': ({ headers }) => listed(headers['if-none-match']),
+    's3:object-lock-mode': (source) => listed(sent(source, 'x-amz-object-lock-mode')),
+    's3:object-lock-retain-until-date': (source) => listed(sent(source, 'x-amz-object-lock-retain-until-date')),
+    's3:object-lock-legal-hold': (source) => listed(sent(source, 'x-amz-object-lock-legal-hold')),
+  }),
+)
 
 /** An IPv4 client of a socket for both families. */
 function unmapped(address: string): string {
