@@ -1,0 +1,93 @@
+import { randomInt } from 'node:crypto'
+import { administrator, ServerProcess } from '../support/server-process.ts'
+import { SignedClient } from '../support/signed-client.ts'
+import { type Finding, Ledger } from './ledger.ts'
+import { bucket, list, read, write } from './workload.ts'
+
+export interface CycleOptions {
+  readonly data: string
+  readonly cycles: number
+  /** Fewer acknowledged writes in one cycle than this prove nothing (C29). */
+  readonly floor: number
+  readonly environment?: Readonly<Record<string, string>>
+  /** Ends the server's life, and makes it possible to start it again. */
+  readonly crash: (server: ServerProcess) => Promise<void>
+  readonly progress: (line: string) => void
+}
+
+export interface CycleReport {
+  readonly cycles: number
+  readonly acknowledged: number
+  readonly unknown: number
+  readonly checked: number
+  readonly findings: readonly Finding[]
+  /** Cycles with fewer acknowledged writes than the floor. */
+  readonly hollow: number
+}
+
+const writers = 16
+
+/** Load, crash, restart, check; again and again on the same data. */
+export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
+  const { data, cycles, floor, environment = {} } = options
+  const ledger = new Ledger()
+  const findings: Finding[] = []
+  let checked = 0
+  let hollow = 0
+  let server = await ServerProcess.start({ data, environment })
+  let client = new SignedClient(server.endpoint, administrator)
+  try {
+    await client.send({ method: 'PUT', path: `/${bucket}` })
+    for (let cycle = 1; cycle <= cycles; cycle++) {
+      const before = ledger.acknowledged
+      await load(client, ledger, () => options.crash(server))
+      client.close()
+      server = await ServerProcess.start({ data, environment })
+      client = new SignedClient(server.endpoint, administrator)
+      // Old keys too, now and then: a crash may harm what was long at rest.
+      const keys = cycle % 10 === 0 || cycle === cycles ? (ledger.takeTouched(), ledger.keys) : ledger.takeTouched()
+      const found = await check(client, ledger, keys)
+      checked += keys.length
+      findings.push(...found)
+      const acknowledged = ledger.acknowledged - before
+      if (acknowledged < floor) hollow += 1
+      options.progress(
+        `cycle ${cycle}/${cycles}: ${acknowledged} acknowledged, ${keys.length} checked, ${found.length} bad`,
+      )
+    }
+  } finally {
+    client.close()
+    await server.kill()
+  }
+  return { cycles, acknowledged: ledger.acknowledged, unknown: ledger.unknown, checked, findings, hollow }
+}
+
+/** Sixteen writers, until a crash at a time of chance in the middle of their work. */
+async function load(client: SignedClient, ledger: Ledger, crash: () => Promise<void>): Promise<void> {
+  const stop = new AbortController()
+  const writing = Array.from({ length: writers }, (_, writer) => write(client, ledger, writer, stop.signal))
+  await new Promise((resolve) => setTimeout(resolve, 300 + randomInt(900)))
+  await crash()
+  stop.abort()
+  await Promise.all(writing)
+}
+
+async function check(client: SignedClient, ledger: Ledger, keys: readonly string[]): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const waiting = [...keys]
+  const reader = async (): Promise<void> => {
+    for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
+      const state = await read(client, key).catch((error: unknown) => String(error))
+      const finding = ledger.check(key, state)
+      if (finding !== undefined) findings.push(finding)
+    }
+  }
+  await Promise.all(Array.from({ length: writers }, reader))
+  const listed = await list(client)
+  for (const key of ledger.keys) {
+    const state = ledger.known(key)
+    if (state === undefined || (state !== 'absent') === listed.has(key)) continue
+    findings.push({ key, kind: 'wrong', detail: `reads ${state}, but is ${listed.has(key) ? '' : 'not '}listed` })
+  }
+  return findings
+}
