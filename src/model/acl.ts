@@ -104,17 +104,17 @@ export function aclWish(get: (header: string) => string | undefined): AclWish | 
   return { grants }
 }
 
-const granteeKinds: Readonly<Record<string, NamedGrant['grantee']['kind']>> = {
-  id: 'id',
-  uri: 'uri',
-  emailaddress: 'email',
-}
+const granteeKinds: ReadonlyMap<string, NamedGrant['grantee']['kind']> = new Map([
+  ['id', 'id'],
+  ['uri', 'uri'],
+  ['emailaddress', 'email'],
+])
 
 /** `id="…", uri="…", emailAddress="…"`, with or without quotes. */
 function parseGrantees(header: string, value: string): readonly NamedGrant['grantee'][] {
   return value.split(',').map((each) => {
     const equals = each.indexOf('=')
-    const kind = granteeKinds[each.slice(0, Math.max(equals, 0)).trim().toLowerCase()]
+    const kind = granteeKinds.get(each.slice(0, Math.max(equals, 0)).trim().toLowerCase())
     const quoted = each.slice(equals + 1).trim()
     const name = quoted.length > 1 && quoted.startsWith('"') && quoted.endsWith('"') ? quoted.slice(1, -1) : quoted
     if (kind === undefined || name === '') {
