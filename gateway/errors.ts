@@ -203,10 +203,12 @@ export const catalog: Readonly<Record<FaultCode, Answer>> = {
   },
   SlowDown: { status: 503, message: 'Please reduce your request rate.' },
   TooManyBuckets: { status: 400, message: 'You have attempted to create more buckets than are allowed.' },
+  UnexpectedContent: { status: 400, message: 'This request contains unsupported content.' },
   UnresolvableGrantByEmailAddress: {
     status: 400,
     message: 'The email address that you provided does not match any account on record.',
   },
+  UserKeyMustBeSpecified: { status: 400, message: 'The bucket POST or delete must contain the specified key.' },
   XAmzContentChecksumMismatch: {
     status: 400,
     message: 'The provided checksum does not match what was computed.',

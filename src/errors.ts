@@ -85,7 +85,9 @@ export type FaultCode =
   | 'SignatureDoesNotMatch'
   | 'SlowDown'
   | 'TooManyBuckets'
+  | 'UnexpectedContent'
   | 'UnresolvableGrantByEmailAddress'
+  | 'UserKeyMustBeSpecified'
   | 'XAmzContentChecksumMismatch'
   | 'XAmzContentSHA256Mismatch'
 

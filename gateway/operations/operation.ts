@@ -3,12 +3,6 @@ import type { Guard } from '#src/model/access.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { Services } from '#src/service/services.ts'
 
-/**
- * For the pipeline: POST forms (PostObject) say inside their body who asks for what. So (1) every S3Request carries
- * `authenticateForm`, which is what `authenticate` returned beside `caller` and `body`; (2) `authorized` takes an optional
- * request, the one that the form makes (its own caller, key and headers): where it is given, action, resource, condition
- * values, `authorize` and `context.request` are of that request instead of the one that came.
- */
 export type Scope = 'service' | 'bucket' | 'object'
 export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'OPTIONS' | 'PATCH'
 

@@ -134,6 +134,11 @@ export function encodeChecksumHeaders(checksum: Checksum | undefined, to: Record
   to['x-amz-checksum-type'] = checksum.type
 }
 
+/** Of a part just uploaded: only the value, for the type is the upload's. */
+export function encodePartChecksum(checksum: Checksum | undefined, to: Record<string, string>): void {
+  if (checksum !== undefined) to[headerOf(checksum.algorithm)] = checksum.value
+}
+
 /** `<ChecksumCRC32>…` and its type, as children of a document's element. */
 export function checksumElements(checksum: Checksum | undefined): readonly Child[] {
   if (checksum === undefined) return []

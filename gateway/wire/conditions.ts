@@ -11,7 +11,7 @@ const values = (tags: readonly EntityTag[]): readonly string[] => tags.map((tag)
 const strong = (tags: readonly EntityTag[]): readonly string[] => values(tags.filter((tag) => !tag.isWeak))
 
 /** A date that cannot be read is no condition (RFC 9110 §13.1.3); an empty tag list neither. */
-function conditionsOf(headers: Headers, prefix: string): Conditions {
+export function conditionsWith(prefix: string, headers: Headers): Conditions {
   const ifMatch = headers[`${prefix}if-match`]
   const ifNoneMatch = headers[`${prefix}if-none-match`]
   const ifModifiedSince = parseHttpDate(headers[`${prefix}if-modified-since`] ?? '')
@@ -29,12 +29,12 @@ const names = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-
 
 /** Of GET and HEAD. */
 export function readConditions(headers: Headers): Conditions {
-  return names.some((name) => headers[name] !== undefined) ? conditionsOf(headers, '') : none
+  return names.some((name) => headers[name] !== undefined) ? conditionsWith('', headers) : none
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: about the source. */
 export function copySourceConditions(headers: Headers): Conditions {
-  return conditionsOf(headers, 'x-amz-copy-source-')
+  return conditionsWith('x-amz-copy-source-', headers)
 }
 
 /**
@@ -43,7 +43,7 @@ export function copySourceConditions(headers: Headers): Conditions {
  */
 export function writeConditions(headers: Headers): Conditions {
   if (!names.some((name) => headers[name] !== undefined)) return none
-  const { ifMatch, ...rest } = conditionsOf(headers, '')
+  const { ifMatch, ...rest } = conditionsWith('', headers)
   const text = headers['if-match']
   if (text === '' || text === '""') return { ...rest, ifNoneMatch: ['*'] }
   return { ...rest, ...(ifMatch !== undefined && { ifMatch }) }

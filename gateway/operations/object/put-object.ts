@@ -1,0 +1,66 @@
+import { operation, type S3Request } from '#gateway/operations/operation.ts'
+import { decodeDigests, encodeChecksumHeaders } from '#gateway/wire/checksums.ts'
+import { writeConditions } from '#gateway/wire/conditions.ts'
+import { quoteEtag } from '#gateway/wire/etag.ts'
+import { encodeVersionId } from '#gateway/wire/object-response.ts'
+import { Fault } from '#src/errors.ts'
+import type { Written } from '#src/service/services.ts'
+import { decodeAttributes, resolveAttributes } from './attributes.ts'
+import { checkBodyLength } from './body-length.ts'
+import { nameOf } from './target.ts'
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html */
+export const putObject = operation({
+  name: 'PutObject',
+  match: { method: 'PUT', scope: 'object' },
+  action: 's3:PutObject',
+
+  decode(request) {
+    refusePartNames(request)
+    const { headers, body } = request
+    checkBodyLength(body)
+    return {
+      requested: decodeAttributes(headers),
+      digests: decodeDigests(headers, body),
+      conditions: writeConditions(headers),
+    }
+  },
+
+  async run({ requested, digests, conditions }, context) {
+    const { request, guard, services } = context
+    const attributes = await resolveAttributes(requested, context)
+    return await services.objects.put({
+      name: nameOf(request),
+      attributes,
+      body: request.body,
+      digests,
+      conditions,
+      guard,
+    })
+  },
+
+  encode: (written) => ({ status: 200, headers: writtenHeaders(written) }),
+})
+
+export function writtenHeaders({ version, versionId }: Written): Record<string, string> {
+  const headers: Record<string, string> = { etag: quoteEtag(version.etag) }
+  encodeChecksumHeaders(version.checksum, headers)
+  encodeVersionId(versionId, headers)
+  return headers
+}
+
+/** One half of UploadPart must not become a whole object under its key. */
+function refusePartNames({ query, headers }: S3Request): void {
+  for (const name of ['uploadId', 'partNumber', 'versionId']) {
+    if (query.has(name)) {
+      throw new Fault('InvalidArgument', {
+        message: `This operation does not accept the query parameter ${name} without what belongs to it.`,
+        ArgumentName: name,
+        ArgumentValue: query.get(name) ?? '',
+      })
+    }
+  }
+  if (headers['x-amz-write-offset-bytes'] !== undefined) {
+    throw new Fault('NotImplemented', { Header: 'x-amz-write-offset-bytes' })
+  }
+}

@@ -1,0 +1,34 @@
+import { decodeAttributes, ownerOf, resolveAttributes } from '#gateway/operations/object/attributes.ts'
+import { nameOf, passGuard } from '#gateway/operations/object/target.ts'
+import { operation } from '#gateway/operations/operation.ts'
+import { decodeUploadChecksum } from '#gateway/wire/checksums.ts'
+import { el } from '#gateway/xml/render.ts'
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html */
+export const createMultipartUpload = operation({
+  name: 'CreateMultipartUpload',
+  match: { method: 'POST', scope: 'object', keys: ['uploads'] },
+  action: 's3:PutObject',
+  decode: ({ headers }) => ({ requested: decodeAttributes(headers), checksum: decodeUploadChecksum(headers) }),
+
+  async run({ requested, checksum }, context) {
+    await passGuard(context)
+    const attributes = await resolveAttributes(requested, context)
+    return await context.services.uploads.create({
+      name: nameOf(context.request),
+      attributes,
+      initiator: ownerOf(context.caller),
+      ...(checksum !== undefined && { checksum }),
+    })
+  },
+
+  encode({ id, name, checksum }) {
+    const headers: Record<string, string> = {}
+    if (checksum !== undefined) {
+      headers['x-amz-checksum-algorithm'] = checksum.algorithm
+      headers['x-amz-checksum-type'] = checksum.type
+    }
+    const body = el('InitiateMultipartUploadResult', el('Bucket', name.bucket), el('Key', name.key), el('UploadId', id))
+    return { status: 200, headers, body }
+  },
+})

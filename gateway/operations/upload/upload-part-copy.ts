@@ -1,0 +1,59 @@
+import { authorizeSource } from '#gateway/operations/object/copy-object.ts'
+import { passGuard } from '#gateway/operations/object/target.ts'
+import { operation } from '#gateway/operations/operation.ts'
+import { answerSoon, encodeAnswer } from '#gateway/operations/slow-answer.ts'
+import { partChecksumElement } from '#gateway/wire/checksums.ts'
+import { copySourceConditions } from '#gateway/wire/conditions.ts'
+import { parseCopySource } from '#gateway/wire/copy-source.ts'
+import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
+import { quoteEtag } from '#gateway/wire/etag.ts'
+import { formatIsoDate } from '#gateway/wire/http-date.ts'
+import { parseCopyRange } from '#gateway/wire/range.ts'
+import { el } from '#gateway/xml/render.ts'
+import { partNumberOf, uploadOf } from './target.ts'
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html */
+export const uploadPartCopy = operation({
+  name: 'UploadPartCopy',
+  match: { method: 'PUT', scope: 'object', keys: ['partNumber', 'uploadId', 'x-amz-copy-source'] },
+  action: 's3:PutObject',
+
+  decode(request) {
+    const { headers } = request
+    refuseEncryption(headers)
+    const range = headers['x-amz-copy-source-range']
+    return {
+      upload: uploadOf(request),
+      number: partNumberOf(request),
+      source: parseCopySource(headers['x-amz-copy-source'] ?? ''),
+      conditions: copySourceConditions(headers),
+      range: range === undefined ? undefined : parseCopyRange(range),
+    }
+  },
+
+  async run({ upload, number, source, conditions, range }, context) {
+    await passGuard(context)
+    const guard = await authorizeSource(source, context)
+    const copying = context.services.uploads.copyPart({
+      ...upload,
+      number,
+      source: { ...source, guard, conditions },
+      ...(range !== undefined && { range }),
+    })
+    return await answerSoon(copying)
+  },
+
+  encode: (answer) =>
+    encodeAnswer(
+      answer,
+      ({ part }) =>
+        el(
+          'CopyPartResult',
+          el('LastModified', formatIsoDate(part.modified)),
+          el('ETag', quoteEtag(part.etag)),
+          partChecksumElement(part.checksum),
+        ),
+      ({ sourceVersionId }): Record<string, string> =>
+        sourceVersionId === undefined ? {} : { 'x-amz-copy-source-version-id': sourceVersionId },
+    ),
+})

@@ -1,0 +1,54 @@
+import { checkBodyLength } from '#gateway/operations/object/body-length.ts'
+import { passGuard } from '#gateway/operations/object/target.ts'
+import { operation } from '#gateway/operations/operation.ts'
+import { decodeDigests, encodePartChecksum } from '#gateway/wire/checksums.ts'
+import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
+import { quoteEtag } from '#gateway/wire/etag.ts'
+import { Fault } from '#src/errors.ts'
+import type { ExpectedDigests } from '#src/model/checksum.ts'
+import type { Upload } from '#src/model/upload.ts'
+import { partNumberOf, uploadOf } from './target.ts'
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html */
+export const uploadPart = operation({
+  name: 'UploadPart',
+  match: { method: 'PUT', scope: 'object', keys: ['partNumber', 'uploadId'] },
+  action: 's3:PutObject',
+
+  decode(request) {
+    const { headers, body } = request
+    refuseEncryption(headers)
+    const number = partNumberOf(request)
+    checkBodyLength(body)
+    return { upload: uploadOf(request), number, digests: decodeDigests(headers, body) }
+  },
+
+  async run({ upload, number, digests }, context) {
+    await passGuard(context)
+    const { uploads } = context.services
+    // Before the body is read: an upload that is not there costs the client nothing.
+    const { checksum } = await uploads.get(upload)
+    const body = context.request.body
+    return await uploads.putPart({ ...upload, number, body, digests: digestsFor(checksum, digests) })
+  },
+
+  encode({ etag, checksum }) {
+    const headers: Record<string, string> = { etag: quoteEtag(etag) }
+    encodePartChecksum(checksum, headers)
+    return { status: 200, headers }
+  },
+})
+
+/** The parts of an upload are all checked its way; one that comes without a checksum gets it computed. */
+function digestsFor(wanted: Upload['checksum'], digests: ExpectedDigests): ExpectedDigests {
+  if (wanted === undefined) return digests
+  const given = digests.checksum?.algorithm
+  if (given === undefined) {
+    return { ...digests, checksum: { algorithm: wanted.algorithm, value: () => undefined } }
+  }
+  if (given === wanted.algorithm) return digests
+  const [expected, actual] = [wanted.algorithm.toLowerCase(), given.toLowerCase()]
+  throw new Fault('InvalidRequest', {
+    message: `Checksum Type mismatch occurred, expected checksum Type: ${expected}, actual checksum Type: ${actual}`,
+  })
+}

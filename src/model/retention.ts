@@ -1,0 +1,20 @@
+import { Fault } from '#src/errors.ts'
+import type { Retention } from './version.ts'
+
+/**
+ * What may become of a version's retention. Compliance only ever grows; governance is loosened by whom it lets past.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+ */
+export function checkRetentionChange(
+  before: Retention | undefined,
+  after: Retention | undefined,
+  { bypassGovernance, now }: { readonly bypassGovernance: boolean; readonly now: number },
+): void {
+  if (after !== undefined && after.until <= now) {
+    throw new Fault('InvalidArgument', { message: 'The retain until date must be in the future!' })
+  }
+  if (before === undefined || before.until <= now) return
+  if (after !== undefined && after.until >= before.until && after.mode === before.mode) return
+  if (before.mode === 'GOVERNANCE' && bypassGovernance) return
+  throw new Fault('AccessDenied', { message: 'Access Denied because object protected by object lock.' })
+}
