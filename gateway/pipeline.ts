@@ -3,15 +3,15 @@ import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import type { Caller } from '#src/model/identity.ts'
 import { checkKey } from '#src/model/names.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
 import type { Address } from './address.ts'
+import type { Authenticate } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
-import type { Context, Operation, RequestBody, S3Request, S3Response } from './operations/operation.ts'
+import type { Context, Operation, S3Request, S3Response } from './operations/operation.ts'
 
 /** A request as it came from the socket. */
 export interface Incoming {
@@ -24,22 +24,6 @@ export interface Incoming {
   readonly remoteAddress: string
   readonly isSecure: boolean
 }
-
-/** Says who asks, and takes AWS's chunking and signatures off the body. Throws Faults. */
-export type Authenticate = (request: {
-  readonly method: string
-  readonly rawPath: string
-  readonly rawQuery: string
-  readonly headers: IncomingHttpHeaders
-  readonly rawHeaders: readonly string[]
-  readonly stream: Readable
-  readonly hostBucket?: string | undefined
-}) => Promise<{
-  readonly caller: Caller
-  readonly body: RequestBody
-  /** The request's, without what belonged to the transfer. */
-  readonly headers: IncomingHttpHeaders
-}>
 
 /** Says whether the caller may, as far as that can be said before the object is read; the guard says the rest. */
 export interface Access {
@@ -112,6 +96,20 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
   const dispatch = dispatcher(operations)
   const { buckets } = services
 
+  /** What the operation may do, if the one who asks may have it done. */
+  async function contextOf(operation: Operation, request: S3Request): Promise<Context> {
+    const { caller, bucket, key, query } = request
+    const values = conditionValues(request)
+    const authorize: Context['authorize'] = (action, resource) =>
+      access.authorize({ caller, action, values, ...resource })
+    const versionId = query.get('versionId')
+    const resource = { bucket, ...(key === '' ? {} : { key }), ...(versionId === undefined ? {} : { versionId }) }
+    const action = operation.action(request)
+    const guard = action === 'each' ? refuseAll : await authorize(action, resource)
+    await checkExpectedOwner(buckets, request)
+    return { services, caller, guard, authorize, request }
+  }
+
   async function answer(incoming: Incoming, address: Address, name: (operation: string) => void): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
 
@@ -122,7 +120,7 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
       hostBucket: address.hostBucket,
     })
     if (!isMethod(incoming.method)) throw new Fault('MethodNotAllowed', { Method: incoming.method })
-    const { caller, body } = authenticated
+    const { caller, body, authenticateForm } = authenticated
     const headers = single(authenticated.headers)
     const operation = dispatch({ method: incoming.method, scope: address.scope, query: address.query, headers })
     if (operation === undefined) throw new Fault('MethodNotAllowed', { Method: incoming.method })
@@ -144,19 +142,9 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
       remoteAddress,
       isSecure,
       host,
+      authenticateForm,
     }
-    const values = conditionValues({ remoteAddress, isSecure, headers, query })
-    const authorize: Context['authorize'] = (action, resource) =>
-      access.authorize({ caller, action, values, ...resource })
-
-    return await operation.handle(request, async () => {
-      const versionId = query.get('versionId')
-      const resource = { bucket, ...(key === '' ? {} : { key }), ...(versionId === undefined ? {} : { versionId }) }
-      const action = operation.action(request)
-      const guard = action === 'each' ? refuseAll : await authorize(action, resource)
-      await checkExpectedOwner(buckets, request)
-      return { services, caller, guard, authorize, request }
-    })
+    return await operation.handle(request, (instead = request) => contextOf(operation, instead))
   }
 
   return async (incoming, address) => {

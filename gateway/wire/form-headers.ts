@@ -1,4 +1,5 @@
-import { all, parseXml, text, type XmlNode } from '#gateway/xml/parse.ts'
+import { objectTagsMax } from '#src/model/tags.ts'
+import { parseTagging } from './tagging-document.ts'
 
 /** Form fields that stand for the header of the same name. */
 const sameName = new Set([
@@ -18,8 +19,6 @@ const signing = new Set([
   'x-amz-signature',
   'x-amz-security-token',
 ])
-/** Ten tags of the largest size fit many times. */
-const taggingLimits = { bytesMax: 20 * 1024, elementsMax: 100 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const notInHeaders = /[\0-\x08\x0a-\x1f\x7f]/
@@ -44,9 +43,8 @@ function headerBytes(value: string): string {
   return Buffer.from(plain, 'utf8').toString('latin1').trim()
 }
 
+/** A form has a document where headers have a query. */
 function taggingHeader(document: string): string {
-  const root = parseXml(Buffer.from(document), 'Tagging', taggingLimits)
-  const tags = all(root, 'TagSet').flatMap((set) => all(set, 'Tag'))
-  const encode = (tag: XmlNode, name: string): string => encodeURIComponent(text(tag, name))
-  return tags.map((tag) => `${encode(tag, 'Key')}=${encode(tag, 'Value')}`).join('&')
+  const tags = parseTagging(Buffer.from(document), objectTagsMax)
+  return [...tags].map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`).join('&')
 }
