@@ -1,6 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import type { Acl } from './access.ts'
-import { type AclWish, isPublicAcl } from './acl.ts'
+import type { AclWish } from './acl.ts'
 import type { Bucket, Ownership } from './bucket.ts'
 
 /**
@@ -29,11 +29,4 @@ export function checkAclWish(bucket: Pick<Bucket, 'ownership'>, wish: AclWish | 
 export function checkEnforceable(acl: Acl): void {
   const isOwn = acl.grants.every(({ grantee }) => grantee.kind === 'account' && grantee.id === acl.owner)
   if (!isOwn) throw new Fault('InvalidBucketAclWithObjectOwnership')
-}
-
-/** BlockPublicAcls: a public ACL is not taken. */
-export function checkPublicAcl(bucket: Pick<Bucket, 'publicAccessBlock'>, acl: Acl): void {
-  if (bucket.publicAccessBlock?.blockPublicAcls === true && isPublicAcl(acl)) {
-    throw new Fault('AccessDenied', { message: 'Public ACLs are blocked for this bucket.' })
-  }
 }

@@ -215,6 +215,11 @@ test('where ownership is enforced ACLs give nothing', async () => {
   for (const action of ['s3:ListBucket', 's3:PutObject', 's3:GetObject']) {
     assert.equal(await may({ bucket, caller: by('bob'), action, version: object('ann', 'public-read') }), false, action)
   }
+  // Also where the guard is asked, since the key's absence may be told.
+  const listed = { ...bucket, policy: policy(allow({ Action: 's3:ListBucket' })) }
+  const read = { bucket: listed, caller: by('bob'), action: 's3:GetObject' }
+  assert.equal(await may({ ...read, version: object('ann', 'public-read') }), false)
+  assert.equal(await may({ ...read, version: undefined }), true)
 })
 
 test('who may not list the bucket is not told that a key is missing', async () => {

@@ -3,7 +3,8 @@ import { type Acl, type Grant, type Grantee, groups } from '#src/model/access.ts
 import { type AclWish, accountGrantee, cannedAcl, groupGrantee, type NamedGrant, type Person } from '#src/model/acl.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Caller } from '#src/model/identity.ts'
-import { checkAclWish, checkEnforceable, checkPublicAcl, isBucketOwners } from '#src/model/ownership.ts'
+import { checkAclWish, checkEnforceable, isBucketOwners } from '#src/model/ownership.ts'
+import { checkPublicAcl } from '#src/model/public-access.ts'
 import type { Identity } from './services.ts'
 
 type People = Pick<Identity, 'findAccount' | 'findAccountByEmail'>

@@ -144,6 +144,10 @@ test('N4: buckets are listed by owner, in order, by prefix and page by page', as
     'c-1',
   ])
   assert.deepEqual(names((await buckets.list('an', { limit: 10 })).items), [])
+  await buckets.delete('c-1')
+  await buckets.create(wanted('c-1', { owner: 'bob' }))
+  assert.ok(!names((await buckets.list('ann', { limit: 10 })).items).includes('c-1'))
+  assert.ok(names((await buckets.list('bob', { limit: 10 })).items).includes('c-1'))
 })
 
 test('settings: the last one that commits stands on the one before; what fails changes nothing', async () => {
