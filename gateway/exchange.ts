@@ -54,12 +54,14 @@ function checkForm(request: IncomingMessage, headersMax: number): void {
   }
 }
 
+/** Without the query, which may hold a signature: nothing else of a target is logged. */
+const path = (target: string): string => target.split('?', 1)[0] ?? ''
+
 function decodedPath(target: string): string {
-  const path = target.split('?', 1)[0] ?? ''
   try {
-    return decodeURIComponent(path)
+    return decodeURIComponent(path(target))
   } catch {
-    return path
+    return path(target)
   }
 }
 
@@ -131,7 +133,7 @@ export class Exchange {
   /** The answer could not be made, or broke midway. */
   async #recover(outcome: Outcome, thrown: unknown): Promise<void> {
     if (thrown instanceof BrokenAnswer) {
-      this.#parts.log.error('an answer broke midway', { error: thrown, request: this.#id, target: this.#target })
+      this.#parts.log.error('an answer broke midway', { error: thrown, request: this.#id, target: path(this.#target) })
       return
     }
     if (this.#response.headersSent) {
@@ -152,7 +154,7 @@ export class Exchange {
   #faultOf(outcome: Outcome, thrown: unknown): Fault {
     const { fault, isExpected } = faultOf(thrown)
     if (!isExpected) {
-      const fields = { error: thrown, request: this.#id, operation: outcome.operation, target: this.#target }
+      const fields = { error: thrown, request: this.#id, operation: outcome.operation, target: path(this.#target) }
       this.#parts.log.error('a request failed', fields)
       this.#parts.counters.add('errors')
     }
@@ -182,7 +184,7 @@ export class Exchange {
     this.#parts.log.info('request', {
       request: this.#id,
       method: this.#request.method,
-      target: this.#target.split('?', 1)[0],
+      target: path(this.#target),
       operation,
       status: this.#response.statusCode,
       remoteAddress: this.#request.socket.remoteAddress,

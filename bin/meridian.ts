@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from 'citty'
+import { BadSettings } from '#src/config/load.ts'
+import { keysCommand, usersCommand } from './accounts.ts'
+import { serveCommand } from './serve.ts'
+
+/** What was asked for cannot be understood; exit code 2, as against 1 for what could not be done. */
+class BadUsage extends Error {}
+
+function readVersion(): string {
+  const file: unknown = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'))
+  return typeof file === 'object' && file !== null && 'version' in file ? String(file.version) : ''
+}
+
+const main = defineCommand({
+  meta: { name: 'meridian', version: readVersion(), description: 'An S3-compatible object store' },
+  subCommands: { serve: serveCommand, users: usersCommand, keys: keysCommand },
+})
+
+interface Chosen {
+  readonly command: CommandDef
+  readonly parent: CommandDef | undefined
+  readonly rest: readonly string[]
+}
+
+/** The command that the words before the first flag name. */
+function choose(words: readonly string[]): Chosen {
+  let command = main as CommandDef
+  let parent: CommandDef | undefined
+  let rest = words
+  for (;;) {
+    const children = command.subCommands as Readonly<Record<string, CommandDef>> | undefined
+    const [word] = rest
+    if (children === undefined || word === undefined || word.startsWith('-')) return { command, parent, rest }
+    const next = children[word]
+    if (next === undefined) throw new BadUsage(`there is no command ${word}: try meridian --help`)
+    parent = command
+    command = next
+    rest = rest.slice(1)
+  }
+}
+
+/** A misspelt flag must not be ignored: `--prot 80` would serve on another port. */
+function checkFlags(rest: readonly string[], known: ArgsDef): void {
+  for (let at = 0; at < rest.length; at++) {
+    const word = rest[at] ?? ''
+    const [name = '', value] = word.replace(/^--/, '').split('=', 2)
+    const definition = word.startsWith('--') ? known[name] : undefined
+    if (definition === undefined) throw new BadUsage(`what does ${word} mean? Try --help`)
+    if (definition.type === 'boolean') continue
+    const given = value ?? rest[++at]
+    if (given === undefined || given === '') throw new BadUsage(`${word} needs a value`)
+  }
+}
+
+async function run(words: readonly string[]): Promise<void> {
+  if (words.length === 1 && (words[0] === '--version' || words[0] === '-v')) {
+    process.stdout.write(`${readVersion()}\n`)
+    return
+  }
+  const { command, parent, rest } = choose(words)
+  if (rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(`${await renderUsage(command, parent)}\n`)
+    return
+  }
+  if (command.subCommands !== undefined) throw new BadUsage(`which command? Try ${[...words, '--help'].join(' ')}`)
+  checkFlags(rest, (command.args ?? {}) as ArgsDef)
+  await runCommand(command, { rawArgs: [...rest] })
+}
+
+run(process.argv.slice(2)).catch((error: unknown) => {
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`meridian: ${message.replaceAll('\n', ' ')}\n`)
+  process.exitCode = error instanceof BadUsage || error instanceof BadSettings ? 2 : 1
+})

@@ -1,0 +1,55 @@
+import { authenticator } from '#gateway/auth/authenticate.ts'
+import { allOperations } from '#gateway/operations/index.ts'
+import { pipeline } from '#gateway/pipeline.ts'
+import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server.ts'
+import type { Config } from '#src/config/load.ts'
+import { openNode } from '#src/open.ts'
+import type { Log } from '#src/telemetry/log.ts'
+import { realWorld } from '#src/world.ts'
+
+/** One process that serves: the store and its gateway. */
+export interface ServingNode {
+  readonly port: number
+  /** Answers what is under way, then lets go of all files. */
+  stop(): Promise<void>
+}
+
+const limitsOf = (config: Config): ServerLimits => ({
+  ...defaultLimits,
+  headerBytesMax: config.headerBytesMax,
+  connectionsMax: config.connectionsMax,
+  drainTimeoutMs: config.drainSeconds * 1_000,
+  pace: { ...defaultLimits.pace, bytesPerSecondMin: config.bodyRateMin },
+})
+
+export async function startNode(config: Config, log: Log, isFirst: boolean): Promise<ServingNode> {
+  const world = realWorld
+  const node = await openNode({ config, world, log, isFirst })
+  const { services, access } = node
+  const authenticate = authenticator({
+    identity: services.identity,
+    world,
+    options: { presignedSecondsMax: config.presignedDaysMax * 86_400 },
+  })
+  const server = new GatewayServer({
+    route: pipeline({ services, authenticate, access, operations: allOperations() }),
+    domains: config.domains,
+    log,
+    logsAccess: config.accessLog,
+    limits: limitsOf(config),
+  })
+  try {
+    const address = await server.listen(config.host, config.port)
+    if (isFirst) node.startBackground()
+    return {
+      port: address.port,
+      stop: async () => {
+        await server.close()
+        await node.close()
+      },
+    }
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}

@@ -1,0 +1,134 @@
+import { availableParallelism } from 'node:os'
+import { defineCommand } from 'citty'
+import type { Claim } from '#src/blobs/claim.ts'
+import {
+  type Config,
+  describeSetting,
+  flagName,
+  hasFlag,
+  loadConfig,
+  settingNames,
+  variableName,
+} from '#src/config/load.ts'
+import { DataDirectory } from '#src/data-directory.ts'
+import { openIdentity } from '#src/open.ts'
+import { type Log, openLog } from '#src/telemetry/log.ts'
+import { realWorld } from '#src/world.ts'
+import { startNode } from './node.ts'
+import { Workers } from './workers.ts'
+
+/** What serves: one process, or several. */
+interface Serving {
+  readonly port: number
+  stop(): Promise<void>
+  kill(): void
+}
+
+/** One terminal signal reaches us up to three times: from the terminal, from npm and from the launcher. */
+const sameSignalMs = 1_000
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Makes the administrator's key, or sets the given one; a key that was made is shown here and never again. */
+async function firstStart(directory: DataDirectory, { accessKey, secretKey }: Config): Promise<void> {
+  const { identity, store } = await openIdentity(directory, realWorld)
+  try {
+    const given = accessKey === undefined || secretKey === undefined ? undefined : { id: accessKey, secret: secretKey }
+    const { key, isNew } = await identity.ensureAdministrator(given)
+    if (!isNew || given !== undefined) return
+    print("The administrator's key, shown this once:")
+    print(`access key ${key.id}`)
+    print(`secret key ${key.secret}`)
+  } finally {
+    await store.close()
+  }
+}
+
+const urlOf = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+
+async function startServing(config: Config, log: Log, failed: (error: Error) => void): Promise<Serving> {
+  const count = config.workers === 0 ? availableParallelism() : config.workers
+  if (count > 1) {
+    const workers = new Workers(config, count, log, failed)
+    try {
+      const port = await workers.start()
+      return { port, stop: () => workers.stop(), kill: () => workers.kill() }
+    } catch (error) {
+      await workers.stop()
+      throw error
+    }
+  }
+  process.on('unhandledRejection', (error) => log.error('a promise was left alone', { error }))
+  const node = await startNode(config, log, true)
+  return { port: node.port, stop: () => node.stop(), kill: () => {} }
+}
+
+/** Ends on a signal: the first lets requests finish, a second one does not. */
+function stopOnSignals(serving: Serving, claim: Claim, log: Log): void {
+  let first: number | undefined
+  const stop = (signal: NodeJS.Signals): void => {
+    if (first === undefined) {
+      first = performance.now()
+      log.info('stopping', { signal })
+      serving.stop().then(
+        () => {
+          claim.release()
+          log.info('stopped')
+          process.exitCode = 0
+        },
+        (error: unknown) => {
+          log.error('stopping failed', { error })
+          process.exit(1)
+        },
+      )
+    } else if (performance.now() - first > sameSignalMs) {
+      serving.kill()
+      process.exit(1)
+    }
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop)
+}
+
+async function serve(config: Config): Promise<void> {
+  const log = openLog(config.logLevel)
+  const directory = new DataDirectory(config.data)
+  directory.prepare()
+  const claim = await directory.lock(realWorld)
+  try {
+    await firstStart(directory, config)
+    const serving = await startServing(config, log, (error) => {
+      log.error('giving up', { error })
+      process.exit(1)
+    })
+    stopOnSignals(serving, claim, log)
+    print(`ready ${urlOf(config.host, serving.port)}`)
+  } catch (error) {
+    claim.release()
+    throw error
+  }
+}
+
+const valueHints: Readonly<Record<string, string>> = { port: 'number', data: 'directory', host: 'address' }
+
+const flags = Object.fromEntries(
+  settingNames.filter(hasFlag).map((name) => {
+    const { description, fallback } = describeSetting(name)
+    const ends = fallback === '' ? variableName(name) : `${variableName(name)}; default ${fallback}`
+    return [
+      flagName(name),
+      { type: 'string', description: `${description} (${ends})`, valueHint: valueHints[name] ?? 'value' },
+    ]
+  }),
+) as Record<string, { type: 'string'; description: string; valueHint: string }>
+
+export const serveCommand = defineCommand({
+  meta: { name: 'serve', description: 'Serve S3 from a data directory' },
+  args: flags,
+  async run({ args }) {
+    const given: Record<string, string | undefined> = {}
+    for (const name of settingNames.filter(hasFlag)) given[name] = args[flagName(name)]
+    await serve(loadConfig(given, process.env))
+  },
+})

@@ -1,0 +1,79 @@
+import * as z from 'zod'
+
+const units: Readonly<Record<string, number>> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+
+const bytes = z
+  .string()
+  .regex(/^\d{1,6}(B|KiB|MiB|GiB|TiB)$/, 'expected a size such as 64GiB')
+  .transform((text) => Number.parseInt(text, 10) * (units[text.replace(/^\d+/, '')] ?? 1))
+
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,10}$/, 'expected a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== ''),
+)
+
+const flag = z.enum(['true', 'false'], 'expected true or false').transform((text) => text === 'true')
+
+const domain = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i
+
+/**
+ * Every setting of `meridian serve`. The name gives the flag (`--log-level`) and the variable (`MERIDIAN_LOG_LEVEL`); a flag
+ * goes before its variable. The README's table is printed from here.
+ */
+export const settings = {
+  port: integer(0, 65_535).prefault('9000').describe('TCP port to listen on; 0: any free one'),
+  host: z.string().min(1).prefault('127.0.0.1').describe('address to listen on; 0.0.0.0 or :: for all'),
+  data: z
+    .string()
+    .min(1)
+    .prefault('./data')
+    .describe('directory of metadata and, unless `--volumes` says otherwise, bytes'),
+  volumes: list
+    .prefault('')
+    .describe('directories for bytes, one a disk, separated by commas; default: `volumes/0` under `--data`'),
+  region: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{1,31}$/, 'expected a code such as fra')
+    .prefault('loc')
+    .describe('code of the region that this node is in: three letters by custom, such as fra'),
+  workers: integer(0, 1_024).prefault('0').describe('processes that serve; 0: one a core'),
+  domains: list
+    .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
+    .prefault('')
+    .describe(
+      'base domains of virtual-hosted buckets (`<bucket>.<domain>`), separated by commas; localhost always is one',
+    ),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .prefault('info')
+    .describe('least level that is logged, on standard error'),
+  accessLog: flag.prefault('false').describe('log a line for each request (level info)'),
+  drainSeconds: integer(0, 3_600).prefault('30').describe('how long a stop waits for requests under way'),
+  presignedDaysMax: integer(1, 90).prefault('7').describe('longest life of a presigned URL, in days'),
+  connectionsMax: integer(1, 1_000_000).prefault('10000').describe('connections that one process has open at most'),
+  headerBytesMax: bytes.prefault('16KiB').describe('size of a request line and its headers at most'),
+  bodyRateMin: bytes.prefault('1KiB').describe('bytes a second, averaged over 30 s, below which a body is given up'),
+  inlineBytesMax: bytes
+    .refine((size) => size <= 65_536, 'expected at most 64KiB')
+    .prefault('8KiB')
+    .describe('objects up to this size lie beside their metadata'),
+  reserve: bytes.optional().describe('free space of a volume that uploads leave alone; default: 2 %, at least 1 GiB'),
+  accessKey: z
+    .string()
+    .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')
+    .optional()
+    .describe("the administrator's access key; default: made at the first start"),
+  secretKey: z.string().min(8).max(128).optional().describe('the secret that belongs to it; from the environment only'),
+} as const
+
+/** Flags are seen by everybody who may list processes: a secret comes by the environment. */
+export const environmentOnly: ReadonlySet<string> = new Set(['accessKey', 'secretKey'])

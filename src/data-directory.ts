@@ -1,0 +1,98 @@
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { Claim, isAlive } from '#src/blobs/claim.ts'
+import type { World } from '#src/world.ts'
+
+/**
+ * The directory that a node keeps everything in.
+ *
+ * Q1  one `serve` at a time has it: of two that start at once, at most one goes on.
+ * Q2  what was not made by Meridian, or by a Meridian whose format this one does not know, is not touched.
+ */
+const format = 1
+const formatFile = 'meridian.json'
+
+/** Why the directory cannot be used; said to whoever started the process. */
+export class DataDirectoryError extends Error {}
+
+function readFormat(file: string): unknown {
+  try {
+    const content: unknown = JSON.parse(fs.readFileSync(file, 'utf8'))
+    return typeof content === 'object' && content !== null && 'format' in content ? content.format : undefined
+  } catch (cause) {
+    if (cause instanceof SyntaxError) return undefined
+    throw cause
+  }
+}
+
+/** Written beside and renamed, so that a crash leaves no half a file. */
+function writeFormat(path: string): void {
+  const [temporary, final] = [join(path, `${formatFile}.new`), join(path, formatFile)]
+  const file = fs.openSync(temporary, 'w')
+  fs.writeSync(file, `${JSON.stringify({ format })}\n`)
+  fs.fsyncSync(file)
+  fs.closeSync(file)
+  fs.renameSync(temporary, final)
+  const directory = fs.openSync(path, 'r')
+  fs.fsyncSync(directory)
+  fs.closeSync(directory)
+}
+
+export class DataDirectory {
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  get metadata(): string {
+    return join(this.path, 'metadata')
+  }
+
+  get volume(): string {
+    return join(this.path, 'volumes', '0')
+  }
+
+  /** Makes it where it is missing, and refuses what is not ours (Q2). */
+  prepare(): void {
+    fs.mkdirSync(this.path, { recursive: true })
+    const file = join(this.path, formatFile)
+    if (fs.existsSync(file)) {
+      const found = readFormat(file)
+      if (found === format) return
+      throw new DataDirectoryError(
+        `${this.path} has the unknown format ${JSON.stringify(found)}: made by a newer version?`,
+      )
+    }
+    // A mount point has a lost+found; a first start that was cut short has the new file only.
+    const others = fs.readdirSync(this.path).filter((each) => each !== 'lost+found' && each !== `${formatFile}.new`)
+    if (others.length > 0) {
+      throw new DataDirectoryError(`${this.path} is not empty and not a data directory of Meridian`)
+    }
+    writeFormat(this.path)
+  }
+
+  /** Whether something was ever kept here. */
+  exists(): boolean {
+    return fs.existsSync(join(this.path, formatFile))
+  }
+
+  /** Takes the directory for one `serve`; the kernel gives it back when the process ends, however it ends (Q1). */
+  async lock(world: World): Promise<Claim> {
+    const claims = join(this.path, 'claims')
+    fs.mkdirSync(claims, { recursive: true })
+    const name = `serve-${Buffer.from(world.randomBytes(8)).toString('hex')}`
+    // First the claim, then the look: so of two that start at once, each sees the other, or one is first.
+    const claim = await Claim.take(claims, name)
+    for (const file of fs.readdirSync(claims)) {
+      const other = file.slice(0, -'.socket'.length)
+      if (!file.endsWith('.socket') || other === name) continue
+      if (await isAlive(claims, other)) {
+        claim.release()
+        throw new DataDirectoryError(`${this.path} is in use by another meridian serve`)
+      }
+      fs.rmSync(join(claims, file), { force: true })
+    }
+    return claim
+  }
+}
