@@ -49,7 +49,7 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     journal.say(await unpackSuite(resolve(options.checkout), suite))
     const python = await suitePython(suite)
     const template = join(home, 'data')
-    if (options.endpoint === undefined) await enrol(template, suitePeople)
+    if (options.endpoint === undefined) await makeTemplate(template)
     const jobs = Math.max(1, options.endpoint === undefined ? options.jobs : 1)
     const shards = Array.from({ length: jobs }, (_, shard) => ({ shard, jobs, home, reports, suite, python, template }))
     const files = await Promise.all(shards.map((each) => runShard(each, options, journal)))
@@ -57,6 +57,16 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     return await report(results, options, journal, began)
   } finally {
     await rm(home, { recursive: true, force: true })
+  }
+}
+
+/** A data directory that knows our people; each process gets a copy. */
+async function makeTemplate(data: string): Promise<void> {
+  const server = await startServer({ owner: person('owner'), data, workers: 1 })
+  try {
+    await enrol(data, suitePeople)
+  } finally {
+    await server.stop()
   }
 }
 
