@@ -13,6 +13,7 @@ import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
 import { type QueryPair, queryPairs } from './canonical.ts'
 import { authenticateForm } from './form.ts'
+import { withHoisted } from './hoisted.ts'
 import { bodyOf, withoutChunking } from './payload.ts'
 import { header, type RawRequest } from './request.ts'
 import { SigningKeys } from './signature.ts'
@@ -22,7 +23,7 @@ import { algorithm, type Signed, type Verifier, verifyHeader, verifyQuery } from
 export interface Authenticated {
   readonly caller: Caller
   readonly body: RequestBody
-  /** The request's, without what belonged to the transfer (`content-encoding: aws-chunked`). */
+  /** The request's, with what a presigned URL says instead, without what belonged to the transfer (`aws-chunked`). */
   readonly headers: IncomingHttpHeaders
   /** For forms, which say in their body who made them. */
   readonly authenticateForm: (form: FormToSign) => Promise<FormAuthority>
@@ -62,7 +63,7 @@ export function authenticator(parts: {
     return {
       caller: signed?.caller ?? anonymous,
       body: bodyOf(raw, payloadOf(raw, signed), signed?.chunks),
-      headers: withoutChunking(raw.headers),
+      headers: withoutChunking(signed?.isPresigned ? withHoisted(raw.headers, pairs) : raw.headers),
       authenticateForm: ofForm,
     }
   }

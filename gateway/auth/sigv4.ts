@@ -49,6 +49,8 @@ export interface Signed {
   /** What the signature says of the body: a hash, or how it is framed. */
   readonly payload: string
   readonly chunks?: ChunkSigning
+  /** By version 4: its query may hold headers. */
+  readonly isPresigned?: boolean
 }
 
 interface Claim {
@@ -178,6 +180,7 @@ async function verify(request: RawRequest, signable: Signable, verifier: Verifie
   return {
     caller: { kind: 'account', account: found.account, accessKeyId: credential.accessKeyId },
     payload,
+    isPresigned: signable.isPresigned,
     chunks: { key, date, scope: credential.scope, seed: signature },
   }
 }
