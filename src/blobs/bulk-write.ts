@@ -16,6 +16,7 @@ const idleSegments = 16
 export class SegmentPool {
   readonly #source: SegmentSource
   #idle: Segment[] = []
+  #hasEnded = false
 
   constructor(source: SegmentSource) {
     this.#source = source
@@ -30,12 +31,19 @@ export class SegmentPool {
   }
 
   async give(segment: Segment): Promise<void> {
+    if (this.#hasEnded) return this.#source.closeSegment(segment)
     this.#idle.push(segment)
     this.#idle.sort((a, b) => b.room - a.room)
     while (this.#idle.length > idleSegments || this.#idle.at(-1)?.room === 0) {
       const fullest = this.#idle.pop()
       if (fullest !== undefined) await this.#source.closeSegment(fullest)
     }
+  }
+
+  /** Seals what is idle, and later what is given back. */
+  async end(): Promise<void> {
+    this.#hasEnded = true
+    await this.seal()
   }
 
   async seal(): Promise<void> {

@@ -58,13 +58,11 @@ export async function* scanSegment(
       const whole = await bytesAt(offset, headerBytes + frame.length)
       const intact = isIntact(whole.subarray(0, headerBytes), frame, whole.subarray(headerBytes))
       yield { kind: 'frame', id: frame.id, chunk: frame.chunk, offset, size: frame.length, isIntact: intact }
-      offset += nextStep(frame.length, intact)
+      // Also behind damaged bytes: the header is valid, so nothing else was ever written up to there.
+      offset += frameBytes(frame.length)
     }
     if (holeAt !== undefined) yield { kind: 'hole', offset: holeAt, size: size - holeAt }
   } finally {
     await directory.files.close(file)
   }
 }
-
-/** Behind a header whose bytes are damaged, anything may lie where the frame would end: the search begins at once. */
-const nextStep = (length: number, intact: boolean): number => (intact ? frameBytes(length) : alignment)

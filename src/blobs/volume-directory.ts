@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { World } from '#src/world.ts'
 import { Claim, clearDeadClaims, isAlive } from './claim.ts'
-import { createWhole, errorCode, type Files, readWhole } from './files.ts'
+import { createWhole, errorCode, type Files, readWhole, writeAll } from './files.ts'
 import { type Place, volumeSeed } from './frame.ts'
 import { encodeSegmentHeader, parseSeal, parseSegmentHeader, segmentDataStart } from './segment-header.ts'
 
@@ -114,7 +114,7 @@ export class VolumeDirectory {
     const file = await this.files.open(temporary, 'create')
     try {
       const header = encodeSegmentHeader({ volume: this.id, number, claim: this.#claim.name })
-      await this.files.write(file, [header], 0)
+      await writeAll(this.files, file, [header], 0)
       await this.files.sync(file)
       await this.files.link(temporary, this.segmentPath(number))
       await this.files.unlink(temporary)

@@ -207,7 +207,7 @@ export class Volume implements SegmentSource {
     const [appender, pool] = [this.#appender, this.#pool]
     this.#appender = new SharedAppender(this, segmentBytes - segmentDataStart)
     this.#pool = new SegmentPool(this)
-    void appender.seal().then(() => pool.seal())
+    void appender.seal().then(() => pool.end())
     this.#report('retired', reason)
   }
 

@@ -33,7 +33,7 @@ interface Faults {
   beforeWrite?: (path: string, bytes: number) => void
   /** At most so many bytes are taken in one call. */
   writeAtMost?: number
-  afterSync?: (path: string) => void
+  afterSync?: (path: string) => Promise<void> | void
   free?: number
 }
 
@@ -55,7 +55,7 @@ function faultyFiles(faults: Faults): Files {
     },
     async sync(file) {
       await realFiles.sync(file)
-      faults.afterSync?.(paths.get(file) ?? '')
+      await faults.afterSync?.(paths.get(file) ?? '')
     },
     async space(at) {
       const real = await realFiles.space(at)
@@ -177,6 +177,10 @@ test('B2, F1, F2: chunks that changed places, within a blob or between blobs, ar
   }
   fs.writeFileSync(path, original)
   await volumes.maintenance.verify(ours)
+  // A holder that names another frame of the same blob.
+  const { offset } = only(ours.extents)
+  const shifted = { ...only(ours.extents), offset: offset + frame, size: chunkBytes }
+  await assert.rejects(readBack(volumes, { ...ours, size: chunkBytes, extents: [shifted] }), isUnreadable('corrupt'))
   // One blob's holder under the other's name, and chunks that another digest tells of.
   await assert.rejects(readBack(volumes, { ...ours, id: theirs.id }), isUnreadable('corrupt'))
   await assert.rejects(volumes.maintenance.verify({ ...ours, digest: theirs.digest }), isUnreadable('corrupt'))
@@ -282,6 +286,49 @@ for (const { name, size } of [
   }
 }
 
+for (const { name, size, other } of [
+  { name: 'small', size: 1_000, other: 2_000_000 },
+  { name: 'large', size: 2_000_000, other: 1_000 },
+]) {
+  test(`V1: a ${name} body whose own fsync succeeds is not acknowledged when another's failed meanwhile`, async () => {
+    const faults: Faults = {}
+    const volumes = await open(faults)
+    // Both have their segments, so that what follows is only writes and fsyncs of bodies.
+    await Promise.all([write(volumes, randomBytes(10)), write(volumes, randomBytes(1_100_000))])
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
+    let syncs = 0
+    faults.afterSync = async () => {
+      syncs += 1
+      if (syncs > 1) throw systemError('EIO')
+      reach()
+      await held
+    }
+    const writing = write(volumes, randomBytes(size))
+    const outcome = assert.rejects(writing, isUnavailable)
+    await reached
+    await assert.rejects(write(volumes, randomBytes(other)), isUnavailable)
+    release()
+    await outcome
+  })
+}
+
+test('V1: a retirement that the disk would not even note holds until it was checked', async () => {
+  const faults: Faults = {}
+  const volumes = await open(faults)
+  const blob = await write(volumes, randomBytes(10))
+  faults.beforeWrite = () => {
+    throw systemError('EIO')
+  }
+  await assert.rejects(write(volumes, randomBytes(10)), isUnavailable)
+  delete faults.beforeWrite
+  letTimePass()
+  await assert.rejects(write(volumes, randomBytes(10)), isUnavailable)
+  assert.equal(fs.existsSync(`${folder}/a/retired.json`), false)
+  await volumes.maintenance.check(only(blob.extents).volume)
+  await write(volumes, randomBytes(10))
+})
+
 test('V1: a check of a disk that still fails leaves the volume retired', async () => {
   const faults: Faults = {
     afterSync: () => {
@@ -309,7 +356,7 @@ test('A1, W1, D1: what is acknowledged was written before an fsync began, and so
   let acknowledged = 0
   const writer = async (_: unknown, index: number): Promise<void> => {
     for (let round = 0; round < 8; round += 1) {
-      const size = index % 4 === 0 ? 1_100_000 + index * 30_000 : 1_000 * (index + 1)
+      const size = index % 4 === 0 ? 1_100_000 + index * 200_000 : 1_000 * (index + 1)
       const { extents } = await write(volumes, randomBytes(size))
       for (const each of extents) disk.check(segmentPath(each), each.offset, each.offset + laidOutBytes(each.size))
       acknowledged += 1
