@@ -1,4 +1,35 @@
 import { Fault } from '#src/errors.ts'
+import { createBucket } from './bucket/create-bucket.ts'
+import { deleteBucket } from './bucket/delete-bucket.ts'
+import { getBucketLocation } from './bucket/get-bucket-location.ts'
+import { headBucket } from './bucket/head-bucket.ts'
+import { listBuckets } from './bucket/list-buckets.ts'
+import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
+import { listObjectVersions } from './bucket/list-object-versions.ts'
+import { listObjects } from './bucket/list-objects.ts'
+import { listObjectsV2 } from './bucket/list-objects-v2.ts'
+import { absentConfigurations } from './configuration/absent.ts'
+import { getBucketAcl, putBucketAcl } from './configuration/bucket-acl.ts'
+import { deleteBucketCors, getBucketCors, putBucketCors } from './configuration/bucket-cors.ts'
+import {
+  deleteBucketOwnershipControls,
+  getBucketOwnershipControls,
+  putBucketOwnershipControls,
+} from './configuration/bucket-ownership-controls.ts'
+import {
+  deleteBucketPolicy,
+  getBucketPolicy,
+  getBucketPolicyStatus,
+  putBucketPolicy,
+} from './configuration/bucket-policy.ts'
+import { getBucketRequestPayment, putBucketRequestPayment } from './configuration/bucket-request-payment.ts'
+import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
+import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
+import {
+  deletePublicAccessBlock,
+  getPublicAccessBlock,
+  putPublicAccessBlock,
+} from './configuration/public-access-block.ts'
 import { copyObject } from './object/copy-object.ts'
 import { deleteObject } from './object/delete-object.ts'
 import { deleteObjects } from './object/delete-objects.ts'
@@ -9,6 +40,7 @@ import { getObjectAcl, putObjectAcl } from './object/object-acl.ts'
 import { getObjectLegalHold, putObjectLegalHold } from './object/object-legal-hold.ts'
 import { getObjectRetention, putObjectRetention } from './object/object-retention.ts'
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './object/object-tagging.ts'
+import { postObject } from './object/post-object.ts'
 import { putObject } from './object/put-object.ts'
 import { renameObject } from './object/rename-object.ts'
 import { type Operation, operation } from './operation.ts'
@@ -22,6 +54,38 @@ import { uploadPartCopy } from './upload/upload-part-copy.ts'
 
 /** The operations there are: one import and one line each. Of equal weight, the first one is taken (D1). */
 export const implemented: readonly Operation[] = [
+  listBuckets,
+  createBucket,
+  headBucket,
+  deleteBucket,
+  getBucketLocation,
+  listObjects,
+  listObjectsV2,
+  listObjectVersions,
+  listMultipartUploads,
+  getBucketAcl,
+  putBucketAcl,
+  getBucketCors,
+  putBucketCors,
+  deleteBucketCors,
+  getBucketOwnershipControls,
+  putBucketOwnershipControls,
+  deleteBucketOwnershipControls,
+  getBucketPolicy,
+  putBucketPolicy,
+  deleteBucketPolicy,
+  getBucketPolicyStatus,
+  getBucketRequestPayment,
+  putBucketRequestPayment,
+  getBucketTagging,
+  putBucketTagging,
+  deleteBucketTagging,
+  getBucketVersioning,
+  putBucketVersioning,
+  getPublicAccessBlock,
+  putPublicAccessBlock,
+  deletePublicAccessBlock,
+  ...absentConfigurations,
   copyObject,
   deleteObject,
   deleteObjects,
@@ -38,6 +102,7 @@ export const implemented: readonly Operation[] = [
   deleteObjectTagging,
   getObjectTagging,
   putObjectTagging,
+  postObject,
   putObject,
   renameObject,
   abortMultipartUpload,

@@ -2,7 +2,10 @@ import type { Acl } from './access.ts'
 import type { Tags } from './version.ts'
 
 export type Versioning = 'off' | 'enabled' | 'suspended'
-export type Ownership = 'BucketOwnerEnforced' | 'BucketOwnerPreferred' | 'ObjectWriter'
+const ownerships = ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'] as const
+export type Ownership = (typeof ownerships)[number]
+
+export const parseOwnership = (text: string): Ownership | undefined => ownerships.find((each) => each === text)
 
 export interface PublicAccessBlock {
   readonly blockPublicAcls: boolean

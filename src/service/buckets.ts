@@ -76,9 +76,10 @@ export class NamespaceBuckets implements Buckets {
     })
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, check?: (bucket: Bucket) => void): Promise<void> {
     await this.#store.transact(async (transaction) => {
       const bucket = await this.#namespace.existingBucket(transaction, name)
+      check?.(bucket)
       if (!(await this.#isEmpty(transaction, bucket))) throw new Fault('BucketNotEmpty', { BucketName: name })
       this.#namespace.removeBucket(transaction, bucket)
     })

@@ -94,9 +94,10 @@ export class CellListings implements Listings {
     fill: (snapshot: Snapshot, bucket: number, page: ListingPage<Item>) => Promise<Next>,
   ): Promise<Listing<Item>> {
     return await this.#store.snapshot(async (snapshot) => {
-      const { id } = await this.#namespace.existingBucket(snapshot, query.bucket)
+      const bucket = await this.#namespace.existingBucket(snapshot, query.bucket)
+      query.guard(undefined, bucket)
       const page = new ListingPage<Item>(query, query.limit)
-      const next = query.limit === 0 ? {} : await fill(snapshot, id, page)
+      const next = query.limit === 0 ? {} : await fill(snapshot, bucket.id, page)
       return { items: page.items, prefixes: page.prefixes, isTruncated: page.isTruncated, ...next }
     })
   }

@@ -5,14 +5,7 @@ import type { Conditions } from '#src/model/conditions.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
-import type {
-  DeleteMarker,
-  ObjectSummary,
-  ObjectVersion,
-  Part,
-  Retention,
-  Tags,
-} from '#src/model/version.ts'
+import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -37,10 +30,11 @@ export interface Buckets {
   list(owner: string, options: { prefix?: string; after?: string; limit: number }): Promise<Page<Bucket>>
   /** Changes settings in one transaction; `change` may run again, and may throw a Fault. */
   update(name: string, change: (bucket: Bucket) => Bucket): Promise<Bucket>
-  delete(name: string): Promise<void>
+  /** `check` is shown the bucket that goes, in the transaction that takes it away; it may throw a Fault. */
+  delete(name: string, check?: (bucket: Bucket) => void): Promise<void>
 }
 
-export type CreateBucket = Pick<Bucket, 'name' | 'owner' | 'acl' | 'location' | 'hasObjectLock' | 'ownership'>
+export type CreateBucket = Pick<Bucket, 'name' | 'owner' | 'acl' | 'location' | 'hasObjectLock' | 'ownership' | 'tags'>
 
 export interface Body {
   /** Undefined: not known beforehand. */
@@ -210,6 +204,7 @@ export interface ListQuery {
   readonly delimiter: string
   /** At most 1,000. */
   readonly limit: number
+  readonly guard: Guard
 }
 
 export interface Listed {

@@ -165,7 +165,7 @@ test('listings of objects and versions show what was written, whatever was versi
           for (const each of actions) await act(mirror, each)
 
           const objects = await pages(async (after) => {
-            const page = await listings.objects({ bucket, ...where, limit, ...(after && { after: after.key }) })
+            const page = await listings.objects({ guard, bucket, ...where, limit, ...(after && { after: after.key }) })
             assert.ok(page.items.length + page.prefixes.length <= limit)
             const lines = merged(
               page.items.map((each) => [each.key, `${each.key} `] as const),
@@ -179,6 +179,7 @@ test('listings of objects and versions show what was written, whatever was versi
           const latest: string[] = []
           const versions = await pages(async (after) => {
             const page = await listings.versions({
+              guard,
               bucket,
               ...where,
               limit,
@@ -222,7 +223,7 @@ test('a version marker of `null`, or of a version that is gone, is a place in th
     const [newest, middle, oldest] = mirror.keys.get('k') ?? []
     assert.equal(oldest?.id, 'null')
     const after = async (versionIdMarker: string) => {
-      const query = { bucket, prefix: '', delimiter: '', limit: 10, keyMarker: 'k', versionIdMarker }
+      const query = { guard, bucket, prefix: '', delimiter: '', limit: 10, keyMarker: 'k', versionIdMarker }
       return (await listings.versions(query)).items.map((each) => each.versionId)
     }
     const last = mirror.keys.get('l')?.[0]?.id
@@ -252,6 +253,7 @@ test('listings of uploads are in the order of keys, then of their start, and go 
     ] as const) {
       const seen = await pages(async (after) => {
         const page = await listings.uploads({
+          guard,
           bucket,
           prefix: '',
           delimiter,
@@ -282,7 +284,15 @@ test('a version marker is heeded only where its key would be shown', async () =>
     for (const each of ['a', 'a', 'b/1', 'b/1', 'b/2', 'c', 'c']) await mirror.put(each)
     const list = async (prefix: string, keyMarker: string) => {
       const versionIdMarker = mirror.keys.get(keyMarker)?.[0]?.id ?? ''
-      const page = await listings.versions({ bucket, prefix, delimiter: '/', limit: 10, keyMarker, versionIdMarker })
+      const page = await listings.versions({
+        guard,
+        bucket,
+        prefix,
+        delimiter: '/',
+        limit: 10,
+        keyMarker,
+        versionIdMarker,
+      })
       return merged(
         page.items.map((each) => [each.key, each.key] as const),
         page.prefixes,
@@ -319,7 +329,7 @@ test('a listing reads what it shows: not what lies under its common prefixes, no
     }
     const { namespace } = cell.foundation
     const listings = new CellListings({ namespace, store: Object.assign(Object.create(cell.store), counting) })
-    const query = { bucket, prefix: '', delimiter: '/', limit: 1000 }
+    const query = { guard, bucket, prefix: '', delimiter: '/', limit: 1000 }
     assert.deepEqual((await listings.objects(query)).prefixes, ['a/', 'b/', 'c/', 'd/'])
     assert.ok(reads < 100, String(reads))
     reads = 0
@@ -334,7 +344,7 @@ test('a listing reads what it shows: not what lies under its common prefixes, no
 test('a listing of none is empty and not truncated; of no bucket, NoSuchBucket', async () => {
   await withBucket(async (cell, bucket) => {
     const listings = new CellListings(cell.foundation)
-    const query = { bucket, prefix: '', delimiter: '', limit: 0 }
+    const query = { guard, bucket, prefix: '', delimiter: '', limit: 0 }
     await assert.rejects(listings.objects(query), { code: 'NoSuchBucket' })
     await cell.buckets.create(bucketOf(bucket))
     await new Mirror(cell, bucket).put('k')

@@ -1,0 +1,86 @@
+import { collectVerified } from '#gateway/operations/object/verified-body.ts'
+import { operation, type S3Request } from '#gateway/operations/operation.ts'
+import { decodeDigests } from '#gateway/wire/checksums.ts'
+import { readTagSet } from '#gateway/wire/tagging-document.ts'
+import { optionalChild, optionalText, parseXml, settingsLimits } from '#gateway/xml/parse.ts'
+import { Fault } from '#src/errors.ts'
+import { aclWish } from '#src/model/acl.ts'
+import { type Ownership, parseOwnership } from '#src/model/bucket.ts'
+import { checkBucketName } from '#src/model/names.ts'
+import { bucketTagsMax } from '#src/model/tags.ts'
+import type { Tags } from '#src/model/version.ts'
+import { Acls } from '#src/service/acls.ts'
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html */
+export const createBucket = operation({
+  name: 'CreateBucket',
+  match: { method: 'PUT', scope: 'bucket' },
+  action: 's3:CreateBucket',
+
+  async decode(request) {
+    checkBucketName(request.bucket)
+    const { headers } = request
+    return {
+      ...(await decodeConfiguration(request)),
+      wish: aclWish((name) => headers[name]),
+      ownership: ownershipHeader(headers['x-amz-object-ownership']),
+      hasObjectLock: lockHeader(headers['x-amz-bucket-object-lock-enabled']),
+    }
+  },
+
+  async run({ location, tags, wish, ownership, hasObjectLock }, { services, caller, request }) {
+    if (caller.kind === 'anonymous') throw new Fault('AccessDenied')
+    const acl = await new Acls(services.identity).ofNewBucket(caller.account, ownership, wish)
+    return await services.buckets.create({
+      name: request.bucket,
+      owner: caller.account.id,
+      acl,
+      location,
+      hasObjectLock,
+      ...(ownership !== undefined && { ownership }),
+      ...(tags !== undefined && tags.size > 0 && { tags }),
+    })
+  },
+
+  encode: ({ name }) => ({ status: 200, headers: { location: `/${name}` } }),
+})
+
+async function decodeConfiguration({ headers, body }: S3Request): Promise<{ location: string; tags?: Tags }> {
+  const bytes = await collectVerified(body, decodeDigests(headers, body), settingsLimits.bytesMax)
+  if (bytes.length === 0) return { location: '' }
+  // An early SDK called it so, and AWS still takes it.
+  const document = parseXml(bytes, ['CreateBucketConfiguration', 'CreateBucketConstraint'])
+  // Both are of directory buckets, which are another kind of thing.
+  if (document.children.has('Bucket') || document.children.has('Location')) throw new Fault('NotImplemented')
+  const location = optionalText(document, 'LocationConstraint')?.trim() ?? ''
+  const tags = optionalChild(document, 'Tags')
+  return { location: checkLocation(location), ...(tags !== undefined && { tags: readTagSet(tags, bucketTagsMax) }) }
+}
+
+/** Regions, geographies, or several regions with commas between; which of them there are is not this node's to know. */
+const locationName = /^[A-Za-z0-9]+([-,][A-Za-z0-9]+)*$/
+
+function checkLocation(location: string): string {
+  if (location === '' || (location.length <= 255 && locationName.test(location))) return location
+  throw new Fault('InvalidLocationConstraint', { LocationConstraint: location })
+}
+
+function ownershipHeader(text: string | undefined): Ownership | undefined {
+  if (text === undefined) return undefined
+  const ownership = parseOwnership(text)
+  if (ownership !== undefined) return ownership
+  throw new Fault('InvalidArgument', {
+    message: 'Invalid x-amz-object-ownership header',
+    ArgumentName: 'x-amz-object-ownership',
+    ArgumentValue: text,
+  })
+}
+
+function lockHeader(text: string | undefined): boolean {
+  const value = text?.toLowerCase() ?? 'false'
+  if (value === 'true' || value === 'false') return value === 'true'
+  throw new Fault('InvalidArgument', {
+    ArgumentName: 'x-amz-bucket-object-lock-enabled',
+    ArgumentValue: text ?? '',
+  })
+}

@@ -1,0 +1,51 @@
+import { operation } from '#gateway/operations/operation.ts'
+import { echoElements, keyElement, prefixElements, summaryElements } from '#gateway/wire/listing-elements.ts'
+import { listingQuery } from '#gateway/wire/listing-query.ts'
+import { findOwners } from '#gateway/wire/owners.ts'
+import { el } from '#gateway/xml/render.ts'
+import { checkOptionalAttributes } from './optional-attributes.ts'
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html */
+export const listObjects = operation({
+  name: 'ListObjects',
+  match: { method: 'GET', scope: 'bucket' },
+  action: 's3:ListBucket',
+
+  decode({ query, headers }) {
+    checkOptionalAttributes(headers)
+    return { ...listingQuery(query, 'max-keys'), marker: query.get('marker') ?? '' }
+  },
+
+  async run(input, { services, guard, request }) {
+    const listing = await services.listings.objects({ ...input, bucket: request.bucket, after: input.marker, guard })
+    const owners = await findOwners(
+      services.identity,
+      listing.items.map((each) => each.version.owner),
+    )
+    return { input, listing, owners }
+  },
+
+  encode({ input, listing, owners }, { bucket }) {
+    const { encoding, delimiter } = input
+    const { items, prefixes, isTruncated, nextKey } = listing
+    // Without a delimiter the last key is the next marker, and S3 does not say it twice.
+    const next = delimiter === '' || !isTruncated ? undefined : nextKey
+    const contents = items.map(({ key, version }) =>
+      el('Contents', el('Key', encoding.encode(key)), ...summaryElements(version, owners.get(version.owner))),
+    )
+    return {
+      status: 200,
+      body: el(
+        'ListBucketResult',
+        el('Name', bucket),
+        el('Marker', encoding.encode(input.marker)),
+        keyElement('NextMarker', next, encoding),
+        el('MaxKeys', input.limit),
+        ...echoElements(input),
+        el('IsTruncated', isTruncated),
+        ...contents,
+        ...prefixElements(prefixes, encoding),
+      ),
+    }
+  },
+})
