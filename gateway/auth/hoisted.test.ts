@@ -11,7 +11,10 @@ test('a presigned URL brings its headers in the query; those that were sent stan
     'x-amz-meta-name': 'a b',
   })
   const headers = { host: 'a' }
-  assert.equal(withHoisted(headers, queryPairs('X-Amz-Date=1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-id=PutObject')), headers)
+  assert.equal(
+    withHoisted(headers, queryPairs('X-Amz-Date=1&x-amz-checksum-crc32=AAAAAA%3D%3D&x-id=PutObject')),
+    headers,
+  )
 })
 
 test('what could write other headers is refused', () => {
