@@ -4,6 +4,7 @@ import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { checkKey } from '#src/model/names.ts'
+import type { Tags } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
 import type { Address } from './address.ts'
@@ -97,13 +98,18 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
   const { buckets } = services
 
   /** What the operation may do, if the one who asks may have it done. */
-  async function contextOf(operation: Operation, request: S3Request): Promise<Context> {
+  async function contextOf(operation: Operation, request: S3Request, requestTags?: Tags): Promise<Context> {
     const { caller, bucket, key, query } = request
     const values = conditionValues(request)
     const authorize: Context['authorize'] = (action, resource) =>
       access.authorize({ caller, action, values, ...resource })
     const versionId = query.get('versionId')
-    const resource = { bucket, ...(key === '' ? {} : { key }), ...(versionId === undefined ? {} : { versionId }) }
+    const resource = {
+      bucket,
+      ...(key !== '' && { key }),
+      ...(versionId !== undefined && { versionId }),
+      ...(requestTags !== undefined && { requestTags }),
+    }
     const action = operation.action(request)
     const guard = action === 'each' ? refuseAll : await authorize(action, resource)
     await checkExpectedOwner(buckets, request)
@@ -144,7 +150,7 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
       host,
       authenticateForm,
     }
-    return await operation.handle(request, (instead = request) => contextOf(operation, instead))
+    return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, tags))
   }
 
   return async (incoming, address) => {

@@ -1,6 +1,7 @@
 import type { Xml } from '#gateway/xml/render.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Caller } from '#src/model/identity.ts'
+import type { Tags } from '#src/model/version.ts'
 import type { Services } from '#src/service/services.ts'
 
 export type Scope = 'service' | 'bucket' | 'object'
@@ -84,6 +85,10 @@ export interface Resource {
   readonly bucket: string
   readonly key?: string
   readonly versionId?: string
+  /** The object is about to be made, so what stands there has no say: the guard needs no call. */
+  readonly isNew?: boolean
+  /** The tags that a document asks for; those of a header are known anyway. */
+  readonly requestTags?: Tags
 }
 
 /** What an operation's `run` may reach. */
@@ -106,16 +111,20 @@ interface Definition<Input, Output> {
    */
   readonly action: string | ((request: S3Request) => string)
   decode(request: S3Request): Input | Promise<Input>
+  /** The tags that the body asks for, since policies may have a say in them. */
+  tags?(input: Input): Tags
   run(input: Input, context: Context): Promise<Output>
   encode(output: Output, request: S3Request): S3Response
 }
+
+export type Authorized = (instead?: S3Request, requestTags?: Tags) => Promise<Context>
 
 export interface Operation {
   readonly name: string
   readonly match: Match
   readonly action: (request: S3Request) => string
   /** `authorized`: the context of `instead`, where the body made another request of this one, otherwise of `request`. */
-  handle(request: S3Request, authorized: (instead?: S3Request) => Promise<Context>): Promise<S3Response>
+  handle(request: S3Request, authorized: Authorized): Promise<S3Response>
 }
 
 /** Seals a definition so that operations of different shapes fit one table. */
@@ -127,7 +136,7 @@ export function operation<Input, Output>(definition: Definition<Input, Output>):
     action: typeof action === 'string' ? () => action : action,
     async handle(request, authorized) {
       const input = await definition.decode(request)
-      const context = await authorized()
+      const context = await authorized(request, definition.tags?.(input))
       return definition.encode(await definition.run(input, context), request)
     },
   }

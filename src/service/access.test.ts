@@ -7,7 +7,7 @@ import { knownActions, ruleOf } from '#src/model/actions.ts'
 import type { Bucket, Ownership } from '#src/model/bucket.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import { conditionName } from '#src/model/policy-variables.ts'
-import type { ObjectVersion } from '#src/model/version.ts'
+import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import { realWorld } from '#src/world.ts'
 import { AccessControl } from './access.ts'
 
@@ -83,11 +83,23 @@ interface Asked {
   readonly values?: Record<string, string>
   /** The row that the object's transaction read, where it is not the one that was judged first. */
   readonly later?: Bucket
+  readonly isNew?: boolean
+  readonly requestTags?: Tags
 }
 
 /** `denied` at once or by the guard, in the order in which the server asks. */
 async function may(asked: Asked): Promise<boolean> {
-  const { bucket = box(), caller, action, version, key = 'key', values = {}, later = bucket } = asked
+  const {
+    bucket = box(),
+    caller,
+    action,
+    version,
+    key = 'key',
+    values = {},
+    later = bucket,
+    isNew = false,
+    requestTags,
+  } = asked
   const access = new AccessControl({ buckets: { get: async () => bucket }, world: realWorld })
   const map = new Map(Object.entries(values).map(([name, value]) => [conditionName(name), [value]]))
   try {
@@ -96,6 +108,8 @@ async function may(asked: Asked): Promise<boolean> {
       action,
       bucket: 'box',
       values: map,
+      isNew,
+      ...(requestTags !== undefined && { requestTags }),
       ...(ruleOf(action).scope === 'object' ? { key } : {}),
     })
     guard(version, later)
@@ -292,6 +306,44 @@ test('tags of the object decide once it is read', async () => {
   const asked = { bucket: denying, caller: by('ann'), action: 's3:GetObject' }
   assert.equal(await may({ ...asked, version: object('ann', 'private', { security: 'public' }) }), false)
   assert.equal(await may({ ...asked, version: object('ann') }), true)
+})
+
+test('tags that a document asks for are judged; those of a header do not pass for them', async () => {
+  const condition = { StringEquals: { 's3:RequestObjectTag/security': 'public' } }
+  const bucket = box({ policy: policy(allow({ Condition: condition })) })
+  const put = { bucket, caller: by('bob'), action: 's3:PutObjectTagging', version: object('ann') }
+  const tags = (value: string): Tags => new Map([['security', value]])
+  const claimed = { 's3:RequestObjectTag/security': 'public' }
+  assert.equal(await may({ ...put, requestTags: tags('public') }), true)
+  assert.equal(await may({ ...put, requestTags: tags('private') }), false)
+  assert.equal(await may({ ...put, requestTags: tags('private'), values: claimed }), false)
+  assert.equal(await may({ ...put, requestTags: new Map(), values: claimed }), false)
+  assert.equal(await may(put), false)
+  const keys = { 'ForAllValues:StringEquals': { 's3:RequestObjectTagKeys': ['a', 'b'] } }
+  const limited = { ...put, bucket: box({ policy: policy(allow({ Condition: keys })) }) }
+  assert.equal(await may({ ...limited, requestTags: new Map([['a', '1']]) }), true)
+  assert.equal(await may({ ...limited, requestTags: new Map([['c', '1']]) }), false)
+})
+
+test('about an object that is yet to be made the answer is whole at once', async () => {
+  const access = (bucket: Bucket) => new AccessControl({ buckets: { get: async () => bucket }, world: realWorld })
+  const condition = { StringEquals: { 's3:ExistingObjectTag/security': 'public' } }
+  const asks = async (change: object) =>
+    await access(box({ policy: policy(allow(change)) })).authorize({
+      caller: by('bob'),
+      action: 's3:PutObjectTagging',
+      bucket: 'box',
+      key: 'key',
+      isNew: true,
+      values: new Map(),
+    })
+  await assert.rejects(asks({ Condition: condition }), (error) => error instanceof Fault)
+  await asks({ Action: 's3:PutObjectTagging' })
+  const owner = { caller: by('ann'), isNew: true, version: undefined }
+  for (const action of ['s3:PutObjectAcl', 's3:PutObjectTagging', 's3:PutObjectRetention']) {
+    assert.equal(await may({ ...owner, action }), true)
+    assert.equal(await may({ ...owner, caller: by('bob'), action }), false)
+  }
 })
 
 test('the public-access block shuts what ACLs and public policies open, and nothing else', async () => {

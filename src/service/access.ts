@@ -6,6 +6,7 @@ import type { Bucket } from '#src/model/bucket.ts'
 import type { Caller } from '#src/model/identity.ts'
 import { parseBucketPolicy } from '#src/model/policy-document.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
+import type { Tags } from '#src/model/version.ts'
 import type { World } from '#src/world.ts'
 import type { Buckets } from './services.ts'
 
@@ -16,6 +17,10 @@ export interface AccessRequest {
   readonly bucket?: string
   readonly key?: string
   readonly versionId?: string
+  /** Whether it is about an object that is yet to be made: then the answer is whole, and the guard adds nothing. */
+  readonly isNew?: boolean
+  /** The tags that the request gives, where not in a header. */
+  readonly requestTags?: Tags
   /** What the request says of itself; who asks, and when, is added here. */
   readonly values: ConditionValues
 }
@@ -38,7 +43,8 @@ export class AccessControl {
 
   /** Fault AccessDenied where nothing can allow it, NoSuchBucket; otherwise what is to be shown the object. */
   async authorize(request: AccessRequest): Promise<Guard> {
-    const rule = ruleOf(request.action)
+    const known = ruleOf(request.action)
+    const rule = request.isNew === true ? { ...known, isOfExisting: false } : known
     const { caller } = request
     if (caller.kind === 'account' && caller.account.isAdministrator) return pass
     if (rule.scope === 'service') {
@@ -84,7 +90,8 @@ class RequestValues implements ConditionValues {
   }
 
   get(name: string): readonly string[] | undefined {
-    const { caller, values, versionId } = this.#request
+    const { caller, values, versionId, requestTags } = this.#request
+    if (requestTags !== undefined && name.startsWith('s3:requestobjecttag')) return tagValues(requestTags, name)
     switch (name) {
       case 's3:versionid':
         return versionId === undefined ? undefined : [versionId]
@@ -104,4 +111,10 @@ class RequestValues implements ConditionValues {
         return values.get(name)
     }
   }
+}
+
+function tagValues(tags: Tags, name: string): readonly string[] | undefined {
+  if (name === 's3:requestobjecttagkeys') return [...tags.keys()]
+  const value = tags.get(name.slice('s3:requestobjecttag/'.length))
+  return value === undefined ? undefined : [value]
 }

@@ -57,7 +57,7 @@ async function authorizeExtras(
   context: Context,
 ): Promise<void> {
   const { authorize, request, caller } = context
-  const resource = { bucket: request.bucket, key: request.key }
+  const resource = { bucket: request.bucket, key: request.key, isNew: true }
   const isOwner = caller.kind === 'account' && caller.account.id === bucket.owner
   if (tags !== undefined) await authorize('s3:PutObjectTagging', resource)
   if (wish !== undefined && isOwner) await authorize('s3:PutObjectAcl', resource)

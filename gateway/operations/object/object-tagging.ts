@@ -39,6 +39,7 @@ export const putObjectTagging = operation({
     return { target: targetOf(request), tags: parseTagging(bytes, objectTagsMax) }
   },
 
+  tags: ({ tags }) => tags,
   run: (input, context) => setTags(input.target, input.tags, context),
   encode: (found) => ({ status: 200, headers: versionHeaders(found) }),
 })
