@@ -90,6 +90,7 @@ export const catalog: Readonly<Record<FaultCode, Answer>> = {
   InvalidRange: { status: 416, message: 'The requested range is not satisfiable.' },
   InvalidRedirectLocation: { status: 400, message: 'The website redirect location must be non-empty.' },
   InvalidRequest: { status: 400, message: 'The request is not valid.' },
+  InvalidRetentionPeriod: { status: 400, message: 'The retention period must be a positive integer value.' },
   InvalidStorageClass: { status: 400, message: 'The storage class you specified is not valid.' },
   InvalidTag: { status: 400, message: 'The tag provided was not a valid tag.' },
   InvalidTargetBucketForLogging: {

@@ -37,6 +37,7 @@ export type FaultCode =
   | 'InvalidRange'
   | 'InvalidRedirectLocation'
   | 'InvalidRequest'
+  | 'InvalidRetentionPeriod'
   | 'InvalidStorageClass'
   | 'InvalidTag'
   | 'InvalidTargetBucketForLogging'

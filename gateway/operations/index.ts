@@ -25,6 +25,7 @@ import {
 import { getBucketRequestPayment, putBucketRequestPayment } from './configuration/bucket-request-payment.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
 import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
+import { getObjectLockConfiguration, putObjectLockConfiguration } from './configuration/object-lock-configuration.ts'
 import {
   deletePublicAccessBlock,
   getPublicAccessBlock,
@@ -82,6 +83,8 @@ export const implemented: readonly Operation[] = [
   deleteBucketTagging,
   getBucketVersioning,
   putBucketVersioning,
+  getObjectLockConfiguration,
+  putObjectLockConfiguration,
   getPublicAccessBlock,
   putPublicAccessBlock,
   deletePublicAccessBlock,

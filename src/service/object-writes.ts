@@ -5,13 +5,14 @@ import { insertVersion, type KeyState, readState, seenVector } from '#src/metada
 import type { Bucket } from '#src/model/bucket.ts'
 import { type Conditions, checkWrite } from '#src/model/conditions.ts'
 import type { ObjectName } from '#src/model/names.ts'
+import { retentionOfNew } from '#src/model/object-lock.ts'
 import { formatStamp, nextStamp, type Stamp } from '#src/model/stamp.ts'
+import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { Content, ObjectVersion, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
 import type { PutObject, Written } from './services.ts'
-import type { ObjectAttributes } from '#src/model/upload.ts'
 
 /** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
 export interface Target {
@@ -65,12 +66,14 @@ export async function writeVersion(
   draft: Draft,
   attributes: ObjectAttributes,
 ): Promise<Written> {
-  const { owner, headers, metadata, storageClass, tags, acl, retention, hold } = attributes
+  const { owner, headers, metadata, storageClass, tags, acl, hold } = attributes
+  const now = foundation.world.now()
+  const retention = attributes.retention ?? retentionOfNew(bucket, now)
   const version: ObjectVersion = {
     kind: 'object',
     stamp,
     isNull: bucket.versioning !== 'enabled',
-    modified: foundation.world.now(),
+    modified: now,
     owner,
     vector: seenVector(state, foundation.cell, stamp),
     ...draft,
