@@ -105,6 +105,11 @@ export class Attempt implements Transaction {
     this.#write({ kind: 'setStamped', key, value, offset })
   }
 
+  /** What counts against the limit of a transaction. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** Throws if the attempt must not commit: it is too old, or went over a limit, even if the body caught that. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure

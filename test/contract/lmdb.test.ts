@@ -73,7 +73,7 @@ test('K3: a snapshot sees what another process has acknowledged before it, each 
   await store.close()
 })
 
-test('K1: two processes that increment one counter 1,000 times each make 2,000', async () => {
+test('K1, G2: two processes that increment one counter 1,000 times each make 2,000', async () => {
   const path = newPath()
   const store = await openAt(path)
   await set(store, 'n', '0')
@@ -140,7 +140,7 @@ test('K2: what was acknowledged is there after the process ends without closing,
   }
 })
 
-test('K2: a store that is full refuses what does not fit, keeps all before it, and lets what fits through', async (context) => {
+test('K2, G3: a store that is full refuses what does not fit, keeps all before it, and lets what fits through', async (context) => {
   const path = newPath()
   mkdirSync(path)
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'none', path]).status === 0
@@ -180,7 +180,7 @@ test('K2: a store that is full refuses what does not fit, keeps all before it, a
   }
 })
 
-test('K2: a failed sync is an unknown result, ends the store, and closing does not hang', async (context) => {
+test('K2, G1, G4: a failed sync is an unknown result, ends the store, and closing does not hang', async (context) => {
   const path = newPath()
   const library = join(folder, 'failing-sync.so')
   const source = `

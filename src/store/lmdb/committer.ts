@@ -15,6 +15,8 @@ interface Commit {
 
 /** A versionstamp has two bytes for the place in a batch; far fewer keep the writer's lock short. */
 const batchMost = 4_096
+/** LMDB keeps a batch's pages in memory until the commit. */
+const batchBytes = 32_000_000
 
 /**
  * Commits attempts in batches: one LMDB write transaction and one fsync for all that wait at the same time.
@@ -68,7 +70,7 @@ export class Committer {
       const batch: Commit[] = []
       // Whoever comes while another process holds the lock joins the batch: it is taken only once we have the lock.
       const error = await this.#write(() => {
-        batch.push(...this.#waiting.splice(0, batchMost))
+        batch.push(...this.#take())
         return batch
       })
       if (error === undefined) continue
@@ -76,6 +78,15 @@ export class Committer {
       else await this.#retryAlone(batch)
     }
     this.#running = undefined
+  }
+
+  #take(): Commit[] {
+    let bytes = 0
+    const end = this.#waiting.findIndex(({ attempt }, index) => {
+      bytes += attempt.bytes
+      return index === batchMost || (index > 0 && bytes > batchBytes)
+    })
+    return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end)
   }
 
   /** Gives everybody taken an answer, unless the commit fails: then it returns why, and nobody has one. */

@@ -24,9 +24,22 @@ interface Internals {
     info(): { readonly lastTxnId: number; readonly lastPageNumber: number }
     stat(): { readonly pageSize: number }
   }
-  /** The value in a buffer that the next read overwrites; its true size is in lastSize. */
-  getBinaryFast(key: Uint8Array, options?: { readonly transaction: ReadTransaction }): Buffer | undefined
-  readonly lastSize: number
+}
+
+/**
+ * Bytes as they are. lmdb-js reads into buffers of its own, which the next read overwrites; its `binary` encodings copy those
+ * into a new ArrayBuffer each, which costs more than the read. Small copies share one here, as Node's buffers do.
+ */
+const plainValues = {
+  encode: (value: Buffer): Buffer => value,
+  decode: (source: Buffer): Buffer => copyOf(source, 0, source.length),
+}
+const plainKeys = {
+  writeKey: (key: Uint8Array, target: Buffer, start: number): number => {
+    target.set(key, start)
+    return start + key.length
+  },
+  readKey: copyOf,
 }
 
 type Database = lmdb.RootDatabase<Buffer, Buffer> & Internals
@@ -70,8 +83,8 @@ export class Environment {
       // The only mode found safe under power cuts: the default acknowledges before the data is on the medium.
       overlappingSync: false,
       noMemInit: true,
-      encoding: 'binary',
-      keyEncoding: 'binary',
+      encoder: plainValues,
+      keyEncoder: plainKeys,
       mapSize: addressSpace,
       // We batch ourselves; and lmdb-js's batches leave a promise behind that nobody can catch when a commit fails.
       eventTurnBatching: false,
@@ -92,7 +105,7 @@ export class Environment {
 
   /** Touches every page that holds something. */
   readAll(): void {
-    for (const entry of this.#database.getRange({})) void entry
+    for (const entry of this.#database.getRange({ start: least })) void entry
   }
 
   /** Pins the newest state; undefined if no more states can be pinned now. */
@@ -172,15 +185,15 @@ class ReadView implements View {
   }
 
   range(from: Uint8Array, to: Uint8Array, limit: number, reverse: boolean): Entry[] {
-    const start = from.length === 0 ? least : Buffer.from(from)
-    const end = Buffer.from(to)
+    const start = from.length === 0 ? least : from
+    const end = to
     const bounds = reverse
       ? { start: end, end: start, reverse, exclusiveStart: true, inclusiveEnd: true }
       : { start, end }
     const entries: Entry[] = []
     try {
       for (const { key, value } of this.#database.getRange({ ...bounds, ...this.#options, limit } as never)) {
-        entries.push({ key, value: unseal(key, Buffer.from(value.buffer, value.byteOffset, value.byteLength)) })
+        entries.push({ key, value: unseal(key, value) })
       }
     } catch (error) {
       throw readError(error)
@@ -190,12 +203,7 @@ class ReadView implements View {
 
   #stored(key: Uint8Array): Buffer | undefined {
     try {
-      const found = this.#database.getBinaryFast(key, this.#options)
-      if (found === undefined) return undefined
-      const size = this.#database.lastSize
-      const stored = Buffer.allocUnsafe(size)
-      found.copy(stored, 0, 0, size)
-      return stored
+      return this.#database.get(key as Buffer, this.#options as never)
     } catch (error) {
       throw readError(error)
     }
@@ -241,6 +249,12 @@ const inputOutput = 5
 const leastFree = 2 ** 20
 /** MDB_PAGE_NOTFOUND, MDB_CORRUPTED, MDB_INVALID. */
 const brokenPages: readonly unknown[] = [-30797, -30796, -30793]
+
+function copyOf(source: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start)
+  source.copy(copy, 0, start, end)
+  return copy
+}
 
 /** lmdb-js tells why a commit failed by a second promise, which must not go unheard. */
 async function reasonOf(error: unknown): Promise<unknown> {
