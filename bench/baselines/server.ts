@@ -1,0 +1,37 @@
+import { createReadStream } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { administrator } from '../../test/support/server-process.ts'
+import { verifier } from './signature.ts'
+
+/**
+ * The bare servers that Meridian is measured against, each a process: `hello` answers a word; `bytes SIZE` verifies the signature
+ * and sends so many bytes from memory; `file PATH SIZE` verifies the signature and streams a file.
+ */
+const [kind, first = '', second = ''] = process.argv.slice(2)
+const verify = verifier(administrator.accessKey, administrator.secretKey)
+
+function listener(): RequestListener {
+  if (kind === 'hello') return (_, response) => response.end('hello')
+  if (kind === 'bytes') {
+    const bytes = Buffer.alloc(Number(first), 'm')
+    return (request, response) => {
+      const isSigned = verify(request)
+      response.writeHead(isSigned ? 200 : 403, {
+        'content-type': 'binary/octet-stream',
+        'content-length': bytes.length,
+      })
+      response.end(request.method === 'HEAD' ? undefined : bytes)
+    }
+  }
+  return (request, response) => {
+    response.writeHead(verify(request) ? 200 : 403, { 'content-length': Number(second) })
+    createReadStream(first, { highWaterMark: 2 ** 20 }).pipe(response)
+  }
+}
+
+const server = createServer(listener())
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address()
+  if (address !== null && typeof address === 'object') process.stdout.write(`ready http://127.0.0.1:${address.port}\n`)
+})
+process.on('SIGTERM', () => process.exit(0))

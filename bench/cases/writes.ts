@@ -1,0 +1,60 @@
+import { load } from '../generator.ts'
+import type { BenchOptions } from '../main.ts'
+import { runLoop } from '../processes.ts'
+import type { Row } from '../report.ts'
+import { objectCalls, shots } from '../shots.ts'
+import { measure, sendAll, sound, withMeridian } from './server.ts'
+
+const connections = 64
+const keys = 20_000
+
+/** PUT and DELETE of small objects, beside what the disk gives to a loop that does nothing else. */
+export async function writes({ seconds }: BenchOptions): Promise<Row[]> {
+  const commits = await runLoop(['lmdb', '1024', String(connections), String(seconds)])
+  const appends = await runLoop(['append', '65536', String(connections), String(seconds)])
+  const rows: Row[] = [
+    { name: 'bare loop of LMDB commits, 1 KiB', perSecond: commits },
+    { name: 'bare loop of appends + LMDB, 64 KiB', perSecond: appends },
+  ]
+  for (const workers of [1, 2]) {
+    const { small, large, deletes } = await withMeridian(
+      async ({ client, port }) => {
+        const put = (size: number) =>
+          measure(port, shots(client, objectCalls('PUT', size, keys, Buffer.alloc(size, 'm'))), connections, seconds)
+        const results = { small: await put(1024), large: await put(65_536) }
+        await sendAll(objectCalls('PUT', 1024, keys, Buffer.alloc(1024)), 64, (call) => client.send(call))
+        const doomed = shots(client, objectCalls('DELETE', 1024, keys))
+        return { ...results, deletes: sound(await load({ port, shots: doomed, connections, seconds, once: true })) }
+      },
+      { workers },
+    )
+    const told = workers === 1 ? '1 worker' : `${workers} workers`
+    const wanted = workers === 1 ? {} : { wanted: 0.5 }
+    rows.push(
+      {
+        name: `PUT 1 KiB, ${told}`,
+        perSecond: small.perSecond,
+        result: small,
+        against: 'LMDB loop',
+        ratio: small.perSecond / commits,
+        ...wanted,
+      },
+      {
+        name: `PUT 64 KiB, ${told}`,
+        perSecond: large.perSecond,
+        result: large,
+        against: 'append loop',
+        ratio: large.perSecond / appends,
+        ...wanted,
+      },
+      {
+        name: `DELETE 1 KiB, ${told}`,
+        perSecond: deletes.perSecond,
+        result: deletes,
+        against: 'LMDB loop',
+        ratio: deletes.perSecond / commits,
+      },
+    )
+  }
+  return rows
+}
