@@ -183,6 +183,21 @@ test('W2: what is no policy is refused', async () => {
   }
 })
 
+test('W2: characters that are no base64 are refused, even where cut to bytes they would be the signed ones', async () => {
+  for (const sign of [sign2, sign4]) {
+    const fields = sign(policy(base), plain)
+    const { policy: text = '' } = fields
+    for (const at of [0, 10, text.length - 3]) {
+      const wide = String.fromCharCode(text.charCodeAt(at) + 0x100)
+      assert.equal(
+        await code({ ...fields, policy: text.slice(0, at) + wide + text.slice(at + 1) }),
+        'SignatureDoesNotMatch',
+      )
+    }
+  }
+  assert.equal(await code(sign2('{"a":1}\u0000', plain)), 'InvalidPolicyDocument')
+})
+
 test('W1: the ranges of lengths that a policy gives all hold', async () => {
   const ranges = [
     ['content-length-range', 10, 500],

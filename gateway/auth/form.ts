@@ -46,7 +46,7 @@ function caller2(fields: ReadonlyMap<string, string>, policy: string, { identity
   if (latter !== undefined) {
     throw new Fault('InvalidArgument', { message: 'Only one auth mechanism allowed', ArgumentName: latter })
   }
-  return verify2(identity, needed(fields, 'awsaccesskeyid'), needed(fields, 'signature'), policy)
+  return verify2(identity, needed(fields, 'awsaccesskeyid'), needed(fields, 'signature'), [Buffer.from(policy, 'utf8')])
 }
 
 async function caller4(fields: ReadonlyMap<string, string>, policy: string, verifier: Verifier): Promise<Caller> {

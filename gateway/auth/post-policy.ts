@@ -21,10 +21,14 @@ function invalid(message: string): Fault {
   return new Fault('InvalidPolicyDocument', { message: `Invalid Policy: ${message}` })
 }
 
+/** Some clients break lines. */
+const base64 = /^[A-Za-z0-9+/=\s]+$/
 const iso8601 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/
 
 /** `text`: base64, as the form has it. */
 export function parsePostPolicy(text: string): PostPolicy {
+  // Node skips what is not base64: then what was signed and what is read could differ.
+  if (!base64.test(text)) throw invalid('Invalid base64.')
   let document: unknown
   try {
     document = JSON.parse(Buffer.from(text, 'base64').toString('utf8'))

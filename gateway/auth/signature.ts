@@ -5,9 +5,9 @@ export const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495
 
 /** Compares without telling by its time where two signatures differ (T16). Exact: upper-case hexadecimal is another text. */
 export function isSameText(ours: string, theirs: string): boolean {
-  const own = Buffer.from(ours, 'latin1')
-  const other = Buffer.from(theirs, 'latin1')
-  return own.length === other.length && ours.length === theirs.length && timingSafeEqual(own, other)
+  const own = Buffer.from(ours, 'utf8')
+  const other = Buffer.from(theirs, 'utf8')
+  return own.length === other.length && timingSafeEqual(own, other)
 }
 
 function hmac(key: string | Buffer, text: string): Buffer {

@@ -27,11 +27,14 @@ const subresources = new Set(
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
-function canonicalResource(request: RawRequest, pairs: readonly QueryPair[]): string {
+/** As bytes in Latin-1, like everything else that is signed: cutting characters down to bytes would make some of them equal. */
+const utf8 = (canonical: string): string => Buffer.from(decoded(canonical), 'utf8').toString('latin1')
+
+function canonicalResource(request: RawRequest, pairs: readonly QueryPair[], path: string): string {
   const chosen = pairs.filter(({ name }) => subresources.has(name)).sort((a, b) => compare(a.name, b.name))
-  const query = chosen.map(({ name, value, hasValue }) => (hasValue ? `${name}=${decoded(value)}` : name)).join('&')
+  const query = chosen.map(({ name, value, hasValue }) => (hasValue ? `${name}=${utf8(value)}` : name)).join('&')
   const bucket = request.hostBucket === undefined ? '' : `/${request.hostBucket}`
-  return `${bucket}${request.rawPath}${query === '' ? '' : `?${query}`}`
+  return `${bucket}${path}${query === '' ? '' : `?${query}`}`
 }
 
 function amzHeaders(request: RawRequest): string {
@@ -43,27 +46,34 @@ function amzHeaders(request: RawRequest): string {
 }
 
 /** `date`: what stands in the date's place, which is the expiry in a query. */
-function stringToSign(request: RawRequest, pairs: readonly QueryPair[], date: string): string {
+function textsToSign(request: RawRequest, pairs: readonly QueryPair[], date: string): readonly Buffer[] {
   const md5 = header(request, 'content-md5') ?? ''
   const type = header(request, 'content-type') ?? ''
-  return `${request.method}\n${md5}\n${type}\n${date}\n${amzHeaders(request)}${canonicalResource(request, pairs)}`
+  const start = `${request.method}\n${md5}\n${type}\n${date}\n${amzHeaders(request)}`
+  const { rawPath, hostBucket } = request
+  // botocore signs `/bucket/` where it asks for `/bucket`; both name the same bucket and nothing else.
+  const isBucket = hostBucket === undefined && rawPath.length > 1 && rawPath.indexOf('/', 1) < 0
+  const paths = isBucket ? [rawPath, `${rawPath}/`] : [rawPath]
+  return paths.map((path) => Buffer.from(start + canonicalResource(request, pairs, path), 'latin1'))
 }
 
 /** In base64; HMAC-SHA1 is what version 2 is. */
-export function sign2(secret: string, text: string | Buffer): string {
+function sign2(secret: string, text: Buffer): string {
   return createHmac('sha1', secret).update(text).digest('base64')
 }
 
-/** The key's account, if the text is signed with its secret. */
+/** The key's account, if one of the texts is signed with its secret. */
 export async function verify2(
   identity: Pick<Identity, 'findKey'>,
   accessKeyId: string,
   signature: string,
-  text: string,
+  texts: readonly Buffer[],
 ): Promise<Signed['caller']> {
   const found = await identity.findKey(accessKeyId)
   if (found === undefined || !found.key.isActive) throw new Fault('InvalidAccessKeyId', { AWSAccessKeyId: accessKeyId })
-  if (!isSameText(sign2(found.key.secret, Buffer.from(text, 'latin1')), signature)) {
+  const { secret } = found.key
+  if (!texts.some((text) => isSameText(sign2(secret, text), signature))) {
+    const text = texts[0]?.toString('latin1') ?? ''
     throw new Fault('SignatureDoesNotMatch', {
       AWSAccessKeyId: accessKeyId,
       ...(text.includes('-server-side-encryption-customer-key:') ? {} : { StringToSign: text }),
@@ -100,8 +110,8 @@ export async function verifyHeader2(
   }
   checkSkew(date, time, world.now())
   const accessKeyId = authorization.slice(4, colon).trim()
-  const text = stringToSign(request, pairs, named === undefined ? date : '')
-  const caller = await verify2(identity, accessKeyId, authorization.slice(colon + 1).trim(), text)
+  const texts = textsToSign(request, pairs, named === undefined ? date : '')
+  const caller = await verify2(identity, accessKeyId, authorization.slice(colon + 1).trim(), texts)
   return { caller, payload: payloadOf(request) }
 }
 
@@ -131,6 +141,6 @@ export async function verifyQuery2(
       ServerTime: new Date(now).toISOString(),
     })
   }
-  const caller = await verify2(identity, accessKeyId, signature, stringToSign(request, pairs, expires))
+  const caller = await verify2(identity, accessKeyId, signature, textsToSign(request, pairs, expires))
   return { caller, payload: payloadOf(request) }
 }

@@ -1,5 +1,6 @@
 /** T1–T3: every form of authentication, tampered with at every place; each case must be refused. */
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { after, test } from 'node:test'
 import { Fault } from '#src/errors.ts'
 import {
@@ -221,6 +222,37 @@ test('A3: a header and a query that both sign are refused', async () => {
   assert.equal(fault.code, 'InvalidArgument')
   const v2 = await refused(received({ ...presign2(plainGet, now / 1000 + 60), headers }), 'both, V2')
   assert.equal(v2.code, 'InvalidArgument')
+})
+
+test('V2: values cut to bytes, and signatures in wide characters, are other values', async () => {
+  const query = [['response-content-type', 'text/A']] as const
+  const url = presign2({ method: 'GET', path: '/bucket/key', headers: { host }, query }, now / 1000 + 60)
+  // The signer of the tests leaves the overrides out of what it signs; so this one is signed by hand.
+  const text = `GET\n\n\n${now / 1000 + 60}\n/bucket/key?response-content-type=text/A`
+  const signature = createHmac('sha1', example.secret).update(text).digest('base64')
+  const signed = (type: string, given: string): Plain => ({
+    ...url,
+    query: [
+      ['response-content-type', type],
+      ['AWSAccessKeyId', example.id],
+      ['Expires', String(now / 1000 + 60)],
+      ['Signature', given],
+    ],
+  })
+  await outcome(received(signed('text/A', signature)))
+  await refused(received(signed('text/\u0141', signature)), 'a wide character')
+  const wide = String.fromCharCode(signature.charCodeAt(0) + 0x100) + signature.slice(1)
+  await refused(received(signed('text/A', wide)), 'a wide signature')
+})
+
+test('V2: a bucket is signed with or without the slash behind it, in version 2', async () => {
+  const bare: Plain = dated({ method: 'PUT', path: '/bucket', headers: { host } })
+  for (const path of ['/bucket', '/bucket/']) {
+    const { headers } = signHeader2({ ...bare, path })
+    await outcome(received({ ...bare, headers }))
+  }
+  const { headers } = signHeader2({ ...bare, path: '/bucket/key/' })
+  await refused(received({ ...bare, path: '/bucket/key', headers }), 'a slash behind a key')
 })
 
 test('V2: dates that are missing, wrong, far away or of another day have the codes of S3', async () => {
