@@ -287,8 +287,9 @@ for (const { name, size } of [
 }
 
 for (const { name, size, other } of [
-  { name: 'small', size: 1_000, other: 2_000_000 },
-  { name: 'large', size: 2_000_000, other: 1_000 },
+  { name: 'small', size: 1_000, other: 1_300_000 },
+  // It fits into what the segment has left: nothing but its fsync can fail.
+  { name: 'large', size: 1_300_000, other: 1_000 },
 ]) {
   test(`V1: a ${name} body whose own fsync succeeds is not acknowledged when another's failed meanwhile`, async () => {
     const faults: Faults = {}
@@ -317,10 +318,13 @@ test('V1: a retirement that the disk would not even note holds until it was chec
   const faults: Faults = {}
   const volumes = await open(faults)
   const blob = await write(volumes, randomBytes(10))
-  faults.beforeWrite = () => {
+  let isMarkRefused = false
+  faults.beforeWrite = (path) => {
+    isMarkRefused ||= !path.includes('/segments/')
     throw systemError('EIO')
   }
   await assert.rejects(write(volumes, randomBytes(10)), isUnavailable)
+  await waitFor(() => isMarkRefused)
   delete faults.beforeWrite
   letTimePass()
   await assert.rejects(write(volumes, randomBytes(10)), isUnavailable)
@@ -413,7 +417,7 @@ class DurableBytes {
   }
 }
 
-test('C3: below the reserve, bodies are refused before they are read, and compaction still copies', async () => {
+test('V2, C3: below the reserve, bodies are refused before they are read, and compaction still copies', async () => {
   const faults: Faults = {}
   const volumes = await open(faults)
   const body = randomBytes(100_000)

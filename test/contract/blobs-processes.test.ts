@@ -85,7 +85,7 @@ async function readBack(volumes: Volumes, { id, extents, size }: StoredBlob): Pr
 
 const volumeOf = async (volumes: Volumes): Promise<string> => (await volumes.maintenance.volumes())[0]?.id ?? ''
 
-test('B1, C1: 20 kills of two writers on one volume lose nothing that was acknowledged, nor touch old segments', async () => {
+test('B1, B3, C1: 20 kills of two writers on one volume lose nothing that was acknowledged, nor touch old segments', async () => {
   const all: StoredBlob[] = []
   const fingerprints = new Map<string, string>()
   const segments = `${folder}/a/segments`
