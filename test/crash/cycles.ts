@@ -12,6 +12,8 @@ export interface CycleOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Ends the server's life, and makes it possible to start it again. */
   readonly crash: (server: ServerProcess) => Promise<void>
+  /** Makes durable what the empty bucket is made of, so that the control run has one to lose writes from. */
+  readonly settle: () => Promise<void>
   readonly progress: (line: string) => void
 }
 
@@ -38,14 +40,16 @@ export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
   let client = new SignedClient(server.endpoint, administrator)
   try {
     await client.send({ method: 'PUT', path: `/${bucket}` })
+    await options.settle()
     for (let cycle = 1; cycle <= cycles; cycle++) {
       const before = ledger.acknowledged
       await load(client, ledger, () => options.crash(server))
       client.close()
       server = await ServerProcess.start({ data, environment })
       client = new SignedClient(server.endpoint, administrator)
+      const touched = ledger.takeTouched()
       // Old keys too, now and then: a crash may harm what was long at rest.
-      const keys = cycle % 10 === 0 || cycle === cycles ? (ledger.takeTouched(), ledger.keys) : ledger.takeTouched()
+      const keys = cycle % 10 === 0 || cycle === cycles ? ledger.keys : touched
       const found = await check(client, ledger, keys)
       checked += keys.length
       findings.push(...found)

@@ -40,6 +40,10 @@ export class LoopDisk {
     await run('mount', ['-o', 'loop', this.#image, this.folder])
   }
 
+  async sync(): Promise<void> {
+    await run('sync', ['-f', this.folder])
+  }
+
   /** What was not durable is gone, and nothing can be written any more. */
   async cutPower(): Promise<void> {
     await run('xfs_io', ['-x', '-c', 'shutdown', this.folder])

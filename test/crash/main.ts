@@ -61,7 +61,10 @@ async function kills(cycles: number, floor: number, environment: Readonly<Record
   const data = join(folder, 'kill')
   await mkdir(data)
   const crash = (server: { kill(): Promise<void> }) => server.kill()
-  judge('kill -9', await crashCycles({ data, cycles, floor, environment, crash, progress: print }))
+  judge(
+    'kill -9',
+    await crashCycles({ data, cycles, floor, environment, crash, settle: async () => {}, progress: print }),
+  )
 }
 
 async function cuts(
@@ -85,6 +88,7 @@ async function cuts(
       floor,
       environment,
       progress: print,
+      settle: () => disk.sync(),
       crash: async (server) => {
         await disk.cutPower()
         await server.kill()
