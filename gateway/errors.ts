@@ -267,7 +267,11 @@ const quoted = (etag: string): string => (etag.startsWith('"') || etag.startsWit
 /** What clients read from the headers of a refusal: validators of a 304, and where a delete marker stands. */
 function errorHeaders({ code, details }: Fault): Record<string, string> {
   const headers: Record<string, string> = {}
-  const { ETag: etag, LastModified: modified, VersionId: versionId, isMarker } = details
+  const { isMarker } = details
+  // In lower case they are for the headers alone, and in capitals for the document too.
+  const etag = details['etag'] ?? details['ETag']
+  const modified = details['modified'] ?? details['LastModified']
+  const versionId = details['versionId'] ?? details['VersionId']
   const isRevealing = code === 'NotModified' || isMarker === 1
   if (isRevealing && modified !== undefined) headers['last-modified'] = httpDate(modified)
   if (isRevealing && versionId !== undefined) headers['x-amz-version-id'] = String(versionId)

@@ -71,7 +71,6 @@ export function decodeOverrides(query: ReadonlyMap<string, string>, isAnonymous:
 
 /** Line breaks would let the URL write headers of its own (T17), and Node cannot send what Latin-1 lacks. */
 function checkedHeader(name: string, value: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (!/[^\t\x20-\x7e\xa0-\xff]/.test(value)) return value
   throw new Fault('InvalidArgument', {
     message: 'Header value cannot be represented using ISO-8859-1.',

@@ -1,107 +1,38 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before } from 'node:test'
+import { after } from 'node:test'
 import { S3Client, type S3ServiceException } from '@aws-sdk/client-s3'
-import { authenticator } from '#gateway/auth/authenticate.ts'
-import { allOperations } from '#gateway/operations/index.ts'
-import { pipeline } from '#gateway/pipeline.ts'
-import { GatewayServer } from '#gateway/server.ts'
-import { loadConfig } from '#src/config/load.ts'
-import { openNode } from '#src/open.ts'
-import type { Services } from '#src/service/services.ts'
-import { openLog } from '#src/telemetry/log.ts'
-import { realWorld } from '#src/world.ts'
+import { openHarness } from './store.ts'
 
-/** A whole store with its gateway in this process, and clients of two accounts. */
-export interface Harness {
-  readonly services: Services
-  /** Of the account `alice`, which is no administrator. */
-  readonly client: S3Client
-  readonly otherClient: S3Client
-  readonly endpoint: string
-  /** A fresh bucket of alice's. */
-  makeBucket(options?: { readonly versioning?: 'enabled' | 'suspended'; readonly hasObjectLock?: boolean }): Promise<string>
-  close(): Promise<void>
+export interface StartedGateway {
+  readonly clients: { readonly main: S3Client; readonly other: S3Client; readonly anonymous: S3Client }
+  readonly ids: { readonly main: string; readonly other: string }
 }
 
-export const keys = {
-  alice: { accessKeyId: 'ALICEALICEALICEALICE', secretAccessKey: 'alice-secret-alice-secret-alice-secret-1' },
-  bob: { accessKeyId: 'BOBBOBBOBBOBBOBBOBBO', secretAccessKey: 'bob-secret-bob-secret-bob-secret-bob-sec1' },
-}
-
-async function makeAccount(services: Services, name: keyof typeof keys): Promise<string> {
-  const account = await services.identity.createAccount({ displayName: name, email: `${name}@example.com` })
-  const { accessKeyId, secretAccessKey } = keys[name]
-  await services.identity.createKey({ accountId: account.id, id: accessKeyId, secret: secretAccessKey })
-  return account.id
-}
-
-export async function openHarness(): Promise<Harness> {
-  const data = await mkdtemp(join(tmpdir(), 'meridian-s3-'))
-  const log = openLog('error')
-  const config = loadConfig({ data, port: '0' }, {})
-  const node = await openNode({ config, world: realWorld, log, isFirst: true })
-  const { services, access } = node
-  const authenticate = authenticator({
-    identity: services.identity,
-    world: realWorld,
-    options: { presignedSecondsMax: 604_800 },
+/** A whole node for all the tests of a file, closed after them. */
+export async function startGateway(): Promise<StartedGateway> {
+  const harness = await openHarness()
+  const anonymous = new S3Client({
+    endpoint: harness.endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: { accessKeyId: '', secretAccessKey: '' },
+    signer: { sign: async (request) => request },
+    maxAttempts: 1,
   })
-  const route = pipeline({ services, authenticate, access, operations: allOperations() })
-  const server = new GatewayServer({ route, domains: [], log })
-  const { port } = await server.listen('127.0.0.1', 0)
-  const endpoint = `http://127.0.0.1:${port}`
-  const owner = await makeAccount(services, 'alice')
-  await makeAccount(services, 'bob')
-  const clientOf = (name: keyof typeof keys): S3Client =>
-    new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: keys[name], maxAttempts: 1 })
-  const client = clientOf('alice')
-  const otherClient = clientOf('bob')
-
-  return {
-    services,
-    client,
-    otherClient,
-    endpoint,
-    async makeBucket({ versioning, hasObjectLock = false } = {}) {
-      const name = `bucket-${randomBytes(6).toString('hex')}`
-      const grant = { grantee: { kind: 'account', id: owner, displayName: 'alice' }, permission: 'FULL_CONTROL' } as const
-      await services.buckets.create({ name, owner, acl: { owner, grants: [grant] }, location: '', hasObjectLock })
-      if (versioning !== undefined) await services.buckets.update(name, (bucket) => ({ ...bucket, versioning }))
-      return name
-    },
-    async close() {
-      client.destroy()
-      otherClient.destroy()
-      await server.close()
-      await node.close()
-      await rm(data, { recursive: true, force: true })
-    },
-  }
-}
-
-/** One for all the tests of a file. */
-export function useHarness(): () => Harness {
-  let opened: Harness | undefined
-  before(async () => {
-    opened = await openHarness()
+  after(async () => {
+    anonymous.destroy()
+    await harness.close()
   })
-  after(() => opened?.close())
-  return () => {
-    if (opened === undefined) throw new Error('the harness is not open yet')
-    return opened
-  }
+  const { client: main, otherClient: other, ids } = harness
+  return { clients: { main, other, anonymous }, ids: { main: ids.alice, other: ids.bob } }
 }
 
-/** What was refused, as `404 NoSuchKey`. */
-export async function refusal(request: Promise<unknown>): Promise<string> {
-  try {
-    await request
-  } catch (error) {
-    const { name, $metadata } = error as S3ServiceException
-    return `${$metadata?.httpStatusCode} ${name}`
+export const newBucketName = (): string => `bucket-${randomBytes(6).toString('hex')}`
+
+/** Whether a request was refused just so. */
+export const answered =
+  (name: string, status: number) =>
+  (error: unknown): boolean => {
+    const refused = error as S3ServiceException
+    return refused.name === name && refused.$metadata.httpStatusCode === status
   }
-  return 'nothing was refused'
-}

@@ -15,7 +15,7 @@ import {
   PutObjectTaggingCommand,
   RenameObjectCommand,
 } from '@aws-sdk/client-s3'
-import { refusal, useHarness } from './harness.ts'
+import { refusal, useHarness } from './store.ts'
 
 const harness = useHarness()
 const md5 = (body: string | Uint8Array): string => `"${createHash('md5').update(body).digest('hex')}"`
@@ -172,7 +172,15 @@ test('tags are set with the object and later, and counted', async () => {
   assert.equal(await refusal(set(eleven)), '400 InvalidTag')
   assert.equal(await refusal(set([{ Key: 'k'.repeat(129), Value: '' }])), '400 InvalidTag')
   assert.equal(await refusal(set([{ Key: 'k', Value: 'v'.repeat(257) }])), '400 InvalidTag')
-  assert.equal(await refusal(set([{ Key: 'a', Value: '1' }, { Key: 'a', Value: '2' }])), '400 InvalidTag')
+  assert.equal(
+    await refusal(
+      set([
+        { Key: 'a', Value: '1' },
+        { Key: 'a', Value: '2' },
+      ]),
+    ),
+    '400 InvalidTag',
+  )
   assert.equal(await refusal(set([{ Key: 'a;b', Value: '1' }])), '400 InvalidTag')
   assert.deepEqual(await tags(), [{ Key: 'z', Value: 'y' }])
   await client.send(new DeleteObjectTaggingCommand(name))
@@ -240,7 +248,10 @@ test('a rename moves an object, and only whom may do all of it', async () => {
   assert.equal(await get(bucket, 'to'), 'x')
   assert.equal(await refusal(get(bucket, 'from/a b')), '404 NoSuchKey')
   await put(bucket, 'other', 'y')
-  assert.equal(await refusal(client.send(rename('to', 'other', { DestinationIfNoneMatch: '*' }))), '412 PreconditionFailed')
+  assert.equal(
+    await refusal(client.send(rename('to', 'other', { DestinationIfNoneMatch: '*' }))),
+    '412 PreconditionFailed',
+  )
   assert.equal(await get(bucket, 'other'), 'y')
 })
 
