@@ -298,23 +298,50 @@ test('I9: every operation names an action that the table knows', async () => {
   }
 })
 
+/** Also of what is answered late. */
+async function thrownBy({ thrown, response }: Outcome): Promise<unknown> {
+  if (thrown !== undefined || response?.later === undefined) return thrown
+  return await response.later.then(
+    () => undefined,
+    (late: unknown) => late,
+  )
+}
+
+const named = (name: string): Operation => {
+  const operation = implemented.find((each) => each.name === name)
+  assert.ok(operation !== undefined, name)
+  return operation
+}
+
 test('T4: what is copied must be readable, wherever it goes, and by its version', async () => {
   const house = await openHouse()
-  const copy = implemented.find((each) => each.name === 'CopyObject')
-  assert.ok(copy !== undefined)
-  for (const source of ['/box/key', '/box/key?versionId=null']) {
-    const asked = {
-      ...askedOf(copy, house),
-      headers: { 'x-amz-copy-source': source },
-      bucket: 'mine',
-      caller: by('bob'),
+  const writeOnly = JSON.stringify({
+    Statement: { Effect: 'Allow', Principal: '*', Action: 's3:PutObject', Resource: 'arn:aws:s3:::box/*' },
+  })
+  for (const change of [{}, { policy: writeOnly }]) {
+    await house.services.buckets.update('box', (bucket) => ({ ...bucket, ...change }))
+    for (const source of ['/box/key', '/box/key?versionId=null']) {
+      for (const bucket of ['mine', 'box']) {
+        const headers = { 'x-amz-copy-source': source, 'x-amz-metadata-directive': 'REPLACE' }
+        const asked = { ...askedOf(named('CopyObject'), house), headers, bucket, caller: by('bob') }
+        const thrown = await thrownBy(await house.ask(asked))
+        assert.ok(thrown instanceof Fault && thrown.code === 'AccessDenied', `${source} to ${bucket}`)
+      }
     }
-    const outcome = await house.ask(asked)
-    const later = outcome.response?.later?.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    )
-    const thrown = outcome.thrown ?? (await later)
-    assert.ok(thrown instanceof Fault && thrown.code === 'AccessDenied', source)
   }
+  // That policy lets Bob write parts into Ann's upload, but not fill them with what he cannot read.
+  const part = { ...askedOf(named('UploadPartCopy'), house), caller: by('bob') }
+  const thrown = await thrownBy(await house.ask(part))
+  assert.ok(thrown instanceof Fault && thrown.code === 'AccessDenied')
+})
+
+test('T4: an upload of another bucket is not there', async () => {
+  const house = await openHouse()
+  const before = await house.dump()
+  for (const name of ['UploadPart', 'ListParts', 'AbortMultipartUpload', 'CompleteMultipartUpload', 'UploadPartCopy']) {
+    const asked = { ...askedOf(named(name), house), bucket: 'mine', caller: by('bob') }
+    const thrown = await thrownBy(await house.ask(asked))
+    assert.ok(thrown instanceof Fault && thrown.code === 'NoSuchUpload', name)
+  }
+  assert.equal(await house.dump(), before)
 })
