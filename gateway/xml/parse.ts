@@ -59,6 +59,8 @@ function toNode(name: string, tree: unknown): XmlNode {
   const children = new Map<string, readonly XmlNode[]>()
   let text = ''
   for (const [key, value] of Object.entries(tree)) {
+    // xml2js mixes an element of such a name with what every object inherits; S3 has none.
+    if (key in Object.prototype) throw malformed()
     if (key === textKey) text = String(value)
     else if (key !== attributesKey && Array.isArray(value)) children.set(key, childrenOf(key, value, children))
   }
@@ -86,10 +88,15 @@ function parseTree(document: string): Tree {
     emptyTag: '',
     tagNameProcessors: [localName],
   })
-  parser.parseString(document, (error: unknown, result: unknown) => {
-    failure ??= error ?? undefined
-    tree = result
-  })
+  try {
+    parser.parseString(document, (error: unknown, result: unknown) => {
+      failure ??= error ?? undefined
+      tree = result
+    })
+  } catch (thrown) {
+    // What follows the root is thrown instead of told.
+    failure = thrown
+  }
   if (failure !== undefined || typeof tree !== 'object' || tree === null) throw malformed()
   return tree as Tree
 }
@@ -177,3 +184,6 @@ export function boolean(node: XmlNode, name: string): boolean {
 export function only(node: XmlNode, ...names: readonly string[]): void {
   for (const name of node.children.keys()) if (!names.includes(name)) throw malformed()
 }
+
+/** An attribute by its name without prefix. */
+export const attribute = (node: XmlNode, name: string): string | undefined => node.attributes.get(name)

@@ -40,31 +40,48 @@ function checkDeclaration(document: string, from: number, end: number): void {
   if (encoding !== undefined && !/^(utf-?8|us-ascii)$/i.test(encoding)) throw malformed()
 }
 
+/** Around the root there is white space alone; the parser itself would drop what stands there. */
+function checkOutside(document: string, from: number, to: number): void {
+  for (let at = from; at < to; at++) if (!' \t\r\n'.includes(document.charAt(at))) throw malformed()
+}
+
+/** Comments, CDATA and instructions: where they end; undefined: a tag starts here. */
+function skipOther(document: string, at: number): number | undefined {
+  const next = document.charAt(at + 1)
+  if (next === '!') return skipMarkup(document, at)
+  if (next !== '?') return undefined
+  const end = after(document, '?>', at)
+  checkDeclaration(document, at, end)
+  return end
+}
+
 /**
  * Walks the tags once, without building anything, so that what would be expensive to parse never reaches the parser (X1).
  * Where this walk and the parser disagree about a document, it is not well-formed, and the parser refuses it.
  */
 export function checkShape(document: string, elementsMax: number): void {
   let depth = 0
+  let roots = 0
   let tags = 0
-  let at = document.indexOf('<')
-  while (at >= 0) {
+  let end = 0
+  for (;;) {
+    const at = document.indexOf('<', end)
+    if (depth === 0) checkOutside(document, end, at < 0 ? document.length : at)
+    if (at < 0) return
     // Comments and instructions count too: each costs the parser about as much as an element. Two tags an element.
     if (++tags > 2 * elementsMax) throw malformed()
-    const next = document.charAt(at + 1)
-    if (next === '!') {
-      at = document.indexOf('<', skipMarkup(document, at))
+    const other = skipOther(document, at)
+    if (other !== undefined) {
+      end = other
       continue
     }
-    if (next === '?') {
-      const end = after(document, '?>', at)
-      checkDeclaration(document, at, end)
-      at = document.indexOf('<', end)
+    end = tagEnd(document, at) + 1
+    if (document.charAt(at + 1) === '/') {
+      depth--
       continue
     }
-    const end = tagEnd(document, at)
-    if (next === '/') depth--
-    else if (document.charAt(end - 1) !== '/' && ++depth > depthMax) throw malformed()
-    at = document.indexOf('<', end)
+    // The parser itself would take a second root, and silently drop it.
+    if (depth === 0 && ++roots > 1) throw malformed()
+    if (document.charAt(end - 2) !== '/' && ++depth > depthMax) throw malformed()
   }
 }
