@@ -83,6 +83,13 @@ async function readBack(volumes: Volumes, { id, extents, size }: StoredBlob): Pr
   return Buffer.concat(parts)
 }
 
+async function waitFor(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await condition()); tries += 1) {
+    assert.ok(tries < 3_000, 'it does not come')
+    await pause(10)
+  }
+}
+
 const volumeOf = async (volumes: Volumes): Promise<string> => (await volumes.maintenance.volumes())[0]?.id ?? ''
 
 test('B1, B3, C1: 20 kills of two writers on one volume lose nothing that was acknowledged, nor touch old segments', async () => {
@@ -92,7 +99,8 @@ test('B1, B3, C1: 20 kills of two writers on one volume lose nothing that was ac
   for (let kill = 0; kill < 20; kill += 1) {
     const writers = [new Writer(), new Writer()]
     await Promise.all(writers.map((each) => each.ready))
-    await pause(20 + Math.random() * 150)
+    await waitFor(() => writers.every((each) => each.acknowledged.length >= 10))
+    await pause(Math.random() * 100)
     await Promise.all(writers.map((each) => each.kill()))
     for (const each of writers) all.push(...each.acknowledged)
 
@@ -105,7 +113,7 @@ test('B1, B3, C1: 20 kills of two writers on one volume lose nothing that was ac
   }
   const volumes = await open()
   for (const blob of all) assert.ok(bodyOf(blob.id).equals(await readBack(volumes, blob)), `${blob.id} reads back`)
-  assert.ok(all.length > 400, `only ${all.length} blobs were acknowledged`)
+  assert.ok(all.length >= 400, `only ${all.length} blobs were acknowledged`)
   assert.ok(all.some((blob) => blob.size > 1_000_000))
   const places = all.flatMap(({ extents }) => extents.map(({ segment, offset }) => `${segment} ${offset}`))
   assert.equal(new Set(places).size, places.length, 'no two blobs have one place')
@@ -115,9 +123,10 @@ test('L1, C2: the segments of a process are sealed once it is dead, and not whil
   const volumes = await open()
   const writer = new Writer()
   await writer.ready
-  await pause(150)
-  await writer.kill('SIGSTOP')
   const volume = await volumeOf(volumes)
+  await waitFor(async () => (await volumes.maintenance.segments(volume)).filter((each) => !each.isSealed).length >= 2)
+  await waitFor(() => writer.acknowledged.length >= 10)
+  await writer.kill('SIGSTOP')
   const before = await volumes.maintenance.segments(volume)
   const live = before.filter((each) => !each.isSealed)
   assert.ok(live.length >= 2, 'it has a shared segment, and one for the slow body at least')
@@ -127,6 +136,7 @@ test('L1, C2: the segments of a process are sealed once it is dead, and not whil
   await writer.kill()
   const after = await volumes.maintenance.segments(volume)
   assert.ok(after.length >= before.length && after.every((each) => each.isSealed && each.isIntact))
+  // Those that it did not close itself do not say when.
   assert.ok(after.some((each) => each.sealedAt === undefined))
 })
 
