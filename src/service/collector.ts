@@ -1,4 +1,5 @@
 import { decodePage, freeBlob } from '#src/metadata/blob-records.ts'
+import { forget, readForgettable } from '#src/metadata/forgetting.ts'
 import { decodeJob, type Job, readJobs } from '#src/metadata/jobs.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { clearPart, decodeCompletion, readParts } from '#src/metadata/upload-records.ts'
@@ -15,8 +16,11 @@ const blobsPerTransaction = 500
 const passMilliseconds = 1000
 /** How long a completed upload keeps its answer (C26). */
 const completionMilliseconds = 24 * 3600 * 1000
-/** Completions are looked through this often. */
+/** What has had its time is looked for this often. */
 const expiryMilliseconds = 3600 * 1000
+/** How long what was deleted is remembered one by one, and not by the floor of its partition. */
+const tombstoneMilliseconds = 3600 * 1000
+const rowsPerTransaction = 500
 
 /**
  * Carries out the jobs of the outbox that free what nothing refers to any more.
@@ -38,6 +42,7 @@ export class Collector {
         while (!signal.aborted && (await this.pass()) > 0);
         if (world.monotonic() - expired > expiryMilliseconds) {
           await this.expireCompletions()
+          await this.forgetDeleted(world.now() - tombstoneMilliseconds)
           expired = world.monotonic()
         }
       } catch (error) {
@@ -84,6 +89,21 @@ export class Collector {
       const last = page.at(-1)
       if (last === undefined) return
       from = afterKey(last.key)
+    }
+  }
+
+  /** Forgets what was deleted before a time, in milliseconds since the epoch. */
+  async forgetDeleted(before: number): Promise<void> {
+    const { store } = this.#foundation
+    for (const space of ['tombstone', 'memory'] as const) {
+      let { from } = under(space, [])
+      for (;;) {
+        const page = await store.snapshot((snapshot) => readForgettable(snapshot, space, from, rowsPerTransaction))
+        const last = page.at(-1)
+        if (last === undefined) break
+        await store.transact((transaction) => forget(transaction, page, before))
+        from = afterKey(last.key)
+      }
     }
   }
 }
