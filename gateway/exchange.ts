@@ -45,6 +45,7 @@ function checkForm(request: IncomingMessage, headersMax: number): void {
   if (httpVersionMajor !== 1) throw badRequest('HTTP/1.1 is spoken here.')
   // Node silently drops what is over the limit, so a request that reaches it may have had more.
   if (rawHeaders.length >= 2 * headersMax) throw new Fault('RequestHeaderSectionTooLarge')
+  if (headers.host === undefined && httpVersionMinor > 0) throw badRequest('A request must have a Host header.')
   if (hasTwoHosts(rawHeaders)) throw badRequest('A request must have one Host header.')
   const coding = headers['transfer-encoding']
   if (coding === undefined) return

@@ -104,6 +104,8 @@ export class GatewayServer {
       return503OnClosing: false,
       http: {
         maxHeaderSize: headerBytesMax,
+        // Ours to refuse: Node would answer without a document.
+        requireHostHeader: false,
         headersTimeout: headersTimeoutMs,
         // Whoever is late is found within a third of the time; Node looks every 30 s by itself.
         connectionsCheckingInterval: Math.ceil(headersTimeoutMs / 3),
