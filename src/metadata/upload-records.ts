@@ -5,6 +5,7 @@ import type { Part, Version } from '#src/model/version.ts'
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
+import { addJob } from './jobs.ts'
 import { keys, under } from './keyspace.ts'
 import { decodePart, encodePart } from './part-codec.ts'
 import { decodeVersion, encodeVersion } from './version-codec.ts'
@@ -71,6 +72,17 @@ export function setUpload(to: Transaction, bucket: number, upload: Upload): void
 
 export function clearUpload(to: Transaction, bucket: number, upload: Upload): void {
   to.clear(keys.upload(bucket, upload.name.key, upload.id))
+}
+
+/** Ends up to `limit` uploads of a bucket, as if each were aborted, and says whether that was all. */
+export async function abortUploads(to: Transaction, bucket: number, limit: number): Promise<boolean> {
+  const all = under('upload', [bucket])
+  const uploads = await to.range(all.from, all.to, { limit: limit + 1 })
+  for (const { key } of uploads.slice(0, limit)) {
+    to.clear(key)
+    addJob(to, { kind: 'parts', upload: uploadOfRow(key).id })
+  }
+  return uploads.length <= limit
 }
 
 export async function readPart(from: Snapshot, upload: string, number: number): Promise<Part | undefined> {

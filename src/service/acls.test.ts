@@ -111,9 +111,9 @@ test('grants name accounts by id and address, and groups; whoever is not there i
   assert.deepEqual(
     (await made(grant('id', 'bob'), grant('email', 'ANN@example.com'), grant('uri', groups.allUsers))).grants,
     [
+      { grantee: { kind: 'group', uri: groups.allUsers }, permission: 'READ' },
       { grantee: { kind: 'account', id: 'bob', displayName: 'BOB' }, permission: 'READ' },
       { grantee: { kind: 'account', id: 'ann', displayName: 'ANN' }, permission: 'READ' },
-      { grantee: { kind: 'group', uri: groups.allUsers }, permission: 'READ' },
     ],
   )
   assert.deepEqual(await made(), { owner: 'ann', grants: [] })

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { Fault, type FaultCode } from '#src/errors.ts'
 import { DecodedRows } from '#src/metadata/decoded-rows.ts'
+import { decodeJob, readJobs } from '#src/metadata/jobs.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { decodeBucket, encodeBucket } from '#src/metadata/namespace-codec.ts'
+import { setUpload } from '#src/metadata/upload-records.ts'
 import { cannedAcl } from '#src/model/acl.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
@@ -122,6 +124,37 @@ test('B2: C22: what is written while the bucket is deleted makes the write or th
   await deletion
   assert.equal(await store.snapshot((snapshot) => snapshot.get(object)), undefined)
   assert.ok(id > 0)
+})
+
+test('B3: uploads in progress end with their bucket, and only with it', async () => {
+  const { id, acl } = await buckets.create(wanted('box'))
+  const other = await buckets.create(wanted('other'))
+  const attributes = { owner: 'ann', acl, headers: {}, metadata: new Map(), storageClass: 'STANDARD' }
+  const add = async (bucket: Bucket | { id: number; name: string }, ...uploads: string[]) =>
+    await store.transact(async (transaction) => {
+      for (const upload of uploads) {
+        const name = { bucket: bucket.name, key: `key-${upload}` }
+        setUpload(transaction, bucket.id, { id: upload, name, attributes, initiated: 0, initiator: 'ann' })
+      }
+    })
+  const jobs = async () => {
+    const entries = await store.snapshot((snapshot) => readJobs(snapshot, 2000))
+    return entries.map((each) => decodeJob(each.value))
+  }
+  await add({ id, name: 'box' }, 'one', 'two')
+  await add(other, 'three')
+  filled.add(id)
+  await fails('BucketNotEmpty', buckets.delete('box'))
+  assert.deepEqual(await jobs(), [])
+  filled.clear()
+  await buckets.delete('box')
+  assert.deepEqual(await jobs(), [
+    { kind: 'parts', upload: 'one' },
+    { kind: 'parts', upload: 'two' },
+  ])
+  await add(other, ...Array.from({ length: 1000 }, (_, index) => `more-${index}`))
+  await fails('BucketNotEmpty', buckets.delete('other'))
+  assert.equal((await jobs()).length, 2)
 })
 
 test('N4: buckets are listed by owner, in order, by prefix and page by page', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import { abortUploads } from '#src/metadata/upload-records.ts'
 import type { Acl } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { checkBucketName } from '#src/model/names.ts'
@@ -9,12 +10,16 @@ import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import type { Buckets, CreateBucket, Page } from './services.ts'
 
-/** Whether nothing of the bucket is left: no object, version, delete marker or upload. Read in the deleting transaction. */
+/** Whether no object, version or delete marker of the bucket is left. Read in the deleting transaction. */
 export type IsEmpty = (transaction: Transaction, bucket: Bucket) => Promise<boolean>
+
+/** That one deletion may end: they are one transaction, with two small writes each. */
+const uploadsMost = 1000
 
 /**
  * B1  of requests that create one name at once, one makes the bucket; the others see it.
  * B2  a bucket is deleted only in a transaction that has seen it empty; an object written meanwhile makes one of both fail.
+ * B3  uploads in progress end with their bucket, and only if it does: their parts are freed as after an abort (C26).
  */
 export class NamespaceBuckets implements Buckets {
   readonly #store: Store
@@ -81,6 +86,10 @@ export class NamespaceBuckets implements Buckets {
       const bucket = await this.#namespace.existingBucket(transaction, name)
       check?.(bucket)
       if (!(await this.#isEmpty(transaction, bucket))) throw new Fault('BucketNotEmpty', { BucketName: name })
+      if (!(await abortUploads(transaction, bucket.id, uploadsMost))) {
+        const message = 'The bucket has too many uploads in progress: abort some first.'
+        throw new Fault('BucketNotEmpty', { BucketName: name, message })
+      }
       this.#namespace.removeBucket(transaction, bucket)
     })
   }
