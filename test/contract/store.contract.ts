@@ -240,10 +240,12 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
         transaction.set(bytes('bb'), bytes('2'))
         transaction.set(bytes('a'), bytes('2'))
         transaction.add(bytes('n'), 258n)
-        const seen = ['a=2', 'bb=2', 'd=1', 'n=\x02\x01\0\0\0\0\0\0']
+        transaction.add(bytes('c'), 3n)
+        const seen = ['a=2', 'bb=2', 'c=\x03\0\0\0\0\0\0\0', 'd=1', 'n=\x02\x01\0\0\0\0\0\0']
         for (const from of [transaction, transaction.relaxed]) {
           assert.equal(text(await from.get(bytes('a'))), '2')
-          assert.equal(await from.get(bytes('c')), undefined)
+          assert.equal(await from.get(bytes('b')), undefined)
+          assert.equal(text(await from.get(bytes('c'))), '\x03\0\0\0\0\0\0\0', 'added to what was cleared')
           assert.deepEqual(list(await from.range(bytes(''), end, all)), seen)
           assert.deepEqual(list(await from.range(bytes(''), end, { limit: 2 })), seen.slice(0, 2))
           const reversed = { limit: 3, reverse: true }
@@ -251,7 +253,7 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
         }
         assert.deepEqual(await dump(), ['a=1', 'b=1', 'c=1', 'd=1'])
       })
-      assert.deepEqual(await dump(), ['a=2', 'bb=2', 'd=1', 'n=\x02\x01\0\0\0\0\0\0'])
+      assert.deepEqual(await dump(), ['a=2', 'bb=2', 'c=\x03\0\0\0\0\0\0\0', 'd=1', 'n=\x02\x01\0\0\0\0\0\0'])
     })
 
     test('K3: any writes and reads in a transaction agree with a plain sorted list', async () => {
