@@ -293,6 +293,27 @@ test('V2: presigned URLs last from one second to the longest that is allowed', a
   assert.equal((await ninety(received(presign(plainGet, date, 90 * 86400)))).caller.kind, 'account')
 })
 
+test('V3: a request whose signature is wrong is told that, and nothing about its body', async () => {
+  const bad = { 'x-amz-trailer': 'nonsense', 'x-amz-decoded-content-length': 'nonsense' }
+  const head = signHeader({ ...plainPut, headers: { host, ...bad } }, date, { ...other, id: example.id }, 'nonsense')
+  assert.equal((await refused(received(head), 'a wrong body')).code, 'SignatureDoesNotMatch')
+})
+
+test('A2: an answer to a wrong signature shows what was hashed, but neither a secret nor an encryption key', async () => {
+  const shown = await refused(received(signHeader(plainGet, date, { ...other, id: example.id })), 'wrong secret')
+  assert.match(String(shown.details['CanonicalRequest']), /^GET\n\/bucket\/dir\/key%20one\n/)
+  const name = 'x-amz-server-side-encryption-customer-key'
+  const headers = { host, [name]: 'the key of a customer' }
+  for (const request of [
+    signHeader({ ...plainGet, headers }, date, { ...other, id: example.id }),
+    signHeader2(dated({ ...plainGet, headers }), [], { ...other, id: example.id }),
+  ]) {
+    const hidden = await refused(received(request), 'with an encryption key')
+    assert.equal(hidden.code, 'SignatureDoesNotMatch')
+    assert.doesNotMatch(JSON.stringify(hidden.details), /the key of a customer/)
+  }
+})
+
 test('V1: a signed name without its header does not make up for an unsigned one', async () => {
   const ghost = signHeader({ ...plainGet, headers: { host, 'x-amz-ghost': '' } }, date)
   const { 'x-amz-ghost': _, ...headers } = ghost.headers
