@@ -18,7 +18,7 @@ export function parseRange(text: string): WantedBytes | undefined {
   return to < from ? undefined : { kind: 'range', from, to }
 }
 
-/** x-amz-copy-source-range knows one form only. https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html */
+/** x-amz-copy-source-range knows one form only; `to` is inclusive. https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html */
 export function parseCopyRange(text: string): { readonly from: number; readonly to: number } {
   const range = parseRange(text)
   if (range?.kind === 'range' && range.to !== undefined) return { from: range.from, to: range.to }

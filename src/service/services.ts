@@ -178,6 +178,7 @@ export interface Uploads {
     request: UploadName & {
       readonly number: number
       readonly source: FindObject & { readonly conditions: Conditions }
+      /** Bytes [from, to) of the source. */
       readonly range?: { readonly from: number; readonly to: number }
     },
   ): Promise<{ readonly part: Part; readonly sourceVersionId: string | undefined }>

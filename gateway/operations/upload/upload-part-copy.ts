@@ -38,7 +38,7 @@ export const uploadPartCopy = operation({
       ...upload,
       number,
       source: { ...source, guard, conditions },
-      ...(range !== undefined && { range }),
+      ...(range !== undefined && { range: { from: range.from, to: range.to + 1 } }),
     })
     return await answerSoon(copying)
   },
