@@ -55,11 +55,15 @@ export const ownerElement = (name: string, { id, displayName }: Person): Xml =>
   el(name, el('ID', id), displayName === '' ? undefined : el('DisplayName', displayName))
 
 export function aclElement(acl: Acl, owner: Person): Xml {
-  const grants = acl.grants.map(({ grantee, permission }) =>
+  // Groups first: they have no display name, and clients that sort by it look at the first grant only.
+  const inOrder = [...acl.grants].sort((a, b) => rank(a.grantee) - rank(b.grantee))
+  const grants = inOrder.map(({ grantee, permission }) =>
     el('Grant', granteeElement(grantee), el('Permission', permission)),
   )
   return el('AccessControlPolicy', ownerElement('Owner', owner), el('AccessControlList', ...grants))
 }
+
+const rank = ({ kind }: Grantee): number => (kind === 'group' ? 0 : 1)
 
 function granteeElement(grantee: Grantee): Xml {
   const type = grantee.kind === 'account' ? 'CanonicalUser' : 'Group'

@@ -14,8 +14,11 @@ export const keyElement = (name: string, key: string | undefined, { encode }: Ke
   key === undefined ? undefined : el(name, encode(key))
 
 /** What every listing says of the question; an empty delimiter is none. */
-export const echoElements = ({ prefix, delimiter, encoding }: ListingQuery): readonly (Xml | undefined)[] => [
-  el('Prefix', encoding.encode(prefix)),
+export const echoElements = (
+  { prefix, delimiter, encoding }: ListingQuery,
+  prefixAsIs = false,
+): readonly (Xml | undefined)[] => [
+  el('Prefix', prefixAsIs ? prefix : encoding.encode(prefix)),
   delimiter === '' ? undefined : el('Delimiter', encoding.encode(delimiter)),
   encoding.type === undefined ? undefined : el('EncodingType', encoding.type),
 ]

@@ -22,6 +22,10 @@ export interface KeyEncoding {
 
 export function listingQuery(query: S3Request['query'], limitName: 'max-keys' | 'max-uploads'): ListingQuery {
   const { prefix = '', delimiter = '' } = Object.fromEntries(query)
+  // Ceph's extension: any order will do, so ours does too, but it knows no prefixes then.
+  if (delimiter !== '' && query.get('allow-unordered') === 'true') {
+    throw new Fault('InvalidArgument', { ArgumentName: 'allow-unordered', ArgumentValue: 'true' })
+  }
   return { prefix, delimiter, limit: limitOf(query, limitName), encoding: encodingOf(query) }
 }
 

@@ -11,9 +11,9 @@ export const keyBytesMax = 1024
 const bucketName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const ipv4 = /^\d{1,3}(\.\d{1,3}){3}$/
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; each label must be one of DNS. */
 export function isBucketName(name: string): boolean {
-  if (!bucketName.test(name) || ipv4.test(name) || name.includes('..')) return false
+  if (!bucketName.test(name) || ipv4.test(name) || /\.[.-]|-\./.test(name)) return false
   if (name.startsWith('xn--') || name.startsWith('sthree-')) return false
   return !/(-s3alias|--ol-s3|\.mrap|--x-s3)$/.test(name)
 }

@@ -154,7 +154,7 @@ test('keys of any characters are listed in the order of their bytes, as they are
   )
   assert.deepEqual(
     [encoded.Prefix, encoded.Delimiter, encoded.Marker, prefixesOf(encoded)],
-    ['a%20', 'b', '%2B%20', ['a%20b']],
+    ['a ', 'b', '%2B%20', ['a%20b']],
   )
   await assert.rejects(
     main.send(new ListObjectsCommand({ Bucket, EncodingType: 'base64' as 'url' })),

@@ -41,7 +41,8 @@ export const listObjects = operation({
         el('Marker', encoding.encode(input.marker)),
         keyElement('NextMarker', next, encoding),
         el('MaxKeys', input.limit),
-        ...echoElements(input),
+        // Of version 1 alone AWS does not encode the prefix, and botocore does not decode it.
+        ...echoElements(input, true),
         el('IsTruncated', isTruncated),
         ...contents,
         ...prefixElements(prefixes, encoding),
