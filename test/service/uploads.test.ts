@@ -78,6 +78,16 @@ describe('multipart uploads', () => {
     assert.equal(await rows('blob'), 0)
   })
 
+  test('a bucket goes with its uploads in progress, and these with their parts', async () => {
+    const name = { bucket: 'doomed', key: 'k' }
+    await cell.buckets.create({ name: 'doomed', owner, acl, location: '', hasObjectLock: false })
+    const { id } = await cell.uploads.create({ name, attributes, initiator: owner })
+    await cell.uploads.putPart({ name, uploadId: id, number: 1, body: body(Buffer.from('some')), digests: {} })
+    await cell.buckets.delete('doomed')
+    while ((await cell.collector.pass()) > 0);
+    for (const space of ['upload', 'part', 'blob', 'job'] as const) assert.equal(await rows(space), 0, space)
+  })
+
   test('what cannot be joined is refused and stays as it was', async () => {
     const { name, put } = await start('refused')
     const parts = [await put(1, Buffer.from('small')), await put(2, Buffer.from('last'))]
