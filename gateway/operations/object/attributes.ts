@@ -21,7 +21,6 @@ export interface RequestedAttributes extends Pick<ObjectAttributes, 'headers' | 
 }
 
 export function decodeAttributes(headers: S3Request['headers']): RequestedAttributes {
-  refuseEncryption(headers)
   const tagging = headers['x-amz-tagging']
   const wish = aclWish((name) => headers[name])
   return {
@@ -37,6 +36,8 @@ export function decodeAttributes(headers: S3Request['headers']): RequestedAttrib
 /** The same, joined with what the bucket has a say in: whose the object is, its ACL, its lock. */
 export async function resolveAttributes(requested: RequestedAttributes, context: Context): Promise<ObjectAttributes> {
   const { services, request, caller } = context
+  // Not before: a policy may refuse just these headers, and then says so.
+  refuseEncryption(request.headers)
   const bucket = await services.buckets.get(request.bucket)
   await authorizeExtras(requested, bucket, context)
   const { headers, metadata, storageClass, tags, lock, wish } = requested
