@@ -8,8 +8,8 @@ export interface CopySource {
 
 /**
  * `x-amz-copy-source: /bucket/key?versionId=id`, percent-encoded; the first slash may be missing, and the one between bucket
- * and key may be encoded, as some clients encode the whole. A `+` is a plus, for it is not a query. The key may hold a question
- * mark only encoded. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+ * and key may be encoded, as some clients encode the whole. A bare `+` is a space, as S3 reads it (and s5cmd writes it): a plus is
+ * encoded. The key may hold a question mark only encoded. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
 export function parseCopySource(text: string): CopySource {
   const cut = /\?versionId=/.exec(text)?.index ?? text.length
@@ -29,7 +29,8 @@ export function parseCopySource(text: string): CopySource {
 function decode(text: string, whole: string): string {
   try {
     // Clients that do not encode send raw UTF-8, which Node read as Latin-1.
-    const decoded = decodeURIComponent(/[\x80-\xff]/.test(text) ? strictUtf8.decode(Buffer.from(text, 'latin1')) : text)
+    const utf8 = /[\x80-\xff]/.test(text) ? strictUtf8.decode(Buffer.from(text, 'latin1')) : text
+    const decoded = decodeURIComponent(utf8.replaceAll('+', ' '))
     if (decoded.isWellFormed()) return decoded
   } catch {
     // Falls through: neither percent-encoding nor UTF-8.

@@ -127,7 +127,7 @@ test('a copy source is what was encoded, however much of it was', () => {
       },
     ),
   )
-  assert.equal(parseCopySource('a-bucket/a+b').name.key, 'a+b')
+  assert.equal(parseCopySource('a-bucket/a+b%2Bc').name.key, 'a b+c')
   assert.equal(parseCopySource('a-bucket//x').name.key, '/x')
   assert.equal(parseCopySource('a-bucket/d/').name.key, 'd/')
   assert.equal(parseCopySource('a-bucket/anyfilename%25.txt').name.key, 'anyfilename%.txt')
