@@ -27,6 +27,7 @@ def identity(nodeid):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
+    sign_in_python()
     keep_cleanup_clients()
     mine = [item for item in items if zlib.crc32(item.nodeid.encode()) % SHARDS == SHARD]
     others = [item for item in items if zlib.crc32(item.nodeid.encode()) % SHARDS != SHARD]
@@ -35,6 +36,21 @@ def pytest_collection_modifyitems(config, items):
     for item in mine:
         marks = sorted({mark.name for mark in item.iter_markers()} - {"parametrize", "skip", "skipif", "usefixtures"})
         tests[item.nodeid] = {"test": identity(item.nodeid), "marks": marks, "outcome": "passed", "seconds": 0, "message": ""}
+
+
+def sign_in_python():
+    """The suite edits headers while botocore signs, which only the signers that it was written with allow. awscrt, which
+    botocore needs for some checksums, brings others and would put them first.
+    """
+    from botocore import auth
+
+    for name, signer in (
+        ("v4", auth.SigV4Auth),
+        ("v4-query", auth.SigV4QueryAuth),
+        ("s3v4", auth.S3SigV4Auth),
+        ("s3v4-query", auth.S3SigV4QueryAuth),
+    ):
+        auth.AUTH_TYPE_MAPS[name] = signer
 
 
 def keep_cleanup_clients():
