@@ -335,6 +335,25 @@ test('T4: what is copied must be readable, wherever it goes, and by its version'
   assert.ok(thrown instanceof Fault && thrown.code === 'AccessDenied')
 })
 
+test('T4: tags are copied only for who may read them', async () => {
+  const house = await openHouse()
+  const policyFor = (...Action: string[]) =>
+    JSON.stringify({ Statement: { Effect: 'Allow', Principal: '*', Action, Resource: 'arn:aws:s3:::box/*' } })
+  const copy = async (action: string[], directive: string): Promise<unknown> => {
+    await house.services.buckets.update('box', (bucket) => ({ ...bucket, policy: policyFor(...action) }))
+    const headers = { 'x-amz-copy-source': '/box/key', 'x-amz-tagging-directive': directive }
+    const asked = { ...askedOf(named('CopyObject'), house), headers, bucket: 'mine', caller: by('bob') }
+    return await thrownBy(await house.ask(asked))
+  }
+  assert.equal(await copy(['s3:GetObject'], 'COPY'), undefined)
+  const name = { bucket: 'box', key: 'key' }
+  await house.services.objects.update({ name, guard: () => {}, change: () => ({ tags: new Map([['a', 'b']]) }) })
+  const refused = await copy(['s3:GetObject'], 'COPY')
+  assert.ok(refused instanceof Fault && refused.code === 'AccessDenied')
+  assert.equal(await copy(['s3:GetObject'], 'REPLACE'), undefined)
+  assert.equal(await copy(['s3:GetObject', 's3:GetObjectTagging'], 'COPY'), undefined)
+})
+
 test('T4: an upload of another bucket is not there', async () => {
   const house = await openHouse()
   const before = await house.dump()

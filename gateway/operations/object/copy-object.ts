@@ -55,7 +55,8 @@ export const copyObject = operation({
       const written = renameTo(source, { conditions, sourceConditions }, context)
       return await answerSoon<Copied>(written.then((each) => ({ ...each, sourceVersionId: undefined })))
     }
-    const sourceGuard = await authorizeSource(source, context)
+    const readGuard = await authorizeSource(source, context)
+    const sourceGuard = directives.replacesTags ? readGuard : withTags(readGuard, await authorizeTags(source, context))
     const own = await resolveAttributes(requested, context)
     const copying = services.objects.copy({
       source: { ...source, guard: sourceGuard, conditions: sourceConditions },
@@ -109,6 +110,25 @@ export async function authorizeSource({ name, versionId }: CopySource, { authori
   if (versionId === undefined) return await authorize('s3:GetObject', name)
   return await authorize('s3:GetObjectVersion', { ...name, versionId })
 }
+
+/** Refuses when it is asked, not at once: most sources have no tags. */
+async function authorizeTags({ name, versionId }: CopySource, { authorize }: Context): Promise<Guard> {
+  const action = versionId === undefined ? 's3:GetObjectTagging' : 's3:GetObjectVersionTagging'
+  return await authorize(action, { ...name, ...(versionId !== undefined && { versionId }) }).catch((error: unknown) => {
+    if (!(error instanceof Fault)) throw error
+    return () => {
+      throw error
+    }
+  })
+}
+
+/** Tags come along only to who may read them: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
+const withTags =
+  (read: Guard, readTags: Guard): Guard =>
+  (version, bucket) => {
+    read(version, bucket)
+    if ((version?.tags?.value.size ?? 0) > 0) readTags(version, bucket)
+  }
 
 /** ACL, storage class, lock and redirect never come along: they are the request's own. */
 function joinAttributes(own: ObjectAttributes, source: ObjectVersion, directives: Directives): ObjectAttributes {
