@@ -44,6 +44,8 @@ const [first, ...rest] = process.argv.slice(2)
 const [script, ...args] = first === '--run' ? rest : ['bin/meridian.ts', ...process.argv.slice(2)]
 const child = spawn(newNode(), ['--disable-warning=ExperimentalWarning', join(root, script ?? ''), ...args], {
   stdio: 'inherit',
+  // Node's four threads would all wait for fsyncs on a slow disk, and reads behind them.
+  env: { UV_THREADPOOL_SIZE: '16', ...process.env },
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 child.on('error', (error) => {

@@ -4,6 +4,7 @@ import type { BlobId, Extent, StoredBlob } from '#src/model/blob.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 import { addJob } from './jobs.ts'
 import { keys, under } from './keyspace.ts'
@@ -86,6 +87,9 @@ function readExtent(from: RecordReader): Extent {
     size: from.integer(),
   }
 }
+
+/** Which blob a row under `blob` is of. */
+export const blobOfRow = (key: Uint8Array): BlobId => Buffer.from(new TupleReader(key, 1).bytes()).toString('hex')
 
 export async function readBlob(from: Snapshot, blob: BlobId): Promise<BlobRecord | ManifestRecord | undefined> {
   const bytes = await from.get(keys.blob(blob))

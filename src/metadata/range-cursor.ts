@@ -2,10 +2,13 @@ import type { Entry, Snapshot } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { KeyRange } from './keyspace.ts'
 
-/** A seek costs about as much as reading so many entries more: fewer are never read at once. */
-const batchMin = 8
+/**
+ * A seek costs about as much as reading so many entries. Where fewer than one in so many of a batch was stopped at, the rest was
+ * read for nothing, and the next batch is smaller; where more than half was, it is larger.
+ */
+const entriesPerSeek = 4
 
-/** Walks over a range in batches; a seek within what is read costs nothing, one beyond it makes the next batches smaller. */
+/** Walks over a range in batches that suit how far it is sought; a seek within what is read costs no read. */
 export class RangeCursor {
   readonly #snapshot: Snapshot
   readonly #to: Uint8Array
@@ -14,6 +17,8 @@ export class RangeCursor {
   #batch: number
   #entries: readonly Entry[] = []
   #at = 0
+  /** How many of the entries read the cursor stood at, and left by one step. */
+  #stops = 0
   #hasMore = true
 
   constructor(snapshot: Snapshot, { from, to }: KeyRange, batch: { readonly first: number; readonly most: number }) {
@@ -37,18 +42,27 @@ export class RangeCursor {
       this.#hasMore = false
       return undefined
     }
+    this.#adapt()
     const entries = await this.#snapshot.range(this.#from, this.#to, { limit: this.#batch })
     this.#hasMore = entries.length === this.#batch
     this.#entries = entries
     this.#at = 0
     const last = entries.at(-1)
     if (last !== undefined) this.#from = afterKey(last.key)
-    this.#batch = Math.min(this.#batch * 2, this.#batchMost)
+    this.#stops = 0
     return entries[0]
   }
 
   advance(): void {
     this.#at++
+    this.#stops++
+  }
+
+  #adapt(): void {
+    const read = this.#entries.length
+    if (read === 0) return
+    if (this.#stops * entriesPerSeek <= read) this.#batch = Math.max(1, this.#batch >> 2)
+    else if (this.#stops * 2 > read) this.#batch = Math.min(this.#batch * 2, this.#batchMost)
   }
 
   /** Goes on to the first entry whose key is not less. */
@@ -61,6 +75,5 @@ export class RangeCursor {
     }
     if (Buffer.compare(key, this.#from) <= 0) return
     this.#from = key
-    this.#batch = Math.max(batchMin, Math.min(this.#batch, this.#batchMost) >> 2)
   }
 }

@@ -1,8 +1,8 @@
 import type { BlobUnreadable } from '#src/blobs/blobs.ts'
 import type { SegmentState } from '#src/blobs/volume-directory.ts'
 import type { Moved, Piece, VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
-import { addDead, readBlob } from '#src/metadata/blob-records.ts'
-import { keys } from '#src/metadata/keyspace.ts'
+import { addDead, blobOfRow, decodeBlob, readBlob } from '#src/metadata/blob-records.ts'
+import { keys, under } from '#src/metadata/keyspace.ts'
 import {
   extentsIn,
   moveExtent,
@@ -13,6 +13,7 @@ import {
   setSegment,
 } from '#src/metadata/segment-records.ts'
 import type { BlobId, Extent } from '#src/model/blob.ts'
+import { afterKey } from '#src/store/tuple.ts'
 import type { Foundation } from './foundation.ts'
 
 /** Live bytes that are copied before their holders are changed: what a crash makes one copy again. */
@@ -22,10 +23,10 @@ const recordsAhead = 500
 /** A segment with a smaller share of live bytes is compacted. */
 const liveShareMin = 0.5
 /**
- * A segment that its living writer closed may hold parts of a body that is still being sent, whose commit a sweep would
- * refuse: it is left alone for so long, unless most of it is known to be dead.
+ * Between the end of a body and the commit that names its bytes: a segment that was closed more recently may hold such bytes,
+ * whose commit a sweep would refuse. (While a body is being sent, its segments are not sealed.)
  */
-const quietMilliseconds = 6 * 3600 * 1000
+const quietMilliseconds = 10 * 60_000
 const passMilliseconds = 60_000
 
 export type CompactorEvent =
@@ -90,13 +91,12 @@ export class Compactor {
   async #isDue({ volume, number, size, isSealed, isIntact, sealedAt }: Segment): Promise<boolean> {
     // A damaged header may be all that is wrong: its blobs are the scrubber's, not ours to forget.
     if (!isSealed || !isIntact) return false
+    if (sealedAt !== undefined && this.#foundation.world.now() - sealedAt < quietMilliseconds) return false
     const { dead, swept } = await this.#foundation.store.snapshot(async (snapshot) => ({
       dead: await readDead(snapshot, volume, number),
       swept: (await readSegment(snapshot, volume, number)).sweptBytes,
     }))
-    if (size - dead < size * liveShareMin) return true
-    if (swept === size) return false
-    return sealedAt === undefined || this.#foundation.world.now() - sealedAt > quietMilliseconds
+    return size - dead < size * liveShareMin || swept !== size
   }
 
   /** Counts what is alive in a segment, and moves it elsewhere if that is little; gives the bytes of the file if it went. */
@@ -121,7 +121,11 @@ export class Compactor {
 
   async #livePieces({ volume, number }: Segment): Promise<readonly LivePiece[]> {
     const ids = new Set<BlobId>()
-    for await (const found of this.#maintenance.scan(volume, number)) if (found.kind === 'frame') ids.add(found.id)
+    for await (const found of this.#maintenance.scan(volume, number)) {
+      // Mostly the torn tail of a crash; but a damaged header may hide a blob, and then only the holders tell of it.
+      if (found.kind === 'hole') return await this.#namedPieces(volume, number)
+      ids.add(found.id)
+    }
     const live: LivePiece[] = []
     const all = [...ids]
     for (let first = 0; first < all.length; first += recordsAhead) {
@@ -136,6 +140,27 @@ export class Compactor {
       }
     }
     return live
+  }
+
+  /** What is alive in a segment, by the records of all blobs. */
+  async #namedPieces(volume: string, number: number): Promise<readonly LivePiece[]> {
+    const live: LivePiece[] = []
+    const all = under('blob', [])
+    let { from } = all
+    for (;;) {
+      const page = await this.#foundation.store.snapshot((snapshot) =>
+        snapshot.range(from, all.to, { limit: recordsAhead }),
+      )
+      for (const { key, value } of page) {
+        const record = decodeBlob(value)
+        if (record.kind !== 'bytes') continue
+        const id = blobOfRow(key)
+        for (const piece of extentsIn(record, volume, number)) live.push({ id, ...piece })
+      }
+      const last = page.at(-1)
+      if (last === undefined) return live
+      from = afterKey(last.key)
+    }
   }
 
   /** Copies, makes durable, and then changes the holders; false if something could not be read and has to stay. */
