@@ -60,6 +60,11 @@ test('Q1: what is signed of a query is what the request is carried out with; a p
   )
 })
 
+test('Q1: equal names are sorted by their values', () => {
+  const parsed = queryPairs('b=2&a=%7E&b=10&a=B&b&X-Amz-Signature=s')
+  assert.equal(canonicalQuery(parsed, 'X-Amz-Signature'), 'a=B&a=~&b=&b=10&b=2')
+})
+
 test('Q1: percent signs without two digits are refused', () => {
   for (const bad of ['/a%', '/a%2', '/%zz', '/%u00e9', '/%-1', '/\u0141']) {
     assert.throws(() => canonicalPath(bad), { code: 'InvalidURI' })

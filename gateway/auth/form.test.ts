@@ -44,11 +44,15 @@ function sign2(document: unknown, fields: Fields): Fields {
   return { ...fields, awsaccesskeyid: example.id, policy, signature }
 }
 
-function sign4(document: { expiration?: unknown; conditions: unknown[] }, fields: Fields): Fields {
+function sign4(
+  document: { expiration?: unknown; conditions: unknown[] },
+  fields: Fields,
+  date = '20261122T120000Z',
+): Fields {
   const signing = {
     'x-amz-algorithm': 'AWS4-HMAC-SHA256',
     'x-amz-credential': `${example.id}/20261122/us-east-1/s3/aws4_request`,
-    'x-amz-date': '20261122T120000Z',
+    'x-amz-date': date,
   }
   const named = Object.entries(signing).map(([name, value]) => ({ [name]: value }))
   const policy = encoded({ ...document, conditions: [...document.conditions, ...named] })
@@ -196,6 +200,17 @@ test('W2: characters that are no base64 are refused, even where cut to bytes the
     }
   }
   assert.equal(await code(sign2('{"a":1}\u0000', plain)), 'InvalidPolicyDocument')
+})
+
+test('A1: the date of a form is that of its credential, and not in the future', async () => {
+  for (const [date, expected] of [
+    ['20261121T120000Z', 'InvalidArgument'],
+    ['20261122T121600Z', 'AccessDenied'],
+    ['20261122', 'InvalidArgument'],
+  ] as const) {
+    const fields = sign4(policy([...base, ['starts-with', '$x-amz-date', '']]), plain, date)
+    assert.equal(await code(fields), expected, date)
+  }
 })
 
 test('W1: the ranges of lengths that a policy gives all hold', async () => {

@@ -209,6 +209,13 @@ test('K1: sizes that overflow, have signs or spaces, or extensions are refused',
   assert.equal(typeof decode(framing, [Buffer.from('5\nhello\n0\n\n')]), 'string', 'bare line feeds')
 })
 
+test('K2: a trailer behind the signature of trailers is refused', () => {
+  const { framing, whole } = sample({ isSigned: true, hasTrailers: true }, [])
+  const [head = '', trailer = '', signature = ''] = whole.toString().split('\r\n')
+  const swapped = [head, signature, trailer, '', ''].join('\r\n')
+  assert.equal(decode(framing, [Buffer.from(swapped)]), 'MalformedTrailerError')
+})
+
 test('K1: trailers end as minio-go and as AWS write them', () => {
   const framing: ChunkedFraming = {
     length: 0,

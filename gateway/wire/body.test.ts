@@ -101,6 +101,19 @@ for (const [name, read] of Object.entries(readers)) {
   })
 }
 
+for (const [name, read] of Object.entries(readers)) {
+  test(`B1: ${name} of a source that is closed without an error is IncompleteBody`, async () => {
+    const source = new Readable({ read() {} })
+    source.push('some')
+    const received = read(new StreamedBody(source, new PlainDecoder(undefined, undefined), undefined))
+    setTimeout(() => source.destroy(), 10)
+    await assert.rejects(received, { code: 'IncompleteBody' })
+    await assert.rejects(read(new StreamedBody(source, new PlainDecoder(undefined, undefined), undefined)), {
+      code: 'IncompleteBody',
+    })
+  })
+}
+
 test('B2: a reader that stops early leaves the connection to be answered on', async () => {
   const answer = await exchange(
     async (request) => {
@@ -108,7 +121,7 @@ test('B2: a reader that stops early leaves the connection to be answered on', as
       for await (const piece of received.stream()) {
         if (piece.length > 0) break
       }
-      return 'stopped early'
+      return request.destroyed || request.listenerCount('readable') > 0 ? 'not left alone' : 'stopped early'
     },
     (socket) => {
       socket.write('PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\nfirst bytes')
