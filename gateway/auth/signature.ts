@@ -86,8 +86,4 @@ export class SigningKeys {
     }
     this.#kept.set(credential.text, { secret, key })
   }
-
-  get size(): number {
-    return this.#kept.size
-  }
 }
