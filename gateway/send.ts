@@ -24,6 +24,13 @@ export interface Sending {
 /** What a source did wrong after the status was sent; the connection is broken for it. */
 export class BrokenAnswer extends Error {}
 
+/** Node joins a small body to its headers, in one write, where it is a string; above this size the copy costs more than it saves. */
+const joinedBytesMax = 8_192
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice()
+}
+
 function end(sending: Sending, bytes?: string | Uint8Array): void {
   const { response, pace, linger } = sending
   if (linger !== undefined) {
@@ -31,7 +38,8 @@ function end(sending: Sending, bytes?: string | Uint8Array): void {
     else response.write(bytes)
     void linger().then(() => response.end())
   } else if (bytes === undefined) response.end()
-  else response.end(bytes)
+  else if (typeof bytes === 'string' || bytes.length > joinedBytesMax) response.end(bytes)
+  else response.end(latin1(bytes), 'latin1')
   if (!response.writableFinished && (response.socket?.writableLength ?? 0) > 0) pace.watchResponse(response)
 }
 
