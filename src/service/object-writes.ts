@@ -86,7 +86,8 @@ export async function writeVersion(
     ...(retention !== undefined && { retention: { stamp, value: retention } }),
   }
   await insertVersion(to, state, version)
-  return { version, versionId: versionIdOf(bucket, version) }
+  // A write tells no id where it filled the `null` slot; a read of the same version does.
+  return { version, versionId: version.isNull ? undefined : versionIdOf(bucket, version) }
 }
 
 /** Writes what a body left: its bytes are durable already, or lie beside the record and become so with it. */
