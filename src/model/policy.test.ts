@@ -176,13 +176,13 @@ test('names of conditions compare without case, names of tags with', () => {
     policyOf({ ...everyone, Condition: { Null: { 's3:ExistingObjectTag/a': true } } }).readsExistingTags,
     true,
   )
-  const variable = { StringEquals: { 'aws:A': '${s3:ExistingObjectTag/a}' } }
+  const variable = { StringEquals: { 'aws:A': `\${s3:ExistingObjectTag/a}` } }
   assert.equal(policyOf({ ...everyone, Condition: variable }).readsExistingTags, true)
   assert.equal(policyOf(everyone).readsExistingTags, false)
 })
 
 test('W2: variables in resources and conditions are literal; without a value the statement applies to nothing', () => {
-  const home = policyOf({ ...everyone, Resource: 'arn:aws:s3:::box/home/${aws:username}/*' })
+  const home = policyOf({ ...everyone, Resource: `arn:aws:s3:::box/home/\${aws:username}/*` })
   const at = (key: string, values: Values) => ask(home, { resource: `arn:aws:s3:::box/${key}`, values })
   assert.equal(at('home/ann/x', { 'aws:username': 'ann' }), 'allow')
   assert.equal(at('home/bob/x', { 'aws:username': 'ann' }), 'none')
@@ -190,14 +190,14 @@ test('W2: variables in resources and conditions are literal; without a value the
   assert.equal(at('home//x', {}), 'none')
 
   const prefix = (wanted: string) => ({ StringLike: { 's3:prefix': wanted } })
-  assert.ok(held(prefix('${aws:username}/*'), { 'aws:username': 'ann', 's3:prefix': 'ann/x' }))
-  assert.ok(!held(prefix('${aws:username}/*'), { 's3:prefix': '/x' }))
-  assert.ok(held(prefix("${aws:username, 'guest'}/*"), { 's3:prefix': 'guest/x' }))
-  assert.ok(held(prefix('${*}${?}${$}'), { 's3:prefix': '*?$' }))
-  assert.ok(!held(prefix('${*}'), { 's3:prefix': 'x' }))
-  assert.ok(!held({ StringNotEquals: { 'aws:A': '${aws:username}' } }, { 'aws:A': 'x' }))
-  const old = JSON.stringify({ Statement: { ...everyone, Resource: 'arn:aws:s3:::box/${aws:username}' } })
-  assert.equal(ask(parseBucketPolicy(old, 'box'), { resource: 'arn:aws:s3:::box/${aws:username}' }), 'allow')
+  assert.ok(held(prefix(`\${aws:username}/*`), { 'aws:username': 'ann', 's3:prefix': 'ann/x' }))
+  assert.ok(!held(prefix(`\${aws:username}/*`), { 's3:prefix': '/x' }))
+  assert.ok(held(prefix(`\${aws:username, 'guest'}/*`), { 's3:prefix': 'guest/x' }))
+  assert.ok(held(prefix(`\${*}\${?}\${$}`), { 's3:prefix': '*?$' }))
+  assert.ok(!held(prefix(`\${*}`), { 's3:prefix': 'x' }))
+  assert.ok(!held({ StringNotEquals: { 'aws:A': `\${aws:username}` } }, { 'aws:A': 'x' }))
+  const old = JSON.stringify({ Statement: { ...everyone, Resource: `arn:aws:s3:::box/\${aws:username}` } })
+  assert.equal(ask(parseBucketPolicy(old, 'box'), { resource: `arn:aws:s3:::box/\${aws:username}` }), 'allow')
 })
 
 test('what is no policy is refused', () => {
@@ -241,7 +241,7 @@ test('what is no policy is refused', () => {
     one({ Resource: 'arn:aws:s3:::boxes' }),
     one({ Resource: 'box/*' }),
     one({ Resource: 'arn:aws:sqs:::box' }),
-    one({ Resource: 'arn:aws:s3:::box/${aws:username' }),
+    one({ Resource: `arn:aws:s3:::box/\${aws:username` }),
     one({ Condition: [] }),
     one({ Condition: { StringEqual: { 'aws:A': 'x' } } }),
     one({ Condition: { NullIfExists: { 'aws:A': 'true' } } }),
@@ -276,7 +276,7 @@ test('a policy is public unless each Allow for everyone is tied to something fix
   assert.equal(publicWith({ IpAddressIfExists: { 'aws:SourceIp': '10.0.0.0/8' } }), true)
   assert.equal(publicWith({ StringEquals: { 'aws:SourceVpc': 'vpc-1' } }), false)
   assert.equal(publicWith({ StringLike: { 'aws:SourceVpc': 'vpc-*' } }), true)
-  assert.equal(publicWith({ StringEquals: { 'aws:SourceVpc': '${aws:x}' } }), true)
+  assert.equal(publicWith({ StringEquals: { 'aws:SourceVpc': `\${aws:x}` } }), true)
   assert.equal(publicWith({ StringNotEquals: { 'aws:SourceVpc': 'vpc-1' } }), true)
   assert.equal(publicWith({ 'ForAllValues:StringEquals': { 'aws:SourceVpc': 'vpc-1' } }), true)
   assert.equal(publicWith({ StringLike: { 'aws:Referer': 'https://example.com/' } }), true)
