@@ -36,7 +36,8 @@ export function encodeRead(
 
 /** Of the bytes sent, or none: clients compare what they get with it. */
 function checksumOf({ version, from, to, partChecksum }: Read): Checksum | undefined {
-  if (partChecksum !== undefined) return partChecksum
+  // The value is the part's, and the type says how the object's own came about.
+  if (partChecksum !== undefined) return { ...partChecksum, type: version.checksum?.type ?? partChecksum.type }
   return from === 0 && to === version.size ? version.checksum : undefined
 }
 

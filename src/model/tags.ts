@@ -11,7 +11,7 @@ export const bucketTagsMax = 50
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html; lengths are in UTF-16 units, as S3 counts. */
 const allowed = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
 
-/** Throws InvalidTag, which S3 answers for each of these rules. */
+/** In the order of their keys. Throws InvalidTag, which S3 answers for each of these rules. */
 export function makeTags(pairs: Iterable<readonly [key: string, value: string]>, countMax: number): Tags {
   const tags = new Map<string, string>()
   for (const [key, value] of pairs) {
@@ -35,5 +35,5 @@ export function makeTags(pairs: Iterable<readonly [key: string, value: string]>,
       throw new Fault('InvalidTag', { message: `The number of tags cannot be greater than ${countMax}` })
     }
   }
-  return tags
+  return new Map([...tags].sort(([one], [other]) => (one < other ? -1 : 1)))
 }

@@ -6,7 +6,7 @@ import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { Fault } from '#src/errors.ts'
 import type { Written } from '#src/service/services.ts'
 import { decodeAttributes, resolveAttributes } from './attributes.ts'
-import { checkBodyLength } from './body-length.ts'
+import { boundedBody } from './body-length.ts'
 import { nameOf } from './target.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html */
@@ -18,21 +18,21 @@ export const putObject = operation({
   decode(request) {
     refusePartNames(request)
     const { headers, body } = request
-    checkBodyLength(body)
     return {
+      bounded: boundedBody(request),
       requested: decodeAttributes(headers),
       digests: decodeDigests(headers, body),
       conditions: writeConditions(headers),
     }
   },
 
-  async run({ requested, digests, conditions }, context) {
+  async run({ bounded, requested, digests, conditions }, context) {
     const { request, guard, services } = context
     const attributes = await resolveAttributes(requested, context)
     return await services.objects.put({
       name: nameOf(request),
       attributes,
-      body: request.body,
+      body: bounded,
       digests,
       conditions,
       guard,

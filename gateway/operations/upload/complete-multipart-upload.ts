@@ -74,7 +74,12 @@ function decodeParts(bytes: Uint8Array): readonly CompletedPart[] {
   if (bytes.length === 0) throw new Fault('MalformedXML')
   const parts = all(parseXml(bytes, 'CompleteMultipartUpload', listLimits), 'Part')
   if (parts.length === 0 || parts.length > partsMax) throw new Fault('MalformedXML')
-  return parts.map(decodePart)
+  return withoutRepeats(parts.map(decodePart))
+}
+
+/** A part that was sent again, and is named again for it, is named by the last of its names. */
+function withoutRepeats(parts: readonly CompletedPart[]): readonly CompletedPart[] {
+  return parts.filter(({ number }, index) => number !== parts[index + 1]?.number)
 }
 
 function decodePart(node: XmlNode): CompletedPart {

@@ -1,4 +1,4 @@
-import { checkBodyLength } from '#gateway/operations/object/body-length.ts'
+import { boundedBody } from '#gateway/operations/object/body-length.ts'
 import { passGuard } from '#gateway/operations/object/target.ts'
 import { operation } from '#gateway/operations/operation.ts'
 import { decodeDigests, encodePartChecksum } from '#gateway/wire/checksums.ts'
@@ -19,17 +19,16 @@ export const uploadPart = operation({
     const { headers, body } = request
     refuseEncryption(headers)
     const number = partNumberOf(request)
-    checkBodyLength(body)
-    return { upload: uploadOf(request), number, digests: decodeDigests(headers, body) }
+    const bounded = boundedBody(request)
+    return { upload: uploadOf(request), number, bounded, digests: decodeDigests(headers, body) }
   },
 
-  async run({ upload, number, digests }, context) {
+  async run({ upload, number, bounded, digests }, context) {
     await passGuard(context)
     const { uploads } = context.services
     // Before the body is read: an upload that is not there costs the client nothing.
     const { checksum } = await uploads.get(upload)
-    const body = context.request.body
-    return await uploads.putPart({ ...upload, number, body, digests: digestsFor(checksum, digests) })
+    return await uploads.putPart({ ...upload, number, body: bounded, digests: digestsFor(checksum, digests) })
   },
 
   encode({ etag, checksum }) {
