@@ -61,13 +61,16 @@ test('K3: a snapshot sees what another process has acknowledged before it, each 
       await new Promise((resolve) => setImmediate(resolve))
     }
   })()
-  for (let round = 0; round < 200; round++) {
-    assert.equal(await other.ask(`set a ${round}`), 'done')
-    assert.equal(await get(store, 'a'), String(round))
-    await set(store, 'b', String(round))
-    assert.equal(await other.ask('get b'), String(round))
+  try {
+    for (let round = 0; round < 200; round++) {
+      assert.equal(await other.ask(`set a ${round}`), 'done')
+      assert.equal(await get(store, 'a'), String(round))
+      await set(store, 'b', String(round))
+      assert.equal(await other.ask('get b'), String(round))
+    }
+  } finally {
+    reading = false
   }
-  reading = false
   await reader
   await other.ask('close')
   await store.close()

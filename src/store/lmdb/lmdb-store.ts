@@ -1,5 +1,4 @@
 import { Attempt, PinnedSnapshot } from '#src/store/attempt.ts'
-import type { View } from '#src/store/overlay.ts'
 import { pause } from '#src/store/retry.ts'
 import { limits, type Snapshot, type Store, StoreError, type Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -60,16 +59,9 @@ export class LmdbStore implements Store {
   }
 
   async watch(key: Uint8Array, signal: AbortSignal): Promise<void> {
-    this.#check()
-    const before = this.#read((view) => view.get(key))
-    await this.#watches.add(
-      () =>
-        !same(
-          this.#read((view) => view.get(key)),
-          before,
-        ),
-      signal,
-    )
+    signal.throwIfAborted()
+    const before = await this.snapshot((snapshot) => snapshot.get(key))
+    await this.#watches.add(() => this.#hasChanged(key, before), signal)
   }
 
   async close(): Promise<void> {
@@ -95,11 +87,13 @@ export class LmdbStore implements Store {
     return this.#readers.take()
   }
 
-  #read<T>(read: (view: View) => T): T {
+  #hasChanged(key: Uint8Array, before: Uint8Array | undefined): boolean {
     const pinned = this.#environment.pin()
-    if (pinned === undefined) throw new StoreError('transaction_too_old', 'too many reads at once')
+    // A watch may resolve without a change, but not wait for a state to be free.
+    if (pinned === undefined) return true
     try {
-      return read(pinned.view)
+      const now = pinned.view.get(key)
+      return now === undefined || before === undefined ? now !== before : Buffer.compare(now, before) !== 0
     } finally {
       pinned.release()
     }
@@ -127,8 +121,4 @@ export class LmdbStore implements Store {
 
 function closedError(): StoreError {
   return new StoreError('closed', 'the store is closed')
-}
-
-function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0
 }

@@ -15,6 +15,7 @@ export class Watches {
   readonly #lastCommit: () => number
   readonly #watches = new Set<Watch>()
   #seen = 0
+  #end: Error | undefined
   #poll: AbortController | undefined
 
   constructor(world: World, lastCommit: () => number) {
@@ -25,11 +26,14 @@ export class Watches {
   /** Resolves once `changed` says so; it is asked after commits. */
   async add(changed: () => boolean, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
+    if (this.#end !== undefined) throw this.#end
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const watch = { changed, resolve, reject }
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     this.#watches.add(watch)
+    // Once at the beginning: the commit before may have been between what the caller knows and now.
+    ask(watch)
     this.#start()
     try {
       await promise
@@ -42,16 +46,12 @@ export class Watches {
 
   /** To be called after a commit of this process; others' commits are found by polling. */
   check(): void {
-    for (const watch of this.#watches) {
-      try {
-        if (watch.changed()) watch.resolve()
-      } catch (error) {
-        watch.reject(error)
-      }
-    }
+    for (const watch of this.#watches) ask(watch)
   }
 
-  stop(error: unknown): void {
+  /** Ends all watches, also those to come. */
+  stop(error: Error): void {
+    this.#end = error
     for (const watch of this.#watches) watch.reject(error)
   }
 
@@ -61,7 +61,7 @@ export class Watches {
     this.#poll = controller
     // Before the first look, so that no commit since the watch began is missed.
     this.#seen = -1
-    this.#run(controller.signal).catch((error: unknown) => this.stop(error))
+    this.#run(controller.signal).catch((error: Error) => this.stop(error))
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -75,5 +75,13 @@ export class Watches {
         if (!signal.aborted) throw error
       }
     }
+  }
+}
+
+function ask(watch: Watch): void {
+  try {
+    if (watch.changed()) watch.resolve()
+  } catch (error) {
+    watch.reject(error)
   }
 }
