@@ -92,7 +92,9 @@ test('ListObjectsV2 goes by opaque tokens, counts, and shows owners when asked',
   assert.deepEqual([keysOf(after), after.StartAfter], [['b/2'], 'b/1'])
   const next = await list({ StartAfter: 'b/1', ContinuationToken: after.NextContinuationToken })
   assert.deepEqual(keysOf(next), ['c', 'd/e', 'f'])
-  await assert.rejects(list({ ContinuationToken: 'made-up' }), answered('InvalidArgument', 400))
+  for (const ContinuationToken of ['made-up', `${after.NextContinuationToken}!`, 'k']) {
+    await assert.rejects(list({ ContinuationToken }), answered('InvalidArgument', 400))
+  }
   assert.deepEqual(keysOf(await list({ ContinuationToken: '' })), keys)
 })
 
@@ -131,6 +133,7 @@ test('keys of any characters are listed in the order of their bytes, as they are
     '/',
     '//',
     'a b',
+    'a b/c',
     'é',
     '～',
     '\u{10000}',
@@ -146,6 +149,7 @@ test('keys of any characters are listed in the order of their bytes, as they are
   )
   assert.ok(keysOf(page).includes('%26%3C%3E%22%27'))
   assert.ok(keysOf(page).includes('a%20b'))
+  assert.ok(keysOf(page).includes('a%20b/c'))
   assert.ok(keysOf(page).includes('//'))
   const plain = await main.send(new ListObjectsV2Command({ Bucket, StartAfter: '\u0001' }))
   assert.deepEqual(keysOf(plain), inOrder.slice(1))
