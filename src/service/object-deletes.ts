@@ -35,6 +35,9 @@ async function deleteCurrent(
   const latest = state.current ?? state.newest
   request.guard(state.current?.version, bucket)
   checkDeleteConditions(request.conditions, latest?.version)
+  // A delete of what the client expects to be there hides nothing where nothing is.
+  if (latest === undefined && Object.keys(request.conditions).length > 0)
+    return { isMarker: false, versionId: undefined }
   if (bucket.versioning === 'off') {
     const { current } = state
     if (current !== undefined) {

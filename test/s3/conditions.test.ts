@@ -127,3 +127,12 @@ test('deletes of many: each key has conditions of its own', async () => {
   const second = await client.send(new DeleteObjectsCommand({ Bucket: name.Bucket, Delete: again }))
   assert.equal(second.Errors, undefined)
 })
+
+test('a conditional delete of nothing leaves no delete marker behind', async () => {
+  const { client, name } = await prepare('enabled')
+  const remove = (conditions: object) => client.send(new DeleteObjectCommand({ ...name, Key: 'none', ...conditions }))
+  assert.equal((await remove({ IfMatch: '*' })).DeleteMarker, undefined)
+  assert.equal((await remove({ IfMatch: '"x"' })).DeleteMarker, undefined)
+  assert.equal((await remove({})).DeleteMarker, true)
+  assert.equal(await refusal(remove({ IfMatch: '"x"' })), '412 PreconditionFailed')
+})
