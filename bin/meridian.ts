@@ -4,6 +4,7 @@ import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand }
 import { BadSettings } from '#src/config/load.ts'
 import { keysCommand, usersCommand } from './accounts.ts'
 import { serveCommand } from './serve.ts'
+import { volumesCommand } from './volumes.ts'
 
 /** What was asked for cannot be understood; exit code 2, as against 1 for what could not be done. */
 class BadUsage extends Error {}
@@ -15,7 +16,7 @@ function readVersion(): string {
 
 const main = defineCommand({
   meta: { name: 'meridian', version: readVersion(), description: 'An S3-compatible object store' },
-  subCommands: { serve: serveCommand, users: usersCommand, keys: keysCommand },
+  subCommands: { serve: serveCommand, users: usersCommand, keys: keysCommand, volumes: volumesCommand },
 })
 
 interface Chosen {

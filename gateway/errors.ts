@@ -220,8 +220,18 @@ export const catalog: Readonly<Record<FaultCode, Answer>> = {
   },
 }
 
-/** What a driver of the store may fail with that says nothing of the request: it may be tried again. */
-const unavailable: ReadonlySet<unknown> = new Set(['full', 'transaction_too_old', 'unknown_result', 'closed', 'ENOSPC'])
+/**
+ * What a driver of the store may fail with that says nothing of the request: it may be tried again. `unreadable`: there is a
+ * record, but no good copy of the bytes, which is never 404 (C21).
+ */
+const unavailable: ReadonlySet<unknown> = new Set([
+  'full',
+  'transaction_too_old',
+  'unknown_result',
+  'closed',
+  'unreadable',
+  'ENOSPC',
+])
 
 /**
  * What the client is told about anything thrown. What is not a Fault is a bug or a failing machine: `isExpected` is false,

@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { realFiles } from '#src/blobs/files.ts'
+import type { VolumeEvent } from '#src/blobs/volume.ts'
+import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
 import type { Config } from '#src/config/load.ts'
-import { DataDirectory } from '#src/data-directory.ts'
+import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
@@ -10,7 +15,9 @@ import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
+import { MetadataSpace } from '#src/service/metadata-space.ts'
 import { CellObjects } from '#src/service/objects.ts'
+import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
@@ -39,18 +46,77 @@ export interface OpenNode {
 /** This node's number among cells; there is one cell until regions come. */
 const cell = 0
 
+const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
+  config.volumes.length > 0 ? config.volumes : [directory.volume]
+
+/** What an operator is told of a volume, and how urgently: a disk that is full does what it should. */
+function logVolumeEvent(log: Log, { kind, ...fields }: VolumeEvent): void {
+  switch (kind) {
+    case 'full':
+      log.warn('a volume is full: it takes no more bodies', fields)
+      break
+    case 'roomy':
+      log.info('a volume has room again', fields)
+      break
+    case 'restored':
+      log.warn('a volume was checked, and takes writes again', fields)
+      break
+    case 'retired':
+      log.error('a volume failed, and takes no writes until it is checked', fields)
+      break
+    case 'unreadable':
+      log.error('a volume could not give bytes as they were written', fields)
+      break
+  }
+}
+
 async function openNodeVolumes({ config, world, log }: OpenOptions, directory: DataDirectory): Promise<Volumes> {
-  const paths = config.volumes.length > 0 ? config.volumes : [directory.volume]
   return await openVolumes({
     world,
-    paths,
+    paths: volumePaths(config, directory),
     ...(config.reserve === undefined ? {} : { reserveBytes: config.reserve }),
-    report: ({ kind, ...fields }) => log.error(`a volume is ${kind}`, fields),
+    report: (event) => logVolumeEvent(log, event),
   })
 }
 
+async function openMetadataSpace({ config, world, log }: OpenOptions, path: string): Promise<MetadataSpace> {
+  const space = new MetadataSpace({
+    world,
+    look: () => realFiles.space(path),
+    reserveBytes: config.reserve,
+    report: (isFull) => {
+      if (isFull) log.warn("the metadata's disk is full: only deletions go on", { path })
+      else log.info("the metadata's disk has room again", { path })
+    },
+  })
+  await space.refresh()
+  return space
+}
+
+function logDamage(log: Log, { kind, error, objects, ...fields }: Damage): void {
+  log.error(kind === 'blob' ? 'a blob is damaged' : 'a value of the metadata is damaged', { ...fields, error, objects })
+}
+
+/** Reads everything, slowly, round after round. */
+async function scrub(foundation: Foundation, volumes: Volumes, config: Config, log: Log, signal: AbortSignal) {
+  if (config.scrubDays === 0) return
+  const options = {
+    bytesPerSecondMin: config.scrubRate,
+    periodMilliseconds: config.scrubDays * 86_400_000,
+    report: (damage: Damage) => logDamage(log, damage),
+    done: (report: object) => log.info('everything was read', { ...report }),
+  }
+  const scrubber = new Scrubber(foundation, volumes.maintenance)
+  await scrubber.run(signal, options, (error) => log.error('scrubbing failed', { error }))
+}
+
 /** What runs until the signal, and may be waited for. */
-async function background(foundation: Foundation, volumes: Volumes, log: Log, signal: AbortSignal): Promise<void> {
+async function background(
+  foundation: Foundation,
+  volumes: Volumes,
+  { config, log }: OpenOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const compactor = new Compactor(foundation, volumes.maintenance, (event) => {
     if (event.kind === 'compacted') log.info('a segment was compacted', event)
     else log.error('bytes that are named cannot be read', { error: event.error })
@@ -58,6 +124,7 @@ async function background(foundation: Foundation, volumes: Volumes, log: Log, si
   await Promise.all([
     new Collector(foundation).run(foundation.world, signal, (error) => log.error('collecting failed', { error })),
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
+    scrub(foundation, volumes, config, log, signal),
   ])
 }
 
@@ -76,7 +143,7 @@ function servicesOf(foundation: Foundation): Services {
 
 /** The composition of a node: everything below the gateway, built from a Config. */
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
-  const { config, world, log, isFirst } = options
+  const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
   const store = await openLmdbStore({ path: directory.metadata, world, probed: isFirst })
   const volumes = await openNodeVolumes(options, directory).catch(async (error: unknown) => {
@@ -85,7 +152,8 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   })
   const { region, inlineBytesMax } = config
   const namespace = new Namespace()
-  const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax }
+  const space = await openMetadataSpace(options, directory.metadata)
+  const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax, space }
   const services = servicesOf(foundation)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
@@ -93,7 +161,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     services,
     access: new AccessControl({ buckets: services.buckets, world }),
     startBackground: () => {
-      running = background(foundation, volumes, log, stopping.signal)
+      running = background(foundation, volumes, options, stopping.signal)
     },
     close: async () => {
       stopping.abort()
@@ -113,4 +181,35 @@ export interface OpenIdentity {
 export async function openIdentity(directory: DataDirectory, world: World): Promise<OpenIdentity> {
   const store = await openLmdbStore({ path: directory.metadata, world })
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
+}
+
+export interface OpenMaintenance {
+  readonly foundation: Foundation
+  readonly maintenance: VolumeMaintenance
+  close(): Promise<void>
+}
+
+/** The volumes alone, also beside a server that runs. None is made: a path that holds none is a mistake. */
+export async function openMaintenance(config: Config, world: World, log: Log): Promise<OpenMaintenance> {
+  const directory = new DataDirectory(config.data)
+  for (const path of volumePaths(config, directory)) {
+    if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
+  }
+  const store = await openLmdbStore({ path: directory.metadata, world })
+  const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
+    async (error: unknown) => {
+      await store.close()
+      throw error
+    },
+  )
+  const { region, inlineBytesMax } = config
+  const foundation = { store, world, namespace: new Namespace(), blobs: volumes, region, cell, inlineBytesMax }
+  return {
+    foundation,
+    maintenance: volumes.maintenance,
+    close: async () => {
+      await volumes.close()
+      await store.close()
+    },
+  }
 }

@@ -26,6 +26,8 @@ export type UnreadableReason = 'corrupt' | 'failed' | 'missing'
 
 /** A copy of a blob, or a part of it, that cannot be had. Nothing of the chunk in question was yielded. */
 export class BlobUnreadable extends Error {
+  /** What tells it from a bug, to those who answer for it. */
+  readonly code = 'unreadable'
   readonly reason: UnreadableReason
   readonly id: BlobId
   readonly extent: Extent

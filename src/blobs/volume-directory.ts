@@ -32,6 +32,8 @@ export interface SegmentState {
   readonly isSealed: boolean
   /** When its writer closed it, by its wall clock in milliseconds; absent where the writer died first. */
   readonly sealedAt?: number
+  /** Its writer's process lives, and may still commit what it wrote there. */
+  readonly hasWriter: boolean
   /** The header is valid. Where it is not, the file was damaged, or its creation never became durable. */
   readonly isIntact: boolean
 }
@@ -154,8 +156,10 @@ export class VolumeDirectory {
       await this.files.read(file, start, 0)
       const header = parseSegmentHeader(start, this.id, number)
       const sealedAt = parseSeal(start, this.id, number)
-      const isSealed = sealedAt !== undefined || header === undefined || (await this.#isDead(header.claim))
-      return { number, size, isSealed, isIntact: header !== undefined, ...(sealedAt !== undefined && { sealedAt }) }
+      const hasWriter = header !== undefined && !(await this.#isDead(header.claim))
+      const isSealed = sealedAt !== undefined || !hasWriter
+      const isIntact = header !== undefined
+      return { number, size, isSealed, hasWriter, isIntact, ...(sealedAt !== undefined && { sealedAt }) }
     } finally {
       await this.files.close(file)
     }

@@ -18,6 +18,8 @@ export interface VolumeState {
   readonly room: number
   /** Why it takes no writes, if so. */
   readonly retired?: string
+  /** Since when, in milliseconds since the epoch. */
+  readonly retiredSince?: number
 }
 
 /** An extent of a blob that is to lie elsewhere. */
@@ -63,7 +65,15 @@ export class VolumeMaintenance {
     for (const volume of this.#volumes.values()) {
       const { id, path } = volume
       const room = await volume.room()
-      states.push({ id, path, room, ...(volume.retired !== undefined && { retired: volume.retired }) })
+      const { retired } = volume
+      const since = retired === undefined ? undefined : await volume.directory.retirement().catch(() => undefined)
+      states.push({
+        id,
+        path,
+        room,
+        ...(retired !== undefined && { retired }),
+        ...(since !== undefined && { retiredSince: since.since }),
+      })
     }
     return states
   }
@@ -99,11 +109,17 @@ export class VolumeMaintenance {
     }
   }
 
-  /** Reads a whole blob. Throws BlobUnreadable where a chunk is, or the chunks are not those that the digest tells of. */
-  async verify({ id, size, extents, digest }: StoredBlob): Promise<void> {
+  /**
+   * Reads a whole blob. Throws BlobUnreadable where a chunk is, or the chunks are not those that the digest tells of. `pace` is
+   * told what was read, and makes the rest wait.
+   */
+  async verify({ id, size, extents, digest }: StoredBlob, pace?: (bytes: number) => Promise<void>): Promise<void> {
     const checksums: number[] = []
     const last = Math.ceil(size / chunkBytes) - 1
-    for await (const { checksum } of readChunks(this.#volumes, id, extents, 0, last)) checksums.push(checksum)
+    for await (const { checksum, bytes } of readChunks(this.#volumes, id, extents, 0, last)) {
+      checksums.push(checksum)
+      await pace?.(bytes.length)
+    }
     const [extent] = extents
     if (extent !== undefined && digestOf(checksums) !== digest) throw new BlobUnreadable('corrupt', id, extent)
   }
@@ -122,12 +138,14 @@ export class VolumeMaintenance {
    * Reads all that lies on a volume, and tries to write. If the disk does both, a retired volume takes writes again; rejects
    * with the disk's error otherwise. Damaged frames do not keep it retired: scrubbing says which blobs they belong to.
    */
-  async check(volume: string): Promise<CheckReport> {
+  async check(volume: string, progress: (done: number, of: number) => void = () => {}): Promise<CheckReport> {
     const checked = this.#volume(volume)
     await this.#probe(checked)
     const report = { segments: 0, frames: 0, damaged: 0 }
-    for (const { number } of await checked.directory.listSegments()) {
+    const segments = await checked.directory.listSegments()
+    for (const { number } of segments) {
       report.segments += 1
+      progress(report.segments, segments.length)
       for await (const found of scanSegment(checked.directory, number)) {
         if (found.kind === 'frame') report.frames += 1
         if (found.kind === 'hole' || !found.isIntact) report.damaged += 1

@@ -16,13 +16,19 @@ const sampleMilliseconds = 1_000
 /** What a body of unknown size is taken for, when a segment is chosen for it. */
 const unknownBytes = 64 * 1024 * 1024
 
+/** A volume at the edge of its reserve is not told of again and again. */
+const roomyFactor = 1.1
+
 const fullCodes: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT'])
 /** Of this process, not of the disk. */
 const busyCodes: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
-/** What happened to a volume that an operator should hear of. */
+/**
+ * What happened to a volume that an operator should hear of: `full`, it takes no writes for want of space, until it is
+ * `roomy`; `retired`, it takes none for a failure of the disk, until it is `restored`; `unreadable`, a read failed.
+ */
 export interface VolumeEvent {
-  readonly kind: 'full' | 'retired' | 'unreadable'
+  readonly kind: 'full' | 'restored' | 'retired' | 'roomy' | 'unreadable'
   readonly volume: string
   readonly path: string
   readonly reason: string
@@ -55,6 +61,7 @@ export class Volume implements SegmentSource {
   #isMarked = false
   #free = 0
   #reserve = 0
+  #isFull = false
   #sampledAt = Number.NEGATIVE_INFINITY
   #sampling: Promise<void> | undefined
   /** Room promised to bodies that are still coming. */
@@ -141,7 +148,7 @@ export class Volume implements SegmentSource {
     if (error.step !== 'sync' && fullCodes.has(code)) {
       this.#free = 0
       this.#sampledAt = this.#options.world.monotonic()
-      this.#report('full', code ?? '')
+      this.#noteSpace(code ?? '')
     } else if (error.step === 'sync' || !busyCodes.has(code)) {
       this.#retire(`could not ${error.step}: ${code ?? String(error.cause)}`)
     }
@@ -155,7 +162,8 @@ export class Volume implements SegmentSource {
   /** The volume was verified: it takes writes again, into new segments. */
   async recovered(): Promise<void> {
     await this.directory.clearRetired()
-    this.#retired = undefined
+    this.#isMarked = false
+    this.#restore()
     this.#sampledAt = Number.NEGATIVE_INFINITY
   }
 
@@ -178,10 +186,13 @@ export class Volume implements SegmentSource {
       this.#reserve = this.#options.reserveBytes ?? Math.max(1024 ** 3, total * 0.02)
       const marked = await this.directory.retirement()
       if (marked !== undefined && this.#retired === undefined) this.#withdraw(marked.reason)
-      // Another process had it checked, and lifted the mark. A retirement whose mark could not be written stays.
-      if (marked === undefined && this.#isMarked) this.#retired = undefined
+      // Another process had it checked, and lifted the mark. A retirement whose mark could not be written stays, and the
+      // mark is tried again: once the disk takes it, a check can lift it.
+      if (marked === undefined && this.#isMarked) this.#restore()
+      else if (marked === undefined && this.#retired !== undefined) this.#mark(this.#retired)
       this.#isMarked = marked !== undefined
       this.#sampledAt = this.#options.world.monotonic()
+      this.#noteSpace('only the reserve is left')
     } catch (error) {
       if (!busyCodes.has(errorCode(error))) this.#retire(`could not look at it: ${errorCode(error) ?? String(error)}`)
     }
@@ -190,8 +201,11 @@ export class Volume implements SegmentSource {
   #retire(reason: string): void {
     if (this.#retired !== undefined) return
     this.#withdraw(reason)
-    // The disk may not take the mark either. Then the retirement ends with the process, and the next one's first write
-    // to the disk decides anew.
+    this.#mark(reason)
+  }
+
+  /** The disk may not take the mark either. Then another look tries again, or the next process's first write decides. */
+  #mark(reason: string): void {
     this.directory.markRetired(reason).then(
       () => {
         this.#isMarked = true
@@ -209,6 +223,25 @@ export class Volume implements SegmentSource {
     this.#pool = new SegmentPool(this)
     void appender.seal().then(() => pool.end())
     this.#report('retired', reason)
+  }
+
+  #restore(): void {
+    const was = this.#retired
+    this.#retired = undefined
+    if (was !== undefined) this.#report('restored', was)
+  }
+
+  /** Told once, when it begins and when it ends: not at each write that is refused. */
+  #noteSpace(reason: string): void {
+    if (!this.#isFull && this.#free <= this.#reserve) {
+      this.#isFull = true
+      this.#report('full', reason)
+      // Only sealed segments are compacted: on a full disk, what was deleted from these could never be given back.
+      void this.seal()
+    } else if (this.#isFull && this.#free > this.#reserve * roomyFactor) {
+      this.#isFull = false
+      this.#report('roomy', '')
+    }
   }
 
   #report(kind: VolumeEvent['kind'], reason: string): void {

@@ -67,6 +67,13 @@ export const settings = {
     .prefault('8KiB')
     .describe('objects up to this size lie beside their metadata'),
   reserve: bytes.optional().describe('free space of a volume that uploads leave alone; default: 2 %, at least 1 GiB'),
+  scrubDays: integer(0, 365)
+    .prefault('7')
+    .describe('all bytes are read and verified once in so many days; 0: never by themselves'),
+  scrubRate: bytes
+    .refine((rate) => rate > 0, 'expected at least 1B')
+    .prefault('8MiB')
+    .describe('bytes a second of that reading; more where `--scrub-days` asks for more'),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')

@@ -26,6 +26,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | completed   | upload id                          | what CompleteMultipartUpload answered, for 24 h (C26)         |
  * | feed        | partition ‖ versionstamp ‖ order   | which record changed, with its stamp (C14)                    |
  * | floor       | partition                          | least stamp that may be drawn (C10)                           |
+ * | scrub       | region                             | how far reading everything has come (ScrubProgress)           |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
@@ -50,6 +51,7 @@ export const subspace = {
   feed: 0x10,
   floor: 0x11,
   job: 0x12,
+  scrub: 0x13,
 } as const
 
 export type Subspace = keyof typeof subspace
@@ -99,6 +101,7 @@ export const keys = {
   floor: (partition: number) => append(prefixes.floor, [partition]),
   /** A versionstamp and an order follow. */
   job: (queue: string) => append(prefixes.job, [queue]),
+  scrub: (region: string) => append(prefixes.scrub, [region]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

@@ -37,6 +37,7 @@ export const ownedBucketKey = (owner: string, name: string): Uint8Array =>
 export const ownedKeyKey = (owner: string, id: string): Uint8Array => append(namespace, [tables.ownedKey, owner, id])
 export const bucketIdKey: Uint8Array = append(namespace, [tables.bucketId])
 
+export const allBuckets = (): KeyRange => within(prefixes.bucket)
 export const allAccounts = (): KeyRange => within(prefixes.account)
 export const allAccessKeys = (): KeyRange => within(prefixes.key)
 export const keysOf = (owner: string): KeyRange => within(append(namespace, [tables.ownedKey, owner]))

@@ -21,6 +21,7 @@ import {
   accountKey,
   allAccessKeys,
   allAccounts,
+  allBuckets,
   bucketIdKey,
   bucketKey,
   bucketsOf,
@@ -66,6 +67,11 @@ export class Namespace {
     const bucket = await this.bucket(from, name)
     if (bucket === undefined) throw new Fault('NoSuchBucket', { BucketName: name })
     return bucket
+  }
+
+  /** Of all accounts. */
+  async buckets(from: Snapshot): Promise<readonly Bucket[]> {
+    return (await all(from, allBuckets())).map((entry) => decodeBucket(entry.value))
   }
 
   async nextBucketId(transaction: Transaction): Promise<number> {

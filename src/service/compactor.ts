@@ -88,10 +88,10 @@ export class Compactor {
     return freed
   }
 
-  async #isDue({ volume, number, size, isSealed, isIntact, sealedAt }: Segment): Promise<boolean> {
+  async #isDue({ volume, number, size, isSealed, isIntact, hasWriter, sealedAt }: Segment): Promise<boolean> {
     // A damaged header may be all that is wrong: its blobs are the scrubber's, not ours to forget.
     if (!isSealed || !isIntact) return false
-    if (sealedAt !== undefined && this.#foundation.world.now() - sealedAt < quietMilliseconds) return false
+    if (hasWriter && sealedAt !== undefined && this.#foundation.world.now() - sealedAt < quietMilliseconds) return false
     const { dead, swept } = await this.#foundation.store.snapshot(async (snapshot) => ({
       dead: await readDead(snapshot, volume, number),
       swept: (await readSegment(snapshot, volume, number)).sweptBytes,

@@ -15,4 +15,6 @@ export interface Foundation {
   readonly cell: number
   /** Objects of up to so many bytes lie beside their record. */
   readonly inlineBytesMax: number
+  /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
+  readonly space?: { check(): void }
 }

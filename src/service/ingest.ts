@@ -25,6 +25,7 @@ export async function ingest(
   digests: ExpectedDigests,
   inlineBytesMax: number,
 ): Promise<Ingested> {
+  foundation.space?.check()
   if (body.length !== undefined && body.length <= inlineBytesMax) {
     return ingestSmall(await body.collect(inlineBytesMax), digests)
   }

@@ -56,6 +56,7 @@ async function readCopyTarget(foundation: Foundation, from: Transaction, request
 }
 
 async function share(foundation: Foundation, request: CopyObject): Promise<Copied> {
+  foundation.space?.check()
   return await foundation.store.transact(async (transaction) => {
     const found = await findSource(foundation, transaction, request.source)
     const target = await readCopyTarget(foundation, transaction, request)

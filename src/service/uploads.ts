@@ -42,7 +42,8 @@ export class CellUploads implements Uploads {
   }
 
   async create(request: Parameters<Uploads['create']>[0]): Promise<Upload> {
-    const { world, cell, store, namespace } = this.#foundation
+    const { world, cell, store, namespace, space } = this.#foundation
+    space?.check()
     // Ids of one key sort as the uploads began: listings are in that order.
     const began = world.nowMicroseconds().toString(16).padStart(14, '0')
     const id = `${String(cell).padStart(3, '0')}${began}${Buffer.from(world.randomBytes(16)).toString('hex')}`

@@ -82,9 +82,12 @@ export type StoreErrorCode =
 /** What a driver could not do. Conflicts are not among them: transact retries those itself. */
 export class StoreError extends Error {
   readonly code: StoreErrorCode
+  /** Of the value that is `corrupt`, where the driver can tell. */
+  readonly key: Uint8Array | undefined
 
-  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: StoreErrorCode, message: string, options?: ErrorOptions & { readonly key?: Uint8Array }) {
     super(message, options)
     this.code = code
+    this.key = options?.key
   }
 }

@@ -23,7 +23,8 @@ export function unseal(key: Uint8Array, stored: Buffer): Uint8Array {
 }
 
 function corrupt(key: Uint8Array): StoreError {
-  return new StoreError('corrupt', `the value of ${Buffer.from(key).toString('hex')} does not match its checksum`)
+  const name = Buffer.from(key).toString('hex')
+  return new StoreError('corrupt', `the value of ${name} does not match its checksum`, { key })
 }
 
 /** FNV-1a. */

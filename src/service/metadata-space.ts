@@ -1,0 +1,51 @@
+import { Fault } from '#src/errors.ts'
+import type { World } from '#src/world.ts'
+
+/** How old a look at the disk may be: what small objects take in that time fits any reserve. */
+const sampleMilliseconds = 1_000
+
+interface Space {
+  readonly free: number
+  readonly total: number
+}
+
+export interface MetadataSpaceOptions {
+  readonly world: World
+  readonly look: () => Promise<Space>
+  /** Undefined: as of a volume, 2 %, at least 1 GiB. */
+  readonly reserveBytes: number | undefined
+  readonly report: (isFull: boolean) => void
+}
+
+/**
+ * Room for what grows the metadata: small objects, uploads.
+ *
+ * M1  what grows the metadata is refused while its disk has only the reserve left, so that deletions have pages to write (C3).
+ */
+export class MetadataSpace {
+  readonly #options: MetadataSpaceOptions
+  #isFull = false
+  #sampledAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: MetadataSpaceOptions) {
+    this.#options = options
+  }
+
+  /** Throws Fault `ServiceUnavailable` where only the reserve is left, as it was seen a moment ago: nobody waits for the disk. */
+  check(): void {
+    if (this.#options.world.monotonic() - this.#sampledAt > sampleMilliseconds) void this.refresh()
+    if (this.#isFull)
+      throw new Fault('ServiceUnavailable', {}, { cause: new Error('the disk of the metadata is full') })
+  }
+
+  async refresh(): Promise<void> {
+    const { world, look, reserveBytes, report } = this.#options
+    this.#sampledAt = world.monotonic()
+    // A disk that does not even tell its size will say so to the next commit.
+    const space = await look().catch(() => undefined)
+    if (space === undefined) return
+    const isFull = space.free <= (reserveBytes ?? Math.max(1024 ** 3, space.total * 0.02))
+    if (isFull !== this.#isFull) report(isFull)
+    this.#isFull = isFull
+  }
+}
