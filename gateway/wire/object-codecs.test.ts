@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { RequestBody } from '#gateway/operations/operation.ts'
 import { Fault, type FaultCode } from '#src/errors.ts'
 import { resolveSpan } from '#src/model/range.ts'
 import { makeTags } from '#src/model/tags.ts'
+import { decodeDigests } from './checksums.ts'
 import { copySourceConditions, deleteConditions, readConditions, writeConditions } from './conditions.ts'
 import { decodeContentHeaders, decodeOverrides } from './content-headers.ts'
 import { parseCopySource } from './copy-source.ts'
@@ -138,6 +140,7 @@ test('a copy source is what was encoded, however much of it was', () => {
     'a-bucket',
     'a-bucket/',
     '/a-bucket',
+    '//a-bucket/k',
     'a-bucket/%',
     'a-bucket/%ff',
     'a-bucket/%ED%A0%80',
@@ -209,6 +212,12 @@ test('metadata comes back as it was, whatever text it is, in headers of ASCII', 
       assert.equal(decodeMetadata(headers).get('n'), value)
     }),
   )
+})
+
+test('metadata that reads as an encoded word comes back as it was', () => {
+  const headers: Record<string, string> = {}
+  encodeMetadata(new Map([['n', '=?UTF-8?B?w6k=?=']]), headers)
+  assert.equal(decodeMetadata(headers).get('n'), '=?UTF-8?B?w6k=?=')
 })
 
 test('metadata is read from encoded words, raw UTF-8 and raw Latin-1', () => {
@@ -293,4 +302,28 @@ test('the tagging header is a query', () => {
     ),
   )
   refuses('InvalidArgument', () => parseTaggingHeader('a=%'))
+})
+
+/** A body whose trailers are given. */
+const bodyWith = (trailers: Record<string, string>): RequestBody => ({
+  length: 0,
+  async *stream() {},
+  collect: async () => new Uint8Array(0),
+  trailers: () => new Map(Object.entries(trailers)),
+})
+
+test('a checksum comes in a header or in the trailer that was announced, and never in both', () => {
+  const name = 'x-amz-checksum-crc32'
+  const value = 'AAAAAA=='
+  const decode = (headers: Record<string, string>, trailers: Record<string, string> = {}) =>
+    decodeDigests(headers, bodyWith(trailers)).checksum?.value()
+  assert.equal(decode({ [name]: value }), value)
+  assert.equal(decode({ 'x-amz-trailer': name }, { [name]: value }), value)
+  assert.equal(decode({ 'x-amz-trailer': 'x-other' }), undefined)
+  assert.equal(decode({}, { [name]: value }), undefined)
+  refuses('MalformedTrailerError', () => decode({ 'x-amz-trailer': name }))
+  refuses('InvalidRequest', () => decode({ 'x-amz-trailer': name }, { [name]: 'bad' }))
+  refuses('InvalidRequest', () => decode({ 'x-amz-trailer': name, [name]: value }, { [name]: value }))
+  refuses('InvalidRequest', () => decode({ 'x-amz-trailer': `${name},x-amz-checksum-sha1` }))
+  refuses('InvalidRequest', () => decode({ 'x-amz-trailer': 'x-amz-checksum-crc33' }))
 })

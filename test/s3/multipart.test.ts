@@ -222,6 +222,7 @@ for (const algorithm of checksumAlgorithms) {
       assert.equal(head.ChecksumType, type)
       const part = await client.send(new HeadObjectCommand({ ...name, PartNumber: 2 }))
       assert.equal(part[field], digestOf(algorithm, bodies[1] ?? Buffer.alloc(0)))
+      assert.equal(part.ChecksumType, type)
       const ObjectAttributes = ['Checksum', 'ObjectParts'] as const
       const attributes = await client.send(
         new GetObjectAttributesCommand({

@@ -273,3 +273,20 @@ test('half of an UploadPart writes no object', async () => {
     assert.equal(await refusal(get(bucket, 'k')), '404 NoSuchKey', query)
   }
 })
+
+test('who may write but not read renames nothing', async () => {
+  const bucket = await harness().makeBucket()
+  const { otherClient, services, ids } = harness()
+  await put(bucket, 'secret')
+  const grant = { grantee: { kind: 'account', id: ids.bob, displayName: 'bob' }, permission: 'WRITE' } as const
+  await services.buckets.update(bucket, (before) => ({
+    ...before,
+    acl: { ...before.acl, grants: [...before.acl.grants, grant] },
+  }))
+  await otherClient.send(new PutObjectCommand({ Bucket: bucket, Key: 'mine', Body: 'x' }))
+  const rename = (source: string) =>
+    refusal(otherClient.send(new RenameObjectCommand({ Bucket: bucket, Key: 'taken', RenameSource: source })))
+  assert.equal(await rename('secret'), '403 AccessDenied')
+  assert.equal(await get(bucket, 'secret'), 'secret')
+  assert.equal(await rename('mine'), 'nothing was refused')
+})
