@@ -300,7 +300,7 @@ class AwsDay {
       await this.#s3('rb', '--force', `s3://${other}`)
       let gone = 0
       for (;;) {
-        const page = await this.#json<Versions>('list-object-versions', '--bucket', bucket, '--max-items', '1000')
+        const page = await this.#json<Versions>('list-object-versions', '--bucket', bucket, '--no-paginate')
         const objects = [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].map(({ VersionId, ...rest }) => ({
           Key: (rest as { Key?: string }).Key,
           VersionId,

@@ -58,6 +58,7 @@ export async function writeSettings(file: string, endpoint: string): Promise<voi
     lines.push(`[${section}]`, `display_name = ${who.name}`, `user_id = ${who.id}`, `email = ${who.email}`)
     lines.push(`access_key = ${who.accessKey}`, `secret_key = ${who.secretKey}`)
     if (section === 's3 tenant') lines.push('tenant = testx')
+    if (section === 's3 main') lines.push('api_name = eu-central-1')
   }
   await writeFile(file, `${lines.join('\n')}\n`)
 }
