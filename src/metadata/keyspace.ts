@@ -70,7 +70,6 @@ const prefixes = Object.fromEntries(
 
 /** Stamps are positive and below 2^63, so the newest comes first under this. */
 const inverse = (stamp: Stamp): bigint => 0x7fff_ffff_ffff_ffffn - stamp
-export const stampOfInverse = (inverted: bigint): Stamp => 0x7fff_ffff_ffff_ffffn - inverted
 
 const hex = (blob: BlobId): Uint8Array => Buffer.from(blob, 'hex')
 

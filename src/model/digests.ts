@@ -130,5 +130,4 @@ export function multipartEtag(etags: readonly string[]): string {
   return `${state.digest('hex')}-${etags.length}`
 }
 
-export const base64ToHex = (value: string): string => Buffer.from(value, 'base64').toString('hex')
 export const hexToBase64 = (value: string): string => Buffer.from(value, 'hex').toString('base64')

@@ -9,8 +9,6 @@ export interface ConditionValues {
   get(name: string): readonly string[] | undefined
 }
 
-export const noValues: ConditionValues = new Map()
-
 /** A pattern that may have policy variables in it. */
 export interface Template {
   readonly source: string

@@ -6,8 +6,6 @@ export type Stamp = bigint
 
 const perMicrosecond = 1000n
 
-export const cellOf = (stamp: Stamp): number => Number(stamp % perMicrosecond)
-
 /** In milliseconds since the epoch. */
 export const timeOf = (stamp: Stamp): number => Number(stamp / (perMicrosecond * 1000n))
 

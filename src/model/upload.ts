@@ -17,7 +17,7 @@ export interface ObjectAttributes {
 
 /** A multipart upload in progress. */
 export interface Upload {
-  /** The three digits of the cell that keeps it (C26), and 32 hexadecimal ones. */
+  /** The three digits of the cell that keeps it (C26), then hexadecimal ones: 14 of the time it began, 32 by chance. */
   readonly id: string
   readonly name: ObjectName
   readonly attributes: ObjectAttributes
