@@ -1,9 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { administrator } from '../../test/support/server-process.ts'
+import { SignedClient } from '../../test/support/signed-client.ts'
 import { load } from '../generator.ts'
 import type { BenchOptions } from '../main.ts'
 import { runLoop } from '../processes.ts'
 import type { Row } from '../report.ts'
 import { objectCalls, shots } from '../shots.ts'
-import { measure, sendAll, sound, withMeridian } from './server.ts'
+import { measure, sendAll, sound, withBaseline, withMeridian } from './server.ts'
 
 const connections = 64
 const keys = 20_000
@@ -12,8 +17,21 @@ const keys = 20_000
 export async function writes({ seconds }: BenchOptions): Promise<Row[]> {
   const commits = await runLoop(['lmdb', '1024', String(connections), String(seconds)])
   const appends = await runLoop(['append', '65536', String(connections), String(seconds)])
+  const folder = await mkdtemp(join(tmpdir(), 'meridian-put-'))
+  const bare = await withBaseline(['put', folder], async ({ port }) => {
+    const client = new SignedClient(`http://127.0.0.1:${port}`, administrator)
+    return await measure(
+      port,
+      shots(client, objectCalls('PUT', 1024, keys, Buffer.alloc(1024, 'm'))),
+      connections,
+      seconds,
+    )
+  })
+  await rm(folder, { recursive: true })
+  const bareName = 'bare node:http PUT 1 KiB into LMDB'
   const rows: Row[] = [
     { name: 'bare loop of LMDB commits, 1 KiB', perSecond: commits },
+    { name: bareName, perSecond: bare.perSecond, result: bare, against: 'LMDB loop', ratio: bare.perSecond / commits },
     { name: 'bare loop of appends + LMDB, 64 KiB', perSecond: appends },
   ]
   for (const workers of [1, 2]) {
@@ -28,6 +46,10 @@ export async function writes({ seconds }: BenchOptions): Promise<Row[]> {
       },
       { workers },
     )
+    if (workers === 1) {
+      const ratio = small.perSecond / bare.perSecond
+      rows.push({ name: 'PUT 1 KiB, 1 worker', perSecond: small.perSecond, result: small, against: bareName, ratio })
+    }
     const told = workers === 1 ? '1 worker' : `${workers} workers`
     const wanted = workers === 1 ? {} : { wanted: 0.5 }
     rows.push(
