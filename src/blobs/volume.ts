@@ -12,6 +12,8 @@ import type { VolumeDirectory } from './volume-directory.ts'
 
 /** How old a look at the disk may be before a write asks for another: what all processes write meanwhile fits the reserve. */
 const sampleMilliseconds = 1_000
+/** The same where free space is less than twice the reserve: what other processes write is seen before it is used up. */
+const nearMilliseconds = 50
 
 /** What a body of unknown size is taken for, when a segment is chosen for it. */
 const unknownBytes = 64 * 1024 * 1024
@@ -90,7 +92,8 @@ export class Volume implements SegmentSource {
 
   /** Bytes that may be written before the reserve is touched; 0 for a retired volume. */
   async room(): Promise<number> {
-    if (this.#options.world.monotonic() - this.#sampledAt > sampleMilliseconds) await this.refresh()
+    const age = this.#options.world.monotonic() - this.#sampledAt
+    if (age > (this.#free < 2 * this.#reserve ? nearMilliseconds : sampleMilliseconds)) await this.refresh()
     return this.#retired === undefined ? Math.max(0, this.#free - this.#reserve - this.#promised) : 0
   }
 
