@@ -1,10 +1,6 @@
+import { lookMilliseconds, reserveOf } from '#src/blobs/free-space.ts'
 import { Fault } from '#src/errors.ts'
 import type { World } from '#src/world.ts'
-
-/** How old a look at the disk may be: what small objects take in that time fits any reserve. */
-const sampleMilliseconds = 1_000
-/** The same where free space is less than twice the reserve. */
-const nearMilliseconds = 50
 
 interface Space {
   readonly free: number
@@ -27,7 +23,7 @@ export interface MetadataSpaceOptions {
 export class MetadataSpace {
   readonly #options: MetadataSpaceOptions
   #isFull = false
-  #isNear = false
+  #free = 0
   #sampledAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MetadataSpaceOptions) {
@@ -37,7 +33,7 @@ export class MetadataSpace {
   /** Throws Fault `ServiceUnavailable` where only the reserve is left, as it was seen a moment ago: nobody waits for the disk. */
   check(): void {
     const age = this.#options.world.monotonic() - this.#sampledAt
-    if (age > (this.#isNear ? nearMilliseconds : sampleMilliseconds)) void this.refresh()
+    if (age > lookMilliseconds(this.#free)) void this.refresh()
     if (this.#isFull)
       throw new Fault('ServiceUnavailable', {}, { cause: new Error('the disk of the metadata is full') })
   }
@@ -48,9 +44,8 @@ export class MetadataSpace {
     // A disk that does not even tell its size will say so to the next commit.
     const space = await look().catch(() => undefined)
     if (space === undefined) return
-    const reserve = reserveBytes ?? Math.max(1024 ** 3, space.total * 0.02)
-    this.#isNear = space.free < 2 * reserve
-    const isFull = space.free <= reserve
+    this.#free = space.free
+    const isFull = space.free <= reserveOf(space.total, reserveBytes)
     if (isFull !== this.#isFull) report(isFull)
     this.#isFull = isFull
   }
