@@ -216,6 +216,31 @@ describe('I3: bits that flip on the disk', () => {
     }
   })
 
+  test('I3: flips in keys of the metadata hide objects, give no wrong bytes, and a scrub tells of them', async () => {
+    client.close()
+    await server.kill()
+    const file = join(data, 'metadata/data.mdb')
+    const sound = fs.readFileSync(file)
+    const hit = ['middle-2', 'middle-11', 'small-15', 'large-3'].filter((key) => objects.has(key))
+    assert.ok(hit.length >= 2)
+    for (const key of hit) {
+      // As an element of a tuple: between its tag and its end.
+      const row = Buffer.concat([Uint8Array.of(2), Buffer.from(key), Uint8Array.of(0)])
+      const places = allAt(sound, row)
+      assert.ok(places.length > 0)
+      for (const at of places) flip(file, at + 1 + randomInt(key.length))
+    }
+    await start(data)
+    for (const key of objects.keys()) await read(key)
+    for (const key of hit) assert.notEqual((await read(key))?.status, 200)
+    const scrubbed = await scrub(data)
+    assert.ok(scrubbed.code === 1 && scrubbed.damaged >= hit.length, `${scrubbed.damaged} values`)
+    client.close()
+    await server.kill()
+    fs.writeFileSync(file, sound)
+    await start(data)
+  })
+
   test('K5, I3: flips anywhere in the metadata: no wrong bytes, whatever else breaks', async () => {
     client.close()
     await server.kill()
