@@ -32,6 +32,8 @@ export interface OpenOptions {
   readonly log: Log
   /** Of several processes on one directory, the first tries the metadata's file in a process apart: a damaged one kills. */
   readonly isFirst: boolean
+  /** The metadata cannot be used by this process any more: it has to end, for another to take its place. */
+  readonly broken?: () => void
 }
 
 /** A whole store, open in this process. */
@@ -153,7 +155,15 @@ function servicesOf(foundation: Foundation): Services {
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
-  const store = await openLmdbStore({ path: directory.metadata, world, probed: isFirst })
+  const store = await openLmdbStore({
+    path: directory.metadata,
+    world,
+    probed: isFirst,
+    broken: (error) => {
+      options.log.error('the metadata could not be made durable: this process gives up', { error })
+      options.broken?.()
+    },
+  })
   const volumes = await openNodeVolumes(options, directory).catch(async (error: unknown) => {
     await store.close()
     throw error
