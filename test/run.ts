@@ -26,6 +26,8 @@ const child = spawn(
     '--test',
     // Two at once: tests start servers and wait for disks, and more would measure each other.
     '--test-concurrency=2',
+    // A test that hangs is a test that fails, in milliseconds.
+    '--test-timeout=240000',
     `--test-reporter=${join(root, 'test', 'reporter.ts')}`,
     '--test-reporter-destination=stdout',
     ...options,

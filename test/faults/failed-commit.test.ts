@@ -35,7 +35,7 @@ test('G4: a process whose commit failed answers no 2xx for it, ends, and another
   try {
     // Each request may come to either worker, and a connection ends with its worker.
     const send = async (method: string, path: string, body?: Buffer): Promise<number> => {
-      const client = new SignedClient(server.endpoint, administrator, 1)
+      const client = new SignedClient(server.endpoint, administrator, 1, 2_000)
       const answer = client.send({ method, path, ...(body !== undefined && { body }) })
       const status = await answer.then(
         ({ status }) => status,

@@ -36,14 +36,17 @@ export class SignedClient {
   readonly #port: number
   readonly #credentials: Credentials
   readonly #agent: Agent
+  readonly #patience: number
   #keyDate = ''
   #key: Buffer = Buffer.alloc(0)
 
-  constructor(endpoint: string, credentials: Credentials, sockets = 64) {
+  /** `patience`: how long an answer may pause, in milliseconds. */
+  constructor(endpoint: string, credentials: Credentials, sockets = 64, patience = 60_000) {
     const { hostname, port } = new URL(endpoint)
     this.#host = hostname
     this.#port = Number(port)
     this.#credentials = credentials
+    this.#patience = patience
     this.#agent = new Agent({ keepAlive: true, maxSockets: sockets })
   }
 
@@ -64,6 +67,8 @@ export class SignedClient {
         },
       )
       sent.on('error', reject)
+      // A connection that was handed to a process just as it died is never answered.
+      sent.setTimeout(this.#patience, () => sent.destroy(new Error('no answer in time')))
       sent.end(call.body)
     })
   }
