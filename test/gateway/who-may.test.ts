@@ -219,7 +219,10 @@ const ofLocked = new Set([
 function askedOf(operation: Operation, { uploadId }: Pick<House, 'uploadId'>): Omit<Asked, 'caller'> {
   const body = bodies[operation.name] ?? ''
   const query = new Map<string, string>()
-  const headers: Record<string, string> = { 'content-md5': createHash('md5').update(body).digest('base64') }
+  const headers: Record<string, string> = {
+    'content-md5': createHash('md5').update(body).digest('base64'),
+    'content-length': String(Buffer.byteLength(body)),
+  }
   for (const key of operation.match.keys ?? []) {
     const [name = '', value = ''] = key.split('=')
     if (name === 'x-amz-copy-source') headers[name] = '/box/key'

@@ -115,10 +115,13 @@ test('a copy needs the right to read its source', async () => {
     },
   }))
   await harness().client.send(new PutObjectCommand({ Bucket, Key: 'secret', Body: 's' }))
-  const take = (key: string) =>
-    refusal(otherClient.send(new CopyObjectCommand({ Bucket: target, Key: 'c', CopySource: `${Bucket}/${key}` })))
-  assert.equal(await take('k'), 'nothing was refused')
-  assert.equal(await take('secret'), '403 AccessDenied')
+  const take = (key: string, TaggingDirective?: 'COPY' | 'REPLACE') => {
+    const input = { Bucket: target, Key: 'c', CopySource: `${Bucket}/${key}`, TaggingDirective }
+    return refusal(otherClient.send(new CopyObjectCommand(input)))
+  }
+  assert.equal(await take('k', 'REPLACE'), 'nothing was refused')
+  assert.equal(await take('k'), '403 AccessDenied', 'READ in an ACL does not give the tags')
+  assert.equal(await take('secret', 'REPLACE'), '403 AccessDenied')
 })
 
 test('sources that are not there are 404, and no sources 400', async () => {
