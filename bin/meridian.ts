@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
 import { keysCommand, usersCommand } from './accounts.ts'
+import { encryptionKeysCommand } from './encryption-keys.ts'
 import { serveCommand } from './serve.ts'
 import { volumesCommand } from './volumes.ts'
 
@@ -16,7 +17,13 @@ function readVersion(): string {
 
 const main = defineCommand({
   meta: { name: 'meridian', version: readVersion(), description: 'An S3-compatible object store' },
-  subCommands: { serve: serveCommand, users: usersCommand, keys: keysCommand, volumes: volumesCommand },
+  subCommands: {
+    serve: serveCommand,
+    users: usersCommand,
+    keys: keysCommand,
+    'encryption-keys': encryptionKeysCommand,
+    volumes: volumesCommand,
+  },
 })
 
 interface Chosen {
