@@ -2,10 +2,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
-import { keysCommand, usersCommand } from './accounts.ts'
-import { encryptionKeysCommand } from './encryption-keys.ts'
-import { serveCommand } from './serve.ts'
-import { volumesCommand } from './volumes.ts'
 
 /** What was asked for cannot be understood; exit code 2, as against 1 for what could not be done. */
 class BadUsage extends Error {}
@@ -17,12 +13,13 @@ function readVersion(): string {
 
 const main = defineCommand({
   meta: { name: 'meridian', version: readVersion(), description: 'An S3-compatible object store' },
+  // Loaded when chosen: serving needs not wait for what others need, nor they for the gateway.
   subCommands: {
-    serve: serveCommand,
-    users: usersCommand,
-    keys: keysCommand,
-    'encryption-keys': encryptionKeysCommand,
-    volumes: volumesCommand,
+    serve: async () => (await import('./serve.ts')).serveCommand,
+    users: async () => (await import('./accounts.ts')).usersCommand,
+    keys: async () => (await import('./accounts.ts')).keysCommand,
+    'encryption-keys': async () => (await import('./encryption-keys.ts')).encryptionKeysCommand,
+    volumes: async () => (await import('./volumes.ts')).volumesCommand,
   },
 })
 
@@ -33,18 +30,20 @@ interface Chosen {
 }
 
 /** The command that the words before the first flag name. */
-function choose(words: readonly string[]): Chosen {
+async function choose(words: readonly string[]): Promise<Chosen> {
   let command = main as CommandDef
   let parent: CommandDef | undefined
   let rest = words
   for (;;) {
-    const children = command.subCommands as Readonly<Record<string, CommandDef>> | undefined
+    const children = command.subCommands as
+      | Readonly<Record<string, CommandDef | (() => Promise<CommandDef>)>>
+      | undefined
     const [word] = rest
     if (children === undefined || word === undefined || word.startsWith('-')) return { command, parent, rest }
     const next = children[word]
     if (next === undefined) throw new BadUsage(`there is no command ${word}: try meridian --help`)
     parent = command
-    command = next
+    command = typeof next === 'function' ? await next() : next
     rest = rest.slice(1)
   }
 }
@@ -67,7 +66,7 @@ async function run(words: readonly string[]): Promise<void> {
     process.stdout.write(`${readVersion()}\n`)
     return
   }
-  const { command, parent, rest } = choose(words)
+  const { command, parent, rest } = await choose(words)
   if (rest.includes('--help') || rest.includes('-h')) {
     process.stdout.write(`${await renderUsage(command, parent)}\n`)
     return

@@ -106,7 +106,9 @@ export class Workers {
   /** Workers that ask for any free port get one between them, for as long as one of them lives. */
   #agree(port: number): void {
     this.#port ??= port
-    if (port !== this.#port) this.#onFailure(new WorkersFailed(`all workers died, and port ${this.#port} with them`))
+    // One that was starting when all were told to stop finds the others gone.
+    if (port !== this.#port && !this.#isStopping)
+      this.#onFailure(new WorkersFailed(`all workers died, and port ${this.#port} with them`))
   }
 
   #restart(slot: Slot, index: number, wasWell: boolean): void {

@@ -22,6 +22,7 @@ import { CellObjects } from '#src/service/objects.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
+import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
@@ -83,10 +84,17 @@ async function openNodeVolumes({ config, world, log }: OpenOptions, directory: D
   })
 }
 
-async function openMetadataSpace({ config, world, log }: OpenOptions, path: string): Promise<MetadataSpace> {
+async function openMetadataSpace(
+  { config, world, log }: OpenOptions,
+  path: string,
+  store: LmdbStore,
+): Promise<MetadataSpace> {
   const space = new MetadataSpace({
     world,
-    look: () => realFiles.space(path),
+    look: async () => {
+      const { free, total } = await realFiles.space(path)
+      return { free: free + store.reusableBytes(), total }
+    },
     reserveBytes: config.reserve,
     report: (isFull) => {
       if (isFull) log.warn("the metadata's disk is full: only deletions go on", { path })
@@ -157,7 +165,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   })
   const { region, inlineBytesMax } = config
   const namespace = new Namespace()
-  const space = await openMetadataSpace(options, directory.metadata)
+  const space = await openMetadataSpace(options, directory.metadata, store)
   const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax, keys, space }
   const services = servicesOf(foundation)
   const stopping = new AbortController()

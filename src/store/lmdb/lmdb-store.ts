@@ -49,6 +49,11 @@ export class LmdbStore implements Store {
     }
   }
 
+  /** Bytes of the data file that are free for writes. */
+  reusableBytes(): number {
+    return this.#environment.reusableBytes()
+  }
+
   async snapshot<T>(body: (snapshot: Snapshot) => Promise<T>): Promise<T> {
     const reader = await this.#reader()
     try {

@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import { Environment } from './environment.ts'
 import { LmdbStore } from './lmdb-store.ts'
@@ -13,7 +12,7 @@ export interface LmdbOptions {
   readonly probed?: boolean
 }
 
-export async function openLmdbStore({ path, world, probed = true }: LmdbOptions): Promise<Store> {
+export async function openLmdbStore({ path, world, probed = true }: LmdbOptions): Promise<LmdbStore> {
   await mkdir(path, { recursive: true })
   if (probed) await probe(path)
   return new LmdbStore(world, new Environment({ path }))
