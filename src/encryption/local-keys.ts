@@ -67,6 +67,23 @@ function writeKeyFile(path: string, file: KeyFile, world: World, finish: (tempor
   syncDirectory(dirname(path))
 }
 
+/** Of two that read, change and write the file at once, one would write the other's key away (L1). */
+function locked(path: string, body: () => void): void {
+  let lock: number
+  try {
+    lock = fs.openSync(path, 'wx', 0o600)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    throw new BadKeyFile(`the keys are being changed by another command; if not, remove ${path}`)
+  }
+  try {
+    body()
+  } finally {
+    fs.closeSync(lock)
+    fs.rmSync(path, { force: true })
+  }
+}
+
 export class LocalKeys implements Keys {
   readonly own: Keys['own']
   readonly managed: KeyProvider
@@ -113,6 +130,10 @@ export class LocalKeys implements Keys {
   /** Adds a key for SSE-KMS; Fault `EntityAlreadyExists` where the name is taken (L1). */
   createManaged(name: string): void {
     if (!keyName.test(name)) throw new Fault('InvalidArgument', { message: `${name} cannot be the name of a key` })
+    locked(`${this.#path}.lock`, () => this.#add(name))
+  }
+
+  #add(name: string): void {
     const file = this.#read()
     if (Object.hasOwn(file.managed, name)) {
       throw new Fault('EntityAlreadyExists', { message: `There is a key ${name} already.` })
