@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Claim, isAlive } from '#src/blobs/claim.ts'
 import type { World } from '#src/world.ts'
 
@@ -35,9 +35,20 @@ function writeFormat(path: string): void {
   fs.fsyncSync(file)
   fs.closeSync(file)
   fs.renameSync(temporary, final)
+  syncDirectory(path)
+}
+
+function syncDirectory(path: string): void {
   const directory = fs.openSync(path, 'r')
   fs.fsyncSync(directory)
   fs.closeSync(directory)
+}
+
+/** With all directories above that are missing; their names are durable when this returns. */
+function makeDirectory(path: string): void {
+  const first = fs.mkdirSync(path, { recursive: true, mode: ownerOnly })
+  if (first === undefined) return
+  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made))
 }
 
 export class DataDirectory {
@@ -62,11 +73,11 @@ export class DataDirectory {
 
   /** Makes it where it is missing, and refuses what is not ours (Q2). */
   prepare(): void {
-    fs.mkdirSync(this.path, { recursive: true, mode: ownerOnly })
+    makeDirectory(resolve(this.path))
     if (this.exists()) this.#checkFormat()
     else this.#begin()
     // The path itself may be a mount point that everybody may look into.
-    fs.mkdirSync(this.metadata, { recursive: true, mode: ownerOnly })
+    makeDirectory(resolve(this.metadata))
   }
 
   #checkFormat(): void {

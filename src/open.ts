@@ -36,6 +36,8 @@ export interface OpenOptions {
   readonly isFirst: boolean
   /** Keeps the keys of server-side encryption; default: a file. */
   readonly keys?: Keys
+  /** The metadata cannot be used by this process any more: it has to end, for another to take its place. */
+  readonly broken?: () => void
 }
 
 /** A whole store, open in this process. */
@@ -158,7 +160,15 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
   const keys = options.keys ?? openKeys(config, world)
-  const store = await openLmdbStore({ path: directory.metadata, world, probed: isFirst })
+  const store = await openLmdbStore({
+    path: directory.metadata,
+    world,
+    probed: isFirst,
+    broken: (error) => {
+      options.log.error('the metadata could not be made durable: this process gives up', { error })
+      options.broken?.()
+    },
+  })
   const volumes = await openNodeVolumes(options, directory).catch(async (error: unknown) => {
     await store.close()
     throw error
