@@ -6,6 +6,7 @@ import { keys as rows } from '#src/metadata/keyspace.ts'
 import { decodeVersion, encodeVersion } from '#src/metadata/version-codec.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
+import { checkSeal, makeContentKey, openContentKey, sealedBy } from '#src/service/object-encryption.ts'
 import { acl, attributes, body, bytesOf, openCell, owner } from './cell.ts'
 
 const guard = () => {}
@@ -210,4 +211,40 @@ test("N1: a data key of another bucket's does not unwrap, nor with another KMS k
     await assert.rejects(get('c'), isRefused)
     await tamper(() => version, 'a')
     await assert.rejects(get('a', { customerKey }), isRefused)
+  }))
+
+test("N1: another bucket's data key does not even unwrap, whatever the scheme", () =>
+  withCell(async ({ foundation }) => {
+    for (const wish of wishes) {
+      const { wrapped, plain } = await makeContentKey(foundation, 1, wish)
+      const given = wish.kind === 'SSE-C' ? customerKey : undefined
+      assert.deepEqual((await openContentKey(foundation, 1, wrapped, given)).plain, plain)
+      const isClosed = wish.kind === 'SSE-C' ? isRefused : isTampered
+      await assert.rejects(openContentKey(foundation, 2, wrapped, given), isClosed)
+    }
+  }))
+
+test('N2: a seal is over every part: its number, its size, its blob, and how many there are', () =>
+  withCell(async ({ foundation }) => {
+    const contentKey = await makeContentKey(foundation, 1, { kind: 'SSE-S3' })
+    const part = (number: number) => ({ number, size: 5, etag: '', blob: `${number}`.repeat(32), modified: 0 })
+    const parts = [part(1), part(2)] as const
+    const content = { kind: 'manifest', blob: 'ab'.repeat(16), parts: 2 } as const
+    const sealed = { key: 'k', stamp: 7n, size: 10, etag: 'e', content, parts }
+    const encryption = sealedBy(contentKey, sealed)
+    checkSeal(contentKey, encryption, sealed)
+    const [first, second] = parts
+    for (const other of [
+      [second, first],
+      [first],
+      [first, second, part(3)],
+      [first, { ...second, blob: '3'.repeat(32) }],
+      [first, { ...second, number: 3 }],
+      [
+        { ...first, size: 4 },
+        { ...second, size: 6 },
+      ],
+    ]) {
+      assert.throws(() => checkSeal(contentKey, encryption, { ...sealed, parts: other }), ContentTampered)
+    }
   }))
