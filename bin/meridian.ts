@@ -18,6 +18,7 @@ const main = defineCommand({
     serve: async () => (await import('./serve.ts')).serveCommand,
     users: async () => (await import('./accounts.ts')).usersCommand,
     keys: async () => (await import('./accounts.ts')).keysCommand,
+    'encryption-keys': async () => (await import('./encryption-keys.ts')).encryptionKeysCommand,
     volumes: async () => (await import('./volumes.ts')).volumesCommand,
   },
 })

@@ -40,7 +40,13 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     options: { presignedSecondsMax: config.presignedDaysMax * 86_400 },
   })
   const server = new GatewayServer({
-    route: pipeline({ services, authenticate, access, operations: allOperations() }),
+    route: pipeline({
+      services,
+      authenticate,
+      access,
+      operations: allOperations(),
+      customerKeysNeedTls: config.customerKeysNeedTls,
+    }),
     domains: config.domains,
     log,
     logsAccess: config.accessLog,

@@ -98,6 +98,8 @@ export const catalog: Readonly<Record<FaultCode, Answer>> = {
   },
   InvalidToken: { status: 400, message: 'The provided token is malformed or otherwise not valid.' },
   InvalidURI: { status: 400, message: 'The specified URI could not be parsed.' },
+  'KMS.DisabledException': { status: 400, message: 'The request was rejected because the key is not enabled.' },
+  'KMS.NotFoundException': { status: 400, message: 'The encryption key that you named does not exist.' },
   KeyTooLongError: { status: 400, message: 'Your key is too long.' },
   MalformedACLError: {
     status: 400,

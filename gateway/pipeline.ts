@@ -13,6 +13,7 @@ import { conditionValues } from './auth/condition-values.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
 import type { Context, Operation, S3Request, S3Response } from './operations/operation.ts'
+import { hasCustomerKey } from './wire/encryption-headers.ts'
 
 /** A request as it came from the socket. */
 export interface Incoming {
@@ -36,6 +37,8 @@ export interface PipelineParts {
   readonly authenticate: Authenticate
   readonly access: Access
   readonly operations: readonly Operation[]
+  /** Whether a request with a customer's encryption key is refused where it came unencrypted, as AWS does. */
+  readonly customerKeysNeedTls?: boolean
 }
 
 /** An answer, or the Fault instead of it; and what a browser is told either way. */
@@ -94,19 +97,27 @@ function crossOrigin(buckets: Settings, address: Address, incoming: Incoming): C
 
 type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
 
+const insecure = (): Fault =>
+  new Fault('InvalidRequest', {
+    message:
+      'Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.',
+  })
+
 /** Of operations that ask for each of their resources: what was not asked for is refused. */
 const refuseAll: Guard = () => {
   throw new Fault('AccessDenied')
 }
 
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
-export function pipeline({ services, authenticate, access, operations }: PipelineParts): Route {
+export function pipeline(parts: PipelineParts): Route {
+  const { services, authenticate, access, operations, customerKeysNeedTls: needsTls = false } = parts
   const dispatch = dispatcher(operations)
   const { buckets } = services
 
   /** What the operation may do, if the one who asks may have it done. */
   async function contextOf(operation: Operation, request: S3Request, requestTags?: Tags): Promise<Context> {
     const { caller, bucket, key, query } = request
+    if (needsTls && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
     const values = conditionValues(request)
     const authorize: Context['authorize'] = (action, resource) =>
       access.authorize({ caller, action, values, ...resource })

@@ -66,6 +66,11 @@ export class DataDirectory {
     return join(this.path, 'volumes', '0')
   }
 
+  /** Where keys are, unless they are kept elsewhere. */
+  get keyFile(): string {
+    return join(this.path, 'encryption', 'keys.json')
+  }
+
   /** Makes it where it is missing, and refuses what is not ours (Q2). */
   prepare(): void {
     makeDirectory(resolve(this.path))

@@ -42,6 +42,8 @@ export type FaultCode =
   | 'InvalidTargetBucketForLogging'
   | 'InvalidToken'
   | 'InvalidURI'
+  | 'KMS.DisabledException'
+  | 'KMS.NotFoundException'
   | 'KeyTooLongError'
   | 'MalformedACLError'
   | 'MalformedPOSTRequest'

@@ -6,6 +6,8 @@ import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
 import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import type { Keys } from '#src/encryption/key-provider.ts'
+import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
@@ -32,6 +34,8 @@ export interface OpenOptions {
   readonly log: Log
   /** Of several processes on one directory, the first tries the metadata's file in a process apart: a damaged one kills. */
   readonly isFirst: boolean
+  /** Keeps the keys of server-side encryption; default: a file. */
+  readonly keys?: Keys
   /** The metadata cannot be used by this process any more: it has to end, for another to take its place. */
   readonly broken?: () => void
 }
@@ -155,6 +159,7 @@ function servicesOf(foundation: Foundation): Services {
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
+  const keys = options.keys ?? openKeys(config, world)
   const store = await openLmdbStore({
     path: directory.metadata,
     world,
@@ -171,7 +176,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { region, inlineBytesMax } = config
   const namespace = new Namespace()
   const space = await openMetadataSpace(options, directory.metadata, store)
-  const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax, space }
+  const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax, keys, space }
   const services = servicesOf(foundation)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
@@ -189,6 +194,10 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     },
   }
 }
+
+/** The keys of server-side encryption, in their file. */
+export const openKeys = (config: Config, world: World): LocalKeys =>
+  LocalKeys.open(config.keyFile ?? new DataDirectory(config.data).keyFile, world)
 
 export interface OpenIdentity {
   readonly identity: NamespaceIdentity

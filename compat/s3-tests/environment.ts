@@ -46,6 +46,9 @@ const sections = ['s3 main', 's3 alt', 's3 tenant', 'iam', 'iam root', 'iam alt 
 
 export const suitePeople: readonly Person[] = sections.map((section) => person(section.replaceAll(' ', '-')))
 
+/** Keys for SSE-KMS that the suite names. */
+export const suiteEncryptionKeys = ['testkey-1', 'testkey-2'] as const
+
 /** Writes the suite's settings for one server. */
 export async function writeSettings(file: string, endpoint: string): Promise<void> {
   const { hostname, port } = new URL(endpoint)
@@ -58,6 +61,8 @@ export async function writeSettings(file: string, endpoint: string): Promise<voi
     lines.push(`[${section}]`, `display_name = ${who.name}`, `user_id = ${who.id}`, `email = ${who.email}`)
     lines.push(`access_key = ${who.accessKey}`, `secret_key = ${who.secretKey}`)
     if (section === 's3 tenant') lines.push('tenant = testx')
+    const [first, second] = suiteEncryptionKeys
+    if (section === 's3 main') lines.push(`kms_keyid = ${first}`, `kms_keyid2 = ${second}`)
     if (section === 's3 main') lines.push('api_name = eu-central-1')
   }
   await writeFile(file, `${lines.join('\n')}\n`)

@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path'
 import { attempt } from '#compat/commands.ts'
 import { Journal, seconds } from '#compat/journal.ts'
 import { person } from '#compat/people.ts'
-import { enrol, startServer } from '#compat/server.ts'
-import { suitePeople, suitePython, unpackSuite, writeSettings } from './environment.ts'
+import { createEncryptionKeys, enrol, startServer } from '#compat/server.ts'
+import { suiteEncryptionKeys, suitePeople, suitePython, unpackSuite, writeSettings } from './environment.ts'
 import { groups, judge, parseExpected, type Result, readResults, renderExpected, type Verdict } from './results.ts'
 
 /**
@@ -65,6 +65,7 @@ async function makeTemplate(data: string): Promise<void> {
   const server = await startServer({ owner: person('owner'), data, workers: 1 })
   try {
     await enrol(data, suitePeople)
+    await createEncryptionKeys(data, suiteEncryptionKeys)
   } finally {
     await server.stop()
   }

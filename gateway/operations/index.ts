@@ -11,6 +11,7 @@ import { listObjectsV2 } from './bucket/list-objects-v2.ts'
 import { absentConfigurations } from './configuration/absent.ts'
 import { getBucketAcl, putBucketAcl } from './configuration/bucket-acl.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from './configuration/bucket-cors.ts'
+import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './configuration/bucket-encryption.ts'
 import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
@@ -69,6 +70,9 @@ export const implemented: readonly Operation[] = [
   getBucketCors,
   putBucketCors,
   deleteBucketCors,
+  getBucketEncryption,
+  putBucketEncryption,
+  deleteBucketEncryption,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
   deleteBucketOwnershipControls,

@@ -21,12 +21,13 @@ export async function answerSoon<Output>(work: Promise<Output>, milliseconds = p
   }
 }
 
-/** `headers` tell of the outcome, so an answer that began before it goes without them. */
+/** `headers` tell of the outcome, so an answer that began before it goes without them; what is `known` before is always told. */
 export function encodeAnswer<Output>(
   answer: Answer<Output>,
   document: (output: Output) => Xml,
   headers: (output: Output) => Record<string, string>,
+  known: Readonly<Record<string, string>> = {},
 ): S3Response {
-  if (answer.kind === 'later') return { status: 200, later: answer.output.then(document) }
-  return { status: 200, headers: headers(answer.output), body: document(answer.output) }
+  if (answer.kind === 'later') return { status: 200, headers: known, later: answer.output.then(document) }
+  return { status: 200, headers: { ...known, ...headers(answer.output) }, body: document(answer.output) }
 }

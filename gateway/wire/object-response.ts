@@ -2,6 +2,7 @@ import type { Checksum } from '#src/model/checksum.ts'
 import type { Found, Read } from '#src/service/services.ts'
 import { encodeChecksumHeaders } from './checksums.ts'
 import { encodeContentHeaders, type Overrides } from './content-headers.ts'
+import { encodeEncryption } from './encryption-headers.ts'
 import { quoteEtag } from './etag.ts'
 import { formatHttpDate } from './http-date.ts'
 import { encodeMetadata } from './metadata-headers.ts'
@@ -17,13 +18,15 @@ export interface ReadOptions {
   readonly isPartial: boolean
 }
 
-/** Status and headers of GET and HEAD. https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html */
+/** Status and headers of GET and HEAD; `sent` are the request's. https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html */
 export function encodeRead(
   read: Read,
   { overrides, wantsChecksum, isPartial }: ReadOptions,
+  sent: Readonly<Record<string, string | undefined>> = {},
 ): { readonly status: number; readonly headers: Record<string, string> } {
   const { version, from, to, partsCount } = read
   const headers = objectHeaders(read)
+  encodeEncryption(version.encryption, sent, headers)
   Object.assign(headers, overrideHeaders(overrides))
   headers['content-length'] = String(to - from)
   if (wantsChecksum) encodeChecksumHeaders(checksumOf(read), headers)

@@ -74,6 +74,14 @@ export const settings = {
     .refine((rate) => rate > 0, 'expected at least 1B')
     .prefault('8MiB')
     .describe('bytes a second of that reading; more where `--scrub-days` asks for more'),
+  keyFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the keys of server-side encryption; default: `encryption/keys.json` under `--data`'),
+  customerKeysNeedTls: flag
+    .prefault('false')
+    .describe("refuse customers' encryption keys (SSE-C) that come over plain HTTP, as AWS does"),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')

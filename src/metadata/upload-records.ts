@@ -21,12 +21,13 @@ const decoder = new TextDecoder()
 export const partsMax = 10_000
 
 /** As JSON: an upload is written once and read as often as it has parts. */
-export function encodeUpload({ attributes, initiated, initiator, checksum }: Upload): Uint8Array {
+export function encodeUpload({ attributes, initiated, initiator, checksum, encryption }: Upload): Uint8Array {
   const { metadata, tags, ...rest } = attributes
   const stored: StoredUpload = {
     initiated,
     initiator,
     ...(checksum !== undefined && { checksum }),
+    ...(encryption !== undefined && { encryption }),
     attributes: { ...rest, metadata: [...metadata], ...(tags !== undefined && { tags: [...tags] }) },
   }
   return Buffer.concat([Uint8Array.of(format), encoder.encode(JSON.stringify(stored))])

@@ -14,15 +14,18 @@ import type {
   Version,
 } from '#src/model/version.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
+import { readEncryption, writeEncryption } from './encryption-codec.ts'
 import { entryBytes } from './feed.ts'
 
 /**
- * Version records, format 1: format (1 byte), the record's feed entry (12 bytes, at offset 1, so that a commit can stamp it),
+ * Version records: format (1 byte), the record's feed entry (12 bytes, at offset 1, so that a commit can stamp it),
  * what a listing needs, and then the rest: a listing stops reading half-way.
+ *
+ * Format 2 is format 1 with the encryption at its end: a build that knows no encryption must not take such bytes for an object's.
  *
  * V1  decoding gives back what was encoded.
  */
-const format = 1
+const formats = { plain: 1, encrypted: 2 } as const
 export const entryOffset = 1
 
 const flag = { marker: 1, isNull: 2, checksum: 4, tags: 8, hold: 16, retention: 32, grants: 64 } as const
@@ -48,6 +51,7 @@ export function encodeVersion(version: Version): Uint8Array {
   const isObject = version.kind === 'object'
   let flags = (isObject ? 0 : flag.marker) | (version.isNull ? flag.isNull : 0)
   if (isObject) flags |= objectFlags(version)
+  const format = isObject && version.encryption !== undefined ? formats.encrypted : formats.plain
   writer.byte(format).raw(emptyEntry).byte(flags).stamp(version.stamp).integer(version.modified).text(version.owner)
   if (isObject) writeSummary(version)
   writeVector(version.vector)
@@ -122,6 +126,7 @@ function writeDetails(version: ObjectVersion): void {
     writer.stamp(stamp).byte(value === undefined ? 0 : value.mode === 'GOVERNANCE' ? 1 : 2)
     if (value !== undefined) writer.integer(value.until)
   }
+  if (version.encryption !== undefined) writeEncryption(writer, version.encryption)
 }
 
 function writeHeaders(headers: ContentHeaders): void {
@@ -162,6 +167,7 @@ export function readAcl(from: RecordReader): Acl {
 
 interface Head {
   readonly from: RecordReader
+  readonly isEncrypted: boolean
   readonly flags: number
   readonly stamp: bigint
   readonly isNull: boolean
@@ -170,11 +176,13 @@ interface Head {
 }
 
 function readHead(bytes: Uint8Array): Head {
-  assert.equal(bytes[0], format, 'a known format of a version record')
+  const isEncrypted = bytes[0] === formats.encrypted
+  assert.ok(isEncrypted || bytes[0] === formats.plain, 'a known format of a version record')
   const from = new RecordReader(bytes, entryOffset + entryBytes)
   const flags = from.byte()
   const stamp = from.stamp()
-  return { from, flags, stamp, isNull: (flags & flag.isNull) !== 0, modified: from.integer(), owner: from.text() }
+  const isNull = (flags & flag.isNull) !== 0
+  return { from, isEncrypted, flags, stamp, isNull, modified: from.integer(), owner: from.text() }
 }
 
 function readSummary({ from, flags, stamp, isNull, modified, owner }: Head): ObjectSummary {
@@ -217,6 +225,7 @@ export function decodeVersion(bytes: Uint8Array): Version {
     ...((flags & flag.tags) !== 0 && { tags: { stamp: from.stamp(), value: readPairs(from) } }),
     ...((flags & flag.hold) !== 0 && { hold: { stamp: from.stamp(), value: from.byte() === 1 } }),
     ...((flags & flag.retention) !== 0 && { retention: readRetention(from) }),
+    ...(head.isEncrypted && { encryption: readEncryption(from) }),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Acl } from './access.ts'
+import type { BucketEncryption } from './encryption.ts'
 import type { Tags } from './version.ts'
 
 export type Versioning = 'off' | 'enabled' | 'suspended'
@@ -46,6 +47,7 @@ export interface Bucket {
   readonly policy?: string
   readonly cors?: readonly CorsRule[]
   readonly tags?: Tags
+  readonly encryption?: BucketEncryption
   /** Whether it was created with object lock, or got it later. */
   readonly hasObjectLock: boolean
   /** Other configurations, by their query name (`website`, `lifecycle` …), as the documents that were put, checked. */

@@ -1,5 +1,6 @@
 import type { Acl } from './access.ts'
 import type { Checksum, ChecksumAlgorithm } from './checksum.ts'
+import type { WrappedKey } from './encryption.ts'
 import type { ObjectName } from './names.ts'
 import type { ContentHeaders, Retention, Tags } from './version.ts'
 
@@ -26,4 +27,6 @@ export interface Upload {
   /** Account that started it. */
   readonly initiator: string
   readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly type: Checksum['type'] }
+  /** Of its parts' bytes. */
+  readonly encryption?: WrappedKey
 }

@@ -1,6 +1,7 @@
 import type { Acl } from './access.ts'
 import type { BlobId } from './blob.ts'
 import type { Checksum } from './checksum.ts'
+import type { Encryption } from './encryption.ts'
 import type { Stamp } from './stamp.ts'
 
 /** For each cell that wrote this key, the largest stamp seen: tells an overwrite from a concurrent write (C12). */
@@ -69,6 +70,8 @@ export interface ObjectVersion extends VersionBase {
   readonly acl: Slot<Acl>
   readonly hold?: Slot<boolean>
   readonly retention?: Slot<Retention | undefined>
+  /** Absent: its bytes are kept as they are. */
+  readonly encryption?: Encryption
 }
 
 export type Version = ObjectVersion | DeleteMarker

@@ -1,11 +1,14 @@
 import { BlobUnreadable } from '#src/blobs/blobs.ts'
+import { ContentCipher } from '#src/encryption/content-cipher.ts'
 import { Fault } from '#src/errors.ts'
 import { type BlobRecord, readBlob } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
+import type { ObjectName } from '#src/model/names.ts'
 import type { Span } from '#src/model/range.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Foundation } from './foundation.ts'
-import type { Source } from './object-reads.ts'
+import { checkSeal, openKeyOf } from './object-encryption.ts'
+import type { FoundRow, Source } from './object-reads.ts'
 
 /** How often a read looks up where a blob's bytes went, before it gives up. */
 const lookups = 4
@@ -15,19 +18,20 @@ const partsAhead = 200
 /**
  * The bytes [from, to) of an object, checked (I3): at once where they are small, otherwise as a stream whose first chunk is
  * already read, so that what cannot be read at all fails before anything was sent. A chunk is the reader's until it asks for
- * the next but one.
+ * the next but one. `opening`: what an encrypted object needs.
  */
 export async function readContent(
   foundation: Foundation,
   source: Source,
   { from, to }: Span,
+  opening?: Opening,
 ): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-  if (source.kind === 'inline') return source.bytes.subarray(from, to)
+  if (source.kind === 'inline') return inlineBytes(source.bytes, opening).subarray(from, to)
   if (from === to) return new Uint8Array(0)
   const stream =
     source.kind === 'blob'
-      ? readBlobBytes(foundation, source.blob, source.record, from, to)
-      : readParts(foundation, source.parts, from, to)
+      ? readWhole(foundation, source, { from, to }, opening)
+      : readParts(foundation, source.parts, { from, to }, opening)
   const first = await stream.next()
   if (first.done === true) return new Uint8Array(0)
   if (first.value.length === to - from) {
@@ -35,6 +39,48 @@ export async function readContent(
     return first.value
   }
   return resumed(first.value, stream)
+}
+
+/** The data key, and the size that the content has. */
+export interface Opening {
+  readonly dataKey: Uint8Array
+  readonly size: number
+}
+
+/** What reading a version's bytes needs, once the version was found to be what was written. */
+export async function openingOf(
+  foundation: Foundation,
+  { bucket, version }: FoundRow,
+  source: Source,
+  request: { readonly name: ObjectName; readonly customerKey?: Uint8Array },
+): Promise<Opening | undefined> {
+  const { encryption, size } = version
+  const contentKey = await openKeyOf(foundation, bucket.id, encryption, request.customerKey)
+  if (contentKey === undefined || encryption === undefined) return undefined
+  const parts = source.kind === 'manifest' ? { parts: source.parts } : {}
+  checkSeal(contentKey, encryption, { ...version, key: request.name.key, ...parts })
+  return { dataKey: contentKey.plain, size }
+}
+
+/** 16 bytes: see sealInline. */
+const idBytes = 16
+
+function inlineBytes(bytes: Uint8Array, opening: Opening | undefined): Uint8Array {
+  if (opening === undefined) return bytes
+  const id = Buffer.from(bytes.subarray(0, idBytes)).toString('hex')
+  return new ContentCipher(opening.dataKey, { id, part: 0 }).openChunk(bytes.subarray(idBytes), 0, true)
+}
+
+function readWhole(
+  foundation: Foundation,
+  { blob, record }: Extract<Source, { readonly kind: 'blob' }>,
+  { from, to }: Span,
+  opening: Opening | undefined,
+): AsyncGenerator<Uint8Array> {
+  if (opening === undefined) return readBlobBytes(foundation, blob, record, from, to)
+  const cipher = new ContentCipher(opening.dataKey, { id: blob, part: 0 })
+  const { size } = opening
+  return cipher.open({ size, from, to }, (start, end) => readBlobBytes(foundation, blob, record, start, end))
 }
 
 async function* resumed(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -77,8 +123,8 @@ async function* readBlobBytes(
 async function* readParts(
   foundation: Foundation,
   parts: readonly Part[],
-  from: number,
-  to: number,
+  { from, to }: Span,
+  opening: Opening | undefined,
 ): AsyncGenerator<Uint8Array> {
   let start = 0
   const touched: { readonly part: Part; readonly start: number }[] = []
@@ -96,7 +142,14 @@ async function* readParts(
       if (record?.kind !== 'bytes') throw new Error('a part without the record of its blob')
       const partFrom = Math.max(0, from - partStart)
       const partTo = Math.min(part.size, to - partStart)
-      yield* readBlobBytes(foundation, part.blob, record, partFrom, partTo)
+      if (opening === undefined) {
+        yield* readBlobBytes(foundation, part.blob, record, partFrom, partTo)
+        continue
+      }
+      const cipher = new ContentCipher(opening.dataKey, { id: part.blob, part: part.number })
+      yield* cipher.open({ size: part.size, from: partFrom, to: partTo }, (start, end) =>
+        readBlobBytes(foundation, part.blob, record, start, end),
+      )
     }
   }
 }

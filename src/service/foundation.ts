@@ -1,4 +1,5 @@
 import type { Blobs } from '#src/blobs/blobs.ts'
+import type { Keys } from '#src/encryption/key-provider.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -15,6 +16,8 @@ export interface Foundation {
   readonly cell: number
   /** Objects of up to so many bytes lie beside their record. */
   readonly inlineBytesMax: number
+  /** What data keys are wrapped with. Absent: nothing encrypted can be written or read. */
+  readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
   readonly space?: { check(): void }
 }

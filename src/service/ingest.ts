@@ -1,21 +1,33 @@
 import { createHash, hash } from 'node:crypto'
+import { ContentCipher, sealedSize } from '#src/encryption/content-cipher.ts'
 import { Fault } from '#src/errors.ts'
 import { addDead } from '#src/metadata/blob-records.ts'
-import type { StoredBlob } from '#src/model/blob.ts'
+import type { BlobId, StoredBlob } from '#src/model/blob.ts'
 import type { Checksum, ExpectedDigests } from '#src/model/checksum.ts'
 import { createDigest, type Digest, hexToBase64 } from '#src/model/digests.ts'
 import type { Foundation } from './foundation.ts'
+import { type ContentKey, etagOf } from './object-encryption.ts'
 import type { Body } from './services.ts'
 
 /** A body that was read to its end, found to be what the client said, and kept: in memory if small, else durably (I2). */
 export interface Ingested {
+  /** Of the body, whatever its bytes take where they are kept. */
   readonly size: number
-  /** MD5 in hexadecimal: the ETag of an object of one part. */
+  /** MD5 in hexadecimal, or what stands for it (etagOf): the ETag of an object of one part. */
   readonly etag: string
   readonly checksum?: Checksum
   readonly content:
     | { readonly kind: 'inline'; readonly bytes: Uint8Array }
     | { readonly kind: 'blob'; readonly stored: StoredBlob }
+  /** What its bytes are encrypted with. */
+  readonly contentKey?: ContentKey
+}
+
+/** A data key, and the part of an object that it encrypts. */
+export interface Encrypting {
+  readonly contentKey: ContentKey
+  /** 0: no part. */
+  readonly part: number
 }
 
 /** `inlineBytesMax` 0 puts every body but the empty one on a volume. */
@@ -24,10 +36,11 @@ export async function ingest(
   body: Body,
   digests: ExpectedDigests,
   inlineBytesMax: number,
+  encrypting?: Encrypting,
 ): Promise<Ingested> {
   foundation.space?.check()
   if (body.length !== undefined && body.length <= inlineBytesMax) {
-    return ingestSmall(await body.collect(inlineBytesMax), digests)
+    return ingestSmall(foundation, await body.collect(inlineBytesMax), digests, encrypting)
   }
   const source = body.stream()[Symbol.asyncIterator]()
   // A body of unknown length may still be small: it is known once it has ended, or has grown too large.
@@ -35,11 +48,11 @@ export async function ingest(
   let size = 0
   while (body.length === undefined && size <= inlineBytesMax) {
     const next = await source.next()
-    if (next.done === true) return ingestSmall(Buffer.concat(first), digests)
+    if (next.done === true) return ingestSmall(foundation, Buffer.concat(first), digests, encrypting)
     first.push(next.value)
     size += next.value.length
   }
-  return await ingestLarge(foundation, chunks(first, source), body.length, digests)
+  return await ingestLarge(foundation, chunks(first, source), body.length, digests, encrypting)
 }
 
 async function* chunks(first: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -51,14 +64,32 @@ async function* chunks(first: readonly Uint8Array[], rest: AsyncIterator<Uint8Ar
   }
 }
 
-function ingestSmall(bytes: Uint8Array, { md5, checksum }: ExpectedDigests): Ingested {
-  const etag = hash('md5', bytes, 'hex')
-  checkMd5(md5, etag)
-  const content = { kind: 'inline', bytes } as const
-  if (checksum === undefined) return { size: bytes.length, etag, content }
+function ingestSmall(
+  foundation: Foundation,
+  bytes: Uint8Array,
+  { md5, checksum }: ExpectedDigests,
+  encrypting: Encrypting | undefined,
+): Ingested {
+  const digits = hash('md5', bytes, 'hex')
+  checkMd5(md5, digits)
+  const kept = encrypting === undefined ? bytes : sealInline(foundation, bytes, encrypting)
+  const ingested: Ingested = {
+    size: bytes.length,
+    etag: etagOf(encrypting?.contentKey, digits),
+    content: { kind: 'inline', bytes: kept },
+    ...(encrypting !== undefined && { contentKey: encrypting.contentKey }),
+  }
+  if (checksum === undefined) return ingested
   const digest = createDigest(checksum.algorithm)
   digest.update(bytes)
-  return { size: bytes.length, etag, content, checksum: checkedChecksum(checksum, digest) }
+  return { ...ingested, checksum: checkedChecksum(checksum, digest) }
+}
+
+/** Encrypted bytes beside a record: the random id that their key is derived from, then one chunk. */
+function sealInline(foundation: Foundation, bytes: Uint8Array, { contentKey, part }: Encrypting): Uint8Array {
+  const id = Buffer.from(foundation.world.randomBytes(16))
+  const cipher = new ContentCipher(contentKey.plain, { id: id.toString('hex'), part })
+  return Buffer.concat([id, cipher.sealChunk(bytes, 0, true)])
 }
 
 async function ingestLarge(
@@ -66,6 +97,7 @@ async function ingestLarge(
   body: AsyncIterable<Uint8Array>,
   length: number | undefined,
   { md5, checksum }: ExpectedDigests,
+  encrypting: Encrypting | undefined,
 ): Promise<Ingested> {
   const state = createHash('md5')
   const digest = checksum === undefined ? undefined : createDigest(checksum.algorithm)
@@ -82,11 +114,28 @@ async function ingestLarge(
     if (checksum !== undefined && digest !== undefined) checkedChecksum(checksum, digest)
   }
   const id = Buffer.from(foundation.world.randomBytes(16)).toString('hex')
-  const stored = await foundation.blobs.write(id, digested(), length)
+  const stored = await write(foundation, id, digested(), length, encrypting)
   const content = { kind: 'blob', stored } as const
-  const etag = state.digest('hex')
-  if (checksum === undefined || digest === undefined) return { size, etag, content }
-  return { size, etag, content, checksum: checkedChecksum(checksum, digest) }
+  const ingested: Ingested = {
+    size,
+    etag: etagOf(encrypting?.contentKey, state.digest('hex')),
+    content,
+    ...(encrypting !== undefined && { contentKey: encrypting.contentKey }),
+  }
+  if (checksum === undefined || digest === undefined) return ingested
+  return { ...ingested, checksum: checkedChecksum(checksum, digest) }
+}
+
+async function write(
+  { blobs }: Foundation,
+  id: BlobId,
+  body: AsyncIterable<Uint8Array>,
+  length: number | undefined,
+  encrypting: Encrypting | undefined,
+): Promise<StoredBlob> {
+  if (encrypting === undefined) return await blobs.write(id, body, length)
+  const cipher = new ContentCipher(encrypting.contentKey.plain, { id, part: encrypting.part })
+  return await blobs.write(id, cipher.seal(body), length === undefined ? undefined : sealedSize(length))
 }
 
 function checkMd5(expected: string | undefined, etag: string): void {

@@ -8,10 +8,11 @@ import type { ObjectName } from '#src/model/names.ts'
 import { retentionOfNew } from '#src/model/object-lock.ts'
 import { formatStamp, nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
-import type { Content, ObjectVersion, Version } from '#src/model/version.ts'
+import type { Content, ObjectVersion, Part, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
+import { type ContentKey, sealedBy } from './object-encryption.ts'
 import type { PutObject, Written } from './services.ts'
 
 /** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
@@ -51,11 +52,22 @@ export function versionIdOf(bucket: Bucket, version: Version): string | undefine
 }
 
 /** What was written, before it gets its place among the versions of a key. */
-export type Draft = Pick<ObjectVersion, 'size' | 'etag' | 'content' | 'checksum'>
+export interface Draft extends Pick<ObjectVersion, 'size' | 'etag' | 'content' | 'checksum'> {
+  /** What its bytes are encrypted with; absent: they are not. */
+  readonly contentKey?: ContentKey
+  /** Of an encrypted object in parts. */
+  readonly parts?: readonly Part[]
+}
 
-export function draftOf({ size, etag, checksum, content }: Ingested): Draft {
+export function draftOf({ size, etag, checksum, content, contentKey }: Ingested): Draft {
   const where: Content = content.kind === 'inline' ? { kind: 'inline' } : { kind: 'blob', blob: content.stored.id }
-  return { size, etag, content: where, ...(checksum !== undefined && { checksum }) }
+  return {
+    size,
+    etag,
+    content: where,
+    ...(checksum !== undefined && { checksum }),
+    ...(contentKey !== undefined && { contentKey }),
+  }
 }
 
 /** Makes the draft the newest version of the target's key. */
@@ -63,12 +75,14 @@ export async function writeVersion(
   foundation: Foundation,
   to: Transaction,
   { bucket, state, stamp }: Target,
-  draft: Draft,
+  { contentKey, parts, ...draft }: Draft,
   attributes: ObjectAttributes,
 ): Promise<Written> {
   const { owner, headers, metadata, storageClass, tags, acl, hold } = attributes
   const now = foundation.world.now()
   const retention = attributes.retention ?? retentionOfNew(bucket, now)
+  // Made anew under the same name meanwhile: the data key is bound to the bucket that was.
+  if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
   const version: ObjectVersion = {
     kind: 'object',
     stamp,
@@ -84,6 +98,9 @@ export async function writeVersion(
     ...(tags !== undefined && tags.size > 0 && { tags: { stamp, value: tags } }),
     ...(hold !== undefined && { hold: { stamp, value: hold } }),
     ...(retention !== undefined && { retention: { stamp, value: retention } }),
+    ...(contentKey !== undefined && {
+      encryption: sealedBy(contentKey, { ...draft, stamp, key: state.key, ...(parts !== undefined && { parts }) }),
+    }),
   }
   await insertVersion(to, state, version)
   // A write tells no id where it filled the `null` slot; a read of the same version does.

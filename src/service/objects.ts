@@ -3,11 +3,12 @@ import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
-import { readContent } from './content.ts'
+import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, ingest } from './ingest.ts'
+import { discard, type Encrypting, ingest } from './ingest.ts'
 import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
+import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
 import { checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
 import { commitRename } from './object-renames.ts'
 import { checkWriteConditions, commitPut } from './object-writes.ts'
@@ -23,13 +24,22 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     await this.#checkEarly(request)
-    const ingested = await ingest(this.#foundation, request.body, request.digests, this.#foundation.inlineBytesMax)
+    const { body, digests } = request
+    const encrypting = await this.#encrypting(request)
+    const ingested = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
     try {
       return await commitPut(this.#foundation, request, ingested)
     } catch (error) {
       await discard(this.#foundation, ingested)
       throw error
     }
+  }
+
+  async #encrypting({ name, encryption }: PutObject): Promise<Encrypting | undefined> {
+    if (encryption === undefined) return undefined
+    const { store, namespace } = this.#foundation
+    const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name.bucket))
+    return { contentKey: await makeContentKey(this.#foundation, bucket.id, encryption), part: 0 }
   }
 
   /** Spares a client the sending of a body that its own conditions forbid; the commit decides. */
@@ -43,14 +53,23 @@ export class CellObjects implements Objects {
   }
 
   async head(request: Parameters<Objects['head']>[0]): Promise<Read> {
-    return await this.#foundation.store.snapshot(async (snapshot) => {
-      const found = await findRow(this.#foundation, snapshot, request)
-      checkReadConditions(request.conditions, found.version)
-      const { content } = found.version
+    const { found, selection } = await this.#foundation.store.snapshot(async (snapshot) => {
+      const row = await findRow(this.#foundation, snapshot, request)
+      checkReadConditions(request.conditions, row.version)
+      const { content } = row.version
       const parts = async () => (content.kind === 'manifest' ? await readManifest(snapshot, content.blob) : [])
-      const { from, to, part } = await select(found.version, request.wanted, parts)
-      return { ...told(found), from, to, ...partTold(part), bytes: nothing }
+      return { found: row, selection: await select(row.version, request.wanted, parts) }
     })
+    await this.#checkKey(found, request)
+    const { from, to, part } = selection
+    return { ...told(found), from, to, ...partTold(part), bytes: nothing }
+  }
+
+  /** What tells of an object asks for its customer's key, as what reads it does; no other key needs to be opened. */
+  async #checkKey({ bucket, version }: FoundRow, { customerKey }: FindObject): Promise<void> {
+    checkCustomerKey(version.encryption, customerKey)
+    if (version.encryption?.kind !== 'SSE-C') return
+    await openContentKey(this.#foundation, bucket.id, version.encryption, customerKey)
   }
 
   async get(request: Parameters<Objects['get']>[0]): Promise<Read> {
@@ -61,13 +80,14 @@ export class CellObjects implements Objects {
       const parts = async () => (from.kind === 'manifest' ? from.parts : [])
       return { found: row, source: from, selection: await select(row.version, request.wanted, parts) }
     })
+    const opening = await openingOf(this.#foundation, found, source, request)
     const { from, to, part } = selection
     return {
       ...told(found),
       from,
       to,
       ...partTold(part),
-      bytes: await readContent(this.#foundation, source, selection),
+      bytes: await readContent(this.#foundation, source, selection, opening),
     }
   }
 
@@ -108,13 +128,15 @@ export class CellObjects implements Objects {
   }
 
   async parts(request: Parameters<Objects['parts']>[0]): ReturnType<Objects['parts']> {
-    return await this.#foundation.store.snapshot(async (snapshot) => {
-      const { version, versionId } = await findRow(this.#foundation, snapshot, request)
-      if (version.content.kind !== 'manifest') return { version, versionId, parts: [], total: 0 }
-      const all = await readManifest(snapshot, version.content.blob)
-      const after = all.filter((part) => part.number > request.after)
-      return { version, versionId, parts: after.slice(0, request.limit), total: all.length }
+    const { found, all } = await this.#foundation.store.snapshot(async (snapshot) => {
+      const row = await findRow(this.#foundation, snapshot, request)
+      const { content } = row.version
+      return { found: row, all: content.kind === 'manifest' ? await readManifest(snapshot, content.blob) : [] }
     })
+    await this.#checkKey(found, request)
+    const { version, versionId } = found
+    const after = all.filter((part) => part.number > request.after)
+    return { version, versionId, parts: after.slice(0, request.limit), total: all.length }
   }
 }
 

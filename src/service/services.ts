@@ -2,6 +2,7 @@ import type { Acl, Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/checksum.ts'
 import type { Conditions } from '#src/model/conditions.ts'
+import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
@@ -49,6 +50,7 @@ export interface PutObject {
   readonly body: Body
   readonly digests: ExpectedDigests
   readonly conditions: Conditions
+  readonly encryption?: EncryptionWish
   readonly guard: Guard
 }
 
@@ -62,6 +64,8 @@ export interface FindObject {
   readonly name: ObjectName
   /** As on the wire: `null`, a stamp; undefined: the current one. */
   readonly versionId?: string
+  /** Where the object's bytes are encrypted with a key that its reader has (SSE-C). */
+  readonly customerKey?: Uint8Array
   readonly guard: Guard
 }
 
@@ -120,6 +124,7 @@ export interface Objects {
     readonly target: ObjectName
     readonly conditions: Conditions
     readonly sourceConditions: Conditions
+    readonly customerKey?: Uint8Array
     readonly guard: Guard
     readonly sourceGuard: Guard
   }): Promise<Written>
@@ -146,6 +151,8 @@ export interface CopyObject {
   readonly attributes: (source: ObjectVersion) => ObjectAttributes
   /** Compute this checksum over the copy; otherwise the source's is kept. */
   readonly checksum?: ChecksumAlgorithm
+  /** Of the copy; the source's own plays no part. */
+  readonly encryption?: EncryptionWish
   readonly conditions: Conditions
   readonly guard: Guard
 }
@@ -168,16 +175,24 @@ export interface Uploads {
     readonly attributes: ObjectAttributes
     readonly initiator: string
     readonly checksum?: NonNullable<Upload['checksum']>
+    readonly encryption?: EncryptionWish
   }): Promise<Upload>
   /** The upload, for what depends on how it was started. */
   get(upload: UploadName): Promise<Upload>
   putPart(
-    request: UploadName & { readonly number: number; readonly body: Body; readonly digests: ExpectedDigests },
+    request: UploadName & {
+      readonly number: number
+      readonly body: Body
+      readonly digests: ExpectedDigests
+      readonly customerKey?: Uint8Array
+    },
   ): Promise<Part>
   copyPart(
     request: UploadName & {
       readonly number: number
       readonly source: FindObject & { readonly conditions: Conditions }
+      /** Of the upload; the source's is with the source. */
+      readonly customerKey?: Uint8Array
       /** Bytes [from, to) of the source. */
       readonly range?: { readonly from: number; readonly to: number }
     },
@@ -189,6 +204,7 @@ export interface Uploads {
       readonly conditions: Conditions
       readonly checksum?: Checksum
       readonly objectSize?: number
+      readonly customerKey?: Uint8Array
       readonly guard: Guard
     },
   ): Promise<Written>

@@ -14,19 +14,34 @@ import {
   setUpload,
 } from '#src/metadata/upload-records.ts'
 import type { ExpectedDigests } from '#src/model/checksum.ts'
+import type { EncryptionWish } from '#src/model/encryption.ts'
 import { joinParts } from '#src/model/multipart.ts'
 import type { Upload } from '#src/model/upload.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
-import { readContent } from './content.ts'
+import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, type Ingested, ingest } from './ingest.ts'
+import { discard, type Encrypting, type Ingested, ingest } from './ingest.ts'
 import { bodyOf, findSource } from './object-copies.ts'
+import {
+  type ContentKey,
+  checkCustomerKey,
+  makeContentKey,
+  neededKey,
+  openKeyOf,
+  withContentKey,
+} from './object-encryption.ts'
 import { readSource } from './object-reads.ts'
 import { checkWriteConditions, readTarget, writeVersion } from './object-writes.ts'
 import type { UploadName, Uploads, Written } from './services.ts'
 
 type Complete = Parameters<Uploads['complete']>[0]
+
+interface FoundUpload {
+  readonly upload: Upload
+  /** Id. */
+  readonly bucket: number
+}
 
 /** Parts are never inline: they are large, but for the last. */
 const neverInline = -1
@@ -47,34 +62,60 @@ export class CellUploads implements Uploads {
     // Ids of one key sort as the uploads began: listings are in that order.
     const began = world.nowMicroseconds().toString(16).padStart(14, '0')
     const id = `${String(cell).padStart(3, '0')}${began}${Buffer.from(world.randomBytes(16)).toString('hex')}`
+    const { encryption: wish, ...described } = request
+    const contentKey = await this.#newKey(request.name.bucket, wish)
     return await store.transact(async (transaction) => {
       const bucket = await namespace.existingBucket(transaction, request.name.bucket)
-      const upload: Upload = { ...request, id, initiated: world.now() }
+      if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
+      const encryption = contentKey === undefined ? {} : { encryption: contentKey.wrapped }
+      const upload: Upload = { ...described, ...encryption, id, initiated: world.now() }
       setUpload(transaction, bucket.id, upload)
       return upload
     })
   }
 
+  async #newKey(name: string, wish: EncryptionWish | undefined): Promise<ContentKey | undefined> {
+    if (wish === undefined) return undefined
+    const { store, namespace } = this.#foundation
+    const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name))
+    return await makeContentKey(this.#foundation, bucket.id, wish)
+  }
+
   async get(upload: UploadName): Promise<Upload> {
+    return (await this.#findNow(upload)).upload
+  }
+
+  async #findNow(upload: UploadName): Promise<FoundUpload> {
     return await this.#foundation.store.snapshot((snapshot) => this.#find(snapshot, upload))
   }
 
-  async #find(from: Snapshot, { name, uploadId }: UploadName): Promise<Upload> {
+  async #find(from: Snapshot, { name, uploadId }: UploadName): Promise<FoundUpload> {
     const bucket = await this.#foundation.namespace.existingBucket(from, name.bucket)
     const upload = await readUpload(from, bucket.id, name, uploadId)
     if (upload === undefined) throw new Fault('NoSuchUpload', { UploadId: uploadId })
-    return upload
+    return { upload, bucket: bucket.id }
+  }
+
+  async #encrypting(
+    { upload, bucket }: FoundUpload,
+    part: number,
+    customerKey: Uint8Array | undefined,
+  ): Promise<Encrypting | undefined> {
+    const contentKey = await openKeyOf(this.#foundation, bucket, upload.encryption, customerKey)
+    return contentKey === undefined ? undefined : { contentKey, part }
   }
 
   async putPart(request: Parameters<Uploads['putPart']>[0]): Promise<Part> {
-    const upload = await this.get(request)
-    const digests = partDigests(upload, request.digests)
-    const ingested = await ingest(this.#foundation, request.body, digests, neverInline)
+    const found = await this.#findNow(request)
+    const encrypting = await this.#encrypting(found, request.number, request.customerKey)
+    const digests = partDigests(found.upload, request.digests)
+    const ingested = await ingest(this.#foundation, request.body, digests, neverInline, encrypting)
     return await this.#keepPart(request, request.number, ingested)
   }
 
   async copyPart(request: Parameters<Uploads['copyPart']>[0]): ReturnType<Uploads['copyPart']> {
-    const upload = await this.get(request)
+    const target = await this.#findNow(request)
+    const encrypting = await this.#encrypting(target, request.number, request.customerKey)
     const { found, source } = await this.#foundation.store.snapshot(async (snapshot) => {
       const row = await findSource(this.#foundation, snapshot, request.source)
       return { found: row, source: await readSource(snapshot, row, request.source.name.key) }
@@ -83,9 +124,10 @@ export class CellUploads implements Uploads {
     const { from, to } = request.range === undefined ? { from: 0, to: size } : request.range
     if (to > size)
       throw new Fault('InvalidRange', { ActualObjectSize: size, RangeRequested: `bytes=${from}-${to - 1}` })
-    const bytes = await readContent(this.#foundation, source, { from, to })
+    const opening = await openingOf(this.#foundation, found, source, request.source)
+    const bytes = await readContent(this.#foundation, source, { from, to }, opening)
     const body = bodyOf(bytes, to - from)
-    const ingested = await ingest(this.#foundation, body, partDigests(upload, {}), neverInline)
+    const ingested = await ingest(this.#foundation, body, partDigests(target.upload, {}), neverInline, encrypting)
     const part = await this.#keepPart(request, request.number, ingested)
     return { part, sourceVersionId: found.versionId }
   }
@@ -116,25 +158,32 @@ export class CellUploads implements Uploads {
   }
 
   async complete(request: Complete): Promise<Written> {
-    return await this.#foundation.store.transact(async (transaction) => {
-      const target = await readTarget(this.#foundation, transaction, request.name)
-      const standing = target.state.current?.version
-      request.guard(standing, target.bucket)
-      const upload = await readUpload(transaction, target.bucket.id, request.name, request.uploadId)
-      if (upload === undefined) return await this.#completedBefore(transaction, request, target.bucket.id)
-      checkWriteConditions(request.conditions, standing, request.name.key)
-      const uploaded = await readParts(transaction, upload.id, 0, partsMax)
-      const { parts, ...joined } = joinParts(upload, uploaded, request)
-      const blob = Buffer.from(this.#foundation.world.randomBytes(16)).toString('hex')
-      addManifest(transaction, blob, parts)
-      const draft = { ...joined, content: { kind: 'manifest', blob, parts: parts.length } as const }
-      const written = await writeVersion(this.#foundation, transaction, target, draft, upload.attributes)
-      clearUpload(transaction, target.bucket.id, upload)
-      clearParts(transaction, upload.id)
-      freeUnused(transaction, uploaded, parts)
-      setCompletion(transaction, upload.id, { ...written, at: this.#foundation.world.now(), bucket: target.bucket.id })
-      return written
-    })
+    return await withContentKey(this.#foundation, request.customerKey, (known) =>
+      this.#foundation.store.transact((transaction) => this.#completeOnce(transaction, request, known)),
+    )
+  }
+
+  async #completeOnce(transaction: Transaction, request: Complete, known: ContentKey | undefined): Promise<Written> {
+    const target = await readTarget(this.#foundation, transaction, request.name)
+    const standing = target.state.current?.version
+    request.guard(standing, target.bucket)
+    const upload = await readUpload(transaction, target.bucket.id, request.name, request.uploadId)
+    if (upload === undefined) return await this.#completedBefore(transaction, request, target.bucket.id)
+    checkCustomerKey(upload.encryption, request.customerKey)
+    checkWriteConditions(request.conditions, standing, request.name.key)
+    const uploaded = await readParts(transaction, upload.id, 0, partsMax)
+    const { parts, ...joined } = joinParts(upload, uploaded, request)
+    const blob = Buffer.from(this.#foundation.world.randomBytes(16)).toString('hex')
+    addManifest(transaction, blob, parts)
+    const contentKey = neededKey(known, target.bucket.id, upload.encryption)
+    const content = { kind: 'manifest', blob, parts: parts.length } as const
+    const draft = { ...joined, content, ...(contentKey !== undefined && { contentKey, parts }) }
+    const written = await writeVersion(this.#foundation, transaction, target, draft, upload.attributes)
+    clearUpload(transaction, target.bucket.id, upload)
+    clearParts(transaction, upload.id)
+    freeUnused(transaction, uploaded, parts)
+    setCompletion(transaction, upload.id, { ...written, at: this.#foundation.world.now(), bucket: target.bucket.id })
+    return written
   }
 
   /** A client that did not hear the answer asks again, and hears the same. */
@@ -150,7 +199,7 @@ export class CellUploads implements Uploads {
   async abort(request: UploadName & { readonly ifInitiated?: number }): Promise<void> {
     await this.#foundation.store.transact(async (transaction) => {
       const bucket = await this.#foundation.namespace.existingBucket(transaction, request.name.bucket)
-      const upload = await this.#find(transaction, request)
+      const { upload } = await this.#find(transaction, request)
       const seconds = Math.floor(upload.initiated / 1000)
       if (request.ifInitiated !== undefined && Math.floor(request.ifInitiated / 1000) !== seconds) {
         throw new Fault('PreconditionFailed', { Condition: 'x-amz-if-match-initiated-time' })
@@ -162,7 +211,7 @@ export class CellUploads implements Uploads {
 
   async listParts(request: Parameters<Uploads['listParts']>[0]): ReturnType<Uploads['listParts']> {
     return await this.#foundation.store.snapshot(async (snapshot) => {
-      const upload = await this.#find(snapshot, request)
+      const { upload } = await this.#find(snapshot, request)
       const parts = await readParts(snapshot, upload.id, request.after, request.limit + 1)
       return { upload, parts: parts.slice(0, request.limit), isTruncated: parts.length > request.limit }
     })

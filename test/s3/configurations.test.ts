@@ -298,12 +298,6 @@ test('what is not carried out yet is not taken: none is there, PUT is NotImpleme
   const puts = [
     new s3.PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [rule] } }),
     new s3.PutBucketWebsiteCommand({ Bucket, WebsiteConfiguration: { IndexDocument: { Suffix: 'i' } } }),
-    new s3.PutBucketEncryptionCommand({
-      Bucket,
-      ServerSideEncryptionConfiguration: {
-        Rules: [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' } }],
-      },
-    }),
     new s3.PutBucketReplicationCommand({
       Bucket,
       ReplicationConfiguration: {

@@ -9,7 +9,7 @@ import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
 import { GatewayServer } from '#gateway/server.ts'
 import { loadConfig } from '#src/config/load.ts'
-import { openNode } from '#src/open.ts'
+import { openKeys, openNode } from '#src/open.ts'
 import type { Services } from '#src/service/services.ts'
 import { openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
@@ -21,6 +21,8 @@ export interface Harness {
   readonly client: S3Client
   readonly otherClient: S3Client
   readonly endpoint: string
+  /** The data directory. */
+  readonly data: string
   readonly ids: { readonly alice: string; readonly bob: string }
   /** A fresh bucket of alice's. */
   makeBucket(options?: {
@@ -35,6 +37,9 @@ export const keys = {
   bob: { accessKeyId: 'BOBBOBBOBBOBBOBBOBBO', secretAccessKey: 'bob-secret-bob-secret-bob-secret-bob-sec1' },
 }
 
+/** For SSE-KMS. */
+const encryptionKeys = ['mine', 'yours'] as const
+
 async function makeAccount(services: Services, name: keyof typeof keys): Promise<string> {
   const account = await services.identity.createAccount({ displayName: name, email: `${name}@example.com` })
   const { accessKeyId, secretAccessKey } = keys[name]
@@ -46,6 +51,8 @@ export async function openHarness(): Promise<Harness> {
   const data = await mkdtemp(join(tmpdir(), 'meridian-s3-'))
   const log = openLog('error')
   const config = loadConfig({ data, port: '0' }, {})
+  const keyFile = openKeys(config, realWorld)
+  for (const name of encryptionKeys) keyFile.createManaged(name)
   const node = await openNode({ config, world: realWorld, log, isFirst: true })
   const { services, access } = node
   const authenticate = authenticator({
@@ -69,6 +76,7 @@ export async function openHarness(): Promise<Harness> {
     client,
     otherClient,
     endpoint,
+    data,
     ids: { alice: owner, bob },
     async makeBucket({ versioning, hasObjectLock = false } = {}) {
       const name = `bucket-${randomBytes(6).toString('hex')}`

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openVolumes } from '#src/blobs/volumes.ts'
+import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import type { Acl } from '#src/model/access.ts'
@@ -30,13 +31,15 @@ export async function openCell(world: World = realWorld) {
     reserveBytes: 0,
     segmentBytes: 8 * 2 ** 20,
   })
-  const foundation: Foundation = { store, world, namespace, blobs, region: 'fra', cell: 7, inlineBytesMax }
+  const keys = LocalKeys.open(join(folder, 'keys.json'), world)
+  const foundation: Foundation = { store, world, namespace, blobs, region: 'fra', cell: 7, inlineBytesMax, keys }
   const isEmpty = (
     ...[transaction, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>
   ) => bucketIsEmpty(transaction, bucket.id)
   return {
     store,
     blobs,
+    keys,
     foundation,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),

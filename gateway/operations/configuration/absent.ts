@@ -74,13 +74,6 @@ const settings: readonly AbsentSetting[] = [
     isDeletable: false,
   },
   {
-    name: 'BucketEncryption',
-    key: 'encryption',
-    answer: 'ServerSideEncryptionConfigurationNotFoundError',
-    action: 'EncryptionConfiguration',
-    isDeletable: true,
-  },
-  {
     name: 'BucketLifecycleConfiguration',
     deleteName: 'BucketLifecycle',
     key: 'lifecycle',

@@ -1,6 +1,5 @@
 import type { Context, S3Request } from '#gateway/operations/operation.ts'
 import { decodeContentHeaders } from '#gateway/wire/content-headers.ts'
-import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
 import { decodeMetadata } from '#gateway/wire/metadata-headers.ts'
 import { decodeObjectLock, type ObjectLock } from '#gateway/wire/object-lock-headers.ts'
 import { decodeStorageClass } from '#gateway/wire/storage-class.ts'
@@ -36,8 +35,6 @@ export function decodeAttributes(headers: S3Request['headers']): RequestedAttrib
 /** The same, joined with what the bucket has a say in: whose the object is, its ACL, its lock. */
 export async function resolveAttributes(requested: RequestedAttributes, context: Context): Promise<ObjectAttributes> {
   const { services, request, caller } = context
-  // Not before: a policy may refuse just these headers, and then says so.
-  refuseEncryption(request.headers)
   const bucket = await services.buckets.get(request.bucket)
   await authorizeExtras(requested, bucket, context)
   const { headers, metadata, storageClass, tags, lock, wish } = requested

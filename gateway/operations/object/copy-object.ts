@@ -3,6 +3,7 @@ import { answerSoon, encodeAnswer } from '#gateway/operations/slow-answer.ts'
 import { checksumElements, parseAlgorithm } from '#gateway/wire/checksums.ts'
 import { copySourceConditions, writeConditions } from '#gateway/wire/conditions.ts'
 import { type CopySource, parseCopySource } from '#gateway/wire/copy-source.ts'
+import { asksEncryption, decodeCustomerKey, encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { formatIsoDate } from '#gateway/wire/http-date.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
@@ -13,6 +14,7 @@ import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Written } from '#src/service/services.ts'
 import { decodeAttributes, resolveAttributes } from './attributes.ts'
+import { encryptionOf } from './encryption.ts'
 import { renameTo } from './rename-object.ts'
 import { nameOf } from './target.ts'
 
@@ -53,23 +55,36 @@ export const copyObject = operation({
     const { guard, services, request } = context
     if (input.isRename) {
       const written = renameTo(source, { conditions, sourceConditions }, context)
-      return await answerSoon<Copied>(written.then((each) => ({ ...each, sourceVersionId: undefined })))
+      const renamed = written.then((each) => ({ ...each, sourceVersionId: undefined }))
+      return { answer: await answerSoon<Copied>(renamed), told: undefined }
     }
     const readGuard = await authorizeSource(source, context)
     const sourceGuard = directives.replacesTags ? readGuard : withTags(readGuard, await authorizeTags(source, context))
     const own = await resolveAttributes(requested, context)
+    const wanted = await encryptionOf(context)
+    const customerKey = decodeCustomerKey(request.headers, 'source')
     const copying = services.objects.copy({
-      source: { ...source, guard: sourceGuard, conditions: sourceConditions },
+      source: {
+        ...source,
+        guard: sourceGuard,
+        conditions: sourceConditions,
+        ...(customerKey !== undefined && { customerKey }),
+      },
       name: nameOf(request),
       attributes: (version) => joinAttributes(own, version, directives),
       ...(checksum !== undefined && { checksum }),
+      ...wanted,
       conditions,
       guard,
     })
-    return await answerSoon(copying)
+    return { answer: await answerSoon(copying), told: wanted.encryption }
   },
 
-  encode: (answer) => encodeAnswer(answer, copyDocument, copyHeaders),
+  encode({ answer, told }, request) {
+    const known: Record<string, string> = {}
+    encodeEncryption(told, request.headers, known)
+    return encodeAnswer(answer, copyDocument, copyHeaders, known)
+  },
 })
 
 function decodeDirectives(headers: S3Request['headers']): Directives {
@@ -97,7 +112,8 @@ function refuseNoChange(
     directives.replacesTags ||
     headers['x-amz-storage-class'] !== undefined ||
     headers['x-amz-website-redirect-location'] !== undefined ||
-    headers['x-amz-checksum-algorithm'] !== undefined
+    headers['x-amz-checksum-algorithm'] !== undefined ||
+    asksEncryption(headers)
   if (!isItself || isChange) return
   throw new Fault('InvalidRequest', {
     message:

@@ -1,6 +1,6 @@
 import { operation } from '#gateway/operations/operation.ts'
 import { checksumElements, partChecksumElement } from '#gateway/wire/checksums.ts'
-import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
+import { decodeReadKey } from '#gateway/wire/encryption-headers.ts'
 import { formatHttpDate } from '#gateway/wire/http-date.ts'
 import { integerArgument } from '#gateway/wire/integer.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
@@ -27,11 +27,11 @@ export const getObjectAttributes = operation({
 
   decode(request) {
     const { headers } = request
-    refuseEncryption(headers)
+    const customerKey = decodeReadKey(headers)
     const after = headers['x-amz-part-number-marker']
     const limit = headers['x-amz-max-parts']
     return {
-      target: targetOf(request),
+      target: { ...targetOf(request), ...(customerKey !== undefined && { customerKey }) },
       wanted: decodeNames(headers['x-amz-object-attributes']),
       page: {
         after: after === undefined ? 0 : integerArgument('part-number-marker', after, 0, 2 ** 31 - 1),

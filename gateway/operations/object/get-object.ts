@@ -1,7 +1,7 @@
 import { type Context, operation, type S3Request } from '#gateway/operations/operation.ts'
 import { readConditions } from '#gateway/wire/conditions.ts'
 import { decodeOverrides } from '#gateway/wire/content-headers.ts'
-import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
+import { decodeReadKey } from '#gateway/wire/encryption-headers.ts'
 import { parseEntityTags } from '#gateway/wire/etag.ts'
 import { parseHttpDate } from '#gateway/wire/http-date.ts'
 import { integerArgument } from '#gateway/wire/integer.ts'
@@ -16,7 +16,7 @@ import { actionOf, type Target, targetOf } from './target.ts'
 export const partNumberMax = 10_000
 
 interface ReadRequest {
-  readonly target: Target
+  readonly target: Target & { readonly customerKey?: Uint8Array }
   readonly conditions: Conditions
   readonly wanted?: Wanted
   /** If-Range: the wanted piece is sent only where these hold, and all of the object otherwise. */
@@ -31,8 +31,8 @@ export const getObject = operation({
   action: actionOf('s3:GetObject', 's3:GetObjectVersion'),
   decode: decodeRead,
   run: (input, context) => readObject(input, context, (request) => context.services.objects.get(request)),
-  encode({ read, options }) {
-    const { status, headers } = encodeRead(read, options)
+  encode({ read, options }, request) {
+    const { status, headers } = encodeRead(read, options, request.headers)
     return { status, headers, body: read.bytes }
   },
 })
@@ -44,16 +44,16 @@ export const headObject = operation({
   action: actionOf('s3:GetObject', 's3:GetObjectVersion'),
   decode: decodeRead,
   run: (input, context) => readObject(input, context, (request) => context.services.objects.head(request)),
-  encode: ({ read, options }) => encodeRead(read, options),
+  encode: ({ read, options }, request) => encodeRead(read, options, request.headers),
 })
 
 function decodeRead(request: S3Request): ReadRequest {
   const { headers, query, caller } = request
-  refuseEncryption(headers)
   const wanted = decodeWanted(request)
   const ifRange = headers['if-range']
+  const customerKey = decodeReadKey(headers)
   return {
-    target: targetOf(request),
+    target: { ...targetOf(request), ...(customerKey !== undefined && { customerKey }) },
     conditions: readConditions(headers),
     options: {
       overrides: decodeOverrides(query, caller.kind === 'anonymous'),

@@ -24,6 +24,7 @@ import { checkKey } from '#src/model/names.ts'
 import type { Written } from '#src/service/services.ts'
 import { decodeAttributes, resolveAttributes } from './attributes.ts'
 import { bodyBytesMax } from './body-length.ts'
+import { encryptionOf } from './encryption.ts'
 import { writtenHeaders } from './put-object.ts'
 import { nameOf } from './target.ts'
 
@@ -145,28 +146,30 @@ async function write(context: Context): Promise<Written> {
   const requested = decodeAttributes(request.headers)
   const digests = decodeDigests(request.headers, request.body)
   const attributes = await resolveAttributes(requested, context)
+  const encryption = await encryptionOf(context)
   return await services.objects.put({
     name: nameOf(request),
     attributes,
     body: request.body,
     digests,
     conditions: {},
+    ...encryption,
     guard,
   })
 }
 
 function answer(
   written: Written,
-  { bucket, key, host, isSecure }: S3Request,
+  { bucket, key, host, isSecure, headers: sent }: S3Request,
   fields: ReadonlyMap<string, string>,
 ): S3Response {
   const etag = quoteEtag(written.version.etag)
   const redirect = redirectTo(fields, { bucket, key, etag })
-  if (redirect !== undefined) return { status: 303, headers: { ...writtenHeaders(written), location: redirect } }
+  if (redirect !== undefined) return { status: 303, headers: { ...writtenHeaders(written, sent), location: redirect } }
 
   const path = key.split('/').map(encodeURIComponent).join('/')
   const location = `${isSecure ? 'https' : 'http'}://${host}/${bucket}/${path}`
-  const headers = { ...writtenHeaders(written), location }
+  const headers = { ...writtenHeaders(written, sent), location }
   switch (fields.get('success_action_status')) {
     case '200':
       return { status: 200, headers }

@@ -1,12 +1,14 @@
 import { operation, type S3Request } from '#gateway/operations/operation.ts'
 import { decodeDigests, encodeChecksumHeaders } from '#gateway/wire/checksums.ts'
 import { writeConditions } from '#gateway/wire/conditions.ts'
+import { encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { Fault } from '#src/errors.ts'
 import type { Written } from '#src/service/services.ts'
 import { decodeAttributes, resolveAttributes } from './attributes.ts'
 import { boundedBody } from './body-length.ts'
+import { encryptionOf } from './encryption.ts'
 import { nameOf } from './target.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html */
@@ -29,23 +31,27 @@ export const putObject = operation({
   async run({ bounded, requested, digests, conditions }, context) {
     const { request, guard, services } = context
     const attributes = await resolveAttributes(requested, context)
+    const encryption = await encryptionOf(context)
     return await services.objects.put({
       name: nameOf(request),
       attributes,
       body: bounded,
       digests,
       conditions,
+      ...encryption,
       guard,
     })
   },
 
-  encode: (written) => ({ status: 200, headers: writtenHeaders(written) }),
+  encode: (written, { headers }) => ({ status: 200, headers: writtenHeaders(written, headers) }),
 })
 
-export function writtenHeaders({ version, versionId }: Written): Record<string, string> {
+/** `sent`: the headers of the request. */
+export function writtenHeaders({ version, versionId }: Written, sent: S3Request['headers']): Record<string, string> {
   const headers: Record<string, string> = { etag: quoteEtag(version.etag) }
   encodeChecksumHeaders(version.checksum, headers)
   encodeVersionId(versionId, headers)
+  encodeEncryption(version.encryption, sent, headers)
   return headers
 }
 

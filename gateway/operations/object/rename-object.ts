@@ -1,6 +1,7 @@
 import { type Context, operation } from '#gateway/operations/operation.ts'
 import { conditionsWith, writeConditions } from '#gateway/wire/conditions.ts'
 import { type CopySource, parseCopySource } from '#gateway/wire/copy-source.ts'
+import { decodeCustomerKey } from '#gateway/wire/encryption-headers.ts'
 import { Fault } from '#src/errors.ts'
 import type { Conditions } from '#src/model/conditions.ts'
 import type { Written } from '#src/service/services.ts'
@@ -39,9 +40,13 @@ interface RenameConditions {
   readonly sourceConditions: Conditions
 }
 
-/** A rename reads and deletes its source, and writes its target: the caller must be allowed all three. */
+/**
+ * A rename reads and deletes its source, and writes its target: the caller must be allowed all three. What a customer's key
+ * encrypts can be sealed for its new name with that key only, so the request must bring it.
+ */
 export async function renameTo(source: CopySource, both: RenameConditions, context: Context): Promise<Written> {
   const { authorize, services, guard, request } = context
+  const customerKey = decodeCustomerKey(request.headers, 'source') ?? decodeCustomerKey(request.headers)
   if (source.versionId !== undefined) {
     throw new Fault('InvalidArgument', { message: 'A rename has no source version', ArgumentName: 'versionId' })
   }
@@ -51,6 +56,7 @@ export async function renameTo(source: CopySource, both: RenameConditions, conte
     source: source.name,
     target: nameOf(request),
     ...both,
+    ...(customerKey !== undefined && { customerKey }),
     guard,
     sourceGuard: bothGuards(readGuard, deleteGuard),
   })

@@ -2,7 +2,7 @@ import { operation, type S3Request } from '#gateway/operations/operation.ts'
 import { answerSoon, encodeAnswer } from '#gateway/operations/slow-answer.ts'
 import { checksumElements, decodeChecksumHeader, decodeChecksumType } from '#gateway/wire/checksums.ts'
 import { writeConditions } from '#gateway/wire/conditions.ts'
-import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
+import { decodeCustomerKey, encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag, unquoteEtag } from '#gateway/wire/etag.ts'
 import { integerArgument } from '#gateway/wire/integer.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
@@ -25,13 +25,14 @@ export const completeMultipartUpload = operation({
 
   async decode(request) {
     const { headers, body } = request
-    refuseEncryption(headers)
+    const customerKey = decodeCustomerKey(headers)
     const size = headers['x-amz-mp-object-size']
     const checksum = decodeWholeChecksum(headers)
     return {
       ...uploadOf(request),
       conditions: writeConditions(headers),
       ...(checksum !== undefined && { checksum }),
+      ...(customerKey !== undefined && { customerKey }),
       ...(size !== undefined && { objectSize: integerArgument('x-amz-mp-object-size', size, 0, objectBytesMax) }),
       parts: decodeParts(await body.collect(listLimits.bytesMax)),
     }
@@ -42,7 +43,7 @@ export const completeMultipartUpload = operation({
     return { answer, name: input.name, location: locationOf(request) }
   },
 
-  encode: ({ answer, name, location }) =>
+  encode: ({ answer, name, location }, request) =>
     encodeAnswer(
       answer,
       ({ version }: Written): Xml =>
@@ -54,9 +55,10 @@ export const completeMultipartUpload = operation({
           el('ETag', quoteEtag(version.etag)),
           ...checksumElements(version.checksum),
         ),
-      ({ versionId }) => {
+      ({ version, versionId }) => {
         const headers: Record<string, string> = {}
         encodeVersionId(versionId, headers)
+        encodeEncryption(version.encryption, request.headers, headers)
         return headers
       },
     ),

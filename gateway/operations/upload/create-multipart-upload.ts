@@ -1,7 +1,9 @@
 import { decodeAttributes, ownerOf, resolveAttributes } from '#gateway/operations/object/attributes.ts'
+import { encryptionOf } from '#gateway/operations/object/encryption.ts'
 import { nameOf, passGuard } from '#gateway/operations/object/target.ts'
 import { operation } from '#gateway/operations/operation.ts'
 import { decodeUploadChecksum } from '#gateway/wire/checksums.ts'
+import { encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { el } from '#gateway/xml/render.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html */
@@ -14,20 +16,23 @@ export const createMultipartUpload = operation({
   async run({ requested, checksum }, context) {
     await passGuard(context)
     const attributes = await resolveAttributes(requested, context)
+    const encryption = await encryptionOf(context)
     return await context.services.uploads.create({
       name: nameOf(context.request),
       attributes,
       initiator: ownerOf(context.caller),
       ...(checksum !== undefined && { checksum }),
+      ...encryption,
     })
   },
 
-  encode({ id, name, checksum }) {
+  encode({ id, name, checksum, encryption }, request) {
     const headers: Record<string, string> = {}
     if (checksum !== undefined) {
       headers['x-amz-checksum-algorithm'] = checksum.algorithm
       headers['x-amz-checksum-type'] = checksum.type
     }
+    encodeEncryption(encryption, request.headers, headers)
     const body = el('InitiateMultipartUploadResult', el('Bucket', name.bucket), el('Key', name.key), el('UploadId', id))
     return { status: 200, headers, body }
   },

@@ -2,7 +2,6 @@ import { passGuard } from '#gateway/operations/object/target.ts'
 import { operation, type S3Request } from '#gateway/operations/operation.ts'
 import { ownerElement } from '#gateway/wire/acl-document.ts'
 import { partChecksumElement } from '#gateway/wire/checksums.ts'
-import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { formatIsoDate } from '#gateway/wire/http-date.ts'
 import { integerArgument } from '#gateway/wire/integer.ts'
@@ -22,7 +21,6 @@ export const listParts = operation({
   action: 's3:ListMultipartUploadParts',
 
   decode(request) {
-    refuseEncryption(request.headers)
     const limit = parameter(request, 'max-parts') ?? pageMax
     const after = parameter(request, 'part-number-marker') ?? 0
     return { ...uploadOf(request), after, limit: Math.min(limit, pageMax) }

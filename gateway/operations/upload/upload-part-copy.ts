@@ -5,7 +5,7 @@ import { answerSoon, encodeAnswer } from '#gateway/operations/slow-answer.ts'
 import { partChecksumElement } from '#gateway/wire/checksums.ts'
 import { copySourceConditions } from '#gateway/wire/conditions.ts'
 import { parseCopySource } from '#gateway/wire/copy-source.ts'
-import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
+import { decodeCustomerKey, encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { formatIsoDate } from '#gateway/wire/http-date.ts'
 import { parseCopyRange } from '#gateway/wire/range.ts'
@@ -20,7 +20,6 @@ export const uploadPartCopy = operation({
 
   decode(request) {
     const { headers } = request
-    refuseEncryption(headers)
     const range = headers['x-amz-copy-source-range']
     return {
       upload: uploadOf(request),
@@ -34,17 +33,25 @@ export const uploadPartCopy = operation({
   async run({ upload, number, source, conditions, range }, context) {
     await passGuard(context)
     const guard = await authorizeSource(source, context)
-    const copying = context.services.uploads.copyPart({
+    const { headers } = context.request
+    const customerKey = decodeCustomerKey(headers)
+    const sourceKey = decodeCustomerKey(headers, 'source')
+    const { uploads } = context.services
+    const { encryption } = await uploads.get(upload)
+    const copying = uploads.copyPart({
       ...upload,
       number,
-      source: { ...source, guard, conditions },
+      source: { ...source, guard, conditions, ...(sourceKey !== undefined && { customerKey: sourceKey }) },
+      ...(customerKey !== undefined && { customerKey }),
       ...(range !== undefined && { range: { from: range.from, to: range.to + 1 } }),
     })
-    return await answerSoon(copying)
+    return { answer: await answerSoon(copying), encryption }
   },
 
-  encode: (answer) =>
-    encodeAnswer(
+  encode({ answer, encryption }, request) {
+    const known: Record<string, string> = {}
+    encodeEncryption(encryption, request.headers, known)
+    return encodeAnswer(
       answer,
       ({ part }) =>
         el(
@@ -55,5 +62,7 @@ export const uploadPartCopy = operation({
         ),
       ({ sourceVersionId }): Record<string, string> =>
         sourceVersionId === undefined ? {} : { 'x-amz-copy-source-version-id': sourceVersionId },
-    ),
+      known,
+    )
+  },
 })

@@ -2,7 +2,7 @@ import { boundedBody } from '#gateway/operations/object/body-length.ts'
 import { passGuard } from '#gateway/operations/object/target.ts'
 import { operation } from '#gateway/operations/operation.ts'
 import { decodeDigests, encodePartChecksum } from '#gateway/wire/checksums.ts'
-import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
+import { decodeCustomerKey, encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { Fault } from '#src/errors.ts'
 import type { ExpectedDigests } from '#src/model/checksum.ts'
@@ -17,7 +17,6 @@ export const uploadPart = operation({
 
   decode(request) {
     const { headers, body } = request
-    refuseEncryption(headers)
     const number = partNumberOf(request)
     const bounded = boundedBody(request)
     return { upload: uploadOf(request), number, bounded, digests: decodeDigests(headers, body) }
@@ -27,13 +26,22 @@ export const uploadPart = operation({
     await passGuard(context)
     const { uploads } = context.services
     // Before the body is read: an upload that is not there costs the client nothing.
-    const { checksum } = await uploads.get(upload)
-    return await uploads.putPart({ ...upload, number, body: bounded, digests: digestsFor(checksum, digests) })
+    const { checksum, encryption } = await uploads.get(upload)
+    const customerKey = decodeCustomerKey(context.request.headers)
+    const part = await uploads.putPart({
+      ...upload,
+      number,
+      body: bounded,
+      digests: digestsFor(checksum, digests),
+      ...(customerKey !== undefined && { customerKey }),
+    })
+    return { part, encryption }
   },
 
-  encode({ etag, checksum }) {
-    const headers: Record<string, string> = { etag: quoteEtag(etag) }
-    encodePartChecksum(checksum, headers)
+  encode({ part, encryption }, request) {
+    const headers: Record<string, string> = { etag: quoteEtag(part.etag) }
+    encodePartChecksum(part.checksum, headers)
+    encodeEncryption(encryption, request.headers, headers)
     return { status: 200, headers }
   },
 })
