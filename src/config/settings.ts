@@ -74,6 +74,15 @@ export const settings = {
     .refine((rate) => rate > 0, 'expected at least 1B')
     .prefault('8MiB')
     .describe('bytes a second of that reading; more where `--scrub-days` asks for more'),
+  lifecycleDay: integer(1, 86_400)
+    .prefault('86400')
+    .describe('length of a day of lifecycle rules, in seconds; shorter ones are for tests'),
+  transitionMinimum: z
+    .enum(['all_storage_classes_128K', 'varies_by_storage_class'])
+    .prefault('all_storage_classes_128K')
+    .describe(
+      'objects that are too small for a change of class, where a lifecycle configuration does not say: `all_storage_classes_128K`, `varies_by_storage_class`',
+    ),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')

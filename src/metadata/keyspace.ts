@@ -27,6 +27,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | feed        | partition ‖ versionstamp ‖ order   | which record changed, with its stamp (C14)                    |
  * | floor       | partition                          | least stamp that may be drawn (C10)                           |
  * | scrub       | region                             | how far reading everything has come (ScrubProgress)           |
+ * | lifecycle   | bucket                             | how far a bucket's rules were carried out (LifecycleProgress) |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
@@ -52,6 +53,7 @@ export const subspace = {
   floor: 0x11,
   job: 0x12,
   scrub: 0x13,
+  lifecycle: 0x1a,
 } as const
 
 export type Subspace = keyof typeof subspace
@@ -101,6 +103,7 @@ export const keys = {
   /** A versionstamp and an order follow. */
   job: (queue: string) => append(prefixes.job, [queue]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
+  lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

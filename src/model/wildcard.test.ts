@@ -22,7 +22,8 @@ const text = fc
   .map((each) => each.join(''))
 
 test('a pattern matches what its definition says', () => {
-  const small = (letters: string[]) => fc.array(fc.constantFrom(...letters), { maxLength: 8 }).map((all) => all.join(''))
+  const small = (letters: string[]) =>
+    fc.array(fc.constantFrom(...letters), { maxLength: 8 }).map((all) => all.join(''))
   fc.assert(
     fc.property(small(['a', 'b', '*', '*', '?']), small(['a', 'a', 'b']), (source, candidate) =>
       assert.equal(matches(compilePattern(source), candidate), naive(source, candidate)),

@@ -1,13 +1,13 @@
 import { Fault } from '#src/errors.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { insertVersion, removeVersion, seenVector } from '#src/metadata/object-records.ts'
+import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Foundation } from './foundation.ts'
 import { findSource } from './object-copies.ts'
 import { readSource } from './object-reads.ts'
 import { checkWriteConditions, type Draft, readTarget, writeVersion } from './object-writes.ts'
 import type { Objects, Written } from './services.ts'
-import type { ObjectAttributes } from '#src/model/upload.ts'
 
 /** Moves an object to another key of its bucket, in one transaction and without touching its bytes. */
 export async function commitRename(

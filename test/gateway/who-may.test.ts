@@ -70,7 +70,8 @@ async function openHouse(): Promise<House> {
   assert.ok(namespace instanceof Namespace)
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
-  const services: Services = { ...cell, identity, listings }
+  const lifecycle = { transitionMinimum: 'all_storage_classes_128K' } as const
+  const services: Services = { ...cell, identity, listings, lifecycle }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })

@@ -2,6 +2,7 @@ import { operation, type S3Request } from '#gateway/operations/operation.ts'
 import { decodeDigests, encodeChecksumHeaders } from '#gateway/wire/checksums.ts'
 import { writeConditions } from '#gateway/wire/conditions.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
+import { encodeExpiry } from '#gateway/wire/lifecycle-headers.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { Fault } from '#src/errors.ts'
 import type { Written } from '#src/service/services.ts'
@@ -42,10 +43,11 @@ export const putObject = operation({
   encode: (written) => ({ status: 200, headers: writtenHeaders(written) }),
 })
 
-export function writtenHeaders({ version, versionId }: Written): Record<string, string> {
+export function writtenHeaders({ version, versionId, expiry }: Written): Record<string, string> {
   const headers: Record<string, string> = { etag: quoteEtag(version.etag) }
   encodeChecksumHeaders(version.checksum, headers)
   encodeVersionId(versionId, headers)
+  encodeExpiry(expiry, headers)
   return headers
 }
 

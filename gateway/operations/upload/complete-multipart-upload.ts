@@ -5,6 +5,7 @@ import { writeConditions } from '#gateway/wire/conditions.ts'
 import { refuseEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag, unquoteEtag } from '#gateway/wire/etag.ts'
 import { integerArgument } from '#gateway/wire/integer.ts'
+import { encodeExpiry } from '#gateway/wire/lifecycle-headers.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { all, integer, listLimits, optionalText, parseXml, text, type XmlNode } from '#gateway/xml/parse.ts'
 import { el, type Xml } from '#gateway/xml/render.ts'
@@ -54,9 +55,10 @@ export const completeMultipartUpload = operation({
           el('ETag', quoteEtag(version.etag)),
           ...checksumElements(version.checksum),
         ),
-      ({ versionId }) => {
+      ({ versionId, expiry }) => {
         const headers: Record<string, string> = {}
         encodeVersionId(versionId, headers)
+        encodeExpiry(expiry, headers)
         return headers
       },
     ),

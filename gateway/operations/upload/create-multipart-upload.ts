@@ -2,7 +2,9 @@ import { decodeAttributes, ownerOf, resolveAttributes } from '#gateway/operation
 import { nameOf, passGuard } from '#gateway/operations/object/target.ts'
 import { operation } from '#gateway/operations/operation.ts'
 import { decodeUploadChecksum } from '#gateway/wire/checksums.ts'
+import { encodeAbort } from '#gateway/wire/lifecycle-headers.ts'
 import { el } from '#gateway/xml/render.ts'
+import { findAbort } from './target.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html */
 export const createMultipartUpload = operation({
@@ -14,20 +16,22 @@ export const createMultipartUpload = operation({
   async run({ requested, checksum }, context) {
     await passGuard(context)
     const attributes = await resolveAttributes(requested, context)
-    return await context.services.uploads.create({
+    const upload = await context.services.uploads.create({
       name: nameOf(context.request),
       attributes,
       initiator: ownerOf(context.caller),
       ...(checksum !== undefined && { checksum }),
     })
+    return { upload, abort: await findAbort(context, upload) }
   },
 
-  encode({ id, name, checksum }) {
+  encode({ upload: { id, name, checksum }, abort }) {
     const headers: Record<string, string> = {}
     if (checksum !== undefined) {
       headers['x-amz-checksum-algorithm'] = checksum.algorithm
       headers['x-amz-checksum-type'] = checksum.type
     }
+    encodeAbort(abort, headers)
     const body = el('InitiateMultipartUploadResult', el('Bucket', name.bucket), el('Key', name.key), el('UploadId', id))
     return { status: 200, headers, body }
   },
