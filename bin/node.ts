@@ -22,9 +22,17 @@ const limitsOf = (config: Config): ServerLimits => ({
   pace: { ...defaultLimits.pace, bytesPerSecondMin: config.bodyRateMin },
 })
 
+/** Time for the answers to those who wait for the failed commit, in milliseconds. */
+const answersMs = 500
+
+/** By a signal, since leaving with transactions in flight may hang in LMDB. The primary starts another, or the supervisor. */
+function giveUp(): void {
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), answersMs)
+}
+
 export async function startNode(config: Config, log: Log, isFirst: boolean): Promise<ServingNode> {
   const world = realWorld
-  const node = await openNode({ config, world, log, isFirst })
+  const node = await openNode({ config, world, log, isFirst, broken: giveUp })
   const { services, access } = node
   const authenticate = authenticator({
     identity: services.identity,

@@ -75,11 +75,12 @@ const size = (bytes: number): string => {
 
 const dateOf = (milliseconds: number): string => new Date(milliseconds).toISOString()
 
-function lineOf({ id, path, bytes, room, segments, deadBytes, retired, retiredSince }: VolumeSummary): string {
+function lineOf(volume: VolumeSummary): string {
+  const { id, path, bytes, room, segments, deadBytes, retired, retiredSince, problem } = volume
   const since = retiredSince === undefined ? '' : ` since ${dateOf(retiredSince)}`
   const state = retired === undefined ? 'in use' : `retired${since}: ${retired}`
   const numbers = [`${segments} segments`, `${size(bytes)} used`, `${size(deadBytes)} dead`, `${size(room)} room`]
-  return [id, path, ...numbers, state].join('\t')
+  return [id, path, ...numbers, state, ...(problem === undefined ? [] : [problem])].join('\t')
 }
 
 const list = defineCommand({

@@ -25,7 +25,7 @@ export class WorkersFailed extends Error {}
  * U2  workers that die again and again, or cannot start at all, end the whole: loudly, never in a loop.
  */
 export class Workers {
-  readonly #config: Config
+  #config: Config
   readonly #log: Log
   readonly #slots: readonly Slot[]
   readonly #onFailure: (error: WorkersFailed) => void
@@ -77,6 +77,9 @@ export class Workers {
 
   /** Starts a worker; resolves once it listens. */
   #run(slot: Slot, index: number): Promise<void> {
+    // Workers that ask for any free port share one while any of them lives; after that it has to be asked for by its number.
+    const isAlone = this.#slots.every(({ worker }) => worker === undefined)
+    if (isAlone && this.#port !== undefined) this.#config = { ...this.#config, port: this.#port }
     const worker = cluster.fork()
     const started = performance.now()
     slot.worker = worker

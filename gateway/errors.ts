@@ -39,7 +39,6 @@ export const catalog: Readonly<Record<FaultCode, Answer>> = {
   EntityAlreadyExists: { status: 409, message: 'A resource of this name already exists.' },
   EntityTooLarge: { status: 400, message: 'Your proposed upload exceeds the maximum allowed size.' },
   EntityTooSmall: { status: 400, message: 'Your proposed upload is smaller than the minimum allowed size.' },
-  ExpectationFailed: { status: 417, message: 'The expectation given in the Expect header cannot be met.' },
   ExpiredToken: { status: 400, message: 'The provided token has expired.' },
   IllegalLocationConstraintException: {
     status: 400,

@@ -39,8 +39,6 @@ function hasTwoHosts(rawHeaders: readonly string[]): boolean {
 
 /** What Node lets through and we do not: each is a way to make a proxy and us see different requests. */
 function checkForm(request: IncomingMessage, headersMax: number): void {
-  const { expect } = request.headers
-  if (expect !== undefined && expect.toLowerCase() !== '100-continue') throw new Fault('ExpectationFailed')
   const { rawHeaders, headers, httpVersionMajor, httpVersionMinor } = request
   if (httpVersionMajor !== 1) throw badRequest('HTTP/1.1 is spoken here.')
   // Node silently drops what is over the limit, so a request that reaches it may have had more.

@@ -75,14 +75,21 @@ async function checkExpectedOwner(buckets: Settings, request: S3Request): Promis
   if ((await buckets.get(request.bucket)).owner !== expected) throw new Fault('AccessDenied')
 }
 
-async function crossOrigin(buckets: Settings, address: Address, incoming: Incoming): Promise<Record<string, string>> {
-  const { origin } = incoming.headers
-  if (origin === undefined || address.bucket === '') return {}
+type CrossOrigin = Readonly<Record<string, string>> | undefined
+
+async function readCrossOrigin(buckets: Settings, address: Address, incoming: Incoming): Promise<CrossOrigin> {
+  const origin = incoming.headers.origin ?? ''
   const bucket = await findBucket(buckets, address.bucket)
   // Some clients say here what they asked in the preflight; S3 then answers for that method.
   const asked = single(incoming.headers)['access-control-request-method']
   const question: CorsQuestion = { origin, method: asked ?? incoming.method, headers: [] }
   return responseCorsHeaders(bucket?.cors, question)
+}
+
+/** What a browser is told of any answer; most requests are no browser's, and wait for nothing here. */
+function crossOrigin(buckets: Settings, address: Address, incoming: Incoming): CrossOrigin | Promise<CrossOrigin> {
+  const isAsked = incoming.headers.origin !== undefined && address.bucket !== '' && incoming.method !== 'OPTIONS'
+  return isAsked ? readCrossOrigin(buckets, address, incoming) : undefined
 }
 
 type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
@@ -156,6 +163,9 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
   return async (incoming, address) => {
     let operation = incoming.method
     const outcome: { response?: S3Response; thrown?: unknown } = {}
+    // Before anything is done: an answer must not be lost because this cannot be read after it.
+    const asking = crossOrigin(buckets, address, incoming)
+    const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
       outcome.response = await answer(incoming, address, (name) => {
         operation = name
@@ -163,7 +173,6 @@ export function pipeline({ services, authenticate, access, operations }: Pipelin
     } catch (thrown) {
       outcome.thrown = thrown
     }
-    if (incoming.headers.origin === undefined || incoming.method === 'OPTIONS') return { operation, ...outcome }
-    return { operation, ...outcome, corsHeaders: await crossOrigin(buckets, address, incoming) }
+    return corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
   }
 }

@@ -27,7 +27,8 @@ export class SocketBody {
     this.#request = request
     this.#response = response
     this.#options = options
-    this.#isContinuePending = request.headers.expect !== undefined
+    // Any other expectation may be passed over (RFC 9110 §10.1.1), and S3 does.
+    this.#isContinuePending = request.headers.expect?.toLowerCase() === '100-continue'
     // Without a listener, an error on a stream that nobody reads at the moment would end the process.
     request.on('error', () => {})
     request.on('newListener', this.#onReader)

@@ -28,7 +28,7 @@ export class BrokenAnswer extends Error {}
 const joinedBytesMax = 8_192
 
 function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice()
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }
 
 function end(sending: Sending, bytes?: string | Uint8Array): void {

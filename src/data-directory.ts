@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Claim, isAlive } from '#src/blobs/claim.ts'
 import type { World } from '#src/world.ts'
 
@@ -11,6 +11,8 @@ import type { World } from '#src/world.ts'
  */
 const format = 1
 const formatFile = 'meridian.json'
+/** Secrets of access keys lie in the metadata in clear, and LMDB makes its files readable for all. */
+const ownerOnly = 0o700
 
 /** Why the directory cannot be used; said to whoever started the process. */
 export class DataDirectoryError extends Error {}
@@ -33,9 +35,20 @@ function writeFormat(path: string): void {
   fs.fsyncSync(file)
   fs.closeSync(file)
   fs.renameSync(temporary, final)
+  syncDirectory(path)
+}
+
+function syncDirectory(path: string): void {
   const directory = fs.openSync(path, 'r')
   fs.fsyncSync(directory)
   fs.closeSync(directory)
+}
+
+/** With all directories above that are missing; their names are durable when this returns. */
+function makeDirectory(path: string): void {
+  const first = fs.mkdirSync(path, { recursive: true, mode: ownerOnly })
+  if (first === undefined) return
+  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made))
 }
 
 export class DataDirectory {
@@ -55,15 +68,22 @@ export class DataDirectory {
 
   /** Makes it where it is missing, and refuses what is not ours (Q2). */
   prepare(): void {
-    fs.mkdirSync(this.path, { recursive: true })
-    const file = join(this.path, formatFile)
-    if (fs.existsSync(file)) {
-      const found = readFormat(file)
-      if (found === format) return
-      throw new DataDirectoryError(
-        `${this.path} has the unknown format ${JSON.stringify(found)}: made by a newer version?`,
-      )
-    }
+    makeDirectory(resolve(this.path))
+    if (this.exists()) this.#checkFormat()
+    else this.#begin()
+    // The path itself may be a mount point that everybody may look into.
+    makeDirectory(resolve(this.metadata))
+  }
+
+  #checkFormat(): void {
+    const found = readFormat(join(this.path, formatFile))
+    if (found === format) return
+    throw new DataDirectoryError(
+      `${this.path} has the unknown format ${JSON.stringify(found)}: made by a newer version?`,
+    )
+  }
+
+  #begin(): void {
     // A mount point has a lost+found; a first start that was cut short has the new file only.
     const others = fs.readdirSync(this.path).filter((each) => each !== 'lost+found' && each !== `${formatFile}.new`)
     if (others.length > 0) {

@@ -15,7 +15,6 @@ export type FaultCode =
   | 'EntityAlreadyExists'
   | 'EntityTooLarge'
   | 'EntityTooSmall'
-  | 'ExpectationFailed'
   | 'ExpiredToken'
   | 'IllegalLocationConstraintException'
   | 'IllegalVersioningConfigurationException'

@@ -21,6 +21,7 @@ import { CellObjects } from '#src/service/objects.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
+import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
@@ -32,6 +33,8 @@ export interface OpenOptions {
   readonly log: Log
   /** Of several processes on one directory, the first tries the metadata's file in a process apart: a damaged one kills. */
   readonly isFirst: boolean
+  /** The metadata cannot be used by this process any more: it has to end, for another to take its place. */
+  readonly broken?: () => void
 }
 
 /** A whole store, open in this process. */
@@ -80,10 +83,17 @@ async function openNodeVolumes({ config, world, log }: OpenOptions, directory: D
   })
 }
 
-async function openMetadataSpace({ config, world, log }: OpenOptions, path: string): Promise<MetadataSpace> {
+async function openMetadataSpace(
+  { config, world, log }: OpenOptions,
+  path: string,
+  store: LmdbStore,
+): Promise<MetadataSpace> {
   const space = new MetadataSpace({
     world,
-    look: () => realFiles.space(path),
+    look: async () => {
+      const { free, total } = await realFiles.space(path)
+      return { free: free + store.reusableBytes(), total }
+    },
     reserveBytes: config.reserve,
     report: (isFull) => {
       if (isFull) log.warn("the metadata's disk is full: only deletions go on", { path })
@@ -153,14 +163,22 @@ function servicesOf(foundation: Foundation, { transitionMinimum }: Config): Serv
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
-  const store = await openLmdbStore({ path: directory.metadata, world, probed: isFirst })
+  const store = await openLmdbStore({
+    path: directory.metadata,
+    world,
+    probed: isFirst,
+    broken: (error) => {
+      options.log.error('the metadata could not be made durable: this process gives up', { error })
+      options.broken?.()
+    },
+  })
   const volumes = await openNodeVolumes(options, directory).catch(async (error: unknown) => {
     await store.close()
     throw error
   })
   const { region, inlineBytesMax } = config
   const namespace = new Namespace()
-  const space = await openMetadataSpace(options, directory.metadata)
+  const space = await openMetadataSpace(options, directory.metadata, store)
   const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax, space }
   const services = servicesOf(foundation, config)
   const stopping = new AbortController()

@@ -26,7 +26,7 @@ const child = spawn(
     '--test',
     // Two at once: tests start servers and wait for disks, and more would measure each other.
     '--test-concurrency=2',
-    '--test-reporter=dot',
+    `--test-reporter=${join(root, 'test', 'reporter.ts')}`,
     '--test-reporter-destination=stdout',
     ...options,
     ...files.map((each) => join(root, each)),

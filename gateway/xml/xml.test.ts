@@ -207,4 +207,5 @@ test('documents are rendered with escapes, attributes and the namespace', () => 
       '<A>&lt;&amp;&gt;&quot;&#13;&#0;&#65535;</A><B>1true</B><Grantee xsi:type="a&quot;b"><ID>x</ID></Grantee></R>',
   )
   assert.match(render(el('R', '\ud800')), /\ufffd/)
+  assert.match(render(el('R', ']]>')), /\]\]&gt;/)
 })

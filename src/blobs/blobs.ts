@@ -14,8 +14,11 @@ export interface Blobs {
    * the body throws, and then leaves dead bytes only. The body's slices are not held beyond the next one.
    */
   write(id: BlobId, body: AsyncIterable<Uint8Array>, expected?: number): Promise<StoredBlob>
-  /** Bytes [from, to) of a blob. Throws BlobUnreadable where a chunk is missing or does not match its checksum. */
-  read(id: BlobId, extents: readonly Extent[], from: number, to: number): AsyncIterable<Uint8Array>
+  /**
+   * Bytes [from, to) of a blob. Throws BlobUnreadable where a chunk is missing or does not match its checksum. Where it
+   * `lends`, the memory of a chunk is used again once the chunk after the next one is asked for.
+   */
+  read(id: BlobId, extents: readonly Extent[], from: number, to: number, lends?: boolean): AsyncIterable<Uint8Array>
 }
 
 /**

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { dirname, resolve } from 'node:path'
 
 /**
  * The few things that volumes ask of a file system: narrow, so that a test can put faults between (ENOSPC, EIO, short
@@ -78,7 +79,13 @@ export const realFiles: Files = {
       await done((callback) => fs.close(directory, callback))
     }
   },
-  makeDirectory: (path) => done((callback) => fs.mkdir(path, { recursive: true, mode: 0o700 }, callback)),
+  async makeDirectory(given) {
+    const path = resolve(given)
+    const first = await fs.promises.mkdir(path, { recursive: true, mode: 0o700 })
+    if (first === undefined) return
+    // A new name is durable once the directory that holds it is.
+    for (let made = path; made.length >= first.length; made = dirname(made)) await this.syncDirectory(dirname(made))
+  },
   list: (path) => settle((callback) => fs.readdir(path, callback)),
   link: (from, to) => done((callback) => fs.link(from, to, callback)),
   unlink: (path) => done((callback) => fs.unlink(path, callback)),

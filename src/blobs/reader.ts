@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import type { BlobId, Extent } from '#src/model/blob.ts'
+import type { Span } from '#src/model/range.ts'
 import { BlobUnreadable } from './blobs.ts'
 import { errorCode } from './files.ts'
 import { chunkBytes, frameBytes, headerBytes, isIntact, laidOutBytes, parseHeader } from './frame.ts'
@@ -24,24 +25,53 @@ interface Step {
   readonly size: number
 }
 
-/** Chunks [first, last] of a blob, each checked (B2). */
+/**
+ * Memory of whole steps that readers have given back: fresh memory for each costs as much as the read itself. 32 MiB at most.
+ */
+const idle: Buffer[] = []
+const idleMost = 64
+const stepBytes = laidOutBytes(chunksPerRead * chunkBytes)
+
+function giveBack({ buffer }: Filled): void {
+  if (buffer.length === stepBytes && idle.length < idleMost) idle.push(buffer)
+}
+
+/** A step that was read: its chunks, and the memory that they lie in. */
+interface Filled {
+  readonly chunks: readonly Chunk[]
+  readonly buffer: Buffer
+}
+
+/**
+ * Chunks [first, last] of a blob, each checked (B2). Where it `lends`, a chunk's memory is used again once the chunk after the
+ * next one is asked for; that of the last step, which nothing is asked for after, never.
+ */
 export async function* readChunks(
   volumes: ReadonlyMap<string, Volume>,
   id: BlobId,
   extents: readonly Extent[],
   first: number,
   last: number,
+  lends = false,
 ): AsyncGenerator<Chunk> {
-  let ahead: Promise<readonly Chunk[]> | undefined
+  let ahead: Promise<Filled> | undefined
+  let before: Filled | undefined
   try {
     for (const step of steps(extents, first, last)) {
-      const chunks = ahead
+      const reading = ahead
       ahead = readStep(volumes, id, step)
       // Its failure is told when it is its turn; until then it must not count as unhandled.
       ahead.catch(() => {})
-      if (chunks !== undefined) yield* await chunks
+      if (reading === undefined) continue
+      const filled = await reading
+      for (const chunk of filled.chunks) {
+        yield chunk
+        if (lends && before !== undefined) giveBack(before)
+        before = undefined
+      }
+      before = filled
     }
-    if (ahead !== undefined) yield* await ahead
+    if (ahead !== undefined) yield* (await ahead).chunks
   } finally {
     // A reader that leaves early leaves nothing running behind it.
     await ahead?.catch(() => {})
@@ -67,15 +97,15 @@ function* steps(extents: readonly Extent[], first: number, last: number): Genera
   }
 }
 
-async function readStep(volumes: ReadonlyMap<string, Volume>, id: BlobId, step: Step): Promise<readonly Chunk[]> {
+async function readStep(volumes: ReadonlyMap<string, Volume>, id: BlobId, step: Step): Promise<Filled> {
   const { extent, offset, size } = step
   const volume = volumes.get(extent.volume)
   if (volume === undefined) throw new BlobUnreadable('missing', id, extent)
-  // What is yielded belongs to the reader, who may hold it: so this memory is not used again.
-  const buffer = Buffer.allocUnsafeSlow(laidOutBytes(size))
+  const laidOut = laidOutBytes(size)
+  const buffer = (laidOut === stepBytes ? idle.pop() : undefined) ?? Buffer.allocUnsafeSlow(laidOut)
   try {
     const filled = await volume.handles.use(extent.segment, (file) => volume.directory.files.read(file, buffer, offset))
-    return parseStep(volume, id, step, buffer.subarray(0, filled))
+    return { buffer, chunks: parseStep(volume, id, step, buffer.subarray(0, filled)) }
   } catch (error) {
     throw explain(error, volume, id, extent)
   }
@@ -112,13 +142,13 @@ function explain(error: unknown, volume: Volume, id: BlobId, extent: Extent): un
   return new BlobUnreadable('failed', id, extent, { cause: error })
 }
 
-/** Bytes [from, to) of a blob. */
+/** Bytes [from, to) of a blob; lent or given, as readChunks says. */
 export async function* readRange(
   volumes: ReadonlyMap<string, Volume>,
   id: BlobId,
   extents: readonly Extent[],
-  from: number,
-  to: number,
+  { from, to }: Span,
+  lends: boolean,
 ): AsyncGenerator<Uint8Array> {
   const size = extents.reduce((sum, each) => sum + each.size, 0)
   assert.ok(0 <= from && from <= to && to <= size, 'a range lies within its blob')
@@ -129,6 +159,7 @@ export async function* readRange(
     extents,
     Math.floor(from / chunkBytes),
     Math.floor((to - 1) / chunkBytes),
+    lends,
   )) {
     const start = number * chunkBytes
     const isWhole = from <= start && start + bytes.length <= to

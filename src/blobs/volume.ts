@@ -4,14 +4,12 @@ import type { World } from '#src/world.ts'
 import { BulkWrite, SegmentPool } from './bulk-write.ts'
 import { errorCode } from './files.ts'
 import type { FrameRun } from './frame-run.ts'
+import { lookMilliseconds, reserveOf } from './free-space.ts'
 import { HandleCache } from './handle-cache.ts'
 import { DiskFailure, Segment } from './segment.ts'
 import { segmentDataStart } from './segment-header.ts'
 import { type SegmentSource, SharedAppender } from './shared-appender.ts'
 import type { VolumeDirectory } from './volume-directory.ts'
-
-/** How old a look at the disk may be before a write asks for another: what all processes write meanwhile fits the reserve. */
-const sampleMilliseconds = 1_000
 
 /** What a body of unknown size is taken for, when a segment is chosen for it. */
 const unknownBytes = 64 * 1024 * 1024
@@ -90,7 +88,8 @@ export class Volume implements SegmentSource {
 
   /** Bytes that may be written before the reserve is touched; 0 for a retired volume. */
   async room(): Promise<number> {
-    if (this.#options.world.monotonic() - this.#sampledAt > sampleMilliseconds) await this.refresh()
+    const age = this.#options.world.monotonic() - this.#sampledAt
+    if (age > lookMilliseconds(this.#free)) await this.refresh()
     return this.#retired === undefined ? Math.max(0, this.#free - this.#reserve - this.#promised) : 0
   }
 
@@ -183,7 +182,7 @@ export class Volume implements SegmentSource {
     try {
       const { free, total } = await this.directory.files.space(this.path)
       this.#free = free
-      this.#reserve = this.#options.reserveBytes ?? Math.max(1024 ** 3, total * 0.02)
+      this.#reserve = reserveOf(total, this.#options.reserveBytes)
       const marked = await this.directory.retirement()
       if (marked !== undefined && this.#retired === undefined) this.#withdraw(marked.reason)
       // Another process had it checked, and lifted the mark. A retirement whose mark could not be written stays, and the

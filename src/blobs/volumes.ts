@@ -91,8 +91,8 @@ export class Volumes implements Blobs {
     }
   }
 
-  read(id: BlobId, extents: readonly Extent[], from: number, to: number): AsyncGenerator<Uint8Array> {
-    return readRange(this.#volumes, id, extents, from, to)
+  read(id: BlobId, extents: readonly Extent[], from: number, to: number, lends = false): AsyncGenerator<Uint8Array> {
+    return readRange(this.#volumes, id, extents, { from, to }, lends)
   }
 
   /** Closes all segments that nothing is being written to, so that they can be compacted. */

@@ -77,13 +77,25 @@ export class Compactor {
   /** Looks at every segment of this node once; gives the bytes of the files that went. */
   async pass(signal: AbortSignal): Promise<number> {
     let freed = 0
+    const errors: unknown[] = []
     for (const { id, retired } of await this.#maintenance.volumes()) {
       if (retired !== undefined) continue
-      for (const state of await this.#maintenance.segments(id)) {
-        if (signal.aborted) return freed
-        const segment = { ...state, volume: id }
-        if (await this.#isDue(segment)) freed += await this.compact(segment)
-      }
+      // A disk that cannot be read keeps the others from nothing.
+      freed += await this.#passVolume(id, signal).catch((error: unknown) => {
+        errors.push(error)
+        return 0
+      })
+    }
+    if (errors.length > 0) throw errors[0]
+    return freed
+  }
+
+  async #passVolume(volume: string, signal: AbortSignal): Promise<number> {
+    let freed = 0
+    for (const state of await this.#maintenance.segments(volume)) {
+      if (signal.aborted) return freed
+      const segment = { ...state, volume }
+      if (await this.#isDue(segment)) freed += await this.compact(segment)
     }
     return freed
   }

@@ -14,7 +14,8 @@ const partsAhead = 200
 
 /**
  * The bytes [from, to) of an object, checked (I3): at once where they are small, otherwise as a stream whose first chunk is
- * already read, so that what cannot be read at all fails before anything was sent.
+ * already read, so that what cannot be read at all fails before anything was sent. A chunk is the reader's until it asks for
+ * the next but one.
  */
 export async function readContent(
   foundation: Foundation,
@@ -59,7 +60,7 @@ async function* readBlobBytes(
     const holder = known.holders.find((each) => each.region === foundation.region)
     if (holder === undefined) throw new Fault('ServiceUnavailable')
     try {
-      for await (const chunk of foundation.blobs.read(blob, holder.extents, at, to)) {
+      for await (const chunk of foundation.blobs.read(blob, holder.extents, at, to, true)) {
         at += chunk.length
         yield chunk
       }

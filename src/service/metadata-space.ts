@@ -1,8 +1,6 @@
+import { lookMilliseconds, reserveOf } from '#src/blobs/free-space.ts'
 import { Fault } from '#src/errors.ts'
 import type { World } from '#src/world.ts'
-
-/** How old a look at the disk may be: what small objects take in that time fits any reserve. */
-const sampleMilliseconds = 1_000
 
 interface Space {
   readonly free: number
@@ -18,13 +16,14 @@ export interface MetadataSpaceOptions {
 }
 
 /**
- * Room for what grows the metadata: small objects, uploads.
+ * Room for what grows the metadata: small objects, uploads. Free is what the disk has, and what the data file has inside.
  *
  * M1  what grows the metadata is refused while its disk has only the reserve left, so that deletions have pages to write (C3).
  */
 export class MetadataSpace {
   readonly #options: MetadataSpaceOptions
   #isFull = false
+  #free = 0
   #sampledAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MetadataSpaceOptions) {
@@ -33,7 +32,8 @@ export class MetadataSpace {
 
   /** Throws Fault `ServiceUnavailable` where only the reserve is left, as it was seen a moment ago: nobody waits for the disk. */
   check(): void {
-    if (this.#options.world.monotonic() - this.#sampledAt > sampleMilliseconds) void this.refresh()
+    const age = this.#options.world.monotonic() - this.#sampledAt
+    if (age > lookMilliseconds(this.#free)) void this.refresh()
     if (this.#isFull)
       throw new Fault('ServiceUnavailable', {}, { cause: new Error('the disk of the metadata is full') })
   }
@@ -44,7 +44,8 @@ export class MetadataSpace {
     // A disk that does not even tell its size will say so to the next commit.
     const space = await look().catch(() => undefined)
     if (space === undefined) return
-    const isFull = space.free <= (reserveBytes ?? Math.max(1024 ** 3, space.total * 0.02))
+    this.#free = space.free
+    const isFull = space.free <= reserveOf(space.total, reserveBytes)
     if (isFull !== this.#isFull) report(isFull)
     this.#isFull = isFull
   }

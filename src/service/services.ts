@@ -95,7 +95,7 @@ export interface Read extends Found {
   readonly partsCount?: number
   /** Of the part asked for, where it is known. */
   readonly partChecksum?: Checksum
-  /** A whole small object at once, otherwise a stream; verified (I3). */
+  /** A whole small object at once, otherwise a stream, whose chunks are lent until the next but one is asked for; verified (I3). */
   readonly bytes: Uint8Array | AsyncIterable<Uint8Array>
 }
 

@@ -9,6 +9,8 @@ export interface VolumeSummary extends VolumeState {
   readonly bytes: number
   /** Bytes in them that nothing names any more, as far as was counted. */
   readonly deadBytes: number
+  /** Why its segments cannot be listed, if so. */
+  readonly problem?: string
 }
 
 export async function listVolumes(
@@ -17,14 +19,19 @@ export async function listVolumes(
 ): Promise<readonly VolumeSummary[]> {
   const summaries: VolumeSummary[] = []
   for (const state of await maintenance.volumes()) {
-    const segments = await maintenance.segments(state.id)
+    let problem: string | undefined
+    // A disk that fails is what the list is for: the others are shown all the same.
+    const segments = await maintenance.segments(state.id).catch((error: unknown) => {
+      problem = String(error)
+      return []
+    })
     let bytes = 0
     let deadBytes = 0
     for (const { number, size } of segments) {
       bytes += size
       deadBytes += await store.snapshot((snapshot) => readDead(snapshot, state.id, number))
     }
-    summaries.push({ ...state, segments: segments.length, bytes, deadBytes })
+    summaries.push({ ...state, segments: segments.length, bytes, deadBytes, ...(problem !== undefined && { problem }) })
   }
   return summaries
 }

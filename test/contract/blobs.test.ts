@@ -131,3 +131,28 @@ test('B2: a reader that leaves early lets go of what it held', async () => {
   }
   assert.ok(body.equals(await readBack(blob, 0, blob.size)))
 })
+
+test('B2: a chunk that was lent stays as it is until the next but one is asked for, whoever else reads', async () => {
+  const bodies = Array.from({ length: 6 }, () => randomBytes(3_500_000))
+  const blobs = await Promise.all(bodies.map((body) => volumes.write(newId(), sliced(body, 65_536))))
+  const readers = [...blobs.keys(), ...blobs.keys()].map(async (which) => {
+    const [body, blob] = [bodies[which], blobs[which]]
+    assert.ok(body !== undefined && blob !== undefined)
+    let at = 0
+    let held: { readonly bytes: Uint8Array; readonly at: number } | undefined
+    const check = () => {
+      if (held === undefined) return
+      assert.ok(body.subarray(held.at, held.at + held.bytes.length).equals(held.bytes), 'what was lent is unchanged')
+    }
+    for await (const bytes of volumes.read(blob.id, blob.extents, 0, blob.size, true)) {
+      check()
+      held = { bytes, at }
+      at += bytes.length
+      // Others read meanwhile, into memory that was given back.
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    check()
+    assert.equal(at, body.length)
+  })
+  await Promise.all(readers)
+})

@@ -104,6 +104,40 @@ test('a watch sees a change by another process, and within a second', async () =
   await store.close()
 })
 
+test('a watch sees a change whose last page takes long to sync', async (context) => {
+  const path = newPath()
+  const library = join(folder, 'slow-sync.so')
+  // LMDB's meta page, all that is shorter than a page, counts at once, and is to be seen by readers only after its sync.
+  const source = `
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <unistd.h>
+    static ssize_t slow(const char *name, int file, const void *bytes, size_t size, off_t at) {
+      ssize_t (*real)(int, const void *, size_t, off_t) = dlsym(RTLD_NEXT, name);
+      ssize_t written = real(file, bytes, size, at);
+      if (size < 512) usleep(300000);
+      return written;
+    }
+    ssize_t pwrite(int file, const void *bytes, size_t size, off_t at) { return slow("pwrite", file, bytes, size, at); }
+    ssize_t pwrite64(int file, const void *bytes, size_t size, off_t at) { return slow("pwrite64", file, bytes, size, at); }`
+  const compiled = spawnSync('cc', ['-shared', '-fPIC', '-x', 'c', '-', '-o', library], { input: source }).status === 0
+  if (!compiled) return context.skip('NOT SHOWN: a slow sync needs a C compiler')
+  const store = await openAt(path)
+  await set(store, 'a', '1')
+  const other = otherProcess(path, { LD_PRELOAD: library })
+  assert.equal(await other.ask('get a'), '1')
+  const controller = new AbortController()
+  const changed = store.watch(bytes('a'), controller.signal)
+  const began = performance.now()
+  assert.equal(await other.ask('set a 2'), 'done')
+  assert.ok(performance.now() - began >= 300, 'the sync was slow')
+  const late = setTimeout(() => controller.abort(new Error('the watch is deaf')), 5_000)
+  await changed
+  clearTimeout(late)
+  await other.ask('close')
+  await store.close()
+})
+
 test('K2: a process that is killed keeps nobody from reading and writing', async () => {
   const path = newPath()
   const store = await openAt(path)

@@ -139,7 +139,8 @@ const corpus: readonly (readonly [string, string])[] = [
   ['an unknown method', request('BREW /b/k')],
   ['CONNECT', request('CONNECT a:80')],
   ['an asterisk', request('OPTIONS *')],
-  ['an unknown expectation', `${request('PUT /b/k', 'Expect: tea', 'Content-Length: 4')}abcd`],
+  // 256 with Host: as many as Node keeps, so there may have been more.
+  ['just too many headers', request('GET /b/k', ...Array.from({ length: 255 }, (_, at) => `X-${at}: a`))],
   ['too many headers', request('GET /b/k', ...Array.from({ length: 300 }, (_, at) => `X-${at}: a`))],
   ['too long headers', request('GET /b/k', `X-A: ${'a'.repeat(17 << 10)}`)],
   ['a long target', request(`GET /b/${'k'.repeat(20 << 10)}`)],
@@ -176,7 +177,8 @@ test('what could be understood in two ways is refused in XML, or the connection 
   assert.equal(codeOf('too long headers'), 'RequestHeaderSectionTooLarge')
   assert.equal(codeOf('too many headers'), 'RequestHeaderSectionTooLarge')
   assert.deepEqual(statuses(ofName.get('too long headers') ?? assert.fail()), [431])
-  assert.deepEqual(statuses(ofName.get('an unknown expectation') ?? assert.fail()), [417])
+  const tea = `${request('PUT /b/k', 'Expect: tea', 'Content-Length: 4', close)}abcd`
+  assert.deepEqual(statuses(await say(port, tea)), [200], 'an unknown expectation is passed over')
   assert.equal(codeOf('a bad escape'), 'InvalidURI')
   assert.equal(codeOf('two lengths'), 'BadRequest')
   assert.deepEqual(statuses(await say(port, request('GET /b/k', close))), [200])
@@ -269,9 +271,14 @@ test('P3: a body that comes steadily, or that we are slow to read, is not given 
   const { port } = await serve(async (incoming, key) => {
     if (key !== 'slow') return await counting(incoming, key)
     let length = 0
+    let hasPaused = false
     for await (const chunk of incoming.stream) {
       length += (chunk as Buffer).length
-      if (length > 100_000 && length < 300_000) await wait(400)
+      // Once, for four windows: what the client sent meanwhile is in our buffers.
+      if (length > 100_000 && !hasPaused) {
+        hasPaused = true
+        await wait(1_200)
+      }
     }
     return { status: 200, body: `got ${length}` }
   }, slow)

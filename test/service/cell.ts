@@ -72,6 +72,7 @@ export function body(bytes: Uint8Array): Body {
 export async function bytesOf(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<Buffer> {
   if (bytes instanceof Uint8Array) return Buffer.from(bytes)
   const chunks: Uint8Array[] = []
-  for await (const chunk of bytes) chunks.push(chunk)
+  // Chunks are lent: what is kept has to be copied.
+  for await (const chunk of bytes) chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks)
 }

@@ -55,7 +55,7 @@ async function collectAll(collector: Collector, look: () => Promise<void>): Prom
   }
 }
 
-test('J1: a job goes with its effect, whatever becomes of a commit, so nothing is left over', async () => {
+test('J1, G1: a job goes with its effect, whatever becomes of a commit, so nothing is left over', async () => {
   const results = [undefined, 'unknown_committed', 'unknown_lost'] as const
   let failures = 0
   for (const first of results) {

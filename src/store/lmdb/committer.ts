@@ -29,13 +29,15 @@ const batchBytes = 32_000_000
 export class Committer {
   readonly #environment: Environment
   readonly #committed: () => void
+  readonly #broken: (error: unknown) => void
   #waiting: Commit[] = []
   #running: Promise<void> | undefined
   #refusal: StoreError | undefined
 
-  constructor(environment: Environment, committed: () => void) {
+  constructor(environment: Environment, committed: () => void, broken: (error: unknown) => void) {
     this.#environment = environment
     this.#committed = committed
+    this.#broken = broken
   }
 
   get refusal(): StoreError | undefined {
@@ -124,6 +126,7 @@ export class Committer {
     this.#refusal = new StoreError('closed', 'a commit failed, so the store must be opened again', { cause: error })
     for (const commit of batch) commit.reject(error)
     for (const commit of this.#waiting.splice(0)) commit.reject(this.#refusal)
+    this.#broken(error)
   }
 }
 

@@ -22,7 +22,12 @@ interface Native {
 interface Internals {
   readonly env: {
     info(): { readonly lastTxnId: number; readonly lastPageNumber: number }
-    stat(): { readonly pageSize: number }
+    stat(): {
+      readonly pageSize: number
+      readonly treeBranchPageCount: number
+      readonly treeLeafPageCount: number
+      readonly overflowPages: number
+    }
   }
 }
 
@@ -101,6 +106,12 @@ export class Environment {
   /** The bytes of all pages that were ever used, free or not. */
   size(): number {
     return (this.#database.env.info().lastPageNumber + 1) * this.#database.env.stat().pageSize
+  }
+
+  /** Of pages that hold nothing any more: writes take them before the file grows, and it never shrinks. */
+  reusableBytes(): number {
+    const { pageSize, treeBranchPageCount, treeLeafPageCount, overflowPages } = this.#database.env.stat()
+    return Math.max(0, this.size() - (treeBranchPageCount + treeLeafPageCount + overflowPages) * pageSize)
   }
 
   /** Touches every page that holds something. */

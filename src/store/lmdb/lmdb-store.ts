@@ -23,12 +23,12 @@ export class LmdbStore implements Store {
   #sweeping = false
   #closing: Promise<void> | undefined
 
-  constructor(world: World, environment: Environment) {
+  constructor(world: World, environment: Environment, broken: (error: unknown) => void) {
     this.#world = world
     this.#environment = environment
     this.#readers = new Readers(world, environment)
     this.#watches = new Watches(world, () => environment.lastCommit())
-    this.#committer = new Committer(environment, () => this.#watches.check())
+    this.#committer = new Committer(environment, () => this.#watches.check(), broken)
   }
 
   async transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -47,6 +47,11 @@ export class LmdbStore implements Store {
         reader.release()
       }
     }
+  }
+
+  /** Bytes of the data file that are free for writes. */
+  reusableBytes(): number {
+    return this.#environment.reusableBytes()
   }
 
   async snapshot<T>(body: (snapshot: Snapshot) => Promise<T>): Promise<T> {

@@ -1,5 +1,4 @@
-import { mkdir } from 'node:fs/promises'
-import type { Store } from '#src/store/store.ts'
+import { mkdir, open } from 'node:fs/promises'
 import type { World } from '#src/world.ts'
 import { Environment } from './environment.ts'
 import { LmdbStore } from './lmdb-store.ts'
@@ -11,10 +10,22 @@ export interface LmdbOptions {
   readonly world: World
   /** Whether to try the data file in another process first (probe.ts). One process of several on a store is enough. */
   readonly probed?: boolean
+  /** Told once, when a commit failed: from then on this process cannot use the store, and has to start again. */
+  readonly broken?: (error: unknown) => void
 }
 
-export async function openLmdbStore({ path, world, probed = true }: LmdbOptions): Promise<Store> {
+export async function openLmdbStore({
+  path,
+  world,
+  probed = true,
+  broken = () => {},
+}: LmdbOptions): Promise<LmdbStore> {
   await mkdir(path, { recursive: true })
   if (probed) await probe(path)
-  return new LmdbStore(world, new Environment({ path }))
+  const environment = new Environment({ path })
+  // LMDB makes its file, but not the file's name, durable.
+  const directory = await open(path, 'r')
+  await directory.sync()
+  await directory.close()
+  return new LmdbStore(world, environment, broken)
 }

@@ -2,6 +2,11 @@ import type { World } from '#src/world.ts'
 
 /** Milliseconds between two looks at other processes' commits: how late a watch across processes may be. */
 const interval = 10
+/**
+ * Milliseconds. LMDB counts a commit when its last page is written, and lets readers see it only when that page is synced. So for a
+ * while after a new number each look asks, and then one a second: a sync that takes longer still makes a watch late, not deaf.
+ */
+const settling = 1_000
 
 interface Watch {
   changed(): boolean
@@ -14,7 +19,6 @@ export class Watches {
   readonly #world: World
   readonly #lastCommit: () => number
   readonly #watches = new Set<Watch>()
-  #seen = 0
   #end: Error | undefined
   #poll: AbortController | undefined
 
@@ -59,16 +63,22 @@ export class Watches {
     if (this.#poll !== undefined && !this.#poll.signal.aborted) return
     const controller = new AbortController()
     this.#poll = controller
-    // Before the first look, so that no commit since the watch began is missed.
-    this.#seen = -1
     this.#run(controller.signal).catch((error: Error) => this.stop(error))
   }
 
   async #run(signal: AbortSignal): Promise<void> {
+    let seen = -1
+    let changed = 0
+    let asked = 0
     while (!signal.aborted) {
       const last = this.#lastCommit()
-      if (last !== this.#seen) this.check()
-      this.#seen = last
+      const now = this.#world.monotonic()
+      if (last !== seen) changed = now
+      seen = last
+      if (now - changed <= settling || now - asked >= settling) {
+        this.check()
+        asked = now
+      }
       try {
         await this.#world.sleep(interval, signal)
       } catch (error) {
