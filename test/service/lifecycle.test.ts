@@ -47,10 +47,10 @@ async function openRuled() {
       const lifecycle = { rules, transitionMinimum: 'varies_by_storage_class' } as const
       await cell.buckets.update(bucket, (before) => withLifecycle(before, lifecycle))
     },
-    async put(bucket: string, key: string, size = 1, tags: readonly string[] = []) {
+    async put(bucket: string, key: string, size = 1, tags: readonly string[] = [], storageClass = 'STANDARD') {
       return await cell.objects.put({
         name: { bucket, key },
-        attributes: { ...attributes, tags: new Map(tags.map((tag) => [tag, 'yes'])) },
+        attributes: { ...attributes, storageClass, tags: new Map(tags.map((tag) => [tag, 'yes'])) },
         body: body(Buffer.alloc(size)),
         digests: {},
         conditions: {},
@@ -93,6 +93,7 @@ interface Step {
   readonly size: number
   readonly tags: readonly string[]
   readonly wait: number
+  readonly storageClass: string
 }
 
 const steps: fc.Arbitrary<readonly Step[]> = fc.array(
@@ -102,6 +103,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
     size: fc.constantFrom(1, 2, 3),
     tags: fc.subarray(['x', 'y']),
     wait: fc.constantFrom(0, 1, 10, day, 3 * day),
+    storageClass: fc.constantFrom('STANDARD', 'STANDARD', 'GLACIER', 'DEEP_ARCHIVE'),
   }),
   { minLength: 1, maxLength: 10 },
 )
@@ -248,7 +250,7 @@ async function take(ruled: Ruled, bucket: string, all: readonly Step[]) {
     ['b', []],
   ])
   let state = 'off'
-  for (const { key, kind, size, tags, wait } of all) {
+  for (const { key, kind, size, tags, wait, storageClass } of all) {
     ruled.clock.now += wait
     if (kind === 'enable' || kind === 'suspend') {
       if (state === 'off' && kind === 'suspend') continue
@@ -256,11 +258,11 @@ async function take(ruled: Ruled, bucket: string, all: readonly Step[]) {
       await ruled.versioning(bucket, kind === 'enable' ? 'enabled' : 'suspended')
       continue
     }
-    if (kind === 'put') await ruled.put(bucket, key, size, tags)
+    if (kind === 'put') await ruled.put(bucket, key, size, tags, storageClass)
     else await ruled.hide(bucket, key)
     const isNull = state !== 'enabled'
     const before = (known.get(key) ?? []).filter((each) => !(isNull && each.isNull))
-    const made = { key, tags, modified: ruled.clock.now, isNull, storageClass: 'STANDARD' }
+    const made = { key, tags, modified: ruled.clock.now, isNull, storageClass }
     if (kind === 'put') known.set(key, [{ ...made, size }, ...before])
     else known.set(key, state === 'off' ? before : [{ ...made, tags: [], size: undefined }, ...before])
   }
@@ -363,7 +365,7 @@ test('Z6: a round that was interrupted goes on, and is not begun again on the sa
   const ruled = await openRuled()
   const bucket = await ruled.bucket()
   for (let index = 0; index < 600; index++) await ruled.put(bucket, `k${String(index).padStart(4, '0')}`, 1)
-  await ruled.rules(bucket, rule({ expiration: days(1) }))
+  await ruled.rules(bucket, rule({ expiration: { kind: 'date', date: start + day } }))
   ruled.clock.now = start + 3 * day
   const stop = new AbortController()
   const { world } = ruled.foundation
@@ -373,10 +375,13 @@ test('Z6: a round that was interrupted goes on, and is not begun again on the sa
   assert.ok(left > 0 && left < 600, `${left} left`)
   await ruled.pass()
   assert.equal((await ruled.list(bucket)).length, 0)
+  // It is over at once, but not before the next day does anybody look.
   await ruled.put(bucket, 'old', 1)
-  await ruled.buckets.update(bucket, (each) => ({ ...each, epoch: each.epoch }))
   await ruled.pass()
   assert.equal((await ruled.list(bucket)).length, 1)
+  ruled.clock.now += day
+  await ruled.pass()
+  assert.equal((await ruled.list(bucket)).length, 0)
 })
 
 test('uploads are given up in their time, and no others', async () => {
