@@ -172,6 +172,8 @@ const form = [
 
 /** What the operations need beside their names to be requests that would be done. */
 const bodies: Readonly<Record<string, string>> = {
+  PutBucketLifecycleConfiguration:
+    '<LifecycleConfiguration><Rule><Status>Enabled</Status><Prefix>a</Prefix><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>',
   PutBucketCors:
     '<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>',
   PutBucketOwnershipControls:
