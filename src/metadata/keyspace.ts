@@ -52,8 +52,10 @@ export const subspace = {
   feed: 0x10,
   floor: 0x11,
   job: 0x12,
-  scrub: 0x13,
-  lifecycle: 0x1a,
+  /** 0x13 was `scrub`, once. */
+  lifecycle: 0x14,
+  /** The last: a round of reading everything ends with its own progress. */
+  scrub: 0x7f,
 } as const
 
 export type Subspace = keyof typeof subspace
