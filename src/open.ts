@@ -16,6 +16,7 @@ import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
+import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
 import { MetadataSpace } from '#src/service/metadata-space.ts'
 import { CellObjects } from '#src/service/objects.ts'
@@ -135,14 +136,20 @@ async function background(
     if (event.kind === 'compacted') log.info('a segment was compacted', event)
     else log.error('bytes that are named cannot be read', { error: event.error })
   })
+  const lifecycle = new LifecycleWorker(foundation, {
+    dayMilliseconds: config.lifecycleDay * 1000,
+    report: (done) => log.info('lifecycle rules were carried out', { ...done }),
+    failed: (error) => log.error('carrying out lifecycle rules failed', { error }),
+  })
   await Promise.all([
     new Collector(foundation).run(foundation.world, signal, (error) => log.error('collecting failed', { error })),
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
     scrub(foundation, volumes, config, log, signal),
+    lifecycle.run(signal),
   ])
 }
 
-function servicesOf(foundation: Foundation): Services {
+function servicesOf(foundation: Foundation, { transitionMinimum }: Config): Services {
   const { store, world, namespace } = foundation
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
@@ -152,6 +159,7 @@ function servicesOf(foundation: Foundation): Services {
     uploads: new CellUploads(foundation),
     listings: new CellListings(foundation),
     identity: new NamespaceIdentity({ store, world, namespace }),
+    lifecycle: { transitionMinimum },
   }
 }
 
@@ -177,7 +185,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const namespace = new Namespace()
   const space = await openMetadataSpace(options, directory.metadata, store)
   const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax, keys, space }
-  const services = servicesOf(foundation)
+  const services = servicesOf(foundation, config)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
   return {

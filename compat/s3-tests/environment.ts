@@ -60,6 +60,8 @@ export async function writeSettings(file: string, endpoint: string): Promise<voi
     const who = suitePeople[index] ?? person(section)
     lines.push(`[${section}]`, `display_name = ${who.name}`, `user_id = ${who.id}`, `email = ${who.email}`)
     lines.push(`access_key = ${who.accessKey}`, `secret_key = ${who.secretKey}`)
+    // Those that take objects of any size at any age; see lifecycleForTests.
+    if (section === 's3 main') lines.push('storage_classes = GLACIER, DEEP_ARCHIVE', 'lc_debug_interval = 10')
     if (section === 's3 tenant') lines.push('tenant = testx')
     const [first, second] = suiteEncryptionKeys
     if (section === 's3 main') lines.push(`kms_keyid = ${first}`, `kms_keyid2 = ${second}`)

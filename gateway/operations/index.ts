@@ -13,6 +13,11 @@ import { getBucketAcl, putBucketAcl } from './configuration/bucket-acl.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from './configuration/bucket-cors.ts'
 import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './configuration/bucket-encryption.ts'
 import {
+  deleteBucketLifecycle,
+  getBucketLifecycleConfiguration,
+  putBucketLifecycleConfiguration,
+} from './configuration/bucket-lifecycle.ts'
+import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
@@ -73,6 +78,9 @@ export const implemented: readonly Operation[] = [
   getBucketEncryption,
   putBucketEncryption,
   deleteBucketEncryption,
+  getBucketLifecycleConfiguration,
+  putBucketLifecycleConfiguration,
+  deleteBucketLifecycle,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
   deleteBucketOwnershipControls,

@@ -5,6 +5,7 @@ import { encodeContentHeaders, type Overrides } from './content-headers.ts'
 import { encodeEncryption } from './encryption-headers.ts'
 import { quoteEtag } from './etag.ts'
 import { formatHttpDate } from './http-date.ts'
+import { encodeExpiry } from './lifecycle-headers.ts'
 import { encodeMetadata } from './metadata-headers.ts'
 import { encodeObjectLock } from './object-lock-headers.ts'
 import { formatContentRange } from './range.ts'
@@ -44,7 +45,7 @@ function checksumOf({ version, from, to, partChecksum }: Read): Checksum | undef
   return from === 0 && to === version.size ? version.checksum : undefined
 }
 
-export function objectHeaders({ version, versionId }: Found): Record<string, string> {
+export function objectHeaders({ version, versionId, expiry }: Found): Record<string, string> {
   const headers: Record<string, string> = {
     'accept-ranges': 'bytes',
     etag: quoteEtag(version.etag),
@@ -55,6 +56,7 @@ export function objectHeaders({ version, versionId }: Found): Record<string, str
   encodeStorageClass(version.storageClass, headers)
   encodeObjectLock(version, headers)
   encodeVersionId(versionId, headers)
+  encodeExpiry(expiry, headers)
   const tags = version.tags?.value.size ?? 0
   if (tags > 0) headers['x-amz-tagging-count'] = String(tags)
   return headers

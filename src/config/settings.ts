@@ -82,6 +82,15 @@ export const settings = {
   customerKeysNeedTls: flag
     .prefault('false')
     .describe("refuse customers' encryption keys (SSE-C) that come over plain HTTP, as AWS does"),
+  lifecycleDay: integer(1, 86_400)
+    .prefault('86400')
+    .describe('length of a day of lifecycle rules, in seconds; shorter ones are for tests'),
+  transitionMinimum: z
+    .enum(['all_storage_classes_128K', 'varies_by_storage_class'])
+    .prefault('all_storage_classes_128K')
+    .describe(
+      'objects that are too small for a change of class, where a lifecycle configuration does not say: `all_storage_classes_128K`, `varies_by_storage_class`',
+    ),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')

@@ -27,6 +27,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | feed        | partition ‖ versionstamp ‖ order   | which record changed, with its stamp (C14)                    |
  * | floor       | partition                          | least stamp that may be drawn (C10)                           |
  * | scrub       | region                             | how far reading everything has come (ScrubProgress)           |
+ * | lifecycle   | bucket                             | how far a bucket's rules were carried out (LifecycleProgress) |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
@@ -51,7 +52,10 @@ export const subspace = {
   feed: 0x10,
   floor: 0x11,
   job: 0x12,
-  scrub: 0x13,
+  /** 0x13 was `scrub`, once. */
+  lifecycle: 0x14,
+  /** The last: a round of reading everything ends with its own progress. */
+  scrub: 0x7f,
 } as const
 
 export type Subspace = keyof typeof subspace
@@ -101,6 +105,7 @@ export const keys = {
   /** A versionstamp and an order follow. */
   job: (queue: string) => append(prefixes.job, [queue]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
+  lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

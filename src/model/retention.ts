@@ -1,5 +1,13 @@
 import { Fault } from '#src/errors.ts'
-import type { Retention } from './version.ts'
+import type { Retention, Version } from './version.ts'
+
+/** Whether a version may not be removed for good; `bypassGovernance`: by somebody whom governance lets past. */
+export function isLocked(version: Version, now: number, bypassGovernance = false): boolean {
+  if (version.kind === 'marker') return false
+  const kept = version.retention?.value
+  const isRetained = kept !== undefined && kept.until > now && !(kept.mode === 'GOVERNANCE' && bypassGovernance)
+  return version.hold?.value === true || isRetained
+}
 
 /**
  * What may become of a version's retention. Compliance only ever grows; governance is loosened by whom it lets past.

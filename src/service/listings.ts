@@ -54,9 +54,9 @@ export class CellListings implements Listings {
       for (;;) {
         const step = await walk.step()
         if (step === undefined) return {}
-        const { key, version } = step
+        const { key, version, isLatest } = step
         const versionId = version.isNull ? 'null' : formatStamp(version.stamp)
-        const offered = page.offer(key, () => ({ ...step, versionId }))
+        const offered = page.offer(key, () => ({ key, version, isLatest, versionId }))
         // A stamp also where the version is `null`: it stays a place in the order when that version is gone.
         if (offered === 'full') {
           return { ...nextAfter(page), ...(!page.isLastPrefix && { nextVersionId: formatStamp(last) }) }

@@ -1,8 +1,9 @@
 import { Fault } from '#src/errors.ts'
 import { insertVersion, type Row, readVersion, removeVersion, seenVector } from '#src/metadata/object-records.ts'
 import { type Conditions, checkWrite } from '#src/model/conditions.ts'
+import { isLocked } from '#src/model/retention.ts'
 import { formatStamp } from '#src/model/stamp.ts'
-import type { DeleteMarker, ObjectVersion, Version } from '#src/model/version.ts'
+import type { DeleteMarker, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import { parseVersionId } from './object-reads.ts'
@@ -16,12 +17,14 @@ export interface DeleteRequest extends FindObject {
 }
 
 export async function commitDelete(foundation: Foundation, request: DeleteRequest): Promise<Deleted> {
-  return await foundation.store.transact(async (transaction) => {
-    const target = await readTarget(foundation, transaction, request.name)
-    if (request.versionId !== undefined)
-      return await deleteVersion(foundation, transaction, target, request, request.versionId)
-    return await deleteCurrent(foundation, transaction, target, request)
-  })
+  return await foundation.store.transact((transaction) => deleteWithin(foundation, transaction, request))
+}
+
+/** The same in a transaction that does more. */
+export async function deleteWithin(foundation: Foundation, to: Transaction, request: DeleteRequest): Promise<Deleted> {
+  const target = await readTarget(foundation, to, request.name)
+  if (request.versionId !== undefined) return await deleteVersion(foundation, to, target, request, request.versionId)
+  return await deleteCurrent(foundation, to, target, request)
 }
 
 /** Removes the object, or hides it under a delete marker where the bucket keeps versions. */
@@ -71,7 +74,10 @@ async function deleteVersion(
   if (found === undefined) return { isMarker: false, versionId }
   const { version } = found
   checkDeleteConditions(request.conditions, version)
-  if (version.kind === 'object') checkLock(version, request.bypassGovernance, foundation.world.now())
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+  if (isLocked(version, foundation.world.now(), request.bypassGovernance)) {
+    throw new Fault('AccessDenied', { message: 'Access Denied because object protected by object lock.' })
+  }
   await removeVersion(to, state, found, stamp, seenVector(state, foundation.cell, stamp))
   return { isMarker: version.kind === 'marker', versionId }
 }
@@ -81,13 +87,4 @@ function checkDeleteConditions(conditions: Conditions, standing: Version | undef
   if (standing === undefined) return
   const subject = standing.kind === 'object' ? standing : { etag: '', size: 0, modified: standing.modified }
   if (checkWrite(conditions, subject) !== 'passed') throw new Fault('PreconditionFailed', { Condition: 'If-Match' })
-}
-
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html */
-function checkLock({ hold, retention }: ObjectVersion, bypassGovernance: boolean, now: number): void {
-  const kept = retention?.value
-  const isRetained = kept !== undefined && kept.until > now && !(kept.mode === 'GOVERNANCE' && bypassGovernance)
-  if (hold?.value === true || isRetained) {
-    throw new Fault('AccessDenied', { message: 'Access Denied because object protected by object lock.' })
-  }
 }

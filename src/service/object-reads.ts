@@ -4,6 +4,7 @@ import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { type Row, readCurrent, readLatest, readVersion } from '#src/metadata/object-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type Conditions, checkRead } from '#src/model/conditions.ts'
+import { expiryOf } from '#src/model/lifecycle.ts'
 import { resolveSpan, type Span } from '#src/model/range.ts'
 import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Part } from '#src/model/version.ts'
@@ -40,7 +41,9 @@ export async function findRow({ namespace }: Foundation, from: Snapshot, request
     const current = await readCurrent(from, place)
     guard(current?.version, bucket)
     if (current === undefined) throw await missing(from, bucket, name.key)
-    return { bucket, row: current, version: current.version, versionId: versionIdOf(bucket, current.version) }
+    const expiry = expiryOf(bucket, name.key, current.version)
+    const found = { bucket, row: current, version: current.version, versionId: versionIdOf(bucket, current.version) }
+    return expiry === undefined ? found : { ...found, expiry }
   }
   const found = await readVersion(from, place, parseVersionId(versionId))
   const version = found?.version

@@ -4,6 +4,7 @@ import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { insertVersion, type KeyState, readState, seenVector } from '#src/metadata/object-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type Conditions, checkWrite } from '#src/model/conditions.ts'
+import { expiryOf } from '#src/model/lifecycle.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import { retentionOfNew } from '#src/model/object-lock.ts'
 import { formatStamp, nextStamp, type Stamp } from '#src/model/stamp.ts'
@@ -104,7 +105,9 @@ export async function writeVersion(
   }
   await insertVersion(to, state, version)
   // A write tells no id where it filled the `null` slot; a read of the same version does.
-  return { version, versionId: version.isNull ? undefined : versionIdOf(bucket, version) }
+  const versionId = version.isNull ? undefined : versionIdOf(bucket, version)
+  const expiry = expiryOf(bucket, state.key, version)
+  return expiry === undefined ? { version, versionId } : { version, versionId, expiry }
 }
 
 /** Writes what a body left: its bytes are durable already, or lie beside the record and become so with it. */

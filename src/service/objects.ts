@@ -142,9 +142,10 @@ export class CellObjects implements Objects {
 
 const nothing = new Uint8Array(0)
 
-function told({ version, versionId }: FoundRow): Pick<Read, 'version' | 'versionId' | 'partsCount'> {
+function told({ version, versionId, expiry }: FoundRow): Pick<Read, 'version' | 'versionId' | 'expiry' | 'partsCount'> {
   const { content } = version
-  return { version, versionId, ...(content.kind === 'manifest' && { partsCount: content.parts }) }
+  const found = expiry === undefined ? { version, versionId } : { version, versionId, expiry }
+  return { ...found, ...(content.kind === 'manifest' && { partsCount: content.parts }) }
 }
 
 const partTold = (part: { readonly checksum?: Read['partChecksum'] } | undefined): Pick<Read, 'partChecksum'> =>

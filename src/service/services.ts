@@ -4,6 +4,7 @@ import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/ch
 import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
+import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
@@ -15,6 +16,12 @@ export interface Services {
   readonly uploads: Uploads
   readonly listings: Listings
   readonly identity: Identity
+  readonly lifecycle: LifecycleDefaults
+}
+
+/** What lifecycle configurations mean by what they leave out. */
+export interface LifecycleDefaults {
+  readonly transitionMinimum: TransitionMinimum
 }
 
 export interface Page<Item> {
@@ -58,6 +65,8 @@ export interface Written {
   readonly version: ObjectVersion
   /** On the wire; undefined where the bucket was never versioned. */
   readonly versionId: string | undefined
+  /** When a rule of the bucket lets it expire, where one does. */
+  readonly expiry?: Expiry
 }
 
 export interface FindObject {
@@ -72,6 +81,8 @@ export interface FindObject {
 export interface Found {
   readonly version: ObjectVersion
   readonly versionId: string | undefined
+  /** Of the current version, asked for without its id. */
+  readonly expiry?: Expiry
 }
 
 /** A wanted piece of an object. `suffix`: the last so many bytes. */

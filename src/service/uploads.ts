@@ -182,7 +182,9 @@ export class CellUploads implements Uploads {
     clearUpload(transaction, target.bucket.id, upload)
     clearParts(transaction, upload.id)
     freeUnused(transaction, uploaded, parts)
-    setCompletion(transaction, upload.id, { ...written, at: this.#foundation.world.now(), bucket: target.bucket.id })
+    const { version, versionId } = written
+    const at = this.#foundation.world.now()
+    setCompletion(transaction, upload.id, { version, versionId, at, bucket: target.bucket.id })
     return written
   }
 

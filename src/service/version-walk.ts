@@ -7,6 +7,8 @@ export interface VersionStep {
   readonly key: string
   readonly version: ObjectSummary | DeleteMarker
   readonly isLatest: boolean
+  /** The whole record. */
+  readonly record: Uint8Array
 }
 
 /**
@@ -34,7 +36,7 @@ export class VersionWalk {
     const isLatest = key !== this.#keyBefore
     this.#keyBefore = key
     this.#stood = scan
-    return { key, version, isLatest }
+    return { key, version, isLatest, record: row.value }
   }
 
   /** On behind the last step, or behind everything that starts with the prefix. */

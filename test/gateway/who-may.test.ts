@@ -70,7 +70,8 @@ async function openHouse(): Promise<House> {
   assert.ok(namespace instanceof Namespace)
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
-  const services: Services = { ...cell, identity, listings }
+  const lifecycle = { transitionMinimum: 'all_storage_classes_128K' } as const
+  const services: Services = { ...cell, identity, listings, lifecycle }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })
@@ -171,6 +172,8 @@ const form = [
 
 /** What the operations need beside their names to be requests that would be done. */
 const bodies: Readonly<Record<string, string>> = {
+  PutBucketLifecycleConfiguration:
+    '<LifecycleConfiguration><Rule><Status>Enabled</Status><Prefix>a</Prefix><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>',
   PutBucketCors:
     '<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>',
   PutBucketEncryption:

@@ -294,9 +294,7 @@ test('who pays is kept', async () => {
 
 test('what is not carried out yet is not taken: none is there, PUT is NotImplemented, DELETE of none succeeds', async () => {
   const Bucket = await newBucket()
-  const rule = { ID: 'r', Status: 'Enabled', Filter: { Prefix: '' }, Expiration: { Days: 1 } } as const
   const puts = [
-    new s3.PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [rule] } }),
     new s3.PutBucketWebsiteCommand({ Bucket, WebsiteConfiguration: { IndexDocument: { Suffix: 'i' } } }),
     new s3.PutBucketReplicationCommand({
       Bucket,

@@ -18,7 +18,6 @@ interface AbsentSetting {
   readonly isDeletable: boolean
   /** The name of the document whose PUT, empty, means what is so anyway. */
   readonly emptyDocument?: string
-  readonly deleteName?: string
 }
 
 const match = (method: 'GET' | 'PUT' | 'DELETE', ...keys: readonly string[]) =>
@@ -39,9 +38,9 @@ function getAbsent({ name, key, answer, action }: AbsentSetting): Operation {
   })
 }
 
-function deleteAbsent({ name, deleteName, key, action }: AbsentSetting): Operation {
+function deleteAbsent({ name, key, action }: AbsentSetting): Operation {
   return operation({
-    name: `Delete${deleteName ?? name}`,
+    name: `Delete${name}`,
     match: match('DELETE', key),
     action: `s3:Put${action}`,
     decode: () => undefined,
@@ -72,14 +71,6 @@ const settings: readonly AbsentSetting[] = [
     answer: el('AccelerateConfiguration'),
     action: 'AccelerateConfiguration',
     isDeletable: false,
-  },
-  {
-    name: 'BucketLifecycleConfiguration',
-    deleteName: 'BucketLifecycle',
-    key: 'lifecycle',
-    answer: 'NoSuchLifecycleConfiguration',
-    action: 'LifecycleConfiguration',
-    isDeletable: true,
   },
   {
     name: 'BucketLogging',

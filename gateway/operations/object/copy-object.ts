@@ -6,6 +6,7 @@ import { type CopySource, parseCopySource } from '#gateway/wire/copy-source.ts'
 import { asksEncryption, decodeCustomerKey, encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { formatIsoDate } from '#gateway/wire/http-date.ts'
+import { encodeExpiry } from '#gateway/wire/lifecycle-headers.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { el, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
@@ -170,9 +171,10 @@ function copyDocument({ version }: Copied): Xml {
   )
 }
 
-function copyHeaders({ versionId, sourceVersionId }: Copied): Record<string, string> {
+function copyHeaders({ versionId, sourceVersionId, expiry }: Copied): Record<string, string> {
   const headers: Record<string, string> = {}
   encodeVersionId(versionId, headers)
+  encodeExpiry(expiry, headers)
   if (sourceVersionId !== undefined) headers['x-amz-copy-source-version-id'] = sourceVersionId
   return headers
 }

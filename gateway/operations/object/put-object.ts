@@ -3,6 +3,7 @@ import { decodeDigests, encodeChecksumHeaders } from '#gateway/wire/checksums.ts
 import { writeConditions } from '#gateway/wire/conditions.ts'
 import { encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
+import { encodeExpiry } from '#gateway/wire/lifecycle-headers.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { Fault } from '#src/errors.ts'
 import type { Written } from '#src/service/services.ts'
@@ -47,11 +48,15 @@ export const putObject = operation({
 })
 
 /** `sent`: the headers of the request. */
-export function writtenHeaders({ version, versionId }: Written, sent: S3Request['headers']): Record<string, string> {
+export function writtenHeaders(
+  { version, versionId, expiry }: Written,
+  sent: S3Request['headers'],
+): Record<string, string> {
   const headers: Record<string, string> = { etag: quoteEtag(version.etag) }
   encodeChecksumHeaders(version.checksum, headers)
   encodeVersionId(versionId, headers)
   encodeEncryption(version.encryption, sent, headers)
+  encodeExpiry(expiry, headers)
   return headers
 }
 

@@ -5,6 +5,7 @@ import { writeConditions } from '#gateway/wire/conditions.ts'
 import { decodeCustomerKey, encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag, unquoteEtag } from '#gateway/wire/etag.ts'
 import { integerArgument } from '#gateway/wire/integer.ts'
+import { encodeExpiry } from '#gateway/wire/lifecycle-headers.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { all, integer, listLimits, optionalText, parseXml, text, type XmlNode } from '#gateway/xml/parse.ts'
 import { el, type Xml } from '#gateway/xml/render.ts'
@@ -55,10 +56,11 @@ export const completeMultipartUpload = operation({
           el('ETag', quoteEtag(version.etag)),
           ...checksumElements(version.checksum),
         ),
-      ({ version, versionId }) => {
+      ({ version, versionId, expiry }) => {
         const headers: Record<string, string> = {}
         encodeVersionId(versionId, headers)
         encodeEncryption(version.encryption, request.headers, headers)
+        encodeExpiry(expiry, headers)
         return headers
       },
     ),

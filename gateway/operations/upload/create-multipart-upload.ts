@@ -4,7 +4,9 @@ import { nameOf, passGuard } from '#gateway/operations/object/target.ts'
 import { operation } from '#gateway/operations/operation.ts'
 import { decodeUploadChecksum } from '#gateway/wire/checksums.ts'
 import { encodeEncryption } from '#gateway/wire/encryption-headers.ts'
+import { encodeAbort } from '#gateway/wire/lifecycle-headers.ts'
 import { el } from '#gateway/xml/render.ts'
+import { findAbort } from './target.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html */
 export const createMultipartUpload = operation({
@@ -17,22 +19,24 @@ export const createMultipartUpload = operation({
     await passGuard(context)
     const attributes = await resolveAttributes(requested, context)
     const encryption = await encryptionOf(context)
-    return await context.services.uploads.create({
+    const upload = await context.services.uploads.create({
       name: nameOf(context.request),
       attributes,
       initiator: ownerOf(context.caller),
       ...(checksum !== undefined && { checksum }),
       ...encryption,
     })
+    return { upload, abort: await findAbort(context, upload) }
   },
 
-  encode({ id, name, checksum, encryption }, request) {
+  encode({ upload: { id, name, checksum, encryption }, abort }, request) {
     const headers: Record<string, string> = {}
     if (checksum !== undefined) {
       headers['x-amz-checksum-algorithm'] = checksum.algorithm
       headers['x-amz-checksum-type'] = checksum.type
     }
     encodeEncryption(encryption, request.headers, headers)
+    encodeAbort(abort, headers)
     const body = el('InitiateMultipartUploadResult', el('Bucket', name.bucket), el('Key', name.key), el('UploadId', id))
     return { status: 200, headers, body }
   },

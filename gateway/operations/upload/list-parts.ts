@@ -5,11 +5,12 @@ import { partChecksumElement } from '#gateway/wire/checksums.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { formatIsoDate } from '#gateway/wire/http-date.ts'
 import { integerArgument } from '#gateway/wire/integer.ts'
+import { encodeAbort } from '#gateway/wire/lifecycle-headers.ts'
 import { el, type Xml } from '#gateway/xml/render.ts'
 import type { Person } from '#src/model/acl.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Identity } from '#src/service/services.ts'
-import { uploadOf } from './target.ts'
+import { findAbort, uploadOf } from './target.ts'
 
 const pageMax = 1000
 const numberMax = 2 ** 31 - 1
@@ -35,12 +36,13 @@ export const listParts = operation({
       ...listed,
       after: input.after,
       limit: input.limit,
+      abort: await findAbort(context, listed.upload),
       initiator: await findPerson(identity, initiator),
       owner: await findPerson(identity, attributes.owner),
     }
   },
 
-  encode({ upload, parts, isTruncated, after, limit, initiator, owner }) {
+  encode({ upload, parts, isTruncated, after, limit, initiator, owner, abort }) {
     const { name, id, checksum, attributes } = upload
     const body = el(
       'ListPartsResult',
@@ -58,7 +60,9 @@ export const listParts = operation({
       checksum === undefined ? undefined : el('ChecksumType', checksum.type),
       ...parts.map(partElement),
     )
-    return { status: 200, body }
+    const headers: Record<string, string> = {}
+    encodeAbort(abort, headers)
+    return { status: 200, headers, body }
   },
 })
 
