@@ -87,7 +87,7 @@ export class Environment {
       path,
       // The only mode found safe under power cuts: the default acknowledges before the data is on the medium.
       overlappingSync: false,
-      noMemInit: true,
+      // Never noMemInit: the unused ends of pages would go to disk with whatever lay in this process's memory, plaintext too.
       encoder: plainValues,
       keyEncoder: plainKeys,
       mapSize: addressSpace,
