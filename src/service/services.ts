@@ -63,7 +63,7 @@ export interface PutObject {
 
 export interface Written {
   readonly version: ObjectVersion
-  /** On the wire; undefined where the bucket was never versioned. */
+  /** On the wire; undefined where the write filled the `null` slot, as in a bucket without versions. */
   readonly versionId: string | undefined
   /** When a rule of the bucket lets it expire, where one does. */
   readonly expiry?: Expiry
