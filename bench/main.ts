@@ -20,8 +20,8 @@ Measures Meridian beside bare servers and bare loops on this machine, in one run
   --json FILE      the rows as JSON too
 
 The load comes from plain sockets that send requests signed beforehand. Where the machine has two processors, the server
-that is measured has the first to itself, and the generator the second: the column "generator" tells how busy that was; below
-90 % it was not the bottleneck.
+that is measured has the first to itself (all of them, where it has several workers), and the generator the second: the
+column "generator" tells how busy that was; below 90 % it was not the bottleneck.
 `
 
 export interface BenchOptions {

@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
+import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -11,6 +12,9 @@ export interface Served {
   readonly pid: number
   stop(): Promise<void>
 }
+
+/** What the measuring process was tied to is inherited by what it starts, so those are told where they may run. */
+export const allProcessors = `0-${cpus().length - 1}`
 
 /** Ties a process and all of its threads to processors, where the machine has `taskset`; tells whether it did. */
 export async function pin(pid: number, processors: string): Promise<boolean> {
@@ -42,12 +46,11 @@ export async function serveBaseline(args: readonly string[]): Promise<Served> {
   }
 }
 
-/** Writes a second of a bare loop; it has the machine to itself. */
-export async function runLoop(args: readonly string[], processors?: string): Promise<number> {
-  const command = [process.execPath, baseline('loops'), ...args]
-  const pinned = processors === undefined ? command : ['taskset', '-c', processors, ...command]
-  const [file = '', ...rest] = pinned
-  const { stdout } = await promisify(execFile)(file, rest)
+/** Writes a second of a bare loop; it has the machine to itself, unless tied to some processors. */
+export async function runLoop(args: readonly string[], processors = allProcessors): Promise<number> {
+  const running = promisify(execFile)(process.execPath, [baseline('loops'), ...args])
+  if (running.child.pid !== undefined) await pin(running.child.pid, processors)
+  const { stdout } = await running
   return Number(stdout)
 }
 

@@ -17,6 +17,7 @@ const body: RequestBody = {
   length: 0,
   async *stream() {},
   collect: async () => new Uint8Array(0),
+  pieces: async () => [],
   trailers: () => new Map(),
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /** Everything a run takes from outside its inputs. Production passes the real one, the simulation a seeded one. */
@@ -25,8 +25,25 @@ export const realWorld: World = {
   },
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  randomBytes: (size) => randomBytes(size),
+  randomBytes: random,
   sleep: async (milliseconds, signal, options) => {
     await wait(milliseconds, undefined, { signal, ref: options?.ref ?? false })
   },
+}
+
+/** Asking the generator costs the same for an id as for a page of them. */
+const pool = Buffer.allocUnsafeSlow(4096)
+let drawn = pool.length
+
+function random(size: number): Uint8Array {
+  if (size > pool.length) return randomFillSync(Buffer.allocUnsafeSlow(size))
+  if (drawn + size > pool.length) {
+    randomFillSync(pool)
+    drawn = 0
+  }
+  const bytes = Buffer.from(pool.subarray(drawn, drawn + size))
+  // What was given out once is in no later dump of this memory.
+  pool.fill(0, drawn, drawn + size)
+  drawn += size
+  return bytes
 }

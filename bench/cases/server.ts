@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { administrator, ServerProcess } from '../../test/support/server-process.ts'
 import { SignedClient } from '../../test/support/signed-client.ts'
 import { type LoadResult, load, type Shot } from '../generator.ts'
-import { pinGroup, type Served, serveBaseline } from '../processes.ts'
+import { allProcessors, pinGroup, type Served, serveBaseline } from '../processes.ts'
 import { bucket } from '../shots.ts'
 
 export interface Measured {
@@ -14,7 +14,7 @@ export interface Measured {
   readonly data: string
 }
 
-/** A Meridian of its own, on an empty directory, with one worker on the first processor unless told otherwise. */
+/** A Meridian of its own, on an empty directory, with one worker on the first processor; with several workers, on all of them. */
 export async function withMeridian<Result>(
   work: (measured: Measured) => Promise<Result>,
   { workers = 1, data }: { workers?: number; data?: string } = {},
@@ -23,7 +23,7 @@ export async function withMeridian<Result>(
   const server = await ServerProcess.start({ data: folder, workers, patience: 120_000 })
   const client = new SignedClient(server.endpoint, administrator)
   try {
-    if (workers === 1) await pinGroup(server.pid, '0')
+    await pinGroup(server.pid, workers === 1 ? '0' : allProcessors)
     await client.send({ method: 'PUT', path: `/${bucket}` })
     return await work({ server, client, port: Number(new URL(server.endpoint).port), data: folder })
   } finally {

@@ -22,6 +22,8 @@ export interface RequestBody {
   stream(): AsyncIterable<Uint8Array>
   /** The whole body, where it must be small: Fault `EntityTooLarge` (or the given code) above `bytesMax`. */
   collect(bytesMax: number): Promise<Uint8Array>
+  /** As `collect`, in the pieces that it came in. */
+  pieces(bytesMax: number): Promise<readonly Uint8Array[]>
   /** Trailing headers (lower-case names); complete once the body has ended. */
   trailers(): ReadonlyMap<string, string>
 }

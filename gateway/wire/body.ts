@@ -75,6 +75,7 @@ export const emptyBody: RequestBody = {
   length: 0,
   async *stream() {},
   collect: async () => nothing,
+  pieces: async () => [],
   trailers: () => noTrailers,
 }
 
@@ -121,13 +122,19 @@ export class StreamedBody implements RequestBody {
     }
   }
 
-  /** By events, not iteration: for small bodies an iterator costs more than the bytes. */
   async collect(bytesMax: number): Promise<Uint8Array> {
+    const pieces = await this.pieces(bytesMax)
+    const [first] = pieces
+    return first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces)
+  }
+
+  /** By events, not iteration: for small bodies an iterator costs more than the bytes. */
+  async pieces(bytesMax: number): Promise<readonly Uint8Array[]> {
     this.#take()
     if (this.length !== undefined && this.length > bytesMax) throw tooLarge(this.length, bytesMax)
     const source = this.#source
     if (source.destroyed) throw interrupted(source.errored)
-    return await new Promise<Uint8Array>((resolve, reject) => {
+    return await new Promise<readonly Uint8Array[]>((resolve, reject) => {
       const pieces: Buffer[] = []
       let size = 0
       const stop = (): void => {
@@ -158,8 +165,7 @@ export class StreamedBody implements RequestBody {
           return
         }
         stop()
-        const [first] = pieces
-        resolve(first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces, size))
+        resolve(pieces)
       }
       const onError = (cause: unknown): void => fail(interrupted(cause))
       const onClose = (): void => fail(interrupted(undefined))

@@ -309,6 +309,7 @@ const bodyWith = (trailers: Record<string, string>): RequestBody => ({
   length: 0,
   async *stream() {},
   collect: async () => new Uint8Array(0),
+  pieces: async () => [],
   trailers: () => new Map(Object.entries(trailers)),
 })
 

@@ -13,7 +13,7 @@ export interface Blobs {
    * Rejects with Fault `ServiceUnavailable` where every volume is below its reserve or retired (C3); rejects with whatever
    * the body throws, and then leaves dead bytes only. The body's slices are not held beyond the next one.
    */
-  write(id: BlobId, body: AsyncIterable<Uint8Array>, expected?: number): Promise<StoredBlob>
+  write(id: BlobId, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, expected?: number): Promise<StoredBlob>
   /**
    * Bytes [from, to) of a blob. Throws BlobUnreadable where a chunk is missing or does not match its checksum. Where it
    * `lends`, the memory of a chunk is used again once the chunk after the next one is asked for.

@@ -80,7 +80,11 @@ export class Volumes implements Blobs {
     this.#tending = this.#tend()
   }
 
-  async write(id: BlobId, body: AsyncIterable<Uint8Array>, expected?: number): Promise<StoredBlob> {
+  async write(
+    id: BlobId,
+    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    expected?: number,
+  ): Promise<StoredBlob> {
     if (this.#closing.signal.aborted) throw new Fault('ServiceUnavailable')
     const writing = this.#write(id, body, expected)
     this.#writes.add(writing)
@@ -108,7 +112,11 @@ export class Volumes implements Blobs {
     await Promise.all([...this.#volumes.values()].map((volume) => volume.close()))
   }
 
-  async #write(id: BlobId, body: AsyncIterable<Uint8Array>, expected: number | undefined): Promise<StoredBlob> {
+  async #write(
+    id: BlobId,
+    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    expected: number | undefined,
+  ): Promise<StoredBlob> {
     const idInBytes = idBytes(id)
     const volume = await this.#choose(expected ?? 0)
     const framer = new BodyFramer(this.#memory, idInBytes, expected ?? 0)
@@ -150,11 +158,14 @@ export class Volumes implements Blobs {
 
   /** A volume with room, by chance in proportion to it: so disks of different sizes fill up alike. */
   async #choose(bytes: number): Promise<Volume> {
-    const offers = await Promise.all(
-      [...this.#volumes.values()].map(async (volume) => [volume, await volume.room()] as const),
-    )
-    const fitting = offers.filter(([, room]) => room > bytes)
-    const total = fitting.reduce((sum, [, room]) => sum + room, 0)
+    const fitting: (readonly [Volume, number])[] = []
+    let total = 0
+    for (const volume of this.#volumes.values()) {
+      const room = await volume.room()
+      if (room <= bytes) continue
+      fitting.push([volume, room])
+      total += room
+    }
     let point = fitting.length === 1 ? 0 : this.#chance() * total
     for (const [volume, room] of fitting) {
       point -= room

@@ -35,7 +35,7 @@ export class ContentCipher {
   }
 
   /** Seals a body of any slices; holds one chunk of it. */
-  async *seal(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *seal(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const held = new Gathered(plainChunkBytes)
     let number = 0
     for await (const slice of body) {

@@ -30,6 +30,12 @@ export interface Encrypting {
   readonly part: number
 }
 
+/**
+ * Bodies of a known length up to this are held whole while they are checked: an iteration over their pieces costs more than
+ * the copy. No more than what a volume holds of a body on its way to the disk.
+ */
+const collectedBytesMax = 128 * 1024
+
 /** `inlineBytesMax` 0 puts every body but the empty one on a volume. */
 export async function ingest(
   foundation: Foundation,
@@ -39,8 +45,10 @@ export async function ingest(
   encrypting?: Encrypting,
 ): Promise<Ingested> {
   foundation.space?.check()
-  if (body.length !== undefined && body.length <= inlineBytesMax) {
-    return ingestSmall(foundation, await body.collect(inlineBytesMax), digests, encrypting)
+  if (body.length !== undefined && body.length <= Math.max(inlineBytesMax, collectedBytesMax)) {
+    const pieces = await body.pieces(body.length)
+    if (body.length <= inlineBytesMax) return ingestSmall(foundation, pieces, digests, encrypting)
+    return await ingestCollected(foundation, pieces, body.length, digests, encrypting)
   }
   const source = body.stream()[Symbol.asyncIterator]()
   // A body of unknown length may still be small: it is known once it has ended, or has grown too large.
@@ -48,7 +56,7 @@ export async function ingest(
   let size = 0
   while (body.length === undefined && size <= inlineBytesMax) {
     const next = await source.next()
-    if (next.done === true) return ingestSmall(foundation, Buffer.concat(first), digests, encrypting)
+    if (next.done === true) return ingestSmall(foundation, first, digests, encrypting)
     first.push(next.value)
     size += next.value.length
   }
@@ -66,24 +74,58 @@ async function* chunks(first: readonly Uint8Array[], rest: AsyncIterator<Uint8Ar
 
 function ingestSmall(
   foundation: Foundation,
-  bytes: Uint8Array,
-  { md5, checksum }: ExpectedDigests,
+  pieces: readonly Uint8Array[],
+  digests: ExpectedDigests,
   encrypting: Encrypting | undefined,
 ): Ingested {
-  const digits = hash('md5', bytes, 'hex')
-  checkMd5(md5, digits)
+  const [first] = pieces
+  const bytes = first !== undefined && pieces.length === 1 ? first : Buffer.concat(pieces)
+  const checked = checkWhole([bytes], bytes.length, digests, encrypting)
   const kept = encrypting === undefined ? bytes : sealInline(foundation, bytes, encrypting)
-  const ingested: Ingested = {
-    size: bytes.length,
+  return { ...checked, content: { kind: 'inline', bytes: kept } }
+}
+
+async function ingestCollected(
+  foundation: Foundation,
+  pieces: readonly Uint8Array[],
+  size: number,
+  digests: ExpectedDigests,
+  encrypting: Encrypting | undefined,
+): Promise<Ingested> {
+  const checked = checkWhole(pieces, size, digests, encrypting)
+  const stored = await write(foundation, newBlobId(foundation), pieces, size, encrypting)
+  return { ...checked, content: { kind: 'blob', stored } }
+}
+
+/** What is known of a body that is held whole; throws where it is not what the client said. */
+function checkWhole(
+  pieces: readonly Uint8Array[],
+  size: number,
+  { md5, checksum }: ExpectedDigests,
+  encrypting: Encrypting | undefined,
+): Omit<Ingested, 'content'> {
+  const digits = md5Of(pieces)
+  checkMd5(md5, digits)
+  const checked = {
+    size,
     etag: etagOf(encrypting?.contentKey, digits),
-    content: { kind: 'inline', bytes: kept },
     ...(encrypting !== undefined && { contentKey: encrypting.contentKey }),
   }
-  if (checksum === undefined) return ingested
+  if (checksum === undefined) return checked
   const digest = createDigest(checksum.algorithm)
-  digest.update(bytes)
-  return { ...ingested, checksum: checkedChecksum(checksum, digest) }
+  for (const piece of pieces) digest.update(piece)
+  return { ...checked, checksum: checkedChecksum(checksum, digest) }
 }
+
+function md5Of(pieces: readonly Uint8Array[]): string {
+  const [first] = pieces
+  if (first !== undefined && pieces.length === 1) return hash('md5', first, 'hex')
+  const state = createHash('md5')
+  for (const piece of pieces) state.update(piece)
+  return state.digest('hex')
+}
+
+const newBlobId = ({ world }: Foundation): BlobId => Buffer.from(world.randomBytes(16)).toString('hex')
 
 /** Encrypted bytes beside a record: the random id that their key is derived from, then one chunk. */
 function sealInline(foundation: Foundation, bytes: Uint8Array, { contentKey, part }: Encrypting): Uint8Array {
@@ -113,8 +155,7 @@ async function ingestLarge(
     checkMd5(md5, state.copy().digest('hex'))
     if (checksum !== undefined && digest !== undefined) checkedChecksum(checksum, digest)
   }
-  const id = Buffer.from(foundation.world.randomBytes(16)).toString('hex')
-  const stored = await write(foundation, id, digested(), length, encrypting)
+  const stored = await write(foundation, newBlobId(foundation), digested(), length, encrypting)
   const content = { kind: 'blob', stored } as const
   const ingested: Ingested = {
     size,
@@ -129,7 +170,7 @@ async function ingestLarge(
 async function write(
   { blobs }: Foundation,
   id: BlobId,
-  body: AsyncIterable<Uint8Array>,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   length: number | undefined,
   encrypting: Encrypting | undefined,
 ): Promise<StoredBlob> {

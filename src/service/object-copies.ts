@@ -169,11 +169,11 @@ export function bodyOf(bytes: Uint8Array | AsyncIterable<Uint8Array>, size: numb
       if (bytes instanceof Uint8Array) yield bytes
       else yield* bytes
     },
-    async collect() {
-      if (bytes instanceof Uint8Array) return bytes
-      const chunks: Uint8Array[] = []
-      for await (const chunk of bytes) chunks.push(chunk)
-      return Buffer.concat(chunks)
+    async pieces() {
+      if (bytes instanceof Uint8Array) return [bytes]
+      const found: Uint8Array[] = []
+      for await (const piece of bytes) found.push(Buffer.from(piece))
+      return found
     },
   }
 }

@@ -48,7 +48,8 @@ export interface Body {
   /** Undefined: not known beforehand. */
   readonly length: number | undefined
   stream(): AsyncIterable<Uint8Array>
-  collect(bytesMax: number): Promise<Uint8Array>
+  /** All of it, in the pieces that it came in; Fault `EntityTooLarge` above `bytesMax`. */
+  pieces(bytesMax: number): Promise<readonly Uint8Array[]>
 }
 
 export interface PutObject {

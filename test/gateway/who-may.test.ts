@@ -53,6 +53,7 @@ function requestBody(text: string): RequestBody {
       yield bytes
     },
     collect: async () => bytes,
+    pieces: async () => [bytes],
     trailers: () => new Map(),
   }
 }

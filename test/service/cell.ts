@@ -68,7 +68,7 @@ export function body(bytes: Uint8Array): Body {
     async *stream() {
       yield bytes
     },
-    collect: async () => bytes,
+    pieces: async () => [bytes],
   }
 }
 

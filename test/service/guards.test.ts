@@ -28,6 +28,7 @@ function requestFor(bucket: string): S3Request {
         yield document
       },
       collect: async () => document,
+      pieces: async () => [document],
       trailers: () => new Map(),
     },
     caller: { kind: 'anonymous' },

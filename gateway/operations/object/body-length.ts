@@ -14,7 +14,7 @@ export function boundedBody({ body, headers }: S3Request): Body {
     throw new Fault('MissingContentLength')
   }
   if (body.length === undefined)
-    return { length: undefined, stream: () => counted(body), collect: (max) => body.collect(max) }
+    return { length: undefined, stream: () => counted(body), pieces: (max) => body.pieces(max) }
   if (body.length > bodyBytesMax) throw tooLarge(body.length)
   return body
 }

@@ -124,20 +124,22 @@ function fileBody(form: Form, { bytesMin, bytesMax }: FormAuthority): RequestBod
     }
     if (size < bytesMin) throw new Fault('EntityTooSmall', { ProposedSize: size, MinSizeAllowed: bytesMin })
   }
+  async function pieces(limit: number): Promise<readonly Uint8Array[]> {
+    const found: Uint8Array[] = []
+    let size = 0
+    for await (const piece of stream()) {
+      size += piece.length
+      if (size > limit) throw new Fault('EntityTooLarge', { ProposedSize: size, MaxSizeAllowed: limit })
+      found.push(piece)
+    }
+    return found
+  }
   return {
     length: undefined,
     stream,
     trailers: () => new Map(),
-    async collect(limit) {
-      const pieces: Uint8Array[] = []
-      let size = 0
-      for await (const piece of stream()) {
-        size += piece.length
-        if (size > limit) throw new Fault('EntityTooLarge', { ProposedSize: size, MaxSizeAllowed: limit })
-        pieces.push(piece)
-      }
-      return Buffer.concat(pieces, size)
-    },
+    collect: async (limit) => Buffer.concat(await pieces(limit)),
+    pieces,
   }
 }
 
