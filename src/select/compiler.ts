@@ -106,9 +106,8 @@ export class Compiler {
 
   /** Whether the path is a text in double quotes, which no column of this format can have as its name. */
   #quotedText(expression: Expression): string | undefined {
-    if (expression.kind !== 'path' || !this.#columns.takesQuotedText || expression.steps.length !== 1) return undefined
-    const [step] = expression.steps
-    if (step?.kind !== 'name' || !step.isQuoted || this.#tableNames.has(step.name.toLowerCase())) return undefined
+    const step = this.#quotedStep(expression)
+    if (step === undefined || this.#tableNames.has(step.name.toLowerCase())) return undefined
     if (this.#columns.column(step.name, true) !== undefined || this.#aliasNamed(step.name) !== undefined)
       return undefined
     return step.name
@@ -211,8 +210,9 @@ export class Compiler {
   #like({ operands }: Of<'like'>): Evaluate {
     const [value, pattern, mark] = operands
     if (value === undefined || pattern === undefined) throw new Fault('LikeInvalidInputs')
-    const hasClasses = this.#quotedText(pattern) !== undefined
-    const compiled = operands.map((each) => this.#compile(each))
+    const quoted = this.#quotedPattern(pattern)
+    const hasClasses = quoted !== undefined
+    const compiled = [value, quoted ?? pattern, ...operands.slice(2)].map((each) => this.#compile(each))
     let last: { readonly key: string; readonly like: Like } | undefined
     return (row) => {
       const [text, form, escapes] = compiled.map((each) => each(row))
@@ -224,6 +224,18 @@ export class Compiler {
       if (last?.key !== key) last = { key, like: compileLike(form, { escapes: escapes?.toString(), hasClasses }) }
       return last.like(toText(text))
     }
+  }
+
+  /** In double quotes, a pattern is text here even where it looks like a column: `_3` is a fine pattern. */
+  #quotedPattern(expression: Expression): Expression | undefined {
+    const step = this.#quotedStep(expression)
+    return step === undefined ? undefined : { kind: 'literal', value: step.name }
+  }
+
+  #quotedStep(expression: Expression): { readonly name: string } | undefined {
+    if (expression.kind !== 'path' || !this.#columns.takesQuotedText || expression.steps.length !== 1) return undefined
+    const [step] = expression.steps
+    return step?.kind === 'name' && step.isQuoted ? step : undefined
   }
 
   #between({ operands }: Of<'between'>): Evaluate {

@@ -160,11 +160,14 @@ function readSymbol(symbol: string, text: string, into: Writable): Precision | u
 
 const order: readonly Precision[] = ['year', 'month', 'day', 'minute', 'second']
 
+/** Letters that write the same field. */
+const sameFields: Readonly<Record<string, string>> = { h: 'H', x: 'X', n: 'S' }
+
 /** A function that reads texts of a pattern; each piece has a fixed or small length, so that no text takes long. */
 export function patternReader(pattern: string): (text: string) => Timestamp | undefined {
   const pieces = parsePattern(pattern)
   const found = pieces.filter(({ kind }) => kind === 'symbol')
-  const letters = found.map(({ text }) => text.charAt(0).toLowerCase())
+  const letters = found.map(({ text }) => sameFields[text.charAt(0)] ?? text.charAt(0))
   if (new Set(letters).size < letters.length) throw new Fault('EvaluatorTimestampFormatPatternDuplicateFields')
   const hasHalf = found.some(({ text }) => text === 'a')
   if (hasHalf !== found.some(({ text }) => text.startsWith('h'))) {

@@ -24,14 +24,9 @@ export function csvWriter(options: CsvOutput): WriteRecord {
 }
 
 function needsQuotes(text: string, { quote, fieldDelimiter, recordDelimiter }: CsvOutput): boolean {
-  if (text === '') return false
-  return (
-    (quote !== '' && text.includes(quote)) ||
-    text.includes(fieldDelimiter) ||
-    text.includes(recordDelimiter) ||
-    text.includes('\n') ||
-    text.includes('\r')
-  )
+  // Of a delimiter of two characters, each could become one beside what follows.
+  for (const mark of `${quote}${fieldDelimiter}${recordDelimiter}\r\n`) if (text.includes(mark)) return true
+  return false
 }
 
 function quoted(text: string, { quote, quoteEscape }: CsvOutput): string {
