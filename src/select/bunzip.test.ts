@@ -45,6 +45,15 @@ test('Z1: a changed bit is an error, never other bytes', async () => {
   )
 })
 
+test('Z1: the CRC over all blocks is checked too', async () => {
+  // It stands at the very end, before at most seven bits that fill the last byte.
+  for (let bit = bzipLines.length * 8 - 32; bit < bzipLines.length * 8 - 7; bit++) {
+    const changed = Buffer.from(bzipLines)
+    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7))
+    await assert.rejects(unzip(changed), { code: 'InvalidCompressionFormat' })
+  }
+})
+
 test('what is cut short is truncated, and what is no bzip2 is not in a supported format', async () => {
   await assert.rejects(unzip(bzipLines.subarray(0, 400)), { code: 'TruncatedInput' })
   await assert.rejects(unzip(lines), { code: 'InvalidCompressionFormat' })

@@ -127,8 +127,7 @@ export class CsvReader {
     for (; at < text.length; at++) {
       const character = text.charAt(at)
       if (character === quoteEscape) {
-        // Whether it escapes anything shows the next character.
-        if (at + 1 === text.length && !isLast) return undefined
+        // At the end of a piece, the record is not over either way, and is read again with the next.
         const next = text.charAt(at + 1)
         if (next !== '' && (next === quote || next === quoteEscape)) {
           value += text.slice(copied, at) + next

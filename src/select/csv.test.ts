@@ -69,6 +69,14 @@ test('Q2: a record longer than a megabyte is refused, in pieces or at once', () 
   }
 })
 
+test('Q2: a record without an end is not collected for ever', () => {
+  const reader = new CsvReader(usual)
+  const push = (): unknown => reader.push('x'.repeat(400_000))
+  push()
+  push()
+  assert.throws(push, { code: 'OverMaxRecordSize' })
+})
+
 test('comments, empty lines and line ends of Windows', () => {
   assert.deepEqual(read('#a,b\r\n1,2\r\n\r\n"3",4\r\n#end', { comments: '#' }), [
     ['1', '2'],

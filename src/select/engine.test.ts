@@ -244,6 +244,31 @@ test('BETWEEN inside of BETWEEN costs no more than each once', async () => {
   assert.equal(await value(nested), '1')
 })
 
+test('a scan range takes the records that start in it, whole', async () => {
+  const cases: readonly (readonly [NonNullable<SelectRequest['scanRange']>, string])[] = [
+    [{ start: 0, end: 0 }, 'aa'],
+    [{ start: 3, end: 3 }, 'bb'],
+    [{ start: 1, end: 2 }, ''],
+    [{ start: 1, end: 3 }, 'bb'],
+    [{ start: 4 }, 'cc'],
+    [{ end: 3 }, 'cc'],
+    [{ start: 0, end: 99 }, 'aa\nbb\ncc'],
+  ]
+  for (const [scanRange, expected] of cases) {
+    assert.equal(
+      await select('SELECT * FROM S3Object', 'aa\nbb\ncc\n', { scanRange }),
+      expected,
+      JSON.stringify(scanRange),
+    )
+  }
+  const use = { input: { kind: 'csv', csv: { ...csv, header: 'USE' } }, scanRange: { start: 4 } } as const
+  assert.equal(await select('SELECT n FROM S3Object', 'n,m\n1,2\n3,4\n', use), '1\n3')
+  await refused(
+    { 'SELECT * FROM S3Object': 'UnsupportedScanRangeInput' },
+    { scanRange: { start: 0 }, compression: 'GZIP' },
+  )
+})
+
 test('text that is no UTF-8 is refused', async () => {
   const bytes = Uint8Array.of(0x61, 0xff, 0x0a)
   const stats = { scanned: 0, processed: 0, returned: 0 }

@@ -11,6 +11,7 @@ export class ObjectSource implements Source {
   readonly #isSequential: boolean
   #stream: AsyncIterator<Uint8Array> | undefined
   #at = 0
+  #isClosed = false
   /** What came, and was not asked for yet. */
   #rest: Uint8Array = new Uint8Array(0)
 
@@ -32,16 +33,23 @@ export class ObjectSource implements Source {
       return into
     }
     if (this.#stream === undefined || this.#at !== from) {
-      await this.close()
+      await this.#letGo()
       this.#stream = await this.#open(from, this.size)
     }
-    this.#rest = await fill(into, this.#rest, this.#stream)
+    const stream = this.#stream
+    this.#rest = await fill(into, this.#rest, stream)
     this.#at = to
+    if (this.#isClosed) await stream.return?.()
     return into
   }
 
-  /** Lets go of what is open. */
+  /** Lets go of what is open, at the latest when the read that still goes on is over. */
   async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#letGo()
+  }
+
+  async #letGo(): Promise<void> {
     const stream = this.#stream
     this.#stream = undefined
     this.#rest = new Uint8Array(0)
