@@ -178,3 +178,24 @@ test('an object under a customer’s key is read with that key alone', async () 
   )
   assert.equal(await refusal(select(name, 'SELECT COUNT(*) FROM S3Object')), '400 InvalidRequest')
 })
+
+test('a client that leaves ends its query, and makes room for others', async () => {
+  const name = await put('1,2\n'.repeat(2_000_000))
+  for (let round = 0; round < 5; round++) {
+    const leaving = new AbortController()
+    const answer = await harness().client.send(
+      new SelectObjectContentCommand({
+        ...name,
+        Expression: 'SELECT * FROM S3Object',
+        ExpressionType: 'SQL',
+        InputSerialization: { CSV: {} },
+        OutputSerialization: { CSV: {} },
+      }),
+      { abortSignal: leaving.signal },
+    )
+    await assert.rejects(async () => {
+      for await (const event of answer.Payload ?? []) if (event.Records !== undefined) leaving.abort()
+    })
+  }
+  assert.equal((await select(name, 'SELECT _1 FROM S3Object LIMIT 1')).records, '1\n')
+})
