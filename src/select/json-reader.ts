@@ -11,10 +11,13 @@ const depthMax = 200
 
 const broken = (): Fault => new Fault('JSONParsingError')
 
-const spaces = /[ \t\r\n]*/y
-const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+const isSpace = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9
+
+const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 /** Whatever could be part of a number, to know whether one may go on in the next piece. */
-const numberLike = /[-+.\deE]*/y
+const isNumeric = (code: number): boolean =>
+  (code >= 48 && code <= 57) || code === 45 || code === 46 || code === 43 || code === 69 || code === 101
+
 const literals: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['true', true],
   ['false', false],
@@ -60,8 +63,7 @@ export class JsonReader {
     const text = this.#rest + piece
     let at = 0
     for (;;) {
-      spaces.lastIndex = at
-      at += spaces.exec(text)?.[0].length ?? 0
+      while (isSpace(text.charCodeAt(at))) at++
       if (at >= text.length) break
       const next = this.#step(text, at, isLast)
       if (next === undefined) break
@@ -207,6 +209,9 @@ export class JsonReader {
 const isNamed = (key: string, name: string, isQuoted: boolean): boolean =>
   key === name || (!isQuoted && key.toLowerCase() === name.toLowerCase())
 
+/** What only JSON's own rules can read, or refuse. */
+const unplain = /[\\\p{Cc}]/u
+
 /** A string from its opening quote; undefined where it does not end in this text. */
 function readString(text: string, at: number): readonly [string, number] | undefined {
   let end = at
@@ -217,6 +222,8 @@ function readString(text: string, at: number): readonly [string, number] | undef
     while (text.charCodeAt(end - 1 - backslashes) === 92) backslashes++
     if (backslashes % 2 === 0) break
   }
+  const plain = text.slice(at + 1, end)
+  if (!unplain.test(plain)) return [plain, end + 1]
   try {
     return [JSON.parse(text.slice(at, end + 1)), end + 1]
   } catch {
@@ -236,11 +243,11 @@ function readScalar(text: string, at: number, isLast: boolean): readonly [Value,
 }
 
 function readNumber(text: string, at: number, isLast: boolean): readonly [Value, number] | undefined {
-  numberLike.lastIndex = at
-  const all = numberLike.exec(text)?.[0] ?? ''
+  let end = at
+  while (isNumeric(text.charCodeAt(end))) end++
+  const all = text.slice(at, end)
   if (at + all.length === text.length && !isLast) return undefined
-  number.lastIndex = at
-  if (number.exec(text)?.[0] !== all) throw broken()
+  if (!number.test(all)) throw broken()
   return [numberValue(all), at + all.length]
 }
 

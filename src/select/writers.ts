@@ -13,20 +13,21 @@ export function recordWriter(format: OutputFormat): WriteRecord {
 
 export function csvWriter(options: CsvOutput): WriteRecord {
   const { fieldDelimiter, recordDelimiter, quoteFields } = options
+  const marks = needingQuotes(options)
   return (entries) => {
     const fields: string[] = []
     for (const [, value] of entries) {
       const text = toText(value)
-      fields.push(quoteFields === 'ALWAYS' || needsQuotes(text, options) ? quoted(text, options) : text)
+      fields.push(quoteFields === 'ALWAYS' || marks.test(text) ? quoted(text, options) : text)
     }
     return fields.join(fieldDelimiter) + recordDelimiter
   }
 }
 
-function needsQuotes(text: string, { quote, fieldDelimiter, recordDelimiter }: CsvOutput): boolean {
-  // Of a delimiter of two characters, each could become one beside what follows.
-  for (const mark of `${quote}${fieldDelimiter}${recordDelimiter}\r\n`) if (text.includes(mark)) return true
-  return false
+/** Of a delimiter of two characters, each could become one beside what follows. */
+function needingQuotes({ quote, fieldDelimiter, recordDelimiter }: CsvOutput): RegExp {
+  const marks = [...`${quote}${fieldDelimiter}${recordDelimiter}\r\n`]
+  return new RegExp(`[${marks.map((mark) => `\\u{${mark.codePointAt(0)?.toString(16)}}`).join('')}]`, 'u')
 }
 
 function quoted(text: string, { quote, quoteEscape }: CsvOutput): string {
