@@ -50,6 +50,7 @@ import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './objec
 import { postObject } from './object/post-object.ts'
 import { putObject } from './object/put-object.ts'
 import { renameObject } from './object/rename-object.ts'
+import { selectObjectContent } from './object/select-object-content.ts'
 import { type Operation, operation } from './operation.ts'
 import { everyOperation } from './unimplemented.ts'
 import { abortMultipartUpload } from './upload/abort-multipart-upload.ts'
@@ -120,6 +121,7 @@ export const implemented: readonly Operation[] = [
   postObject,
   putObject,
   renameObject,
+  selectObjectContent,
   abortMultipartUpload,
   completeMultipartUpload,
   createMultipartUpload,

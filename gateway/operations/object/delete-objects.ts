@@ -1,4 +1,4 @@
-import { catalog } from '#gateway/errors.ts'
+import { answerOf } from '#gateway/errors.ts'
 import { type Context, operation, type S3Request } from '#gateway/operations/operation.ts'
 import { decodeDigests } from '#gateway/wire/checksums.ts'
 import { dateArgument } from '#gateway/wire/conditions.ts'
@@ -113,7 +113,7 @@ function outcomeElement(outcome: Outcome, isQuiet: boolean): Xml | undefined {
   const version = versionId === undefined ? undefined : el('VersionId', versionId)
   if ('fault' in outcome) {
     const { code, details } = outcome.fault
-    const message = details['message'] ?? catalog[code].message
+    const message = details['message'] ?? answerOf(code).message
     return el('Error', el('Key', key), version, el('Code', code), el('Message', message))
   }
   if (isQuiet) return undefined
