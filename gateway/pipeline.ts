@@ -4,9 +4,10 @@ import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { checkKey } from '#src/model/names.ts'
-import type { Tags } from '#src/model/version.ts'
+import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
+import { isRecorded, Notes, type Recorded } from './access-log.ts'
 import type { Address } from './address.ts'
 import type { Authenticate } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
@@ -30,6 +31,7 @@ export interface Incoming {
 /** Says whether the caller may, as far as that can be said before the object is read; the guard says the rest. */
 export interface Access {
   authorize(request: AccessRequest): Promise<Guard>
+  isByAcl?(request: AccessRequest, bucket: Bucket, version: ObjectVersion | undefined): boolean
 }
 
 export interface PipelineParts {
@@ -47,6 +49,8 @@ export interface Outcome {
   readonly response?: S3Response
   readonly thrown?: unknown
   readonly corsHeaders?: Readonly<Record<string, string>>
+  /** Where the bucket's requests are logged. */
+  readonly recorded?: Recorded
 }
 
 type Settings = Pick<Services['buckets'], 'get'>
@@ -108,6 +112,34 @@ const refuseAll: Guard = () => {
   throw new Fault('AccessDenied')
 }
 
+/** The first row counts: a request that changes how its bucket is logged is itself logged as it found it. */
+function note(notes: Notes, bucket: Bucket): void {
+  notes.bucket ??= bucket
+}
+
+const noting =
+  (guard: Guard, notes: Notes): Guard =>
+  (version, bucket) => {
+    note(notes, bucket)
+    notes.version = version
+    guard(version, bucket)
+  }
+
+/** What is to be recorded of a request, if its bucket is logged. */
+async function recordedOf(
+  { services, access }: PipelineParts,
+  notes: Notes,
+  incoming: Incoming,
+  address: Address,
+): Promise<Recorded | undefined> {
+  // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
+  const bucket = notes.bucket ?? (await findBucket(services.buckets, address.bucket).catch(() => undefined))
+  if (!isRecorded(bucket)) return undefined
+  const { asked, version } = notes
+  const isByAcl = asked !== undefined && asked.action !== 'each' && access.isByAcl?.(asked, bucket, version) === true
+  return { notes, bucket, incoming, address, isByAcl }
+}
+
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
 export function pipeline(parts: PipelineParts): Route {
   const { services, authenticate, access, operations, customerKeysNeedTls: needsTls = false } = parts
@@ -115,7 +147,12 @@ export function pipeline(parts: PipelineParts): Route {
   const { buckets } = services
 
   /** What the operation may do, if the one who asks may have it done. */
-  async function contextOf(operation: Operation, request: S3Request, requestTags?: Tags): Promise<Context> {
+  async function contextOf(
+    operation: Operation,
+    request: S3Request,
+    notes: Notes,
+    requestTags?: Tags,
+  ): Promise<Context> {
     const { caller, bucket, key, query } = request
     if (needsTls && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
     const values = conditionValues(request)
@@ -129,12 +166,19 @@ export function pipeline(parts: PipelineParts): Route {
       ...(requestTags !== undefined && { requestTags }),
     }
     const action = operation.action(request)
-    const guard = action === 'each' ? refuseAll : await authorize(action, resource)
+    const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
+    notes.asked = asked
+    const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
     await checkExpectedOwner(buckets, request)
     return { services, caller, guard, authorize, request }
   }
 
-  async function answer(incoming: Incoming, address: Address, name: (operation: string) => void): Promise<S3Response> {
+  async function answer(
+    incoming: Incoming,
+    address: Address,
+    notes: Notes,
+    name: (operation: string) => void,
+  ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
 
     const authenticated = await authenticate({
@@ -149,6 +193,7 @@ export function pipeline(parts: PipelineParts): Route {
     const operation = dispatch({ method: incoming.method, scope: address.scope, query: address.query, headers })
     if (operation === undefined) throw new Fault('MethodNotAllowed', { Method: incoming.method })
     name(operation.name)
+    notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
 
     const { id, method, remoteAddress, isSecure } = incoming
@@ -168,21 +213,27 @@ export function pipeline(parts: PipelineParts): Route {
       host,
       authenticateForm,
     }
-    return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, tags))
+    notes.request = request
+    return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, notes, tags))
   }
 
   return async (incoming, address) => {
     let operation = incoming.method
-    const outcome: { response?: S3Response; thrown?: unknown } = {}
+    const notes = new Notes()
+    const outcome: { response?: S3Response; thrown?: unknown; recorded?: Recorded } = {}
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
-      outcome.response = await answer(incoming, address, (name) => {
+      outcome.response = await answer(incoming, address, notes, (name) => {
         operation = name
       })
     } catch (thrown) {
       outcome.thrown = thrown
+    }
+    if (address.bucket !== '' && (notes.bucket === undefined || isRecorded(notes.bucket))) {
+      const recorded = await recordedOf(parts, notes, incoming, address)
+      if (recorded !== undefined) outcome.recorded = recorded
     }
     return corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
   }
