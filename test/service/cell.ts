@@ -16,16 +16,16 @@ import { CellLogs } from '#src/service/logs.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import type { Body } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
-import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import { MemoryStore, type StoreFault } from '#src/store/memory/memory-store.ts'
 import { realWorld, type World } from '#src/world.ts'
 
 /** Small, so that tests need few bytes to have blobs. */
 const inlineBytesMax = 16
 
 /** Services over a store in memory and a volume in a temporary folder. */
-export async function openCell(world: World = realWorld) {
+export async function openCell(world: World = realWorld, fault?: () => StoreFault | undefined) {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-cell-'))
-  const store = new MemoryStore({ world })
+  const store = new MemoryStore({ world, ...(fault !== undefined && { fault }) })
   const namespace = new Namespace()
   const blobs = await openVolumes({
     world,
