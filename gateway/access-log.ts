@@ -112,12 +112,17 @@ function authentication({
   }
 }
 
+/** Whether the body is what is kept, rather than a document about it. */
+const isUpload = (match: Match | undefined): boolean =>
+  match?.method === 'PUT' &&
+  match.scope === 'object' &&
+  (match.keys ?? []).every((key) => key === 'partNumber' || key === 'uploadId')
+
 /** The line of a request that has ended, or is about to. */
 export function recordLine(recorded: Recorded, exchanged: Exchanged, ending: Ending): string {
   const { notes, bucket, incoming, address } = recorded
   const { caller, body } = notes.request ?? {}
   const { headers, method } = incoming
-  const isRead = method === 'GET' || method === 'HEAD'
   return standardLine({
     owner: bucket.owner,
     bucket: bucket.name,
@@ -131,7 +136,11 @@ export function recordLine(recorded: Recorded, exchanged: Exchanged, ending: End
     status: ending.status,
     errorCode: ending.errorCode,
     bytesSent: ending.bytesSent,
-    objectSize: isRead ? notes.version?.size : address.scope === 'object' ? body?.length : undefined,
+    objectSize: isUpload(notes.match)
+      ? body?.length
+      : method === 'GET' || method === 'HEAD'
+        ? notes.version?.size
+        : undefined,
     totalMilliseconds: exchanged.totalMilliseconds,
     turnAroundMilliseconds: exchanged.turnAroundMilliseconds,
     referer: headers.referer,
