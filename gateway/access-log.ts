@@ -36,6 +36,8 @@ export interface Ending {
   readonly errorCode?: string
   readonly bytesSent?: number
   readonly versionId?: string
+  /** Where the record is of one of many objects in the request. */
+  readonly ofKey?: string
 }
 
 export interface Exchanged {
@@ -112,6 +114,9 @@ function authentication({
   }
 }
 
+/** What a request does to each of the objects that it names: `POST /bucket?delete` deletes them. */
+const verbOf = (match: Match | undefined): string => match?.keys?.[0]?.toUpperCase() ?? 'POST'
+
 /** Whether the body is what is kept, rather than a document about it. */
 const isUpload = (match: Match | undefined): boolean =>
   match?.method === 'PUT' &&
@@ -130,8 +135,8 @@ export function recordLine(recorded: Recorded, exchanged: Exchanged, ending: End
     remoteAddress: unmapped(incoming.remoteAddress),
     requester: caller?.kind === 'account' ? caller.account.id : undefined,
     requestId: incoming.id,
-    operation: operationName(method, notes.match),
-    key: address.scope === 'object' ? address.key : undefined,
+    operation: ending.ofKey === undefined ? operationName(method, notes.match) : `BATCH.${verbOf(notes.match)}.OBJECT`,
+    key: ending.ofKey ?? (address.scope === 'object' ? address.key : undefined),
     requestLine: `${method} ${exchanged.target.replace(bearer, '$1REDACTED')} HTTP/${exchanged.httpVersion}`,
     status: ending.status,
     errorCode: ending.errorCode,

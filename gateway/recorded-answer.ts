@@ -12,7 +12,8 @@ export type Write = (ending: Ending) => Promise<void>
  * `isBodiless`: of a HEAD, whose answer has headers only.
  */
 export async function withRecord(response: S3Response, isBodiless: boolean, write: Write): Promise<S3Response> {
-  const { status, headers, body, later } = response
+  const { status, headers, body, later, each = [] } = response
+  await Promise.all(each.map(({ key, ...outcome }) => write({ ...outcome, ofKey: key })))
   const versionId = headers?.['x-amz-version-id']
   const ending = (bytesSent: number): Ending => ({
     status,

@@ -14,22 +14,22 @@ export interface StandardRecord {
   readonly remoteAddress: string | undefined
   /** Canonical id; undefined: anonymous. */
   readonly requester: string | undefined
-  readonly requestId: string
+  readonly requestId: string | undefined
   /** `REST.GET.OBJECT`. */
   readonly operation: string
   readonly key: string | undefined
   /** `GET /bucket/key HTTP/1.1`. */
-  readonly requestLine: string
-  readonly status: number
+  readonly requestLine: string | undefined
+  readonly status: number | undefined
   readonly errorCode: string | undefined
   readonly bytesSent: number | undefined
   readonly objectSize: number | undefined
-  readonly totalMilliseconds: number
+  readonly totalMilliseconds: number | undefined
   readonly turnAroundMilliseconds: number | undefined
   readonly referer: string | undefined
   readonly userAgent: string | undefined
   readonly versionId: string | undefined
-  readonly hostId: string
+  readonly hostId: string | undefined
   readonly signatureVersion: 'SigV2' | 'SigV4' | undefined
   readonly authenticationType: 'AuthHeader' | 'QueryString' | undefined
   readonly host: string | undefined
@@ -70,6 +70,9 @@ const keyText = (key: string | undefined): string =>
 /** AWS has a dash for nothing. */
 const count = (value: number | undefined): string => (value === undefined || value === 0 ? none : String(value))
 
+const duration = (milliseconds: number | undefined): string =>
+  milliseconds === undefined ? none : String(Math.round(milliseconds))
+
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 function timeText(time: number): string {
@@ -91,12 +94,12 @@ export function standardLine(record: StandardRecord): string {
     plain(record.operation),
     keyText(record.key),
     quoted(record.requestLine),
-    String(record.status),
+    count(record.status),
     plain(record.errorCode),
     count(record.bytesSent),
     count(record.objectSize),
-    String(Math.round(record.totalMilliseconds)),
-    record.turnAroundMilliseconds === undefined ? none : String(Math.round(record.turnAroundMilliseconds)),
+    duration(record.totalMilliseconds),
+    duration(record.turnAroundMilliseconds),
     quoted(record.referer),
     quoted(record.userAgent),
     plain(record.versionId),
@@ -111,6 +114,33 @@ export function standardLine(record: StandardRecord): string {
   ]
   return `${fields.join(' ')}\n`
 }
+
+/** What lifecycle rules did: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-and-other-bucket-config.html#lifecycle-general-considerations-logging */
+export type LifecycleRecord = Pick<
+  StandardRecord,
+  'owner' | 'bucket' | 'time' | 'operation' | 'key' | 'objectSize' | 'versionId'
+>
+
+export const lifecycleLine = (record: LifecycleRecord): string =>
+  standardLine({
+    remoteAddress: undefined,
+    requester: 'AmazonS3',
+    requestId: undefined,
+    requestLine: undefined,
+    status: undefined,
+    errorCode: undefined,
+    bytesSent: undefined,
+    totalMilliseconds: undefined,
+    turnAroundMilliseconds: undefined,
+    referer: undefined,
+    userAgent: undefined,
+    hostId: undefined,
+    signatureVersion: undefined,
+    authenticationType: undefined,
+    host: undefined,
+    isByAcl: false,
+    ...record,
+  })
 
 export function journalLine({ owner, bucket, time, operation, key, size, versionId, etag }: JournalRecord): string {
   const fields = [

@@ -207,6 +207,7 @@ test('each request has its line, with what it was and how it ended', async () =>
     'REST.POST.UPLOADS parts 200 - -',
     'REST.PUT.PART parts 200 - 4',
     'REST.POST.UPLOAD parts 200 - -',
+    'BATCH.DELETE.OBJECT copy 204 - -',
     'REST.POST.MULTI_OBJECT_DELETE - 200 - -',
     'REST.DELETE.OBJECT parts 204 - -',
     `REST.GET.OBJECT ${key} 200 - 300000`,

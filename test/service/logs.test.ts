@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '#src/errors.ts'
 import { readSealed } from '#src/metadata/log-records.ts'
+import { type LifecycleRule, withLifecycle } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
+import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
 import { LogDelivery } from '#src/service/log-delivery.ts'
 import { CellLogs } from '#src/service/logs.ts'
@@ -345,6 +347,44 @@ test('a bucket takes its log along when it goes, and what was to come to it goes
     )
     assert.deepEqual(rows, [])
     assert.equal(await codeOf(put(cell, 'third')), 'AccessDenied')
+  } finally {
+    await cell.close()
+  }
+})
+
+test('what lifecycle rules do is told as AWS tells it', async () => {
+  const day = 1_000
+  let now = Date.UTC(2026, 0, 1)
+  const cell = await openCell({ ...realWorld, now: () => now })
+  try {
+    await makeBuckets(cell, { ...plain, type: 'Standard' })
+    const one = { kind: 'days', days: 1 } as const
+    const ruled = (prefix: string, actions: Partial<LifecycleRule>): LifecycleRule => ({
+      id: prefix,
+      isEnabled: true,
+      filter: { prefix },
+      ...actions,
+    })
+    const rules = [
+      ruled('gone', { expiration: one }),
+      ruled('cold', { transitions: [{ storageClass: 'DEEP_ARCHIVE', when: one }] }),
+      ruled('part', { abortDays: 1 }),
+    ]
+    await cell.buckets.update('source', (bucket) =>
+      withLifecycle(bucket, { rules, transitionMinimum: 'varies_by_storage_class' }),
+    )
+    for (const key of ['gone', 'cold']) await put(cell, key)
+    await cell.uploads.create({ name: { bucket: 'source', key: 'part' }, attributes, initiator: owner })
+    now += 10 * day
+    const options = { dayMilliseconds: day, report: () => {}, failed: (error: unknown) => assert.fail(String(error)) }
+    await new LifecycleWorker(cell.foundation, options).pass(new AbortController().signal)
+    await cell.logs.flush('source', guard)
+    const told = (await linesOf(cell)).map((fields) => [fields.length, fields[4], fields[6], fields[7], fields[12]])
+    assert.deepEqual(told.toSorted(), [
+      [26, 'AmazonS3', 'S3.DELETE.UPLOAD', 'part', '-'],
+      [26, 'AmazonS3', 'S3.EXPIRE.OBJECT', 'gone', '5'],
+      [26, 'AmazonS3', 'S3.TRANSITION_GDA.OBJECT', 'cold', '5'],
+    ])
   } finally {
     await cell.close()
   }
