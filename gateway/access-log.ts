@@ -9,6 +9,8 @@ import { conditionValues } from './auth/condition-values.ts'
 import type { Match, S3Request } from './operations/operation.ts'
 import type { Incoming } from './pipeline.ts'
 
+const copyHeader = 'x-amz-copy-source'
+
 /**
  * What the stations of a request find out that a record of it tells. Of most requests nothing is recorded: until the bucket is
  * known to be logged, things are only noted.
@@ -19,6 +21,8 @@ export class Notes {
   match: Match | undefined
   request: S3Request | undefined
   asked: AccessRequest | undefined
+  /** Of a copy. */
+  source: { readonly key: string; bucket?: Bucket; version?: ObjectVersion } | undefined
 }
 
 /** A request whose bucket is logged. */
@@ -28,6 +32,8 @@ export interface Recorded {
   readonly incoming: Incoming
   readonly address: Address
   readonly isByAcl: boolean
+  /** Where the record is of the reading that a copy does, in the bucket that it reads from. */
+  readonly ofSource?: { readonly key: string; readonly size: number | undefined }
 }
 
 /** How a request ended. */
@@ -49,6 +55,8 @@ export interface Exchanged {
   readonly totalMilliseconds: number
   readonly turnAroundMilliseconds: number
 }
+
+export const isCopy = ({ keys = [] }: Match): boolean => keys.includes(copyHeader)
 
 export const isRecorded = (bucket: Bucket | undefined): bucket is Bucket =>
   bucket !== undefined && standardLogging(bucket) !== undefined
@@ -73,8 +81,6 @@ const resources: Readonly<Record<string, string>> = {
   uploadId: 'UPLOAD',
   versions: 'BUCKETVERSIONS',
 }
-
-const copyHeader = 'x-amz-copy-source'
 
 /** `REST.GET.OBJECT`: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html#log-record-fields */
 export function operationName(method: string, match: Match | undefined): string {
@@ -123,10 +129,24 @@ const isUpload = (match: Match | undefined): boolean =>
   match.scope === 'object' &&
   (match.keys ?? []).every((key) => key === 'partNumber' || key === 'uploadId')
 
+/** What was done to what. */
+function subjectOf(
+  { notes, incoming: { method }, address, ofSource }: Recorded,
+  { ofKey }: Ending,
+): Pick<StandardRecord, 'operation' | 'key' | 'objectSize'> {
+  const { match, request, version } = notes
+  const operation = operationName(method, match)
+  if (ofSource !== undefined) return { operation: `${operation}_GET`, key: ofSource.key, objectSize: ofSource.size }
+  if (ofKey !== undefined) return { operation: `BATCH.${verbOf(match)}.OBJECT`, key: ofKey, objectSize: undefined }
+  const isRead = method === 'GET' || method === 'HEAD'
+  const objectSize = isUpload(match) ? request?.body.length : isRead ? version?.size : undefined
+  return { operation, key: address.scope === 'object' ? address.key : undefined, objectSize }
+}
+
 /** The line of a request that has ended, or is about to. */
 export function recordLine(recorded: Recorded, exchanged: Exchanged, ending: Ending): string {
-  const { notes, bucket, incoming, address } = recorded
-  const { caller, body } = notes.request ?? {}
+  const { notes, bucket, incoming, address, ofSource } = recorded
+  const { caller } = notes.request ?? {}
   const { headers, method } = incoming
   return standardLine({
     owner: bucket.owner,
@@ -135,22 +155,16 @@ export function recordLine(recorded: Recorded, exchanged: Exchanged, ending: End
     remoteAddress: unmapped(incoming.remoteAddress),
     requester: caller?.kind === 'account' ? caller.account.id : undefined,
     requestId: incoming.id,
-    operation: ending.ofKey === undefined ? operationName(method, notes.match) : `BATCH.${verbOf(notes.match)}.OBJECT`,
-    key: ending.ofKey ?? (address.scope === 'object' ? address.key : undefined),
+    ...subjectOf(recorded, ending),
     requestLine: `${method} ${exchanged.target.replace(bearer, '$1REDACTED')} HTTP/${exchanged.httpVersion}`,
     status: ending.status,
     errorCode: ending.errorCode,
-    bytesSent: ending.bytesSent,
-    objectSize: isUpload(notes.match)
-      ? body?.length
-      : method === 'GET' || method === 'HEAD'
-        ? notes.version?.size
-        : undefined,
+    bytesSent: ofSource === undefined ? ending.bytesSent : undefined,
     totalMilliseconds: exchanged.totalMilliseconds,
     turnAroundMilliseconds: exchanged.turnAroundMilliseconds,
     referer: headers.referer,
     userAgent: headers['user-agent'],
-    versionId: ending.versionId ?? address.query.get('versionId'),
+    versionId: ofSource === undefined ? (ending.versionId ?? address.query.get('versionId')) : undefined,
     hostId: exchanged.hostId,
     ...authentication(recorded),
     host: headers.host,

@@ -158,7 +158,7 @@ export class Exchange {
     return await withRecord(response, this.#request.method === 'HEAD', (ending) => this.#record(recorded, ending))
   }
 
-  async #record(recorded: Recorded, ending: Ending): Promise<void> {
+  async #record(recorded: readonly Recorded[], ending: Ending): Promise<void> {
     const exchanged = {
       target: this.#target,
       httpVersion: this.#request.httpVersion,
@@ -167,7 +167,8 @@ export class Exchange {
       totalMilliseconds: performance.now() - this.#started,
       turnAroundMilliseconds: this.#turned - this.#started,
     }
-    await this.#parts.logs?.record(recorded.bucket, recordLine(recorded, exchanged, ending))
+    const { logs } = this.#parts
+    await Promise.all(recorded.map((each) => logs?.record(each.bucket, recordLine(each, exchanged, ending))))
   }
 
   async #sendError(outcome: Outcome, thrown: unknown): Promise<void> {

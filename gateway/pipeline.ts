@@ -4,10 +4,11 @@ import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { checkKey } from '#src/model/names.ts'
+import type { ConditionValues } from '#src/model/policy-variables.ts'
 import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
-import { isRecorded, Notes, type Recorded } from './access-log.ts'
+import { isCopy, isRecorded, Notes, type Recorded } from './access-log.ts'
 import type { Address } from './address.ts'
 import type { Authenticate } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
@@ -49,8 +50,8 @@ export interface Outcome {
   readonly response?: S3Response
   readonly thrown?: unknown
   readonly corsHeaders?: Readonly<Record<string, string>>
-  /** Where the bucket's requests are logged. */
-  readonly recorded?: Recorded
+  /** Where requests to the bucket, or to the one that a copy reads, are logged. */
+  readonly recorded?: readonly Recorded[]
 }
 
 type Settings = Pick<Services['buckets'], 'get'>
@@ -125,19 +126,52 @@ const noting =
     guard(version, bucket)
   }
 
-/** What is to be recorded of a request, if its bucket is logged. */
+/** What is to be recorded of a request, if its bucket, or the source of a copy, is logged. */
 async function recordedOf(
   { services, access }: PipelineParts,
   notes: Notes,
   incoming: Incoming,
   address: Address,
-): Promise<Recorded | undefined> {
+): Promise<readonly Recorded[]> {
   // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
   const bucket = notes.bucket ?? (await findBucket(services.buckets, address.bucket).catch(() => undefined))
-  if (!isRecorded(bucket)) return undefined
-  const { asked, version } = notes
-  const isByAcl = asked !== undefined && asked.action !== 'each' && access.isByAcl?.(asked, bucket, version) === true
-  return { notes, bucket, incoming, address, isByAcl }
+  const { asked, version, source } = notes
+  const recorded: Recorded[] = []
+  if (source !== undefined && isRecorded(source.bucket)) {
+    const ofSource = { key: source.key, size: source.version?.size }
+    recorded.push({ notes, bucket: source.bucket, incoming, address, isByAcl: false, ofSource })
+  }
+  if (isRecorded(bucket)) {
+    const isByAcl = asked !== undefined && asked.action !== 'each' && access.isByAcl?.(asked, bucket, version) === true
+    recorded.push({ notes, bucket, incoming, address, isByAcl })
+  }
+  return recorded
+}
+
+/** Who may do what beside the request itself; of a copy, what it reads is noted. */
+function authorizing(access: Access, request: S3Request, values: ConditionValues, notes: Notes): Context['authorize'] {
+  const { caller } = request
+  return async (action, resource) => {
+    const { bucket, key, isNew } = resource
+    const isOwn = bucket === request.bucket
+    if (isOwn && (notes.match === undefined || !isCopy(notes.match))) {
+      return await access.authorize({ caller, action, values, ...resource, seen: (seen) => note(notes, seen) })
+    }
+    if (isNew === true || key === undefined || notes.source !== undefined) {
+      return await access.authorize({ caller, action, values, ...resource })
+    }
+    const source: NonNullable<Notes['source']> = { key }
+    notes.source = source
+    const seen = (row: Bucket): void => {
+      source.bucket = row
+    }
+    const guard = await access.authorize({ caller, action, values, ...resource, seen })
+    return (version, row) => {
+      source.bucket ??= row
+      if (version !== undefined) source.version = version
+      guard(version, row)
+    }
+  }
 }
 
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
@@ -156,8 +190,7 @@ export function pipeline(parts: PipelineParts): Route {
     const { caller, bucket, key, query } = request
     if (needsTls && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
     const values = conditionValues(request)
-    const authorize: Context['authorize'] = (action, resource) =>
-      access.authorize({ caller, action, values, ...resource })
+    const authorize = authorizing(access, request, values, notes)
     const versionId = query.get('versionId')
     const resource = {
       bucket,
@@ -220,7 +253,7 @@ export function pipeline(parts: PipelineParts): Route {
   return async (incoming, address) => {
     let operation = incoming.method
     const notes = new Notes()
-    const outcome: { response?: S3Response; thrown?: unknown; recorded?: Recorded } = {}
+    const outcome: { response?: S3Response; thrown?: unknown; recorded?: readonly Recorded[] } = {}
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
@@ -231,9 +264,10 @@ export function pipeline(parts: PipelineParts): Route {
     } catch (thrown) {
       outcome.thrown = thrown
     }
-    if (address.bucket !== '' && (notes.bucket === undefined || isRecorded(notes.bucket))) {
+    const mayBeRecorded = notes.bucket === undefined || isRecorded(notes.bucket) || isRecorded(notes.source?.bucket)
+    if (address.bucket !== '' && mayBeRecorded) {
       const recorded = await recordedOf(parts, notes, incoming, address)
-      if (recorded !== undefined) outcome.recorded = recorded
+      if (recorded.length > 0) outcome.recorded = recorded
     }
     return corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
   }

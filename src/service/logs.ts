@@ -11,6 +11,8 @@ import type { Logs } from './services.ts'
 
 /** Records that one transaction takes. */
 const recordsPerCommit = 500
+/** Records that wait at most: what comes while the store does not move is dropped, as memory has an end. */
+const waitingMost = 20_000
 /** What an answer waits for its record at most: logging may be slow, requests must not become so. */
 const patienceMilliseconds = 2_000
 
@@ -110,6 +112,7 @@ export class CellLogs implements Logs {
 
   /** Best effort, as with AWS: a record that cannot be written fails no request. */
   async record(bucket: Bucket, line: string): Promise<void> {
+    if (this.#waiting.length >= waitingMost) return
     const written = new Promise<void>((resolve) => {
       this.#waiting.push({ bucket, line, done: resolve })
     })
@@ -125,6 +128,8 @@ export class CellLogs implements Logs {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, recordsPerCommit)
       try {
+        // Reading must not fill a disk: what is kept in reserve is for deletions.
+        this.#foundation.space?.check()
         const sealed = await this.#foundation.store.transact((transaction) => this.#add(transaction, batch))
         for (const each of sealed) await this.#deliverEventually(each)
       } catch (error) {

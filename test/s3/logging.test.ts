@@ -201,6 +201,7 @@ test('each request has its line, with what it was and how it ended', async () =>
     'REST.GET.OBJECT none 404 NoSuchKey -',
     `REST.GET.OBJECT ${key} 403 AccessDenied 300000`,
     'REST.GET.BUCKET - 200 - -',
+    `REST.COPY.OBJECT_GET ${key} 200 - 300000`,
     'REST.COPY.OBJECT copy 200 - -',
     'REST.PUT.OBJECT_TAGGING copy 200 - -',
     'REST.GET.TAGGING - 404 NoSuchTagSet -',
@@ -238,6 +239,23 @@ test('whoever reads a log cannot do with it what its requests could', async () =
   assert.match(uri, /^"GET \/\S+\?\S*X-Amz-Signature=REDACTED(&\S*)? HTTP\/1\.1"$/)
   assert.match(uri, /X-Amz-Credential=/)
   assert.ok(!uri.includes(new URL(url).searchParams.get('X-Amz-Signature') ?? ''))
+})
+
+test('a copy is told in both buckets, as far as each is logged', async () => {
+  const { client, makeBucket } = harness()
+  const { source, target } = await makePair()
+  const other = await makePair()
+  await client.send(new s3.PutObjectCommand({ Bucket: source, Key: 'k', Body: 'bytes' }))
+  await client.send(enable(source, { TargetBucket: target, TargetPrefix: '' }))
+  const copyTo = (Bucket: string) =>
+    client.send(new s3.CopyObjectCommand({ Bucket, Key: 'c', CopySource: `${source}/k` }))
+  await copyTo(await makeBucket())
+  await client.send(enable(other.source, { TargetBucket: other.target, TargetPrefix: '' }))
+  await copyTo(other.source)
+  const read = 'REST.COPY.OBJECT_GET k 200 5'
+  assert.deepEqual(pick(await linesOf(source, target), 'operation', 'key', 'status', 'size'), [read, read])
+  const written = pick(await linesOf(other.source, other.target), 'operation', 'key', 'status', 'size')
+  assert.deepEqual(written, ['REST.COPY.OBJECT c 200 -'])
 })
 
 test('what only an ACL allowed is told', async () => {

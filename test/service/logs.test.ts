@@ -308,6 +308,27 @@ test('a log that has grown large is closed before its time', async () => {
   }
 })
 
+test('reading fills no disk: what is kept in reserve takes no records', async () => {
+  const cell = await openCell()
+  try {
+    let isFull = true
+    const check = () => {
+      if (isFull) throw new Fault('ServiceUnavailable')
+    }
+    const foundation = { ...cell.foundation, space: { check } }
+    const logs = new CellLogs(foundation, cell.logDelivery, () => {})
+    await makeBuckets(cell, { ...plain, type: 'Standard' })
+    const bucket = await cell.buckets.get('source')
+    await logs.record(bucket, 'dropped\n')
+    isFull = false
+    await logs.record(bucket, 'kept\n')
+    await logs.flush('source', guard)
+    assert.deepEqual((await linesOf(cell)).flat(), ['kept'])
+  } finally {
+    await cell.close()
+  }
+})
+
 test('records of many pages become one object, in the order in which they were committed', async () => {
   const cell = await openCell()
   try {
