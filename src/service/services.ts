@@ -6,6 +6,7 @@ import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
+import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
@@ -145,7 +146,7 @@ export interface Objects {
     readonly sourceGuard: Guard
   }): Promise<Written>
   /** Changes what may change without a new version; `change` runs in the transaction and may throw a Fault. */
-  update(request: FindObject & { readonly change: (version: ObjectVersion) => Mutable }): Promise<Found>
+  update(request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable }): Promise<Found>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
     request: FindObject & { readonly after: number; readonly limit: number },
@@ -176,12 +177,6 @@ export interface CopyObject {
 export interface UploadName {
   readonly name: ObjectName
   readonly uploadId: string
-}
-
-export interface CompletedPart {
-  readonly number: number
-  readonly etag: string
-  readonly checksum?: Checksum
 }
 
 /** Throws NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge, PreconditionFailed, BadDigest. */
@@ -216,7 +211,7 @@ export interface Uploads {
   /** Repeated after success, it answers as it did (24 h, C26). */
   complete(
     request: UploadName & {
-      readonly parts: readonly CompletedPart[]
+      readonly parts: readonly CompletingPart[]
       readonly conditions: Conditions
       readonly checksum?: Checksum
       readonly objectSize?: number
