@@ -17,6 +17,7 @@ import {
   getBucketLifecycleConfiguration,
   putBucketLifecycleConfiguration,
 } from './configuration/bucket-lifecycle.ts'
+import { getBucketLogging, postBucketLogging, putBucketLogging } from './configuration/bucket-logging.ts'
 import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
@@ -82,6 +83,9 @@ export const implemented: readonly Operation[] = [
   getBucketLifecycleConfiguration,
   putBucketLifecycleConfiguration,
   deleteBucketLifecycle,
+  getBucketLogging,
+  putBucketLogging,
+  postBucketLogging,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
   deleteBucketOwnershipControls,

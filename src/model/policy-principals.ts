@@ -15,6 +15,8 @@ export interface Requester {
   readonly accountId: string | undefined
   /** What names just this user, role or session, where it is not the account itself. */
   readonly arns: readonly string[]
+  /** A service of AWS's kind that acts by itself, `logging.s3.amazonaws.com`, rather than for an account. */
+  readonly service?: string
 }
 
 const invalid = 'Invalid principal in policy'
@@ -66,9 +68,11 @@ function checkedId(id: string): string {
   return id
 }
 
-export function names(grantees: Grantees, requester: Requester): boolean {
+/** `isDenial`: everyone is every service too where something is denied; what is allowed to services names them. */
+export function names(grantees: Grantees, requester: Requester, isDenial: boolean): boolean {
+  const { accountId, arns, service } = requester
+  if (service !== undefined) return grantees.services.has(service) || (isDenial && grantees.isEveryone)
   if (grantees.isEveryone) return true
-  const { accountId, arns } = requester
   if (accountId === undefined) return false
   return grantees.accounts.has(accountId) || arns.some((arn) => grantees.arns.has(arn))
 }

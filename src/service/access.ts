@@ -1,12 +1,12 @@
 import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
-import { ruleOf } from '#src/model/actions.ts'
+import { type ActionRule, ruleOf } from '#src/model/actions.ts'
 import { type GuardedBucket, guarded, judge, never, type Question } from '#src/model/authorization.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Caller } from '#src/model/identity.ts'
 import { parseBucketPolicy } from '#src/model/policy-document.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
-import type { Tags } from '#src/model/version.ts'
+import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { World } from '#src/world.ts'
 import type { Buckets } from './services.ts'
 
@@ -23,6 +23,8 @@ export interface AccessRequest {
   readonly requestTags?: Tags
   /** What the request says of itself; who asks, and when, is added here. */
   readonly values: ConditionValues
+  /** Is shown the bucket, once it was read. */
+  readonly seen?: (bucket: Bucket) => void
 }
 
 /**
@@ -52,18 +54,33 @@ export class AccessControl {
       return pass
     }
     const bucket = await this.#buckets.get(request.bucket ?? '')
-    const question: Question = {
-      requester: caller.kind === 'anonymous' ? anonymous : { accountId: caller.account.id, arns: [] },
-      rule,
-      key: request.key,
-      values: new RequestValues(request, this.#world),
-    }
+    request.seen?.(bucket)
+    const question = this.#question(request, rule)
     const judgement = judge(this.#guardedBucket(bucket), question)
     if (judgement === never) throw new Fault('AccessDenied')
     return (version, current) => {
       const isSame = current === bucket
       const judged = isSame ? judgement : judge(this.#guardedBucket(current), question)
       if (!judged(version)) throw new Fault('AccessDenied')
+    }
+  }
+
+  /** Whether nothing but an ACL allowed what was allowed: access logs tell. */
+  isByAcl(request: AccessRequest, bucket: Bucket, version: ObjectVersion | undefined): boolean {
+    const rule = ruleOf(request.action)
+    const isAdministrator = request.caller.kind === 'account' && request.caller.account.isAdministrator
+    if (isAdministrator || rule.scope === 'service') return false
+    const withoutAcls = guarded({ ...bucket, ownership: 'BucketOwnerEnforced' }, parseBucketPolicy)
+    return !judge(withoutAcls, this.#question(request, rule))(version)
+  }
+
+  #question(request: AccessRequest, rule: ActionRule): Question {
+    const { caller, key } = request
+    return {
+      requester: caller.kind === 'anonymous' ? anonymous : { accountId: caller.account.id, arns: [] },
+      rule,
+      key,
+      values: new RequestValues(request, this.#world),
     }
   }
 

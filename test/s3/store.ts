@@ -61,7 +61,7 @@ export async function openHarness(): Promise<Harness> {
     options: { presignedSecondsMax: 604_800 },
   })
   const route = pipeline({ services, authenticate, access, operations: allOperations() })
-  const server = new GatewayServer({ route, domains: [], log })
+  const server = new GatewayServer({ route, domains: [], log, logs: services.logs })
   const { port } = await server.listen('127.0.0.1', 0)
   const endpoint = `http://127.0.0.1:${port}`
   const owner = await makeAccount(services, 'alice')
