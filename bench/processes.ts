@@ -27,7 +27,11 @@ export async function pin(pid: number, processors: string): Promise<boolean> {
 }
 
 export async function serveBaseline(args: readonly string[]): Promise<Served> {
-  const child = spawn(process.execPath, [baseline('server'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  // A group of its own, so that all of it can be tied to processors.
+  const child = spawn(process.execPath, [baseline('server'), ...args], {
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout.on('data', (chunk: Buffer) => {
       const ready = /ready http:\/\/127\.0\.0\.1:(\d+)/.exec(chunk.toString())

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { fdatasync, write } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { open as openLmdb } from 'lmdb'
+import { Appender } from './appender.ts'
 
 /**
  * What the disk and LMDB give to a loop that does nothing else, each a process that prints one number of writes a second:
@@ -39,40 +38,6 @@ const record = (): Promise<unknown> => {
 
 async function lmdbWriter(): Promise<void> {
   while (performance.now() < until) await record()
-}
-
-class Appender {
-  readonly #file: number
-  readonly #sync = promisify(fdatasync)
-  readonly #write = promisify(write)
-  #waiting: { bytes: Buffer; resolve: () => void }[] = []
-  #isBusy = false
-  #at = 0
-
-  constructor(file: number) {
-    this.#file = file
-  }
-
-  append(bytes: Buffer): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ bytes, resolve })
-      if (!this.#isBusy) this.#drain().catch(reject)
-    })
-  }
-
-  async #drain(): Promise<void> {
-    this.#isBusy = true
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting
-      this.#waiting = []
-      const bytes = Buffer.concat(group.map((each) => each.bytes))
-      await this.#write(this.#file, bytes, 0, bytes.length, this.#at)
-      this.#at += bytes.length
-      await this.#sync(this.#file)
-      for (const { resolve } of group) resolve()
-    }
-    this.#isBusy = false
-  }
 }
 
 async function appendWriter(appender: Appender): Promise<void> {

@@ -33,14 +33,15 @@ export async function withMeridian<Result>(
   }
 }
 
-/** A bare server on the first processor. */
+/** A bare server, on the first processor unless told otherwise. */
 export async function withBaseline<Result>(
   args: readonly string[],
   work: (served: Served) => Promise<Result>,
+  processors = '0',
 ): Promise<Result> {
   const served = await serveBaseline(args)
   try {
-    await pinGroup(served.pid, '0')
+    await pinGroup(served.pid, processors)
     return await work(served)
   } finally {
     await served.stop()
