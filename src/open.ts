@@ -190,7 +190,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   let running: Promise<void> = Promise.resolve()
   return {
     services,
-    access: new AccessControl({ buckets: services.buckets, world }),
+    access: new AccessControl({ buckets: services.buckets, accounts: services.identity, world }),
     startBackground: () => {
       running = background(foundation, volumes, options, stopping.signal)
     },

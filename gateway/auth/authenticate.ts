@@ -5,8 +5,11 @@
  * A2  no answer, error or log holds a secret or a signing key.
  * A3  a request is signed in one way only, and each header or parameter that says so comes once.
  */
+import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
 import type { FormAuthority, FormToSign, RequestBody } from '#gateway/operations/operation.ts'
+import { PlainDecoder, StreamedBody } from '#gateway/wire/body.ts'
 import { Fault } from '#src/errors.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { Identity } from '#src/service/services.ts'
@@ -15,7 +18,7 @@ import { type QueryPair, queryPairs } from './canonical.ts'
 import { authenticateForm } from './form.ts'
 import { withHoisted } from './hoisted.ts'
 import { bodyOf, withoutChunking } from './payload.ts'
-import { header, type RawRequest } from './request.ts'
+import { header, isQueryCall, type RawRequest } from './request.ts'
 import { SigningKeys } from './signature.ts'
 import { verifyHeader2, verifyQuery2 } from './sigv2.ts'
 import { algorithm, type Signed, type Verifier, verifyHeader, verifyQuery } from './sigv4.ts'
@@ -25,6 +28,8 @@ export interface Authenticated {
   readonly body: RequestBody
   /** The request's, with what a presigned URL says instead, without what belonged to the transfer (`aws-chunked`). */
   readonly headers: IncomingHttpHeaders
+  /** What a signature of version 4 is for: `s3`, `iam`. */
+  readonly service?: string
   /** For forms, which say in their body who made them. */
   readonly authenticateForm: (form: FormToSign) => Promise<FormAuthority>
 }
@@ -34,6 +39,8 @@ export interface AuthenticationOptions {
   readonly presignedSecondsMax?: number
   /** Service names that credentials may be scoped to. */
   readonly services?: readonly string[]
+  /** Those of query calls: `iam`, `sts`, `sns`. */
+  readonly queryServices?: readonly string[]
 }
 
 export type Authenticate = (raw: RawRequest) => Promise<Authenticated>
@@ -56,7 +63,10 @@ export function authenticator(parts: {
 
   const ofForm: Authenticated['authenticateForm'] = (form) => authenticateForm(form, verifier)
 
+  const ofQuery: Verifier = { ...verifier, services: parts.options?.queryServices ?? ['iam', 'sts', 'sns'] }
+
   return async (raw) => {
+    if (isQueryCall(raw)) return await authenticateQuery(raw, ofQuery, ofForm)
     const pairs = queryPairs(raw.rawQuery)
     const attempt = signing(raw, pairs, verifier)
     const signed = attempt === undefined ? undefined : await attempt
@@ -66,6 +76,28 @@ export function authenticator(parts: {
       headers: withoutChunking(signed?.isPresigned ? withHoisted(raw.headers, pairs) : raw.headers),
       authenticateForm: ofForm,
     }
+  }
+}
+
+/** No call is longer: policies of 10 kB, percent-encoded, and messages of 256 kB. */
+const queryBytesMax = 1 << 20
+
+/** The body is read first, as the signature is over its hash and no header says it. */
+async function authenticateQuery(
+  raw: RawRequest,
+  verifier: Verifier,
+  ofForm: Authenticated['authenticateForm'],
+): Promise<Authenticated> {
+  const bytes = await bodyOf(raw, undefined, undefined).collect(queryBytesMax)
+  const request = { ...raw, payload: hash('sha256', bytes, 'hex') }
+  const signed = await signing(request, queryPairs(raw.rawQuery), verifier)
+  const decoder = new PlainDecoder(bytes.length, undefined)
+  return {
+    caller: signed?.caller ?? anonymous,
+    body: new StreamedBody(Readable.from([bytes]), decoder, bytes.length),
+    headers: raw.headers,
+    ...(signed?.service !== undefined && { service: signed.service }),
+    authenticateForm: ofForm,
   }
 }
 

@@ -15,6 +15,19 @@ export interface RawRequest {
   readonly stream: Readable
   /** The bucket that the Host header names, in virtual-hosted style; signatures of version 2 are over it. */
   readonly hostBucket?: string | undefined
+  /** SHA-256 of the body, where it was read before: then no header says what is signed. */
+  readonly payload?: string
+}
+
+/** A form posted to `/` is a call of one of the query APIs, whose signatures cover the body's hash though no header names it. */
+export function isQueryCall({
+  method,
+  rawPath,
+  hostBucket,
+  headers,
+}: Omit<RawRequest, 'stream' | 'rawHeaders'>): boolean {
+  if (method !== 'POST' || rawPath !== '/' || hostBucket !== undefined) return false
+  return headers['content-type']?.toLowerCase().startsWith('application/x-www-form-urlencoded') === true
 }
 
 export function header(request: RawRequest, name: string): string | undefined {

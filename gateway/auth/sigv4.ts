@@ -49,6 +49,8 @@ export interface Signed {
   /** What the signature says of the body: a hash, or how it is framed. */
   readonly payload: string
   readonly chunks?: ChunkSigning
+  /** What the signature is for: `s3`, `iam`. */
+  readonly service?: string
   /** By version 4: its query may hold headers. */
   readonly isPresigned?: boolean
 }
@@ -180,6 +182,7 @@ async function verify(request: RawRequest, signable: Signable, verifier: Verifie
   return {
     caller: { kind: 'account', account: found.account, accessKeyId: credential.accessKeyId },
     payload,
+    service: credential.service,
     isPresigned: signable.isPresigned,
     chunks: { key, date, scope: credential.scope, seed: signature },
   }
@@ -222,7 +225,7 @@ export function verifyHeader(
   if (!date.startsWith(claim.credential.date)) {
     throw malformed(`Invalid credential date "${claim.credential.date}". This date is not the same as X-Amz-Date.`)
   }
-  const payload = header(request, 'x-amz-content-sha256')
+  const payload = request.payload ?? header(request, 'x-amz-content-sha256')
   if (payload === undefined) {
     throw new Fault('InvalidRequest', { message: 'Missing required header for this request: x-amz-content-sha256' })
   }

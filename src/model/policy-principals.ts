@@ -7,14 +7,18 @@ export interface Grantees {
   /** Of users, roles and sessions within accounts. */
   readonly arns: ReadonlySet<string>
   readonly services: ReadonlySet<string>
+  /** Identity providers, by their ARNs. */
+  readonly federated: ReadonlySet<string>
 }
 
 /** Who asks, as principals name it. */
 export interface Requester {
   /** Undefined: anonymous. */
   readonly accountId: string | undefined
-  /** What names just this user, role or session, where it is not the account itself. */
+  /** What names just this user, or this session and then its role, where it is not the account itself. */
   readonly arns: readonly string[]
+  /** Who vouched for a web identity: its provider's ARN. */
+  readonly federated?: string
 }
 
 const invalid = 'Invalid principal in policy'
@@ -24,7 +28,8 @@ export function parsePrincipal(value: unknown): Grantees {
   const accounts = new Set<string>()
   const arns = new Set<string>()
   const services = new Set<string>()
-  if (value === '*') return { isEveryone: true, accounts, arns, services }
+  const federatedBy = new Set<string>()
+  if (value === '*') return { isEveryone: true, accounts, arns, services, federated: federatedBy }
   const {
     AWS: aws,
     CanonicalUser: canonical,
@@ -38,9 +43,8 @@ export function parsePrincipal(value: unknown): Grantees {
   for (const name of named) if (name !== '*') addNamed(name, accounts, arns)
   for (const id of listed(canonical)) accounts.add(checkedId(id))
   for (const name of listed(service)) services.add(name)
-  // Nobody is federated yet: these are checked, and meet nobody.
-  listed(federated)
-  return { isEveryone: named.includes('*'), accounts, arns, services }
+  for (const name of listed(federated)) federatedBy.add(name)
+  return { isEveryone: named.includes('*'), accounts, arns, services, federated: federatedBy }
 }
 
 const listed = (value: unknown): readonly string[] => (value === undefined ? [] : texts(value, invalid))
@@ -66,9 +70,20 @@ function checkedId(id: string): string {
   return id
 }
 
-export function names(grantees: Grantees, requester: Requester): boolean {
-  if (grantees.isEveryone) return true
-  const { accountId, arns } = requester
-  if (accountId === undefined) return false
-  return grantees.accounts.has(accountId) || arns.some((arn) => grantees.arns.has(arn))
+/**
+ * How a policy's principal names who asks: `exactly` is the user or the session, `role` the role behind a session, `everyone`
+ * all there are, `account` the account that it acts in, which may let its users have what was given to it.
+ */
+export type Naming = 'exactly' | 'role' | 'everyone' | 'account'
+
+export function naming(grantees: Grantees, requester: Requester): Naming | undefined {
+  const { accountId, arns, federated } = requester
+  const [own, role] = arns
+  if (own !== undefined && grantees.arns.has(own)) return 'exactly'
+  if (federated !== undefined && grantees.federated.has(federated)) return 'exactly'
+  if (role !== undefined && grantees.arns.has(role)) return 'role'
+  if (grantees.isEveryone) return 'everyone'
+  return accountId !== undefined && grantees.accounts.has(accountId) ? 'account' : undefined
 }
+
+export const names = (grantees: Grantees, requester: Requester): boolean => naming(grantees, requester) !== undefined

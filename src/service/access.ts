@@ -3,12 +3,15 @@ import type { Guard } from '#src/model/access.ts'
 import { ruleOf } from '#src/model/actions.ts'
 import { type GuardedBucket, guarded, judge, never, type Question } from '#src/model/authorization.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import type { Caller } from '#src/model/identity.ts'
-import { parseBucketPolicy } from '#src/model/policy-document.ts'
+import { type Account, type Caller, realmOf } from '#src/model/identity.ts'
+import { evaluate, type PolicyRequest, resourceVerdict, withinLimits } from '#src/model/policy.ts'
+import { type Policy, parseBucketPolicy } from '#src/model/policy-document.ts'
+import type { Requester } from '#src/model/policy-principals.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
+import { isOfAccount, type Principal } from '#src/model/principal.ts'
 import type { Tags } from '#src/model/version.ts'
 import type { World } from '#src/world.ts'
-import type { Buckets } from './services.ts'
+import type { Buckets, Identity } from './services.ts'
 
 export interface AccessRequest {
   readonly caller: Caller
@@ -25,18 +28,34 @@ export interface AccessRequest {
   readonly values: ConditionValues
 }
 
+/** A call of the query APIs: what it would do to what the ARN names. */
+export interface QueryQuestion {
+  readonly caller: Caller
+  readonly action: string
+  readonly resource: string
+  readonly values: ConditionValues
+  readonly resourcePolicy?: { readonly policy: Policy; readonly accountId: string }
+}
+
+export interface QueryAccess {
+  authorizeQuery(question: QueryQuestion): void
+}
+
 /**
  * Says who may, before anything is done, and again in the transaction that does it.
  *
  * I9  default deny: what no rule knows is an error, what nothing gives is AccessDenied.
  */
-export class AccessControl {
+export class AccessControl implements QueryAccess {
   readonly #buckets: Pick<Buckets, 'get'>
+  readonly #accounts: Pick<Identity, 'findAccount'> | undefined
   readonly #world: World
   /** Rows that are unchanged decode to the same object, so a policy is parsed once. */
   readonly #guarded = new WeakMap<Bucket, GuardedBucket>()
 
-  constructor(parts: { buckets: Pick<Buckets, 'get'>; world: World }) {
+  /** `accounts`: who owns buckets; absent: tenants are not known of. */
+  constructor(parts: { buckets: Pick<Buckets, 'get'>; accounts?: Pick<Identity, 'findAccount'>; world: World }) {
+    this.#accounts = parts.accounts
     this.#buckets = parts.buckets
     this.#world = parts.world
   }
@@ -46,17 +65,21 @@ export class AccessControl {
     const known = ruleOf(request.action)
     const rule = request.isNew === true ? { ...known, isOfExisting: false } : known
     const { caller } = request
-    if (caller.kind === 'account' && caller.account.isAdministrator) return pass
+    if (isAdministrator(caller)) return pass
+    const values = new RequestValues(request, this.#world)
     if (rule.scope === 'service') {
-      if (caller.kind === 'anonymous') throw new Fault('AccessDenied')
+      // In general, or about a bucket that is yet to be made.
+      mayInAccount(caller, { action: rule.name, resource: `arn:aws:s3:::${request.bucket || '*'}`, values })
       return pass
     }
     const bucket = await this.#buckets.get(request.bucket ?? '')
     const question: Question = {
-      requester: caller.kind === 'anonymous' ? anonymous : { accountId: caller.account.id, arns: [] },
+      requester: requesterOf(caller),
       rule,
       key: request.key,
-      values: new RequestValues(request, this.#world),
+      values: withBucketTags(values, bucket),
+      principal: caller.kind === 'account' ? caller.principal : undefined,
+      mate: await this.#mateOf(caller, bucket),
     }
     const judgement = judge(this.#guardedBucket(bucket), question)
     if (judgement === never) throw new Fault('AccessDenied')
@@ -65,6 +88,23 @@ export class AccessControl {
       const judged = isSame ? judgement : judge(this.#guardedBucket(current), question)
       if (!judged(version)) throw new Fault('AccessDenied')
     }
+  }
+
+  /** Of the query APIs: whether the caller's own policies, or the resource's, allow it. Fault AccessDenied otherwise. */
+  authorizeQuery({ caller, action, resource, values, resourcePolicy }: QueryQuestion): void {
+    if (isAdministrator(caller)) return
+    const all = new RequestValues({ caller, values }, this.#world)
+    const question = { action: action.toLowerCase(), resource, values: all }
+    if (resourcePolicy === undefined) mayInAccount(caller, { ...question, named: action })
+    else mayByEither(caller, { ...question, named: action }, resourcePolicy)
+  }
+
+  /** The bucket's owner, where it is another account of the caller's tenant. */
+  async #mateOf(caller: Caller, bucket: Bucket): Promise<string | undefined> {
+    if (caller.kind === 'anonymous' || caller.account.tenant === undefined) return undefined
+    if (caller.account.id === bucket.owner) return undefined
+    const owner = await this.#accounts?.findAccount(bucket.owner)
+    return owner?.tenant === caller.account.tenant ? bucket.owner : undefined
   }
 
   #guardedBucket(bucket: Bucket): GuardedBucket {
@@ -77,14 +117,81 @@ export class AccessControl {
 }
 
 const pass: Guard = () => undefined
-const anonymous = { accountId: undefined, arns: [] } as const
+const anonymous: Requester = { accountId: undefined, arns: [] }
+
+/** An administrator's own key, not that of a user or role of the account: those may do what their policies say. */
+const isAdministrator = (caller: Caller): boolean =>
+  caller.kind === 'account' && caller.account.isAdministrator && isOfAccount(caller.principal)
+
+export function requesterOf(caller: Caller): Requester {
+  if (caller.kind === 'anonymous') return anonymous
+  const { account, principal } = caller
+  if (principal === undefined || principal.kind === 'root') return { accountId: account.id, arns: [] }
+  const { arn, roleArn } = principal
+  return { accountId: account.id, arns: roleArn === undefined ? [arn] : [arn, roleArn] }
+}
+
+type Asked = Pick<PolicyRequest, 'action' | 'resource' | 'values'> & { readonly named?: string }
+
+function refused({ named, resource }: Asked, caller: Caller): Fault {
+  const who = caller.kind === 'anonymous' ? 'Anonymous' : (caller.principal?.arn ?? caller.account.id)
+  if (named === undefined) return new Fault('AccessDenied')
+  return new Fault('AccessDenied', {
+    message: `User: ${who} is not authorized to perform: ${named} on resource: ${resource}`,
+  })
+}
+
+/** About what no bucket says anything of: the account may, and its users and roles what their policies allow. */
+function mayInAccount(caller: Caller, asked: Asked): void {
+  if (caller.kind === 'anonymous') throw refused(asked, caller)
+  const { principal } = caller
+  if (principal === undefined) return
+  const verdict = evaluate(principal, { ...asked, requester: requesterOf(caller) })
+  // Accounts of a tenant make and list buckets of their own, and have no say about the names that they share.
+  const isOwnAffair = principal.kind === 'root' || (principal.kind === 'member' && asked.action.startsWith('s3:'))
+  if (verdict === 'deny' || (verdict === 'none' && !isOwnAffair)) throw refused(asked, caller)
+}
+
+/** As for buckets (I10): within one account either policy will do, across accounts both must. */
+function mayByEither(caller: Caller, asked: Asked, resource: NonNullable<QueryQuestion['resourcePolicy']>): void {
+  const requester = requesterOf(caller)
+  const request = { ...asked, requester }
+  const given = resourceVerdict(resource.policy, request)
+  const principal = caller.kind === 'account' ? caller.principal : undefined
+  const own = principal === undefined ? 'none' : evaluate(principal, request)
+  if (given === 'deny' || own === 'deny') throw refused(asked, caller)
+  const isInside = requester.accountId === resource.accountId
+  if (isOfAccount(principal)) {
+    if (!isInside && given === undefined) throw refused(asked, caller)
+    return
+  }
+  const isGiven =
+    given === 'exactly' || ((given === 'role' || given === 'everyone') && withinLimits(principal ?? {}, request))
+  const may = isInside ? own === 'allow' || isGiven : own === 'allow' && given !== undefined
+  if (!may) throw refused(asked, caller)
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html */
+function withBucketTags(values: ConditionValues, { tags }: Bucket): ConditionValues {
+  if (tags === undefined || tags.size === 0) return values
+  return {
+    get: (name) => {
+      const slash = name.indexOf('/')
+      if (slash < 0 || !bucketTagNames.has(name.slice(0, slash))) return values.get(name)
+      const tag = tags.get(name.slice(slash + 1))
+      return tag === undefined ? undefined : [tag]
+    },
+  }
+}
+
+const bucketTagNames = new Set(['aws:resourcetag', 's3:buckettag', 's3:resourcetag'])
 
 /** The request's values and, of who asks and when, what AWS's global names stand for. */
 class RequestValues implements ConditionValues {
-  readonly #request: AccessRequest
+  readonly #request: Pick<AccessRequest, 'caller' | 'values' | 'versionId' | 'requestTags'>
   readonly #world: World
 
-  constructor(request: AccessRequest, world: World) {
+  constructor(request: Pick<AccessRequest, 'caller' | 'values' | 'versionId' | 'requestTags'>, world: World) {
     this.#request = request
     this.#world = world
   }
@@ -100,16 +207,54 @@ class RequestValues implements ConditionValues {
       case 'aws:epochtime':
         return [String(Math.floor(this.#world.now() / 1000))]
       case 'aws:principaltype':
-        return [caller.kind === 'anonymous' ? 'Anonymous' : 'Account']
-      case 'aws:principalaccount':
-      case 'aws:userid':
-      case 'aws:username':
-        return caller.kind === 'anonymous' ? undefined : [caller.account.id]
-      case 'aws:principalarn':
-        return caller.kind === 'anonymous' ? undefined : [`arn:aws:iam::${caller.account.id}:root`]
+        return [caller.kind === 'anonymous' ? 'Anonymous' : typeOf(caller.principal)]
       default:
-        return values.get(name)
+        if (!isOfPrincipal(name)) return values.get(name)
+        return caller.kind === 'anonymous' ? undefined : principalValue(name, caller.account, caller.principal)
     }
+  }
+}
+
+const isOfPrincipal = (name: string): boolean =>
+  name.startsWith('aws:principal') ||
+  name.startsWith('aws:user') !== name.startsWith('aws:useragent') ||
+  ofTokens.has(name)
+
+const ofTokens = new Set(['aws:tokenissuetime', 'aws:multifactorauthpresent', 'sts:authentication'])
+
+function typeOf(principal: Principal | undefined): string {
+  if (principal?.kind === 'role') return 'AssumedRole'
+  return principal?.kind === 'user' ? 'User' : 'Account'
+}
+
+const one = (value: string | undefined): readonly string[] | undefined => (value === undefined ? undefined : [value])
+
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html */
+function principalValue(
+  name: string,
+  account: Account,
+  principal: Principal | undefined,
+): readonly string[] | undefined {
+  const isOwn = principal === undefined || principal.kind === 'root'
+  switch (name) {
+    case 'aws:principalaccount':
+      return [realmOf(account)]
+    case 'aws:userid':
+      return [isOwn ? account.id : principal.id]
+    case 'aws:username':
+      return isOwn ? [account.id] : one(principal.name)
+    case 'aws:principalarn':
+      return [isOwn ? `arn:aws:iam::${account.id}:root` : (principal.roleArn ?? principal.arn)]
+    case 'aws:tokenissuetime':
+      return principal?.issued === undefined ? undefined : [new Date(principal.issued).toISOString()]
+    case 'aws:multifactorauthpresent':
+    case 'sts:authentication':
+      // Of temporary credentials alone, as AWS has it; ceph calls it so, and nobody has a second factor here.
+      return principal?.isTemporary === true ? [String(name === 'sts:authentication')] : undefined
+    default:
+      return name.startsWith('aws:principaltag/')
+        ? one(principal?.tags.get(name.slice('aws:principaltag/'.length)))
+        : undefined
   }
 }
 
