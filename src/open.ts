@@ -8,6 +8,7 @@ import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
@@ -15,6 +16,7 @@ import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
@@ -151,6 +153,7 @@ async function background(
 
 function servicesOf(foundation: Foundation, { transitionMinimum }: Config): Services {
   const { store, world, namespace } = foundation
+  const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   return {
@@ -158,7 +161,8 @@ function servicesOf(foundation: Foundation, { transitionMinimum }: Config): Serv
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
     listings: new CellListings(foundation),
-    identity: new NamespaceIdentity({ store, world, namespace }),
+    identity: new NamespaceIdentity({ store, world, namespace, records }),
+    iam: new Iam({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
   }
 }

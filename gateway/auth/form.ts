@@ -3,6 +3,7 @@ import { Fault } from '#src/errors.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import { parseAmzDate, skewMax } from './dates.ts'
 import { checkPolicy, parsePostPolicy } from './post-policy.ts'
+import { callerOf } from './request.ts'
 import { isSameText, parseCredential } from './signature.ts'
 import { verify2 } from './sigv2.ts'
 import { algorithm, type Verifier } from './sigv4.ts'
@@ -75,5 +76,5 @@ async function caller4(fields: ReadonlyMap<string, string>, policy: string, veri
     })
   }
   verifier.keys.keep(credential, found.key.secret, key)
-  return { kind: 'account', account: found.account, accessKeyId: credential.accessKeyId }
+  return callerOf(found)
 }

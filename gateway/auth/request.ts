@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
+import type { Caller } from '#src/model/identity.ts'
+import type { FoundKey } from '#src/service/services.ts'
 
 /** A request as it came, before anybody believes it. */
 export interface RawRequest {
@@ -72,3 +74,11 @@ export function joinedValue(request: RawRequest, name: string, isRepeated: boole
   }
   return all.join(',')
 }
+
+/** Whoever has shown to have this key's secret. */
+export const callerOf = ({ key, account, principal }: FoundKey): Caller => ({
+  kind: 'account',
+  account,
+  accessKeyId: key.id,
+  ...(principal !== undefined && { principal }),
+})

@@ -7,7 +7,7 @@ import { Fault } from '#src/errors.ts'
 import type { Identity } from '#src/service/services.ts'
 import { decoded, type QueryPair, queryValue } from './canonical.ts'
 import { parseDate } from './dates.ts'
-import { header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
+import { callerOf, header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
 import { isSameText } from './signature.ts'
 import { checkSkew, type Signed, type Verifier } from './sigv4.ts'
 
@@ -80,7 +80,7 @@ export async function verify2(
       SignatureProvided: signature,
     })
   }
-  return { kind: 'account', account: found.account, accessKeyId }
+  return callerOf(found)
 }
 
 function payloadOf(request: RawRequest): string {

@@ -12,7 +12,7 @@ import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
 import { canonicalPath, canonicalQuery, type QueryPair, queryValue } from './canonical.ts'
 import { amzDate, parseAmzDate, parseDate, skewMax } from './dates.ts'
-import { header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
+import { callerOf, header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
 import {
   type Credential,
   isSameText,
@@ -180,7 +180,7 @@ async function verify(request: RawRequest, signable: Signable, verifier: Verifie
   }
   verifier.keys.keep(credential, found.key.secret, key)
   return {
-    caller: { kind: 'account', account: found.account, accessKeyId: credential.accessKeyId },
+    caller: callerOf(found),
     payload,
     service: credential.service,
     isPresigned: signable.isPresigned,

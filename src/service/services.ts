@@ -6,8 +6,10 @@ import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
 import type { ObjectName } from '#src/model/names.ts'
+import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { Iam } from './iam/iam.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -16,6 +18,7 @@ export interface Services {
   readonly uploads: Uploads
   readonly listings: Listings
   readonly identity: Identity
+  readonly iam: Iam
   readonly lifecycle: LifecycleDefaults
 }
 
@@ -272,10 +275,19 @@ export interface Listings {
   ): Promise<Listing<Upload>>
 }
 
+export interface FoundKey {
+  readonly key: AccessKey
+  readonly account: Account
+  readonly principal?: Principal
+}
+
 /** Throws NoSuchEntity, EntityAlreadyExists, DeleteConflict, InvalidArgument. */
 export interface Identity {
-  /** The key and its account; undefined where there is none. Cheap: decoded once and kept while its rows are unchanged. */
-  findKey(accessKeyId: string): Promise<{ readonly key: AccessKey; readonly account: Account } | undefined>
+  /**
+   * The key and its account, and who else acts by it; undefined where there is none. Cheap: decoded once and kept while its
+   * rows are unchanged.
+   */
+  findKey(accessKeyId: string): Promise<FoundKey | undefined>
   findAccount(id: string): Promise<Account | undefined>
   findAccountByEmail(email: string): Promise<Account | undefined>
   createAccount(request: CreateAccount): Promise<Account>
@@ -301,4 +313,6 @@ export interface CreateAccount {
   readonly displayName: string
   readonly email: string
   readonly isAdministrator?: boolean
+  /** Whose IAM names it shares; empty: those of the tenant without a name. */
+  readonly tenant?: string
 }

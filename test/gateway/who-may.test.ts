@@ -7,12 +7,14 @@ import type { Operation, RequestBody } from '#gateway/operations/operation.ts'
 import { type Incoming, type Outcome, pipeline } from '#gateway/pipeline.ts'
 import { render, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { cannedAcl } from '#src/model/acl.ts'
 import { knownActions } from '#src/model/actions.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
 import type { Services } from '#src/service/services.ts'
@@ -72,7 +74,8 @@ async function openHouse(): Promise<House> {
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
   const lifecycle = { transitionMinimum: 'all_storage_classes_128K' } as const
-  const services: Services = { ...cell, identity, listings, lifecycle }
+  const iam = new Iam({ store, world: realWorld, namespace, records: new IamRecords() })
+  const services: Services = { ...cell, identity, iam, listings, lifecycle }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })
