@@ -123,7 +123,10 @@ export class NamespaceIdentity implements Identity {
     const wanted = this.#newKey({ ...given, accountId: fresh.id })
     return await this.#store.transact(async (transaction) => {
       const accounts = await this.#namespace.accounts(transaction)
-      const standing = accounts.find((each) => each.isAdministrator)
+      const administrators = accounts.filter((each) => each.isAdministrator)
+      // Of several, the one that has the given key.
+      const owner = given === undefined ? undefined : await this.#namespace.accessKey(transaction, given.id)
+      const standing = administrators.find(({ id }) => id === owner?.accountId) ?? administrators[0]
       const account = standing ?? (await this.#addAccount(transaction, fresh))
       const key = { ...wanted, accountId: account.id }
       const kept = await this.#keptKey(transaction, account, given)
