@@ -24,6 +24,7 @@ import { MetadataSpace } from '#src/service/metadata-space.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
+import { openSts } from '#src/service/sts/sts.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
@@ -163,6 +164,7 @@ function servicesOf(foundation: Foundation, { transitionMinimum }: Config): Serv
     listings: new CellListings(foundation),
     identity: new NamespaceIdentity({ store, world, namespace, records }),
     iam: new Iam({ store, world, namespace, records }),
+    sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
   }
 }

@@ -19,6 +19,8 @@ export interface RawRequest {
   readonly hostBucket?: string | undefined
   /** SHA-256 of the body, where it was read before: then no header says what is signed. */
   readonly payload?: string
+  /** Of temporary credentials, where they are what it is signed with. */
+  readonly token?: string
 }
 
 /** A form posted to `/` is a call of one of the query APIs, whose signatures cover the body's hash though no header names it. */

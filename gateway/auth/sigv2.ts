@@ -68,8 +68,9 @@ export async function verify2(
   accessKeyId: string,
   signature: string,
   texts: readonly Buffer[],
+  token?: string,
 ): Promise<Signed['caller']> {
-  const found = await identity.findKey(accessKeyId)
+  const found = await identity.findKey(accessKeyId, token)
   if (found === undefined || !found.key.isActive) throw new Fault('InvalidAccessKeyId', { AWSAccessKeyId: accessKeyId })
   const { secret } = found.key
   if (!texts.some((text) => isSameText(sign2(secret, text), signature))) {
@@ -111,7 +112,7 @@ export async function verifyHeader2(
   checkSkew(date, time, world.now())
   const accessKeyId = authorization.slice(4, colon).trim()
   const texts = textsToSign(request, pairs, named === undefined ? date : '')
-  const caller = await verify2(identity, accessKeyId, authorization.slice(colon + 1).trim(), texts)
+  const caller = await verify2(identity, accessKeyId, authorization.slice(colon + 1).trim(), texts, request.token)
   return { caller, payload: payloadOf(request) }
 }
 

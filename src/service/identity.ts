@@ -9,6 +9,8 @@ import { Entities } from './iam/entities.ts'
 import { Principals } from './iam/principals.ts'
 import { alphanumeric, randomWord, upperCase } from './random-words.ts'
 import type { CreateAccount, FoundKey, Identity } from './services.ts'
+import { SessionTokens } from './sts/session-tokens.ts'
+import { Sessions } from './sts/sessions.ts'
 
 /**
  * D1  a key id and an email address belong to one account; a second one is refused with `EntityAlreadyExists`.
@@ -20,18 +22,23 @@ export class NamespaceIdentity implements Identity {
   readonly #namespace: Namespace
   readonly #records: IamRecords
   readonly #principals: Principals
+  readonly #sessions: Sessions
 
   /** `records`: where others read and change them too, the same. */
   constructor(parts: { store: Store; world: World; namespace: Namespace; records?: IamRecords }) {
     this.#records = parts.records ?? new IamRecords()
-    this.#principals = new Principals(new Entities({ ...parts, records: this.#records }))
+    const entities = new Entities({ ...parts, records: this.#records })
+    this.#principals = new Principals(entities)
+    const tokens = new SessionTokens({ ...parts, records: this.#records })
+    this.#sessions = new Sessions({ entities, principals: this.#principals, tokens })
     this.#store = parts.store
     this.#world = parts.world
     this.#namespace = parts.namespace
   }
 
-  async findKey(accessKeyId: string): Promise<FoundKey | undefined> {
+  async findKey(accessKeyId: string, token?: string): Promise<FoundKey | undefined> {
     return await this.#store.snapshot(async (snapshot) => {
+      if (token !== undefined) return await this.#sessions.find(snapshot, accessKeyId, token)
       const key = await this.#namespace.accessKey(snapshot, accessKeyId)
       if (key === undefined) return undefined
       const account = await this.#namespace.account(snapshot, key.accountId)

@@ -10,6 +10,7 @@ import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { Iam } from './iam/iam.ts'
+import type { Sts } from './sts/sts.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -19,6 +20,7 @@ export interface Services {
   readonly listings: Listings
   readonly identity: Identity
   readonly iam: Iam
+  readonly sts: Sts
   readonly lifecycle: LifecycleDefaults
 }
 
@@ -285,9 +287,9 @@ export interface FoundKey {
 export interface Identity {
   /**
    * The key and its account, and who else acts by it; undefined where there is none. Cheap: decoded once and kept while its
-   * rows are unchanged.
+   * rows are unchanged. `token`: of temporary credentials, which say all by it; Fault `InvalidToken`, `ExpiredToken`.
    */
-  findKey(accessKeyId: string): Promise<FoundKey | undefined>
+  findKey(accessKeyId: string, token?: string): Promise<FoundKey | undefined>
   findAccount(id: string): Promise<Account | undefined>
   findAccountByEmail(email: string): Promise<Account | undefined>
   createAccount(request: CreateAccount): Promise<Account>

@@ -18,6 +18,7 @@ import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
 import type { Services } from '#src/service/services.ts'
+import { openSts } from '#src/service/sts/sts.ts'
 import { realWorld } from '#src/world.ts'
 import { body as bodyOf, openCell } from '../service/cell.ts'
 
@@ -74,8 +75,8 @@ async function openHouse(): Promise<House> {
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
   const lifecycle = { transitionMinimum: 'all_storage_classes_128K' } as const
-  const iam = new Iam({ store, world: realWorld, namespace, records: new IamRecords() })
-  const services: Services = { ...cell, identity, iam, listings, lifecycle }
+  const parts = { store, world: realWorld, namespace, records: new IamRecords() }
+  const services: Services = { ...cell, identity, iam: new Iam(parts), sts: openSts(parts), listings, lifecycle }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })
