@@ -90,7 +90,7 @@ async function openHouse(): Promise<House> {
     assert.ok(account !== undefined)
     await services.iam.users.create('ann', { name, path: '/', tags: [] })
     if (policy !== undefined) await services.iam.bearers.attach('ann', 'user', name, policy)
-    const found = await identity.findKey((await services.iam.users.createKey(account, name)).id)
+    const found = await identity.findKey((await services.iam.users.createKey({ account, isAccount: true }, name)).id)
     assert.ok(found?.principal?.kind === 'user')
     callers.set(name, callerOf(found))
   }

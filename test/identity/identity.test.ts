@@ -251,6 +251,36 @@ test('lists come in pages, by name without regard to case', async () => {
   assert.deepEqual(found, names)
 })
 
+test('nobody comes to be the account by managing its users, nor by its name', async () => {
+  const { services, ids } = harness()
+  const key = await makeUser('mallory')
+  await iam(root, 'AttachUserPolicy', { UserName: 'mallory', PolicyArn: 'arn:aws:iam::aws:policy/IAMFullAccess' })
+  assert.equal((await iam(key, 'CreateAccessKey')).element('UserName'), 'mallory')
+  assert.equal((await iam(key, 'CreateUser', { UserName: ids.alice })).code, 'ok')
+  const namesake = credentialsOf(await iam(key, 'CreateAccessKey', { UserName: ids.alice }))
+  assert.equal(await list(s3(namesake)), '403 AccessDenied')
+  const session = credentialsOf(await sts(namesake, 'GetSessionToken'))
+  assert.equal(await list(s3(session)), '403 AccessDenied')
+  assert.equal(await list(s3(credentialsOf(await sts(key, 'GetSessionToken')))), '403 AccessDenied')
+
+  const member = { displayName: 'm', email: '', tenant: 'club' }
+  await services.identity.createAccount({ ...member, id: 'chief', isAdministrator: true })
+  await services.identity.createAccount({ ...member, id: 'clerk' })
+  const clerk = await services.identity.createKey({ accountId: 'clerk' })
+  const asking = { accessKeyId: clerk.id, secretAccessKey: clerk.secret }
+  await services.iam.bearers.attach('club', 'user', 'clerk', 'arn:aws:iam::aws:policy/IAMFullAccess')
+  for (const UserName of ['chief', 'CHIEF']) {
+    assert.equal((await iam(asking, 'CreateAccessKey', { UserName })).code, 'UnmodifiableEntity')
+    assert.equal((await iam(asking, 'ListAccessKeys', { UserName })).code, 'UnmodifiableEntity')
+    assert.equal((await iam(asking, 'DeleteUser', { UserName })).code, 'UnmodifiableEntity')
+  }
+  await iam(asking, 'CreateUser', { UserName: 'help' })
+  const help = credentialsOf(await iam(asking, 'CreateAccessKey', { UserName: 'help' }))
+  await services.iam.bearers.attach('club', 'user', 'help', 'arn:aws:iam::aws:policy/IAMFullAccess')
+  assert.equal((await iam(help, 'CreateAccessKey', { UserName: 'clerk' })).code, 'UnmodifiableEntity')
+  assert.equal((await iam(asking, 'CreateAccessKey')).code, 'ok')
+})
+
 test('an account that is deleted takes its users with it', async () => {
   const { services } = harness()
   const { id } = await services.identity.createAccount({ displayName: 'gone', email: '' })

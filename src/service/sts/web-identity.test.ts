@@ -107,6 +107,23 @@ test('I13: what is signed otherwise, by others or not at all is refused', async 
   }
 })
 
+test('I13: a signature counts under the name of its own algorithm alone', async () => {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const cert = selfSigned('curve', pair)
+  const { fingerprint: print } = new X509Certificate(cert)
+  published = [{ ...pair.publicKey.export({ format: 'jwk' }), kid: 'ec', x5c: [cert.toString('base64')] }]
+  const by = provider({ thumbprints: [print.replaceAll(':', '')] })
+  const signed = (alg: string): string => {
+    const text = `${part({ alg, kid: 'ec' })}.${token().split('.')[1]}`
+    const key = { key: pair.privateKey, dsaEncoding: 'ieee-p1363' } as const
+    return `${text}.${sign('sha256', Buffer.from(text), key).toString('base64url')}`
+  }
+  assert.equal(await outcome(signed('ES256'), by), 'ann')
+  assert.equal(await outcome(signed('RS256'), by), 'InvalidIdentityToken')
+  assert.equal(await outcome(signed('ES384'), by), 'InvalidIdentityToken')
+  published = [jwk(rsa, 'one', certificate)]
+})
+
 test('I13: another audience, another issuer and another time are refused', async () => {
   const now = Math.floor(Date.now() / 1000)
   assert.equal(await outcome(token({ aud: 'other' })), 'InvalidIdentityToken')
