@@ -47,7 +47,7 @@ test('N5: users name just the groups that name them, whatever was done', async (
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), async (steps) => {
       const iam = openIam()
-      for (const one of ['a', 'B', 'c']) {
+      for (const one of ['a', 'B', 'c'] as const) {
         await carryOut(iam, { do: 'user', one })
         await carryOut(iam, { do: 'group', one })
       }
