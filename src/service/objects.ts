@@ -1,6 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
+import { checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
@@ -23,6 +24,7 @@ export class CellObjects implements Objects {
   }
 
   async put(request: PutObject): Promise<Written> {
+    checkNewRetention(request.attributes.retention, this.#foundation.world.now())
     await this.#checkEarly(request)
     const { body, digests } = request
     const encrypting = await this.#encrypting(request)
@@ -107,14 +109,16 @@ export class CellObjects implements Objects {
     return await commitRename(this.#foundation, request)
   }
 
-  async update(request: FindObject & { readonly change: (version: ObjectVersion) => Mutable }): Promise<Found> {
+  async update(
+    request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable },
+  ): Promise<Found> {
     return await this.#foundation.store.transact(async (transaction) => {
       const found = await findRow(this.#foundation, transaction, request)
       const { bucket, row, versionId } = found
       const place = { bucket: bucket.id, key: request.name.key }
       const state = await readState(transaction, place, bucket.versioning !== 'off')
       const stamp = this.#slotStamp(row.version)
-      const version = changed(row.version, request.change(row.version), stamp)
+      const version = changed(row.version, request.change(row.version, this.#foundation.world.now()), stamp)
       rewriteVersion(transaction, state, row, version)
       return { version, versionId }
     })

@@ -5,6 +5,7 @@ import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
+import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
@@ -146,7 +147,7 @@ export interface Objects {
     readonly sourceGuard: Guard
   }): Promise<Written>
   /** Changes what may change without a new version; `change` runs in the transaction and may throw a Fault. */
-  update(request: FindObject & { readonly change: (version: ObjectVersion) => Mutable }): Promise<Found>
+  update(request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable }): Promise<Found>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
     request: FindObject & { readonly after: number; readonly limit: number },
@@ -177,12 +178,6 @@ export interface CopyObject {
 export interface UploadName {
   readonly name: ObjectName
   readonly uploadId: string
-}
-
-export interface CompletedPart {
-  readonly number: number
-  readonly etag: string
-  readonly checksum?: Checksum
 }
 
 /** Throws NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge, PreconditionFailed, BadDigest. */
@@ -217,7 +212,7 @@ export interface Uploads {
   /** Repeated after success, it answers as it did (24 h, C26). */
   complete(
     request: UploadName & {
-      readonly parts: readonly CompletedPart[]
+      readonly parts: readonly CompletingPart[]
       readonly conditions: Conditions
       readonly checksum?: Checksum
       readonly objectSize?: number
