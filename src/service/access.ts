@@ -87,13 +87,15 @@ export class AccessControl implements QueryAccess {
       return pass
     }
     const bucket = await this.#buckets.get(request.bucket ?? '')
+    const tenant = caller.kind === 'account' && caller.account.id !== bucket.owner ? caller.account.tenant : undefined
     const question: Question = {
       requester: requesterOf(caller),
       rule,
       key: request.key,
       values: withBucketTags(values, bucket),
       principal: caller.kind === 'account' ? caller.principal : undefined,
-      mate: await this.#mateOf(caller, bucket),
+      // Most callers have no tenant, and wait for nothing here.
+      mate: tenant === undefined ? undefined : await this.#mateOf(tenant, bucket),
     }
     const judgement = judge(this.#guardedBucket(bucket), question)
     if (judgement === never) throw new Fault('AccessDenied')
@@ -126,11 +128,9 @@ export class AccessControl implements QueryAccess {
   }
 
   /** The bucket's owner, where it is another account of the caller's tenant. */
-  async #mateOf(caller: Caller, bucket: Bucket): Promise<string | undefined> {
-    if (caller.kind === 'anonymous' || caller.account.tenant === undefined) return undefined
-    if (caller.account.id === bucket.owner) return undefined
+  async #mateOf(tenant: string, bucket: Bucket): Promise<string | undefined> {
     const owner = await this.#accounts?.findAccount(bucket.owner)
-    return owner?.tenant === caller.account.tenant ? bucket.owner : undefined
+    return owner?.tenant === tenant ? bucket.owner : undefined
   }
 
   #guardedBucket(bucket: Bucket): GuardedBucket {
