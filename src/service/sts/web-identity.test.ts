@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac, generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto'
 import { createServer } from 'node:http'
+import { createServer as createSafeServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { selfSigned } from '#compat/s3-tests/certificate.ts'
@@ -159,6 +160,32 @@ test('keys are asked for once, and again for one that is not among them', async 
   assert.equal(asked, 4)
   await assert.rejects(identities.verify(provider(), token({}, { kid: 'four' })))
   assert.equal(asked, 4, 'strangers do not make it ask for ever')
+})
+
+test('I13: over HTTPS, whom no authority vouches for needs a thumbprint', async () => {
+  const pem = new X509Certificate(certificate).toString()
+  const key = rsa.privateKey.export({ type: 'pkcs8', format: 'pem' })
+  let url = ''
+  // What it publishes has no certificate: the way that it came is what vouches for it.
+  const plain = { ...rsa.publicKey.export({ format: 'jwk' }), kid: 'one' }
+  const safe = createSafeServer({ key, cert: pem }, (request, response) => {
+    const isDiscovery = request.url?.endsWith('openid-configuration') === true
+    response.end(JSON.stringify(isDiscovery ? { issuer: url, jwks_uri: `${url}/keys` } : { keys: [plain] }))
+  })
+  await new Promise<void>((resolve) => void safe.listen(0, '127.0.0.1', resolve))
+  url = `https://127.0.0.1:${(safe.address() as AddressInfo).port}`
+  try {
+    const colons = new X509Certificate(certificate).fingerprint.toLowerCase()
+    for (const thumbprints of [[fingerprint], ['0'.repeat(40), colons]]) {
+      assert.equal(await outcome(token({ iss: url }), provider({ url, thumbprints })), 'ann')
+    }
+    for (const thumbprints of [[], ['0'.repeat(40)]]) {
+      assert.equal(await outcome(token({ iss: url }), provider({ url, thumbprints })), 'IDPCommunicationError')
+    }
+  } finally {
+    safe.closeAllConnections()
+    safe.close()
+  }
 })
 
 test('an issuer that cannot be reached is told as one', async () => {
