@@ -54,6 +54,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     domains: config.domains,
     log,
     logsAccess: config.accessLog,
+    logs: services.logs,
     limits: limitsOf(config),
   })
   try {

@@ -22,6 +22,8 @@ s3-tests
   --checkout DIR        a checkout of github.com/ceph/s3-tests, or its git directory (or MERIDIAN_S3_TESTS)
   --files A,B           test files (${defaultFiles.join(',')})
   -k EXPRESSION         only tests that pytest's -k selects
+  --sdk-extras FILE     ceph's additions to boto3, examples/rgw/boto3/service-2.sdk-extras.json of github.com/ceph/ceph
+                        (or MERIDIAN_SDK_EXTRAS); without it, tests of bucket logging are not judged
   --jobs N              pytest processes, each with a server of its own (2)
   --test-timeout N      seconds that one test may take (300)
   --write-expected      write expected-failures.txt anew, keeping its reasons
@@ -39,6 +41,7 @@ const { values: given, positionals } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
     jobs: { type: 'string', default: '2' },
     keep: { type: 'string' },
+    'sdk-extras': { type: 'string' },
     select: { type: 'string', short: 'k' },
     'test-timeout': { type: 'string', default: '300' },
     'tree-files': { type: 'string', default: '4000' },
@@ -80,6 +83,7 @@ async function main(): Promise<boolean> {
     const suite = await runSuite({
       checkout,
       files: given.files?.split(',') ?? defaultFiles,
+      sdkExtras: given['sdk-extras'] ?? process.env['MERIDIAN_SDK_EXTRAS'],
       select: given.select,
       jobs: Number(given.jobs),
       testTimeout: Number(given['test-timeout']),

@@ -1,5 +1,6 @@
 import { el, renderPlain, type Xml } from '#gateway/xml/render.ts'
-import { Fault, type FaultCode, type FaultDetails } from '#src/errors.ts'
+import { Fault, type FaultCode, type FaultDetails, type SelectFaultCode } from '#src/errors.ts'
+import { selectMessages } from './select-errors.ts'
 
 interface Answer {
   readonly status: number
@@ -10,7 +11,7 @@ interface Answer {
  * Every code we can answer with; a new FaultCode does not compile until it has a line here. Statuses and messages are AWS's:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
  */
-export const catalog: Readonly<Record<FaultCode, Answer>> = {
+const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   AccessControlListNotSupported: { status: 400, message: 'The bucket does not allow ACLs.' },
   AccessDenied: { status: 403, message: 'Access Denied' },
   AccessForbidden: { status: 403, message: 'CORSResponse: This CORS request is not allowed.' },
@@ -235,6 +236,14 @@ export const catalog: Readonly<Record<FaultCode, Answer>> = {
   },
 }
 
+/** What is wrong with a query, or with what it reads, is the client's to mend. */
+const isSelectCode = (code: FaultCode): code is SelectFaultCode => Object.hasOwn(selectMessages, code)
+
+export function answerOf(code: FaultCode): Answer {
+  if (!isSelectCode(code)) return answers[code]
+  return { status: code === 'Busy' ? 503 : 400, message: selectMessages[code] }
+}
+
 /**
  * What a driver of the store may fail with that says nothing of the request: it may be tried again. `unreadable`: there is a
  * record, but no good copy of the bytes, which is never 404 (C21).
@@ -278,7 +287,7 @@ export function errorElement(fault: Fault, ids: RequestIds): Xml {
   return el(
     'Error',
     el('Code', code),
-    el('Message', details['message'] ?? catalog[code].message),
+    el('Message', details['message'] ?? answerOf(code).message),
     ...elements(details),
     'Resource' in details ? undefined : el('Resource', ids.resource),
     el('RequestId', ids.requestId),
@@ -315,7 +324,7 @@ export interface ErrorAnswer {
 }
 
 export function errorAnswer(fault: Fault, ids: RequestIds): ErrorAnswer {
-  const { status } = catalog[fault.code]
+  const { status } = answerOf(fault.code)
   const headers = errorHeaders(fault)
   if (status === 304) return { status, headers, body: '' }
   headers['content-type'] = 'application/xml'

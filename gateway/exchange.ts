@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Fault } from '#src/errors.ts'
+import type { Logs } from '#src/service/services.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import { type Ending, type Recorded, recordLine } from './access-log.ts'
 import type { Address } from './address.ts'
 import { errorAnswer, errorElement, faultOf, type RequestIds } from './errors.ts'
 import type { S3Response } from './operations/operation.ts'
 import type { Pace } from './pace.ts'
 import type { Incoming, Outcome } from './pipeline.ts'
+import { withRecord } from './recorded-answer.ts'
 import { type RequestBodyOptions, SocketBody } from './request-body.ts'
 import type { RequestNames } from './request-names.ts'
 import { BrokenAnswer, type LaterOptions, type Sending, sendBytes, sendLater, sendStream, sendXml } from './send.ts'
@@ -23,6 +26,8 @@ export interface ExchangeParts {
   readonly counters: Counters
   /** A line for each request, where wanted. */
   readonly logsAccess: boolean
+  /** Keeps the records of requests to buckets that are logged; absent: nobody does. */
+  readonly logs?: Pick<Logs, 'record'> | undefined
   readonly isDraining: () => boolean
 }
 
@@ -72,6 +77,9 @@ export class Exchange {
   readonly #target: string
   readonly #id: string
   readonly #body: SocketBody | undefined
+  readonly #began = Date.now()
+  readonly #started = performance.now()
+  #turned = 0
 
   constructor(parts: ExchangeParts, request: IncomingMessage, response: ServerResponse, target: string) {
     this.#parts = parts
@@ -83,15 +91,15 @@ export class Exchange {
   }
 
   async run(): Promise<void> {
-    const started = this.#parts.logsAccess ? performance.now() : 0
     const outcome = await this.#outcome()
+    this.#turned = performance.now()
     this.#parts.counters.add(outcome.operation)
     try {
       await this.#answer(outcome)
     } catch (thrown) {
       await this.#recover(outcome, thrown)
     }
-    if (this.#parts.logsAccess) this.#logAccess(outcome, started)
+    if (this.#parts.logsAccess) this.#logAccess(outcome)
   }
 
   async #outcome(): Promise<Outcome> {
@@ -116,10 +124,10 @@ export class Exchange {
 
   async #answer(outcome: Outcome): Promise<void> {
     if (outcome.response === undefined) {
-      this.#sendError(outcome, outcome.thrown)
+      await this.#sendError(outcome, outcome.thrown)
       return
     }
-    const { status, headers, body, later } = outcome.response
+    const { status, headers, body, later } = await this.#recorded(outcome, outcome.response)
     const sending = this.#sending(status, { ...headers, ...outcome.corsHeaders })
     if (later !== undefined) {
       await sendLater(sending, later, this.#parts.later, (thrown) =>
@@ -140,11 +148,36 @@ export class Exchange {
       this.#response.destroy()
       return
     }
-    this.#sendError(outcome, thrown)
+    await this.#sendError(outcome, thrown)
   }
 
-  #sendError(outcome: Outcome, thrown: unknown): void {
-    const { status, headers, body } = errorAnswer(this.#faultOf(outcome, thrown), this.#ids())
+  /** The answer, which ends when its record is written, where the bucket is logged. */
+  async #recorded(outcome: Outcome, response: S3Response): Promise<S3Response> {
+    const { recorded } = outcome
+    if (recorded === undefined) return response
+    return await withRecord(response, this.#request.method === 'HEAD', (ending) => this.#record(recorded, ending))
+  }
+
+  async #record(recorded: readonly Recorded[], ending: Ending): Promise<void> {
+    const exchanged = {
+      target: this.#target,
+      httpVersion: this.#request.httpVersion,
+      hostId: this.#parts.names.hostId,
+      began: this.#began,
+      totalMilliseconds: performance.now() - this.#started,
+      turnAroundMilliseconds: this.#turned - this.#started,
+    }
+    const { logs } = this.#parts
+    await Promise.all(recorded.map((each) => logs?.record(each.bucket, recordLine(each, exchanged, ending))))
+  }
+
+  async #sendError(outcome: Outcome, thrown: unknown): Promise<void> {
+    const fault = this.#faultOf(outcome, thrown)
+    const { status, headers, body } = errorAnswer(fault, this.#ids())
+    if (outcome.recorded !== undefined) {
+      const bytesSent = this.#request.method === 'HEAD' ? 0 : Buffer.byteLength(body)
+      await this.#record(outcome.recorded, { status, errorCode: fault.code, bytesSent })
+    }
     const sending = this.#sending(status, { ...headers, ...outcome.corsHeaders })
     sendBytes(sending, body === '' ? undefined : body)
     if (sending.head['connection'] !== 'close') this.#body?.dump()
@@ -179,7 +212,7 @@ export class Exchange {
     return { response: this.#response, status, head, pace, isBodiless, linger }
   }
 
-  #logAccess({ operation }: Outcome, started: number): void {
+  #logAccess({ operation }: Outcome): void {
     this.#parts.log.info('request', {
       request: this.#id,
       method: this.#request.method,
@@ -187,7 +220,7 @@ export class Exchange {
       operation,
       status: this.#response.statusCode,
       remoteAddress: this.#request.socket.remoteAddress,
-      milliseconds: Math.round((performance.now() - started) * 1_000) / 1_000,
+      milliseconds: Math.round((performance.now() - this.#started) * 1_000) / 1_000,
     })
   }
 }

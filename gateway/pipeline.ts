@@ -4,9 +4,11 @@ import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { checkKey } from '#src/model/names.ts'
-import type { Tags } from '#src/model/version.ts'
+import type { ConditionValues } from '#src/model/policy-variables.ts'
+import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
+import { isCopy, isRecorded, Notes, type Recorded } from './access-log.ts'
 import type { Address } from './address.ts'
 import type { Authenticate } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
@@ -32,6 +34,7 @@ export interface Incoming {
 /** Says whether the caller may, as far as that can be said before the object is read; the guard says the rest. */
 export interface Access {
   authorize(request: AccessRequest): Promise<Guard>
+  isByAcl?(request: AccessRequest, bucket: Bucket, version: ObjectVersion | undefined): boolean
 }
 
 export interface PipelineParts {
@@ -51,6 +54,8 @@ export interface Outcome {
   readonly response?: S3Response
   readonly thrown?: unknown
   readonly corsHeaders?: Readonly<Record<string, string>>
+  /** Where requests to the bucket, or to the one that a copy reads, are logged. */
+  readonly recorded?: readonly Recorded[]
 }
 
 type Settings = Pick<Services['buckets'], 'get'>
@@ -112,6 +117,67 @@ const refuseAll: Guard = () => {
   throw new Fault('AccessDenied')
 }
 
+/** The first row counts: a request that changes how its bucket is logged is itself logged as it found it. */
+function note(notes: Notes, bucket: Bucket): void {
+  notes.bucket ??= bucket
+}
+
+const noting =
+  (guard: Guard, notes: Notes): Guard =>
+  (version, bucket) => {
+    note(notes, bucket)
+    notes.version = version
+    guard(version, bucket)
+  }
+
+/** What is to be recorded of a request, if its bucket, or the source of a copy, is logged. */
+async function recordedOf(
+  { services, access }: PipelineParts,
+  notes: Notes,
+  incoming: Incoming,
+  address: Address,
+): Promise<readonly Recorded[]> {
+  // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
+  const bucket = notes.bucket ?? (await findBucket(services.buckets, address.bucket).catch(() => undefined))
+  const { asked, version, source } = notes
+  const recorded: Recorded[] = []
+  if (source !== undefined && isRecorded(source.bucket)) {
+    const ofSource = { key: source.key, size: source.version?.size }
+    recorded.push({ notes, bucket: source.bucket, incoming, address, isByAcl: false, ofSource })
+  }
+  if (isRecorded(bucket)) {
+    const isByAcl = asked !== undefined && asked.action !== 'each' && access.isByAcl?.(asked, bucket, version) === true
+    recorded.push({ notes, bucket, incoming, address, isByAcl })
+  }
+  return recorded
+}
+
+/** Who may do what beside the request itself; of a copy, what it reads is noted. */
+function authorizing(access: Access, request: S3Request, values: ConditionValues, notes: Notes): Context['authorize'] {
+  const { caller } = request
+  return async (action, resource) => {
+    const { bucket, key, isNew } = resource
+    const isOwn = bucket === request.bucket
+    if (isOwn && (notes.match === undefined || !isCopy(notes.match))) {
+      return await access.authorize({ caller, action, values, ...resource, seen: (seen) => note(notes, seen) })
+    }
+    if (isNew === true || key === undefined || notes.source !== undefined) {
+      return await access.authorize({ caller, action, values, ...resource })
+    }
+    const source: NonNullable<Notes['source']> = { key }
+    notes.source = source
+    const seen = (row: Bucket): void => {
+      source.bucket = row
+    }
+    const guard = await access.authorize({ caller, action, values, ...resource, seen })
+    return (version, row) => {
+      source.bucket ??= row
+      if (version !== undefined) source.version = version
+      guard(version, row)
+    }
+  }
+}
+
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
 export function pipeline(parts: PipelineParts): Route {
   const { services, authenticate, access, operations, customerKeysNeedTls: needsTls = false } = parts
@@ -119,12 +185,16 @@ export function pipeline(parts: PipelineParts): Route {
   const { buckets } = services
 
   /** What the operation may do, if the one who asks may have it done. */
-  async function contextOf(operation: Operation, request: S3Request, requestTags?: Tags): Promise<Context> {
+  async function contextOf(
+    operation: Operation,
+    request: S3Request,
+    notes: Notes,
+    requestTags?: Tags,
+  ): Promise<Context> {
     const { caller, bucket, key, query } = request
     if (needsTls && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
     const values = conditionValues(request)
-    const authorize: Context['authorize'] = (action, resource) =>
-      access.authorize({ caller, action, values, ...resource })
+    const authorize = authorizing(access, request, values, notes)
     const versionId = query.get('versionId')
     const resource = {
       bucket,
@@ -133,12 +203,19 @@ export function pipeline(parts: PipelineParts): Route {
       ...(requestTags !== undefined && { requestTags }),
     }
     const action = operation.action(request)
-    const guard = action === 'each' ? refuseAll : await authorize(action, resource)
+    const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
+    notes.asked = asked
+    const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
     await checkExpectedOwner(buckets, request)
     return { services, caller, guard, authorize, request }
   }
 
-  async function answer(incoming: Incoming, address: Address, name: (operation: string) => void): Promise<S3Response> {
+  async function answer(
+    incoming: Incoming,
+    address: Address,
+    notes: Notes,
+    name: (operation: string) => void,
+  ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
 
     const { rawPath, rawQuery, hostBucket } = address
@@ -151,6 +228,7 @@ export function pipeline(parts: PipelineParts): Route {
     const operation = dispatch({ method: incoming.method, scope: address.scope, query: address.query, headers })
     if (operation === undefined) throw new Fault('MethodNotAllowed', { Method: incoming.method })
     name(operation.name)
+    notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
 
     const { id, method, remoteAddress, isSecure } = incoming
@@ -170,21 +248,28 @@ export function pipeline(parts: PipelineParts): Route {
       host,
       authenticateForm,
     }
-    return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, tags))
+    notes.request = request
+    return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, notes, tags))
   }
 
   return async (incoming, address) => {
     let operation = incoming.method
-    const outcome: { response?: S3Response; thrown?: unknown } = {}
+    const notes = new Notes()
+    const outcome: { response?: S3Response; thrown?: unknown; recorded?: readonly Recorded[] } = {}
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
-      outcome.response = await answer(incoming, address, (name) => {
+      outcome.response = await answer(incoming, address, notes, (name) => {
         operation = name
       })
     } catch (thrown) {
       outcome.thrown = thrown
+    }
+    const mayBeRecorded = notes.bucket === undefined || isRecorded(notes.bucket) || isRecorded(notes.source?.bucket)
+    if (address.bucket !== '' && mayBeRecorded) {
+      const recorded = await recordedOf(parts, notes, incoming, address)
+      if (recorded.length > 0) outcome.recorded = recorded
     }
     return corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
+import type { Logs } from '#src/service/services.ts'
 import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { addressing } from './address.ts'
@@ -49,6 +50,8 @@ export interface ServerParts {
   readonly log: Log
   readonly counters?: Counters
   readonly logsAccess?: boolean
+  /** Keeps the records of requests to buckets that are logged. */
+  readonly logs?: Pick<Logs, 'record'>
   readonly limits?: Partial<ServerLimits>
 }
 
@@ -81,6 +84,7 @@ export class GatewayServer {
       log: parts.log,
       counters: parts.counters ?? new Counters(),
       logsAccess: parts.logsAccess ?? false,
+      logs: parts.logs,
       isDraining: () => this.#isDraining,
     }
     this.#app = this.#build()

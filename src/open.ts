@@ -20,6 +20,8 @@ import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
+import { LogDelivery } from '#src/service/log-delivery.ts'
+import { CellLogs } from '#src/service/logs.ts'
 import { MetadataSpace } from '#src/service/metadata-space.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
@@ -53,6 +55,9 @@ export interface OpenNode {
   /** Waits for writes under way, then lets go of all files. */
   close(): Promise<void>
 }
+
+/** What one process adds to a log at most before it is closed and delivered: a few seconds of a busy bucket. */
+const logBytesMax = 16 * 2 ** 20
 
 /** This node's number among cells; there is one cell until regions come. */
 const cell = 0
@@ -149,16 +154,20 @@ async function background(
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
+    new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
   ])
 }
 
-function servicesOf(foundation: Foundation, { transitionMinimum }: Config): Services {
+function servicesOf(foundation: Foundation, { config: { transitionMinimum }, log }: OpenOptions): Services {
   const { store, world, namespace } = foundation
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
+  const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
+    log.error('logging a bucket failed', { error }),
+  )
   return {
-    buckets: new NamespaceBuckets({ store, world, namespace, isEmpty }),
+    buckets: new NamespaceBuckets({ store, world, namespace, isEmpty, logs }),
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
     listings: new CellListings(foundation),
@@ -166,6 +175,7 @@ function servicesOf(foundation: Foundation, { transitionMinimum }: Config): Serv
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
+    logs,
   }
 }
 
@@ -190,8 +200,10 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { region, inlineBytesMax } = config
   const namespace = new Namespace()
   const space = await openMetadataSpace(options, directory.metadata, store)
-  const foundation: Foundation = { store, world, namespace, blobs: volumes, region, cell, inlineBytesMax, keys, space }
-  const services = servicesOf(foundation, config)
+  const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
+  const records = { store, world, namespace, region, cell, logs }
+  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const services = servicesOf(foundation, options)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
   return {

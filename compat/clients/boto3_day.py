@@ -5,6 +5,7 @@ Prints one line a step. Any difference from what S3 promises ends it with a trac
 """
 
 import filecmp
+import gzip
 import os
 import sys
 import time
@@ -77,6 +78,7 @@ class Day:
         self.big_file()
         self.objects()
         self.presigned()
+        self.select()
         self.versions()
         self.tags()
         self.access()
@@ -223,6 +225,44 @@ class Day:
             assert status == 204, (status, said)
             assert self.s3.get_object(Bucket=BUCKET, Key="forms/form.txt")["Body"].read() == b"by a form"
             assert form(post["url"], post["fields"], b"x" * 1001)[0] == 400
+
+    def select(self):
+        rows = "".join(f'{number},"row {number}",{number / 4}\n' for number in range(50_000))
+        made = {
+            "people.csv": b"id,name,share\n" + rows.encode(),
+            "people.jsonl.gz": gzip.compress(b"".join(b'{"id":%d,"tags":["a","b"]}\n' % each for each in range(50_000))),
+        }
+        with step("select: CSV with names, compressed JSON, counts and refusals") as found:
+            for key, body in made.items():
+                self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+            csv = {"CSV": {"FileHeaderInfo": "USE"}}
+            records, stats = self.query("people.csv", "SELECT s.name FROM S3Object s WHERE CAST(s.id AS INT) > 49997", csv)
+            assert records == "row 49998\nrow 49999\n", records
+            assert stats["BytesScanned"] == len(made["people.csv"]), stats
+            everything, _ = self.query("people.csv", "SELECT * FROM S3Object", csv)
+            assert everything == rows.replace('"', ""), "all records"
+            lines = {"JSON": {"Type": "LINES"}, "CompressionType": "GZIP"}
+            query = "SELECT COUNT(*) AS n, MAX(s.id) AS last FROM S3Object s WHERE s.tags[1] = 'b'"
+            records, stats = self.query("people.jsonl.gz", query, lines, {"JSON": {}})
+            assert records == '{"n":50000,"last":49999}\n', records
+            assert stats["BytesScanned"] < stats["BytesProcessed"], stats
+            with refused("MissingHeaders"):
+                self.query("people.csv", "SELECT nobody FROM S3Object", csv)
+            found(f"{len(rows)} bytes")
+
+    def query(self, key, expression, source, target=None):
+        answer = self.s3.select_object_content(
+            Bucket=BUCKET,
+            Key=key,
+            Expression=expression,
+            ExpressionType="SQL",
+            InputSerialization=source,
+            OutputSerialization=target or {"CSV": {}},
+        )
+        events = list(answer["Payload"])
+        assert "End" in events[-1], events[-1]
+        records = b"".join(each["Records"]["Payload"] for each in events if "Records" in each)
+        return records.decode(), next(each["Stats"]["Details"] for each in events if "Stats" in each)
 
     def versions(self):
         at = {"Bucket": BUCKET, "Key": "kept.txt"}

@@ -43,6 +43,13 @@ export async function suitePython(suite: string): Promise<string> {
   return join(await pythonEnvironment('s3-tests', [...asked, ...pins]), 'python')
 }
 
+/** Puts ceph's additions to boto3 where botocore looks for them in this home. */
+export async function addSdkExtras(file: string, home: string): Promise<void> {
+  const models = join(home, '.aws', 'models', 's3', '2006-03-01')
+  await mkdir(models, { recursive: true })
+  await cp(file, join(models, 'service-2.sdk-extras.json'))
+}
+
 const sections = ['s3 main', 's3 alt', 's3 tenant', 'iam', 'iam root', 'iam alt root'] as const
 
 /**

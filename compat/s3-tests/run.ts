@@ -5,9 +5,25 @@ import { attempt } from '#compat/commands.ts'
 import { Journal, seconds } from '#compat/journal.ts'
 import { person } from '#compat/people.ts'
 import { createEncryptionKeys, enrol, startServer } from '#compat/server.ts'
-import { suiteEncryptionKeys, suitePeople, suitePython, unpackSuite, writeSettings } from './environment.ts'
+import {
+  addSdkExtras,
+  suiteEncryptionKeys,
+  suitePeople,
+  suitePython,
+  unpackSuite,
+  writeSettings,
+} from './environment.ts'
 import { startIssuer, type WebIdentitySettings } from './issuer.ts'
-import { groups, judge, parseExpected, type Result, readResults, renderExpected, type Verdict } from './results.ts'
+import {
+  type Expected,
+  groups,
+  judge,
+  parseExpected,
+  type Result,
+  readResults,
+  renderExpected,
+  type Verdict,
+} from './results.ts'
 
 /**
  * Runs ceph/s3-tests and compares with what is expected.
@@ -19,6 +35,8 @@ import { groups, judge, parseExpected, type Result, readResults, renderExpected,
 export interface SuiteOptions {
   readonly checkout: string | undefined
   readonly files: readonly string[]
+  /** Ceph's additions to what boto3 knows of S3. */
+  readonly sdkExtras: string | undefined
   readonly select: string | undefined
   readonly jobs: number
   readonly testTimeout: number
@@ -28,7 +46,7 @@ export interface SuiteOptions {
   readonly endpoint: string | undefined
 }
 
-export const defaultFiles = ['test_s3.py', 'test_headers.py', 'test_iam.py', 'test_sts.py'] as const
+export const defaultFiles = ['test_s3.py', 'test_headers.py', 'test_s3select.py', 'test_iam.py', 'test_sts.py'] as const
 
 /**
  * The suite waits for whole days of 10 s (`lc_debug_interval`), and leaves no time to those who, as S3 does, round up to the
@@ -39,12 +57,22 @@ const lifecycleForTests = {
   MERIDIAN_TRANSITION_MINIMUM: 'varies_by_storage_class',
 } as const
 
+/**
+ * Of tests of bucket logging. The keys of partitioned logs name the source's region, which ceph calls so where none was set up.
+ * Without ceph's additions to boto3 the tests wait for five seconds and a bit for a log to be delivered.
+ */
+const loggingForTests = ({ sdkExtras }: SuiteOptions) => ({
+  MERIDIAN_REGION: 'default',
+  ...(sdkExtras === undefined && { MERIDIAN_LOG_ROLL: '5' }),
+})
+
 /** How many tests each file has at the pinned commit, skipped ones included (V2). */
 const floors: Readonly<Record<string, number>> = {
   'test_s3.py': 835,
   'test_headers.py': 48,
   'test_iam.py': 90,
   'test_sts.py': 36,
+  'test_s3select.py': 34,
 }
 
 const expectedFile = join(import.meta.dirname, 'expected-failures.txt')
@@ -63,8 +91,9 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     const suite = join(home, 'suite')
     journal.say(await unpackSuite(resolve(options.checkout), suite))
     const python = await suitePython(suite)
+    if (options.sdkExtras !== undefined) await addSdkExtras(resolve(options.sdkExtras), home)
     const template = join(home, 'data')
-    if (options.endpoint === undefined) await makeTemplate(template)
+    if (options.endpoint === undefined) await makeTemplate(template, options)
     // The suite names its address, so that there can be one only, for all processes.
     await using issuer = options.files.includes('test_sts.py') ? await startIssuer() : undefined
     const identity = issuer?.settings
@@ -82,8 +111,9 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
 }
 
 /** A data directory that knows our people; each process gets a copy. */
-async function makeTemplate(data: string): Promise<void> {
-  const server = await startServer({ owner: person('owner'), data, workers: 1 })
+async function makeTemplate(data: string, options: SuiteOptions): Promise<void> {
+  const environment = loggingForTests(options)
+  const server = await startServer({ owner: person('owner'), data, workers: 1, environment })
   try {
     await enrol(data, suitePeople)
     await createEncryptionKeys(data, suiteEncryptionKeys)
@@ -117,7 +147,7 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
           owner: person('owner'),
           data,
           workers: Math.max(1, Math.floor(availableParallelism() / jobs)),
-          environment: lifecycleForTests,
+          environment: { ...lifecycleForTests, ...loggingForTests(options) },
           log: join(reports, `server-${shard}.log`),
         })
       : undefined
@@ -156,7 +186,11 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
   return results
 }
 
-async function report(results: Result[], options: SuiteOptions, journal: Journal, began: number): Promise<boolean> {
+async function report(all: Result[], options: SuiteOptions, journal: Journal, began: number): Promise<boolean> {
+  const results = options.sdkExtras === undefined ? all.filter(({ test }) => !test.includes('bucket_logging')) : all
+  if (results.length < all.length) {
+    journal.say(`NOT SHOWN: ${all.length - results.length} tests of bucket logging, for want of --sdk-extras`)
+  }
   const whole = options.select === undefined ? options.files : []
   const before = parseExpected(await readFile(expectedFile, 'utf8').catch(() => ''))
   if (options.writeExpected) {
@@ -164,7 +198,7 @@ async function report(results: Result[], options: SuiteOptions, journal: Journal
     journal.say('expected-failures.txt written')
   }
   const expected = options.writeExpected ? parseExpected(await readFile(expectedFile, 'utf8')) : before
-  const verdict = judge(results, expected, whole)
+  const verdict = judge(results, expectedOf(expected, options), whole)
   const count = (outcome: Result['outcome']) => results.filter((each) => each.outcome === outcome).length
   for (const { name, passed, failed, skipped, of } of groups(results)) {
     const cells = [name.padEnd(24), `${passed}/${of}`.padStart(9), `${failed} failed`.padStart(11)]
@@ -172,13 +206,17 @@ async function report(results: Result[], options: SuiteOptions, journal: Journal
   }
   sayVerdict(verdict, journal)
   const floor = whole.reduce((sum, file) => sum + (floors[file] ?? 0), 0)
-  if (results.length < floor) journal.say(`TOO FEW: ${results.length} tests ran, the suite has ${floor}`)
+  if (all.length < floor) journal.say(`TOO FEW: ${all.length} tests ran, the suite has ${floor}`)
   journal.say(
     `${count('passed')} of ${results.length} passed, ${count('failed')} failed, ${count('skipped')} skipped (${seconds(began)})`,
   )
   const surprises = verdict.unexpectedFailures.length + verdict.unexpectedPasses.length + verdict.stale.length
-  return surprises + verdict.unexplained.length === 0 && results.length > 0 && results.length >= floor
+  return surprises + verdict.unexplained.length === 0 && results.length > 0 && all.length >= floor
 }
+
+/** Nothing is expected of what is not judged. */
+const expectedOf = (expected: Expected, { sdkExtras }: SuiteOptions): Expected =>
+  sdkExtras !== undefined ? expected : new Map([...expected].filter(([test]) => !test.includes('bucket_logging')))
 
 function sayVerdict(verdict: Verdict, journal: Journal): void {
   for (const { test, outcome, message } of verdict.unexpectedFailures) {

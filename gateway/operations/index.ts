@@ -17,6 +17,7 @@ import {
   getBucketLifecycleConfiguration,
   putBucketLifecycleConfiguration,
 } from './configuration/bucket-lifecycle.ts'
+import { getBucketLogging, postBucketLogging, putBucketLogging } from './configuration/bucket-logging.ts'
 import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
@@ -50,6 +51,7 @@ import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './objec
 import { postObject } from './object/post-object.ts'
 import { putObject } from './object/put-object.ts'
 import { renameObject } from './object/rename-object.ts'
+import { selectObjectContent } from './object/select-object-content.ts'
 import { type Operation, operation } from './operation.ts'
 import { everyOperation } from './unimplemented.ts'
 import { abortMultipartUpload } from './upload/abort-multipart-upload.ts'
@@ -81,6 +83,9 @@ export const implemented: readonly Operation[] = [
   getBucketLifecycleConfiguration,
   putBucketLifecycleConfiguration,
   deleteBucketLifecycle,
+  getBucketLogging,
+  putBucketLogging,
+  postBucketLogging,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
   deleteBucketOwnershipControls,
@@ -120,6 +125,7 @@ export const implemented: readonly Operation[] = [
   postObject,
   putObject,
   renameObject,
+  selectObjectContent,
   abortMultipartUpload,
   completeMultipartUpload,
   createMultipartUpload,

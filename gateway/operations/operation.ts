@@ -78,6 +78,15 @@ export interface S3Response {
    * this settles, then the document; a Fault then becomes an `<Error>` document under status 200, as S3 does.
    */
   readonly later?: Promise<Xml>
+  /** What became of each of many objects that the request named: logs of requests tell it one by one. */
+  readonly each?: readonly ObjectOutcome[]
+}
+
+export interface ObjectOutcome {
+  readonly key: string
+  readonly versionId?: string
+  readonly status: number
+  readonly errorCode?: string
 }
 
 /** Asks whether the caller may do something else than the operation's own action, e.g. read a copy's source. */

@@ -101,6 +101,9 @@ export const everyOperation: readonly Matching[] = [
   row('UploadPart', 'PUT', 'object', 'partNumber', 'uploadId'),
   row('UploadPartCopy', 'PUT', 'object', 'partNumber', 'uploadId', 'x-amz-copy-source'),
 
+  // Ceph's: https://docs.ceph.com/en/latest/radosgw/s3/bucketops/#post-bucket-logging
+  row('PostBucketLogging', 'POST', 'bucket', 'logging'),
+
   // A bucket's name has no capitals, so this path is the operation's own: https://docs.aws.amazon.com/AmazonS3/latest/API/API_WriteGetObjectResponse.html
   row('WriteGetObjectResponse', 'POST', 'bucket', 'x-amz-request-route'),
 ]

@@ -1,4 +1,4 @@
-import { catalog } from '#gateway/errors.ts'
+import { answerOf } from '#gateway/errors.ts'
 import type { S3Response } from '#gateway/operations/operation.ts'
 import { type Child, el, elWith, renderPlain } from '#gateway/xml/render.ts'
 import type { Fault, FaultCode } from '#src/errors.ts'
@@ -38,7 +38,7 @@ const renamed: Partial<Record<FaultCode, FaultCode>> = {
 
 export function queryError({ namespace }: QueryService, fault: Fault, requestId: string): S3Response {
   const code = renamed[fault.code] ?? fault.code
-  const { status, message } = catalog[code]
+  const { status, message } = answerOf(code)
   const body = elWith(
     'ErrorResponse',
     { xmlns: namespace },

@@ -1,7 +1,7 @@
 import { all, child, malformed, optionalChild, optionalText, parseXml, text, type XmlNode } from '#gateway/xml/parse.ts'
 import { el, elWith, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
-import type { Acl, Grantee } from '#src/model/access.ts'
+import type { Acl, Grant, Grantee } from '#src/model/access.ts'
 import { isPermission, type NamedGrant, type Person } from '#src/model/acl.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_AccessControlPolicy.html */
@@ -32,7 +32,7 @@ function readAcl(root: XmlNode): AclDocument {
   }
 }
 
-function readGrant(node: XmlNode): NamedGrant {
+export function readGrant(node: XmlNode): NamedGrant {
   const permission = text(node, 'Permission')
   if (!isPermission(permission)) throw malformed()
   return { grantee: readGrantee(child(node, 'Grantee')), permission }
@@ -57,20 +57,21 @@ export const ownerElement = (name: string, { id, displayName }: Person): Xml =>
 export function aclElement(acl: Acl, owner: Person): Xml {
   // Groups first: they have no display name, and clients that sort by it look at the first grant only.
   const inOrder = [...acl.grants].sort((a, b) => rank(a.grantee) - rank(b.grantee))
-  const grants = inOrder.map(({ grantee, permission }) =>
-    el('Grant', granteeElement(grantee, owner), el('Permission', permission)),
-  )
+  const grants = inOrder.map((grant) => grantElement(grant, owner))
   return el('AccessControlPolicy', ownerElement('Owner', owner), el('AccessControlList', ...grants))
 }
 
+export const grantElement = ({ grantee, permission }: Grant, owner?: Person): Xml =>
+  el('Grant', granteeElement(grantee, owner), el('Permission', permission))
+
 const rank = ({ kind }: Grantee): number => (kind === 'group' ? 0 : 1)
 
-function granteeElement(grantee: Grantee, owner: Person): Xml {
+function granteeElement(grantee: Grantee, owner: Person | undefined): Xml {
   const type = grantee.kind === 'account' ? 'CanonicalUser' : 'Group'
   const attributes = { 'xmlns:xsi': schemaInstance, 'xsi:type': type }
   if (grantee.kind === 'group') return elWith('Grantee', attributes, el('URI', grantee.uri))
   const { id } = grantee
-  const displayName = id === owner.id ? owner.displayName : grantee.displayName
+  const displayName = id === owner?.id ? owner.displayName : grantee.displayName
   const name = displayName === '' ? undefined : el('DisplayName', displayName)
   return elWith('Grantee', attributes, el('ID', id), name)
 }

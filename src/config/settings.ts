@@ -91,6 +91,11 @@ export const settings = {
     .describe(
       'objects that are too small for a change of class, where a lifecycle configuration does not say: `all_storage_classes_128K`, `varies_by_storage_class`',
     ),
+  logRoll: integer(1, 86_400)
+    .prefault('300')
+    .describe(
+      'seconds after which a log of bucket logging is closed and delivered, where its configuration does not say',
+    ),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')

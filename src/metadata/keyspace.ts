@@ -28,6 +28,10 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | floor       | partition                          | least stamp that may be drawn (C10)                           |
  * | scrub       | region                             | how far reading everything has come (ScrubProgress)           |
  * | lifecycle   | bucket                             | how far a bucket's rules were carried out (LifecycleProgress) |
+ * | logStream   | target, prefix, source or 0        | which log is open (log-records.ts)                            |
+ * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
+ * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
+ * |             | ‖ versionstamp ‖ order             |                                                               |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
@@ -54,6 +58,9 @@ export const subspace = {
   job: 0x12,
   /** 0x13 was `scrub`, once. */
   lifecycle: 0x14,
+  logStream: 0x15,
+  logSealed: 0x16,
+  logLine: 0x17,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -106,6 +113,12 @@ export const keys = {
   job: (queue: string) => append(prefixes.job, [queue]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
+  logStream: (target: number, prefix: string, source: number) => append(prefixes.logStream, [target, prefix, source]),
+  logSealed: (target: number, prefix: string, source: number, log: number) =>
+    append(prefixes.logSealed, [target, prefix, source, log]),
+  /** A versionstamp and an order follow. */
+  logLine: (target: number, prefix: string, source: number, log: number) =>
+    append(prefixes.logLine, [target, prefix, source, log]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

@@ -1,5 +1,6 @@
 import type { Acl } from './access.ts'
 import type { BucketEncryption } from './encryption.ts'
+import type { Logging } from './logging.ts'
 import type { Tags } from './version.ts'
 
 export type Versioning = 'off' | 'enabled' | 'suspended'
@@ -48,6 +49,8 @@ export interface Bucket {
   readonly cors?: readonly CorsRule[]
   readonly tags?: Tags
   readonly encryption?: BucketEncryption
+  /** Where its requests are logged. */
+  readonly logging?: Logging
   /** Whether it was created with object lock, or got it later. */
   readonly hasObjectLock: boolean
   /** Other configurations, by their query name (`website`, `lifecycle` …), as the documents that were put, checked. */

@@ -19,6 +19,8 @@ export interface Requester {
   readonly arns: readonly string[]
   /** Who vouched for a web identity: its provider's ARN. */
   readonly federated?: string
+  /** A service of AWS's kind that acts by itself, `logging.s3.amazonaws.com`, rather than for an account. */
+  readonly service?: string
 }
 
 const invalid = 'Invalid principal in policy'
@@ -73,13 +75,18 @@ function checkedId(id: string): string {
 }
 
 /**
- * How a policy's principal names who asks: `exactly` is the user or the session, `role` the role behind a session, `everyone`
- * all there are, `account` the account that it acts in, which may let its users have what was given to it.
+ * How a policy's principal names who asks: `exactly` is the user, the session or the service, `role` the role behind a session,
+ * `everyone` all there are, `account` the account that it acts in, which may let its users have what was given to it.
  */
 export type Naming = 'exactly' | 'role' | 'everyone' | 'account'
 
-export function naming(grantees: Grantees, requester: Requester): Naming | undefined {
-  const { accountId, arns, federated } = requester
+/** `isDenial`: everyone is every service too where something is denied; what is allowed to services names them. */
+export function naming(grantees: Grantees, requester: Requester, isDenial: boolean): Naming | undefined {
+  const { accountId, arns, federated, service } = requester
+  if (service !== undefined) {
+    if (grantees.services.has(service)) return 'exactly'
+    return isDenial && grantees.isEveryone ? 'everyone' : undefined
+  }
   const [own, role] = arns
   if (own !== undefined && grantees.arns.has(own)) return 'exactly'
   if (federated !== undefined && grantees.federated.has(federated)) return 'exactly'
@@ -88,4 +95,5 @@ export function naming(grantees: Grantees, requester: Requester): Naming | undef
   return accountId !== undefined && grantees.accounts.has(accountId) ? 'account' : undefined
 }
 
-export const names = (grantees: Grantees, requester: Requester): boolean => naming(grantees, requester) !== undefined
+export const names = (grantees: Grantees, requester: Requester, isDenial: boolean): boolean =>
+  naming(grantees, requester, isDenial) !== undefined

@@ -51,7 +51,7 @@ export function resourceVerdict(policy: Policy | undefined, request: PolicyReque
     if (!applies(statement, request)) continue
     if (statement.effect === 'Deny') return 'deny'
     const { principal } = statement
-    const named = principal === undefined ? undefined : naming(principal.values, request.requester)
+    const named = principal === undefined ? undefined : naming(principal.values, request.requester, false)
     if (named !== undefined && (closest === undefined || order.indexOf(named) < order.indexOf(closest))) closest = named
   }
   return closest
@@ -76,8 +76,11 @@ function verdictOf(policy: Policy | undefined, request: PolicyRequest): Verdict 
 }
 
 function applies(statement: Statement, request: PolicyRequest): boolean {
-  const { principal, action, resource, conditions } = statement
-  if (principal !== undefined && names(principal.values, request.requester) === principal.isNegated) return false
+  const { effect, principal, action, resource, conditions } = statement
+  const { requester } = request
+  if (principal !== undefined && names(principal.values, requester, effect === 'Deny') === principal.isNegated) {
+    return false
+  }
   if (action.values.some((each) => matches(each, request.action)) === action.isNegated) return false
   const isNamed = resource.values.some((each) => {
     const pattern = patternOf(each, request.values)

@@ -1,6 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
-import { ruleOf } from '#src/model/actions.ts'
+import { type ActionRule, ruleOf } from '#src/model/actions.ts'
 import { type GuardedBucket, guarded, judge, never, type Question } from '#src/model/authorization.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type Account, type Caller, realmOf } from '#src/model/identity.ts'
@@ -9,7 +9,7 @@ import { type Policy, parseBucketPolicy } from '#src/model/policy-document.ts'
 import type { Requester } from '#src/model/policy-principals.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import { isOfAccount, type Principal } from '#src/model/principal.ts'
-import type { Tags } from '#src/model/version.ts'
+import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { World } from '#src/world.ts'
 import type { Buckets, Identity } from './services.ts'
 
@@ -26,6 +26,8 @@ export interface AccessRequest {
   readonly requestTags?: Tags
   /** What the request says of itself; who asks, and when, is added here. */
   readonly values: ConditionValues
+  /** Is shown the bucket, once it was read. */
+  readonly seen?: (bucket: Bucket) => void
 }
 
 /** A call of the query APIs: what it would do to what the ARN names. */
@@ -87,16 +89,11 @@ export class AccessControl implements QueryAccess {
       return pass
     }
     const bucket = await this.#buckets.get(request.bucket ?? '')
+    request.seen?.(bucket)
     const tenant = caller.kind === 'account' && caller.account.id !== bucket.owner ? caller.account.tenant : undefined
-    const question: Question = {
-      requester: requesterOf(caller),
-      rule,
-      key: request.key,
-      values: withBucketTags(values, bucket),
-      principal: caller.kind === 'account' ? caller.principal : undefined,
-      // Most callers have no tenant, and wait for nothing here.
-      mate: tenant === undefined ? undefined : await this.#mateOf(tenant, bucket),
-    }
+    // Most callers have no tenant, and wait for nothing here.
+    const mate = tenant === undefined ? undefined : await this.#mateOf(tenant, bucket)
+    const question = this.#question(request, rule, bucket, mate)
     const judgement = judge(this.#guardedBucket(bucket), question)
     if (judgement === never) throw new Fault('AccessDenied')
     return (version, current) => {
@@ -131,6 +128,26 @@ export class AccessControl implements QueryAccess {
   async #mateOf(tenant: string, bucket: Bucket): Promise<string | undefined> {
     const owner = await this.#accounts?.findAccount(bucket.owner)
     return owner?.tenant === tenant ? bucket.owner : undefined
+  }
+
+  /** Whether nothing but an ACL allowed what was allowed: access logs tell. */
+  isByAcl(request: AccessRequest, bucket: Bucket, version: ObjectVersion | undefined): boolean {
+    const rule = ruleOf(request.action)
+    if (isAdministrator(request.caller) || rule.scope === 'service') return false
+    const withoutAcls = guarded({ ...bucket, ownership: 'BucketOwnerEnforced' }, parseBucketPolicy)
+    return !judge(withoutAcls, this.#question(request, rule, bucket, undefined))(version)
+  }
+
+  #question(request: AccessRequest, rule: ActionRule, bucket: Bucket, mate: string | undefined): Question {
+    const { caller, key } = request
+    return {
+      requester: requesterOf(caller),
+      rule,
+      key,
+      values: withBucketTags(new RequestValues(request, this.#world), bucket),
+      principal: caller.kind === 'account' ? caller.principal : undefined,
+      mate,
+    }
   }
 
   #guardedBucket(bucket: Bucket): GuardedBucket {

@@ -3,7 +3,7 @@ import { type Acl, type Grant, type Grantee, groups } from '#src/model/access.ts
 import { type AclWish, accountGrantee, cannedAcl, groupGrantee, type NamedGrant, type Person } from '#src/model/acl.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Caller } from '#src/model/identity.ts'
-import { checkAclWish, checkEnforceable, isBucketOwners } from '#src/model/ownership.ts'
+import { checkAclWish, checkEnforceable, ignoresAcls, isBucketOwners } from '#src/model/ownership.ts'
 import { checkPublicAcl } from '#src/model/public-access.ts'
 import type { Identity } from './services.ts'
 
@@ -58,6 +58,14 @@ export class Acls {
     const acl = await this.#asked(wish, owner, undefined)
     if (ownership === 'BucketOwnerEnforced') checkEnforceable(acl)
     return acl
+  }
+
+  /** Of the log objects in a bucket. https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html */
+  async ofLogs(target: Bucket | undefined, named: readonly NamedGrant[]): Promise<readonly Grant[]> {
+    if (target !== undefined && named.length > 0 && ignoresAcls(target)) {
+      throw new Fault('AccessControlListNotSupported')
+    }
+    return await this.#grants(named)
   }
 
   async #asked(wish: AclWish | undefined, owner: Person, bucketOwner: Person | undefined): Promise<Acl> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
+import { clearLogsTo, type SealedLog } from '#src/metadata/log-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { abortUploads } from '#src/metadata/upload-records.ts'
 import type { Acl } from '#src/model/access.ts'
@@ -12,6 +13,12 @@ import type { Buckets, CreateBucket, Page } from './services.ts'
 
 /** Whether no object, version or delete marker of the bucket is left. Read in the deleting transaction. */
 export type IsEmpty = (transaction: Transaction, bucket: Bucket) => Promise<boolean>
+
+/** What becomes of the log of a bucket that goes. */
+export interface ClosingLogs {
+  close(transaction: Transaction, bucket: Bucket): Promise<SealedLog | undefined>
+  deliver(sealed: SealedLog): Promise<void>
+}
 
 /** That one deletion may end: they are one transaction, with two small writes each. */
 const uploadsMost = 1000
@@ -26,12 +33,14 @@ export class NamespaceBuckets implements Buckets {
   readonly #world: World
   readonly #namespace: Namespace
   readonly #isEmpty: IsEmpty
+  readonly #logs: ClosingLogs | undefined
 
-  constructor(parts: { store: Store; world: World; namespace: Namespace; isEmpty: IsEmpty }) {
+  constructor(parts: { store: Store; world: World; namespace: Namespace; isEmpty: IsEmpty; logs?: ClosingLogs }) {
     this.#store = parts.store
     this.#world = parts.world
     this.#namespace = parts.namespace
     this.#isEmpty = parts.isEmpty
+    this.#logs = parts.logs
   }
 
   async create(request: CreateBucket): Promise<Bucket> {
@@ -82,7 +91,7 @@ export class NamespaceBuckets implements Buckets {
   }
 
   async delete(name: string, check?: (bucket: Bucket) => void): Promise<void> {
-    await this.#store.transact(async (transaction) => {
+    const sealed = await this.#store.transact(async (transaction) => {
       const bucket = await this.#namespace.existingBucket(transaction, name)
       check?.(bucket)
       if (!(await this.#isEmpty(transaction, bucket))) throw new Fault('BucketNotEmpty', { BucketName: name })
@@ -90,8 +99,12 @@ export class NamespaceBuckets implements Buckets {
         const message = 'The bucket has too many uploads in progress: abort some first.'
         throw new Fault('BucketNotEmpty', { BucketName: name, message })
       }
+      // Logs that were still to come to it have nowhere to go.
+      clearLogsTo(transaction, bucket.id)
       this.#namespace.removeBucket(transaction, bucket)
+      return await this.#logs?.close(transaction, bucket)
     })
+    if (sealed !== undefined) await this.#logs?.deliver(sealed)
   }
 }
 

@@ -3,6 +3,7 @@ import type { Keys } from '#src/encryption/key-provider.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
+import type { LogOptions } from './log-writing.ts'
 
 /** What the services of objects and uploads are made of. */
 export interface Foundation {
@@ -20,4 +21,6 @@ export interface Foundation {
   readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
   readonly space?: { check(): void }
+  /** How buckets are logged. Absent: as by default. */
+  readonly logs?: LogOptions
 }

@@ -27,6 +27,7 @@ import type { Upload } from '#src/model/upload.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { Foundation } from './foundation.ts'
+import { logDue, logGivenUp } from './lifecycle-log.ts'
 import { type From, KeyHistory, readStanding, readVersions, type Seen } from './lifecycle-scan.ts'
 import { deleteWithin } from './object-deletes.ts'
 
@@ -247,6 +248,7 @@ class Round {
         caller: bucket.owner,
       })
     }
+    if (due !== undefined) await logDue(this.#foundation, to, bucket, due, { key, version })
     return due
   }
 
@@ -271,6 +273,7 @@ class Round {
             if (upload === undefined || !this.#isGivenUp(lifecycle, upload)) continue
             clearUpload(transaction, bucket.id, upload)
             addJob(transaction, { kind: 'parts', upload: id })
+            await logGivenUp(this.#foundation, transaction, bucket, name.key)
             done.push('abort')
           }
           return done

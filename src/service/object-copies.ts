@@ -20,6 +20,7 @@ import { type FoundRow, findRow, readSource, type Source } from './object-reads.
 import {
   checkWriteConditions,
   type Draft,
+  journalWrite,
   readTarget,
   type Target,
   writeIngested,
@@ -99,6 +100,7 @@ async function shareOnce(
     const { bucket, key } = target.state
     transaction.set(keys.inline(bucket, key, slotOf(written.version)), source.bytes)
   }
+  await journalWrite(foundation, transaction, target, 'REST.PUT.OBJECT', written)
   return { ...written, sourceVersionId: found.versionId }
 }
 
@@ -159,6 +161,7 @@ async function commitRewrite(
     const target = await readCopyTarget(foundation, transaction, request)
     const attributes = request.attributes(found.version)
     const written = await writeIngested(foundation, transaction, target, ingested, attributes)
+    await journalWrite(foundation, transaction, target, 'REST.PUT.OBJECT', written)
     return { ...written, sourceVersionId: found.versionId }
   })
 }

@@ -6,6 +6,7 @@ import { formatStamp } from '#src/model/stamp.ts'
 import type { DeleteMarker, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
+import { journal } from './log-writing.ts'
 import { parseVersionId } from './object-reads.ts'
 import { readTarget, type Target } from './object-writes.ts'
 import type { Deleted, FindObject } from './services.ts'
@@ -14,15 +15,43 @@ export interface DeleteRequest extends FindObject {
   readonly conditions: Conditions
   readonly bypassGovernance: boolean
   readonly caller: string
+  readonly isOfMany?: boolean
 }
 
 export async function commitDelete(foundation: Foundation, request: DeleteRequest): Promise<Deleted> {
-  return await foundation.store.transact((transaction) => deleteWithin(foundation, transaction, request))
+  const operation = request.isOfMany === true ? 'REST.POST.DELETE_MULTI_OBJECT' : 'REST.DELETE.OBJECT'
+  return await foundation.store.transact(async (transaction) => {
+    const target = await readTarget(foundation, transaction, request.name)
+    const deleted = await deleteFrom(foundation, transaction, target, request)
+    await journalDelete(foundation, transaction, target, operation, deleted.versionId)
+    return deleted
+  })
 }
 
-/** The same in a transaction that does more. */
+/** Where the bucket keeps a journal, what was removed gets its line, in the same transaction (H1). */
+export async function journalDelete(
+  foundation: Foundation,
+  to: Transaction,
+  { bucket, state }: Target,
+  operation: string,
+  versionId: string | undefined,
+): Promise<void> {
+  if (bucket.logging === undefined) return
+  await journal(foundation, to, bucket, { operation, key: state.key, size: undefined, versionId, etag: undefined })
+}
+
+/** In a transaction that does more. */
 export async function deleteWithin(foundation: Foundation, to: Transaction, request: DeleteRequest): Promise<Deleted> {
   const target = await readTarget(foundation, to, request.name)
+  return await deleteFrom(foundation, to, target, request)
+}
+
+async function deleteFrom(
+  foundation: Foundation,
+  to: Transaction,
+  target: Target,
+  request: DeleteRequest,
+): Promise<Deleted> {
   if (request.versionId !== undefined) return await deleteVersion(foundation, to, target, request, request.versionId)
   return await deleteCurrent(foundation, to, target, request)
 }

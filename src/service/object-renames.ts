@@ -6,8 +6,9 @@ import type { ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import { draftOfVersion, findSource } from './object-copies.ts'
+import { journalDelete } from './object-deletes.ts'
 import { type ContentKey, checkCustomerKey, withContentKey } from './object-encryption.ts'
-import { checkWriteConditions, readTarget, writeVersion } from './object-writes.ts'
+import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import type { Objects, Written } from './services.ts'
 
 /** Moves an object to another key of its bucket, in one transaction and without touching its bytes. */
@@ -61,6 +62,8 @@ async function renameOnce(
       vector,
     })
   }
+  await journalWrite(foundation, transaction, place, 'REST.PUT.OBJECT', written)
+  await journalDelete(foundation, transaction, from, 'REST.DELETE.OBJECT', undefined)
   return written
 }
 

@@ -13,6 +13,7 @@ import type { Content, ObjectVersion, Part, Version } from '#src/model/version.t
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
+import { journal } from './log-writing.ts'
 import { type ContentKey, sealedBy } from './object-encryption.ts'
 import type { PutObject, Written } from './services.ts'
 
@@ -128,6 +129,19 @@ export async function writeIngested(
   return written
 }
 
+/** Where the bucket keeps a journal, what was written gets its line, in the same transaction (H1). */
+export async function journalWrite(
+  foundation: Foundation,
+  to: Transaction,
+  { bucket, state }: Target,
+  operation: string,
+  { version, versionId }: Pick<Written, 'version' | 'versionId'>,
+): Promise<void> {
+  if (bucket.logging === undefined) return
+  const { size, etag } = version
+  await journal(foundation, to, bucket, { operation, key: state.key, size, versionId, etag })
+}
+
 /** The transaction of a PutObject, after its body. */
 export async function commitPut(foundation: Foundation, request: PutObject, ingested: Ingested): Promise<Written> {
   const { name, attributes, conditions, guard } = request
@@ -136,6 +150,8 @@ export async function commitPut(foundation: Foundation, request: PutObject, inge
     const standing = target.state.current?.version
     guard(standing, target.bucket)
     checkWriteConditions(conditions, standing, name.key)
-    return await writeIngested(foundation, transaction, target, ingested, attributes)
+    const written = await writeIngested(foundation, transaction, target, ingested, attributes)
+    await journalWrite(foundation, transaction, target, 'REST.PUT.OBJECT', written)
+    return written
   })
 }

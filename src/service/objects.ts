@@ -7,6 +7,7 @@ import type { ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingest } from './ingest.ts'
+import { journal } from './log-writing.ts'
 import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
 import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
@@ -118,8 +119,21 @@ export class CellObjects implements Objects {
       const place = { bucket: bucket.id, key: request.name.key }
       const state = await readState(transaction, place, bucket.versioning !== 'off')
       const stamp = this.#slotStamp(row.version)
-      const version = changed(row.version, request.change(row.version, this.#foundation.world.now()), stamp)
+      const change = request.change(row.version, this.#foundation.world.now())
+      const version = changed(row.version, change, stamp)
       rewriteVersion(transaction, state, row, version)
+      if (bucket.logging !== undefined) {
+        const { etag, size } = version
+        for (const operation of changesOf(change)) {
+          await journal(this.#foundation, transaction, bucket, {
+            operation,
+            key: request.name.key,
+            size,
+            versionId,
+            etag,
+          })
+        }
+      }
       return { version, versionId }
     })
   }
@@ -154,6 +168,17 @@ function told({ version, versionId, expiry }: FoundRow): Pick<Read, 'version' | 
 
 const partTold = (part: { readonly checksum?: Read['partChecksum'] } | undefined): Pick<Read, 'partChecksum'> =>
   part?.checksum === undefined ? {} : { partChecksum: part.checksum }
+
+/** As journals name them. */
+function changesOf(change: Mutable): readonly string[] {
+  const { acl, hold, tags } = change
+  const found: string[] = []
+  if (acl !== undefined) found.push('REST.PUT.ACL')
+  if (hold !== undefined) found.push('REST.PUT.LEGAL_HOLD')
+  if ('retention' in change) found.push('REST.PUT.RETENTION')
+  if ('tags' in change) found.push(tags === undefined ? 'REST.DELETE.OBJECT_TAGGING' : 'REST.PUT.OBJECT_TAGGING')
+  return found
+}
 
 /** The version with some of its slots changed. */
 function changed(version: ObjectVersion, change: Mutable, stamp: Stamp): ObjectVersion {

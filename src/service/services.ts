@@ -5,6 +5,7 @@ import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
+import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
@@ -23,6 +24,7 @@ export interface Services {
   readonly iam: Iam
   readonly sts: Sts
   readonly lifecycle: LifecycleDefaults
+  readonly logs: Logs
 }
 
 /** What lifecycle configurations mean by what they leave out. */
@@ -134,6 +136,8 @@ export interface Objects {
       readonly conditions: Conditions
       readonly bypassGovernance: boolean
       readonly caller: string
+      /** Whether it is one of many in a request (DeleteObjects): journals tell. */
+      readonly isOfMany?: boolean
     },
   ): Promise<Deleted>
   copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }>
@@ -276,6 +280,24 @@ export interface FoundKey {
   readonly key: AccessKey
   readonly account: Account
   readonly principal?: Principal
+}
+
+/** Logs of buckets, in other buckets. Throws InvalidTargetBucketForLogging, InvalidArgument, AccessDenied. */
+export interface Logs {
+  /** After which a log is closed and delivered, where a configuration does not say. */
+  readonly rollSeconds: number
+  /**
+   * Changes a bucket's logging; `change` may run again, and may throw a Fault. Where that closed a log of before, it gives the
+   * key of its object in the target that was.
+   */
+  configure(
+    name: string,
+    change: (bucket: Bucket) => Omit<Logging, 'modified'> | undefined,
+  ): Promise<string | undefined>
+  /** Closes and delivers the log that the bucket writes to, an empty one too; gives the key of its object. */
+  flush(name: string, guard: (bucket: Bucket) => void): Promise<string>
+  /** Adds a line to the log of a bucket, as the request that it tells of saw it. Resolves when it is durable, or given up. */
+  record(bucket: Bucket, line: string): Promise<void>
 }
 
 /** Throws NoSuchEntity, EntityAlreadyExists, DeleteConflict, InvalidArgument. */

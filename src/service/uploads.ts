@@ -33,7 +33,7 @@ import {
   withContentKey,
 } from './object-encryption.ts'
 import { readSource } from './object-reads.ts'
-import { checkWriteConditions, readTarget, writeVersion } from './object-writes.ts'
+import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import type { UploadName, Uploads, Written } from './services.ts'
 
 type Complete = Parameters<Uploads['complete']>[0]
@@ -187,6 +187,7 @@ export class CellUploads implements Uploads {
     const { version, versionId } = written
     const at = this.#foundation.world.now()
     setCompletion(transaction, upload.id, { version, versionId, at, bucket: target.bucket.id })
+    await journalWrite(this.#foundation, transaction, target, 'REST.POST.UPLOAD', written)
     return written
   }
 

@@ -216,6 +216,8 @@ const bodies: Readonly<Record<string, string>> = {
   CompleteMultipartUpload: `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${md5('part')}</ETag></Part></CompleteMultipartUpload>`,
   PostObject: form,
   PutObject: 'bytes',
+  SelectObjectContent:
+    '<SelectObjectContentRequest><Expression>SELECT * FROM S3Object</Expression><ExpressionType>SQL</ExpressionType><InputSerialization><CSV/></InputSerialization><OutputSerialization><CSV/></OutputSerialization></SelectObjectContentRequest>',
   UploadPart: 'bytes',
 }
 

@@ -64,7 +64,7 @@ export async function openHarness(): Promise<Harness> {
   })
   const query = queryFront({ services, authenticate, access, apis: queryApis })
   const route = pipeline({ services, authenticate, access, operations: allOperations(), query })
-  const server = new GatewayServer({ route, domains: [], log })
+  const server = new GatewayServer({ route, domains: [], log, logs: services.logs })
   const { port } = await server.listen('127.0.0.1', 0)
   const endpoint = `http://127.0.0.1:${port}`
   const owner = await makeAccount(services, 'alice')

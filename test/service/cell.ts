@@ -11,19 +11,21 @@ import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { LogDelivery } from '#src/service/log-delivery.ts'
+import { CellLogs } from '#src/service/logs.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import type { Body } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
-import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import { MemoryStore, type StoreFault } from '#src/store/memory/memory-store.ts'
 import { realWorld, type World } from '#src/world.ts'
 
 /** Small, so that tests need few bytes to have blobs. */
 const inlineBytesMax = 16
 
 /** Services over a store in memory and a volume in a temporary folder. */
-export async function openCell(world: World = realWorld) {
+export async function openCell(world: World = realWorld, fault?: () => StoreFault | undefined) {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-cell-'))
-  const store = new MemoryStore({ world })
+  const store = new MemoryStore({ world, ...(fault !== undefined && { fault }) })
   const namespace = new Namespace()
   const blobs = await openVolumes({
     world,
@@ -36,6 +38,10 @@ export async function openCell(world: World = realWorld) {
   const isEmpty = (
     ...[transaction, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>
   ) => bucketIsEmpty(transaction, bucket.id)
+  const logDelivery = new LogDelivery(foundation)
+  const logs = new CellLogs(foundation, logDelivery, (error) => {
+    throw error
+  })
   return {
     store,
     blobs,
@@ -45,7 +51,9 @@ export async function openCell(world: World = realWorld) {
     uploads: new CellUploads(foundation),
     collector: new Collector(foundation),
     compactor: new Compactor(foundation, blobs.maintenance, () => {}),
-    buckets: new NamespaceBuckets({ store, world, namespace, isEmpty }),
+    buckets: new NamespaceBuckets({ store, world, namespace, isEmpty, logs }),
+    logs,
+    logDelivery,
     async close() {
       await store.close()
       await blobs.close()

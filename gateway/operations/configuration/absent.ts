@@ -73,14 +73,6 @@ const settings: readonly AbsentSetting[] = [
     isDeletable: false,
   },
   {
-    name: 'BucketLogging',
-    key: 'logging',
-    answer: el('BucketLoggingStatus'),
-    action: 'BucketLogging',
-    isDeletable: false,
-    emptyDocument: 'BucketLoggingStatus',
-  },
-  {
     name: 'BucketNotificationConfiguration',
     key: 'notification',
     answer: el('NotificationConfiguration'),

@@ -1,5 +1,5 @@
-import { catalog } from '#gateway/errors.ts'
-import { type Context, operation, type S3Request } from '#gateway/operations/operation.ts'
+import { answerOf } from '#gateway/errors.ts'
+import { type Context, type ObjectOutcome, operation, type S3Request } from '#gateway/operations/operation.ts'
 import { decodeDigests } from '#gateway/wire/checksums.ts'
 import { dateArgument } from '#gateway/wire/conditions.ts'
 import { unquoteEtag } from '#gateway/wire/etag.ts'
@@ -48,6 +48,7 @@ export const deleteObjects = operation({
   encode: ({ outcomes, isQuiet }) => ({
     status: 200,
     body: el('DeleteResult', ...outcomes.map((outcome) => outcomeElement(outcome, isQuiet))),
+    each: outcomes.map(outcomeOf),
   }),
 })
 
@@ -93,6 +94,7 @@ async function deleteItem(item: Item, bypassGovernance: boolean, context: Contex
       bypassGovernance,
       guard,
       caller: ownerOf(caller),
+      isOfMany: true,
     })
     return { item, deleted }
   } catch (error) {
@@ -108,12 +110,22 @@ async function guardOf({ key, versionId }: Item, bypass: boolean, { authorize, r
   return bypass ? bothGuards(guard, await authorize('s3:BypassGovernanceRetention', resource)) : guard
 }
 
+function outcomeOf(outcome: Outcome): ObjectOutcome {
+  const { key } = outcome.item
+  if ('fault' in outcome) {
+    const { code } = outcome.fault
+    return { key, status: answerOf(code).status, errorCode: code }
+  }
+  const versionId = outcome.item.versionId ?? outcome.deleted.versionId
+  return { key, status: 204, ...(versionId !== undefined && { versionId }) }
+}
+
 function outcomeElement(outcome: Outcome, isQuiet: boolean): Xml | undefined {
   const { key, versionId } = outcome.item
   const version = versionId === undefined ? undefined : el('VersionId', versionId)
   if ('fault' in outcome) {
     const { code, details } = outcome.fault
-    const message = details['message'] ?? catalog[code].message
+    const message = details['message'] ?? answerOf(code).message
     return el('Error', el('Key', key), version, el('Code', code), el('Message', message))
   }
   if (isQuiet) return undefined
