@@ -1,6 +1,8 @@
 import { authenticator } from '#gateway/auth/authenticate.ts'
 import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
+import { queryApis } from '#gateway/query/apis.ts'
+import { queryFront } from '#gateway/query/front.ts'
 import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server.ts'
 import type { Config } from '#src/config/load.ts'
 import { openNode } from '#src/open.ts'
@@ -39,8 +41,10 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     world,
     options: { presignedSecondsMax: config.presignedDaysMax * 86_400 },
   })
+  const query = queryFront({ services, authenticate, access, apis: queryApis })
   const server = new GatewayServer({
     route: pipeline({
+      query,
       services,
       authenticate,
       access,

@@ -1,7 +1,9 @@
 import { isIPv4 } from 'node:net'
 import type { Bucket } from '#src/model/bucket.ts'
+import type { Caller } from '#src/model/identity.ts'
 import { type StandardRecord, standardLine } from '#src/model/log-lines.ts'
 import { standardLogging } from '#src/model/logging.ts'
+import { isOfAccount } from '#src/model/principal.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Address } from './address.ts'
@@ -143,6 +145,10 @@ function subjectOf(
   return { operation, key: address.scope === 'object' ? address.key : undefined, objectSize }
 }
 
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html: an account's canonical id, or the ARN of who acts in it. */
+const requesterName = ({ account, principal }: Extract<Caller, { kind: 'account' }>): string =>
+  principal === undefined || isOfAccount(principal) ? account.id : principal.arn
+
 /** The line of a request that has ended, or is about to. */
 export function recordLine(recorded: Recorded, exchanged: Exchanged, ending: Ending): string {
   const { notes, bucket, incoming, address, ofSource } = recorded
@@ -153,7 +159,7 @@ export function recordLine(recorded: Recorded, exchanged: Exchanged, ending: End
     bucket: bucket.name,
     time: exchanged.began,
     remoteAddress: unmapped(incoming.remoteAddress),
-    requester: caller?.kind === 'account' ? caller.account.id : undefined,
+    requester: caller?.kind === 'account' ? requesterName(caller) : undefined,
     requestId: incoming.id,
     ...subjectOf(recorded, ending),
     requestLine: `${method} ${exchanged.target.replace(bearer, '$1REDACTED')} HTTP/${exchanged.httpVersion}`,

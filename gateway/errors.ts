@@ -41,6 +41,8 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   EntityTooLarge: { status: 400, message: 'Your proposed upload exceeds the maximum allowed size.' },
   EntityTooSmall: { status: 400, message: 'Your proposed upload is smaller than the minimum allowed size.' },
   ExpiredToken: { status: 400, message: 'The provided token has expired.' },
+  IDPCommunicationError: { status: 400, message: 'The identity provider could not be reached.' },
+  IDPRejectedClaim: { status: 403, message: 'The identity provider reported that authentication failed.' },
   IllegalLocationConstraintException: {
     status: 400,
     message:
@@ -54,11 +56,13 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
     status: 400,
     message: 'You did not provide the number of bytes specified by the Content-Length HTTP header.',
   },
+  IncompleteSignature: { status: 400, message: 'The request signature does not conform to AWS standards.' },
   InternalError: { status: 500, message: 'We encountered an internal error. Please try again.' },
   InvalidAccessKeyId: {
     status: 403,
     message: 'The AWS access key ID that you provided does not exist in our records.',
   },
+  InvalidAction: { status: 400, message: 'The action or operation requested is not valid.' },
   InvalidArgument: { status: 400, message: 'Invalid Argument' },
   InvalidBucketAclWithObjectOwnership: {
     status: 400,
@@ -66,11 +70,14 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   },
   InvalidBucketName: { status: 400, message: 'The specified bucket is not valid.' },
   InvalidBucketState: { status: 409, message: 'The request is not valid for the current state of the bucket.' },
+  InvalidClientTokenId: { status: 403, message: 'The security token included in the request is invalid.' },
   InvalidDigest: { status: 400, message: 'The Content-MD5 or checksum value that you specified is not valid.' },
   InvalidEncryptionAlgorithmError: {
     status: 400,
     message: 'The encryption request that you specified is not valid. The valid value is AES256.',
   },
+  InvalidIdentityToken: { status: 400, message: 'The web identity token that was passed could not be validated.' },
+  InvalidInput: { status: 400, message: 'An invalid or out-of-range value was supplied for an input parameter.' },
   InvalidLocationConstraint: { status: 400, message: 'The specified location constraint is not valid.' },
   InvalidObjectState: { status: 403, message: 'The operation is not valid for the current state of the object.' },
   InvalidPart: {
@@ -102,6 +109,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   'KMS.DisabledException': { status: 400, message: 'The request was rejected because the key is not enabled.' },
   'KMS.NotFoundException': { status: 400, message: 'The encryption key that you named does not exist.' },
   KeyTooLongError: { status: 400, message: 'Your key is too long.' },
+  LimitExceeded: { status: 409, message: 'The request would exceed a limit of the account.' },
   MalformedACLError: {
     status: 400,
     message: 'The ACL that you provided was not well formed or did not validate against our published schema.',
@@ -111,6 +119,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
     message: 'The body of your POST request is not well-formed multipart/form-data.',
   },
   MalformedPolicy: { status: 400, message: 'Your policy contains a principal or a statement that is not valid.' },
+  MalformedPolicyDocument: { status: 400, message: 'The policy document was malformed.' },
   MalformedTrailerError: {
     status: 400,
     message: 'The request contained trailing data that was not well-formed or did not conform to our published schema.',
@@ -126,6 +135,8 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   },
   MetadataTooLarge: { status: 400, message: 'Your metadata headers exceed the maximum allowed metadata size.' },
   MethodNotAllowed: { status: 405, message: 'The specified method is not allowed against this resource.' },
+  MissingAction: { status: 400, message: 'The request is missing an action or a required parameter.' },
+  MissingAuthenticationToken: { status: 403, message: 'The request must contain a valid access key ID.' },
   MissingContentLength: { status: 411, message: 'You must provide the Content-Length HTTP header.' },
   MissingRequestBodyError: { status: 400, message: 'Request body is empty.' },
   MissingSecurityHeader: { status: 400, message: 'Your request is missing a required header.' },
@@ -173,6 +184,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
     message: 'A conflicting conditional operation is currently in progress against this resource. Try again.',
   },
   OwnershipControlsNotFoundError: { status: 404, message: 'The bucket ownership controls were not found.' },
+  PackedPolicyTooLarge: { status: 400, message: 'The session policy and tags are too large together.' },
   PreconditionFailed: {
     status: 412,
     message: 'At least one of the preconditions that you specified did not hold.',
@@ -207,11 +219,13 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   SlowDown: { status: 503, message: 'Please reduce your request rate.' },
   TooManyBuckets: { status: 400, message: 'You have attempted to create more buckets than are allowed.' },
   UnexpectedContent: { status: 400, message: 'This request contains unsupported content.' },
+  UnmodifiableEntity: { status: 400, message: 'This resource cannot be changed.' },
   UnresolvableGrantByEmailAddress: {
     status: 400,
     message: 'The email address that you provided does not match any account on record.',
   },
   UserKeyMustBeSpecified: { status: 400, message: 'The bucket POST or delete must contain the specified key.' },
+  ValidationError: { status: 400, message: 'The input fails to satisfy the constraints of the service.' },
   XAmzContentChecksumMismatch: {
     status: 400,
     message: 'The provided checksum does not match what was computed.',

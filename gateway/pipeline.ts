@@ -12,9 +12,11 @@ import { isCopy, isRecorded, Notes, type Recorded } from './access-log.ts'
 import type { Address } from './address.ts'
 import type { Authenticate } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
+import { isQueryCall } from './auth/request.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
 import type { Context, Operation, S3Request, S3Response } from './operations/operation.ts'
+import type { QueryFront } from './query/front.ts'
 import { hasCustomerKey } from './wire/encryption-headers.ts'
 
 /** A request as it came from the socket. */
@@ -40,6 +42,8 @@ export interface PipelineParts {
   readonly authenticate: Authenticate
   readonly access: Access
   readonly operations: readonly Operation[]
+  /** The query APIs: IAM, STS, SNS. Absent: there are none. */
+  readonly query?: QueryFront
   /** Whether a request with a customer's encryption key is refused where it came unencrypted, as AWS does. */
   readonly customerKeysNeedTls?: boolean
 }
@@ -214,12 +218,10 @@ export function pipeline(parts: PipelineParts): Route {
   ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
 
-    const authenticated = await authenticate({
-      ...incoming,
-      rawPath: address.rawPath,
-      rawQuery: address.rawQuery,
-      hostBucket: address.hostBucket,
-    })
+    const { rawPath, rawQuery, hostBucket } = address
+    const raw = { ...incoming, rawPath, rawQuery, hostBucket }
+    if (parts.query !== undefined && isQueryCall(raw)) return await parts.query({ ...raw, host: address.host }, name)
+    const authenticated = await authenticate(raw)
     if (!isMethod(incoming.method)) throw new Fault('MethodNotAllowed', { Method: incoming.method })
     const { caller, body, authenticateForm } = authenticated
     const headers = single(authenticated.headers)

@@ -8,6 +8,7 @@ import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
@@ -15,6 +16,7 @@ import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
@@ -24,6 +26,7 @@ import { MetadataSpace } from '#src/service/metadata-space.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
+import { openSts } from '#src/service/sts/sts.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
@@ -157,6 +160,7 @@ async function background(
 
 function servicesOf(foundation: Foundation, { config: { transitionMinimum }, log }: OpenOptions): Services {
   const { store, world, namespace } = foundation
+  const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
@@ -167,7 +171,9 @@ function servicesOf(foundation: Foundation, { config: { transitionMinimum }, log
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
     listings: new CellListings(foundation),
-    identity: new NamespaceIdentity({ store, world, namespace }),
+    identity: new NamespaceIdentity({ store, world, namespace, records }),
+    iam: new Iam({ store, world, namespace, records }),
+    sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
     logs,
   }
@@ -202,7 +208,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   let running: Promise<void> = Promise.resolve()
   return {
     services,
-    access: new AccessControl({ buckets: services.buckets, world }),
+    access: new AccessControl({ buckets: services.buckets, accounts: services.identity, world }),
     startBackground: () => {
       running = background(foundation, volumes, options, stopping.signal)
     },

@@ -13,6 +13,7 @@ import {
 } from '#compat/day.ts'
 import { compareFiles, compareTrees, editTree, readPiece, size } from '#compat/files.ts'
 import { pythonTool } from '#compat/tools.ts'
+import { workWithIdentities } from './aws-identity.ts'
 
 export const aws: Client = {
   name: 'aws',
@@ -35,10 +36,12 @@ const other = 'aws-day-other'
 
 class AwsDay {
   readonly #day: Day
+  readonly #command: string
   readonly #program: Program
 
   constructor(day: Day, command: string) {
     this.#day = day
+    this.#command = command
     this.#program = new Program(day, command, ['--endpoint-url', day.site.endpoint], {
       ...awsEnvironment(day.site),
       AWS_PAGER: '',
@@ -52,6 +55,7 @@ class AwsDay {
     await this.#objects()
     await this.#versions()
     await this.#tags()
+    await workWithIdentities(this.#day, this.#command, other)
     await this.#cleanUp()
   }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { attempt, run } from '#compat/commands.ts'
 import { type Person, person } from '#compat/people.ts'
 import { pythonEnvironment } from '#compat/tools.ts'
+import type { WebIdentitySettings } from './issuer.ts'
 
 /** Where the suite comes from, what it runs on, and whom it believes to know. */
 
@@ -51,13 +52,27 @@ export async function addSdkExtras(file: string, home: string): Promise<void> {
 
 const sections = ['s3 main', 's3 alt', 's3 tenant', 'iam', 'iam root', 'iam alt root'] as const
 
-export const suitePeople: readonly Person[] = sections.map((section) => person(section.replaceAll(' ', '-')))
+/**
+ * As the suite knows them: two that are accounts by themselves, and others that share the IAM names of a tenant, among whom
+ * one administrates.
+ */
+const standings: Partial<Record<(typeof sections)[number], Pick<Person, 'tenant' | 'isAdministrator'>>> = {
+  's3 main': { tenant: 'default' },
+  's3 alt': { tenant: 'default' },
+  's3 tenant': { tenant: 'testx' },
+  iam: { tenant: 'default', isAdministrator: true },
+}
+
+export const suitePeople: readonly Person[] = sections.map((section) => ({
+  ...person(section.replaceAll(' ', '-')),
+  ...standings[section],
+}))
 
 /** Keys for SSE-KMS that the suite names. */
 export const suiteEncryptionKeys = ['testkey-1', 'testkey-2'] as const
 
 /** Writes the suite's settings for one server. */
-export async function writeSettings(file: string, endpoint: string): Promise<void> {
+export async function writeSettings(file: string, endpoint: string, identity?: WebIdentitySettings): Promise<void> {
   const { hostname, port } = new URL(endpoint)
   const lines = [
     ...['[DEFAULT]', `host = ${hostname}`, `port = ${port}`, 'is_secure = False', 'ssl_verify = False'],
@@ -73,6 +88,11 @@ export async function writeSettings(file: string, endpoint: string): Promise<voi
     const [first, second] = suiteEncryptionKeys
     if (section === 's3 main') lines.push(`kms_keyid = ${first}`, `kms_keyid2 = ${second}`)
     if (section === 's3 main') lines.push('api_name = eu-central-1')
+  }
+  if (identity !== undefined) {
+    const { token, userToken, aud, sub, azp, thumbprint, realm } = identity
+    lines.push('[webidentity]', `token = ${token}`, `user_token = ${userToken}`, `aud = ${aud}`, `sub = ${sub}`)
+    lines.push(`azp = ${azp}`, `thumbprint = ${thumbprint}`, `KC_REALM = ${realm}`)
   }
   await writeFile(file, `${lines.join('\n')}\n`)
 }

@@ -13,6 +13,7 @@ import {
   unpackSuite,
   writeSettings,
 } from './environment.ts'
+import { startIssuer, type WebIdentitySettings } from './issuer.ts'
 import {
   type Expected,
   groups,
@@ -45,7 +46,7 @@ export interface SuiteOptions {
   readonly endpoint: string | undefined
 }
 
-export const defaultFiles = ['test_s3.py', 'test_headers.py', 'test_s3select.py'] as const
+export const defaultFiles = ['test_s3.py', 'test_headers.py', 'test_s3select.py', 'test_iam.py', 'test_sts.py'] as const
 
 /**
  * The suite waits for whole days of 10 s (`lc_debug_interval`), and leaves no time to those who, as S3 does, round up to the
@@ -69,6 +70,8 @@ const loggingForTests = ({ sdkExtras }: SuiteOptions) => ({
 const floors: Readonly<Record<string, number>> = {
   'test_s3.py': 835,
   'test_headers.py': 48,
+  'test_iam.py': 90,
+  'test_sts.py': 36,
   'test_s3select.py': 34,
 }
 
@@ -91,8 +94,14 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     if (options.sdkExtras !== undefined) await addSdkExtras(resolve(options.sdkExtras), home)
     const template = join(home, 'data')
     if (options.endpoint === undefined) await makeTemplate(template, options)
+    // The suite names its address, so that there can be one only, for all processes.
+    await using issuer = options.files.includes('test_sts.py') ? await startIssuer() : undefined
+    const identity = issuer?.settings
     const jobs = Math.max(1, options.endpoint === undefined ? options.jobs : 1)
-    const shards = Array.from({ length: jobs }, (_, shard) => ({ shard, jobs, home, reports, suite, python, template }))
+    const shards = Array.from({ length: jobs }, (_, shard) => ({
+      ...{ shard, jobs, home, reports, suite, python, template },
+      ...(identity !== undefined && { identity }),
+    }))
     const files = await Promise.all(shards.map((each) => runShard(each, options, journal)))
     const results = await readResults(files)
     return await report(results, options, journal, began)
@@ -121,6 +130,7 @@ interface Shard {
   readonly suite: string
   readonly python: string
   readonly template: string
+  readonly identity?: WebIdentitySettings
 }
 
 /** One pytest process with a server of its own, so that no test meets another's buckets. Gives its file of results. */
@@ -142,7 +152,7 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
         })
       : undefined
   try {
-    await writeSettings(settings, options.endpoint ?? server?.site.endpoint ?? '')
+    await writeSettings(settings, options.endpoint ?? server?.site.endpoint ?? '', job.identity)
     const files = options.files.map((each) => join('s3tests', 'functional', each))
     const select = options.select === undefined ? [] : ['-k', options.select]
     const pytest = ['-m', 'pytest', '-p', 'meridian_compat', '-p', 'no:cacheprovider', '--tb=native', '-q', ...select]

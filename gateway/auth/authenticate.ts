@@ -5,17 +5,20 @@
  * A2  no answer, error or log holds a secret or a signing key.
  * A3  a request is signed in one way only, and each header or parameter that says so comes once.
  */
+import { hash } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { Readable } from 'node:stream'
 import type { FormAuthority, FormToSign, RequestBody } from '#gateway/operations/operation.ts'
+import { PlainDecoder, StreamedBody } from '#gateway/wire/body.ts'
 import { Fault } from '#src/errors.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
-import { type QueryPair, queryPairs } from './canonical.ts'
+import { type QueryPair, queryPairs, queryValue } from './canonical.ts'
 import { authenticateForm } from './form.ts'
 import { withHoisted } from './hoisted.ts'
 import { bodyOf, withoutChunking } from './payload.ts'
-import { header, type RawRequest } from './request.ts'
+import { header, isQueryCall, type RawRequest } from './request.ts'
 import { SigningKeys } from './signature.ts'
 import { verifyHeader2, verifyQuery2 } from './sigv2.ts'
 import { algorithm, type Signed, type Verifier, verifyHeader, verifyQuery } from './sigv4.ts'
@@ -25,6 +28,8 @@ export interface Authenticated {
   readonly body: RequestBody
   /** The request's, with what a presigned URL says instead, without what belonged to the transfer (`aws-chunked`). */
   readonly headers: IncomingHttpHeaders
+  /** What a signature of version 4 is for: `s3`, `iam`. */
+  readonly service?: string
   /** For forms, which say in their body who made them. */
   readonly authenticateForm: (form: FormToSign) => Promise<FormAuthority>
 }
@@ -34,6 +39,8 @@ export interface AuthenticationOptions {
   readonly presignedSecondsMax?: number
   /** Service names that credentials may be scoped to. */
   readonly services?: readonly string[]
+  /** Those of query calls: `iam`, `sts`, `sns`. */
+  readonly queryServices?: readonly string[]
 }
 
 export type Authenticate = (raw: RawRequest) => Promise<Authenticated>
@@ -56,7 +63,10 @@ export function authenticator(parts: {
 
   const ofForm: Authenticated['authenticateForm'] = (form) => authenticateForm(form, verifier)
 
+  const ofQuery: Verifier = { ...verifier, services: parts.options?.queryServices ?? ['iam', 'sts', 'sns'] }
+
   return async (raw) => {
+    if (isQueryCall(raw)) return await authenticateQuery(raw, ofQuery, ofForm)
     const pairs = queryPairs(raw.rawQuery)
     const attempt = signing(raw, pairs, verifier)
     const signed = attempt === undefined ? undefined : await attempt
@@ -68,6 +78,30 @@ export function authenticator(parts: {
     }
   }
 }
+
+/** No call is longer: policies of 10 kB, percent-encoded, and messages of 256 kB. */
+const queryBytesMax = 1 << 20
+
+/** The body is read first, as the signature is over its hash and no header says it. */
+async function authenticateQuery(
+  raw: RawRequest,
+  verifier: Verifier,
+  ofForm: Authenticated['authenticateForm'],
+): Promise<Authenticated> {
+  const bytes = await bodyOf(raw, undefined, undefined).collect(queryBytesMax)
+  const request = { ...raw, payload: hash('sha256', bytes, 'hex') }
+  const signed = await signing(request, queryPairs(raw.rawQuery), verifier)
+  const decoder = new PlainDecoder(bytes.length, undefined)
+  return {
+    caller: signed?.caller ?? anonymous,
+    body: new StreamedBody(Readable.from([bytes]), decoder, bytes.length),
+    headers: raw.headers,
+    ...(signed?.service !== undefined && { service: signed.service }),
+    authenticateForm: ofForm,
+  }
+}
+
+const tokenName = 'x-amz-security-token'
 
 /** What is known of the body: for a URL that leaves it open, its bearer may still say its hash. */
 function payloadOf(raw: RawRequest, signed: Signed | undefined): string | undefined {
@@ -93,10 +127,11 @@ function signing(raw: RawRequest, pairs: readonly QueryPair[], verifier: Verifie
   if (raw.method === 'OPTIONS') return undefined
   const authorization = header(raw, 'authorization')
   const form = pairs.length === 0 ? undefined : queryForm(pairs)
-  refuseTokens(raw, pairs)
+  const token = tokenOf(raw, pairs, form)
+  const request = token === undefined ? raw : { ...raw, token }
   if (authorization === undefined) {
     if (form === undefined) return undefined
-    return form === 4 ? verifyQuery(raw, pairs, verifier) : verifyQuery2(raw, pairs, verifier)
+    return form === 4 ? verifyQuery(request, pairs, verifier) : verifyQuery2(request, pairs, verifier)
   }
   if (form !== undefined) {
     throw new Fault('InvalidArgument', {
@@ -106,16 +141,23 @@ function signing(raw: RawRequest, pairs: readonly QueryPair[], verifier: Verifie
       ArgumentName: 'Authorization',
     })
   }
-  if (authorization.startsWith(`${algorithm} `)) return verifyHeader(raw, authorization, pairs, verifier)
-  if (authorization.startsWith('AWS ')) return verifyHeader2(raw, authorization, pairs, verifier)
+  if (authorization.startsWith(`${algorithm} `)) return verifyHeader(request, authorization, pairs, verifier)
+  if (authorization.startsWith('AWS ')) return verifyHeader2(request, authorization, pairs, verifier)
   if (authorization === '') throw new Fault('AccessDenied')
   throw new Fault('InvalidArgument', { message: 'Unsupported Authorization Type', ArgumentName: 'Authorization' })
 }
 
-/** Temporary credentials are not given out yet, so no token can be a good one. */
-function refuseTokens(raw: RawRequest, pairs: readonly QueryPair[]): void {
-  if (raw.headers['x-amz-security-token'] === undefined) {
-    if (!pairs.some(({ name }) => name.toLowerCase() === 'x-amz-security-token')) return
+/** The token of temporary credentials, where the one way to sign has one. It is signed like all that stands beside it (V1). */
+function tokenOf(raw: RawRequest, pairs: readonly QueryPair[], form: 2 | 4 | undefined): string | undefined {
+  const named = header(raw, tokenName)
+  const inQuery = pairs.filter(({ name }) => name.toLowerCase() === tokenName)
+  if (inQuery.length === 0) {
+    const isSigned = form !== undefined || header(raw, 'authorization') !== undefined
+    if (named !== undefined && (!isSigned || form === 2)) throw new Fault('InvalidToken')
+    return named
   }
-  throw new Fault('InvalidToken')
+  // A query of version 2 does not sign it, and one beside a header would be another way to say the same (A3).
+  const token = queryValue(pairs, 'X-Amz-Security-Token')
+  if (form !== 4 || named !== undefined || inQuery.length > 1 || token === undefined) throw new Fault('InvalidToken')
+  return token
 }

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
+import type { Caller } from '#src/model/identity.ts'
+import type { FoundKey } from '#src/service/services.ts'
 
 /** A request as it came, before anybody believes it. */
 export interface RawRequest {
@@ -15,6 +17,21 @@ export interface RawRequest {
   readonly stream: Readable
   /** The bucket that the Host header names, in virtual-hosted style; signatures of version 2 are over it. */
   readonly hostBucket?: string | undefined
+  /** SHA-256 of the body, where it was read before: then no header says what is signed. */
+  readonly payload?: string
+  /** Of temporary credentials, where they are what it is signed with. */
+  readonly token?: string
+}
+
+/** A form posted to `/` is a call of one of the query APIs, whose signatures cover the body's hash though no header names it. */
+export function isQueryCall({
+  method,
+  rawPath,
+  hostBucket,
+  headers,
+}: Omit<RawRequest, 'stream' | 'rawHeaders'>): boolean {
+  if (method !== 'POST' || rawPath !== '/' || hostBucket !== undefined) return false
+  return headers['content-type']?.toLowerCase().startsWith('application/x-www-form-urlencoded') === true
 }
 
 export function header(request: RawRequest, name: string): string | undefined {
@@ -59,3 +76,11 @@ export function joinedValue(request: RawRequest, name: string, isRepeated: boole
   }
   return all.join(',')
 }
+
+/** Whoever has shown to have this key's secret. */
+export const callerOf = ({ key, account, principal }: FoundKey): Caller => ({
+  kind: 'account',
+  account,
+  accessKeyId: key.id,
+  ...(principal !== undefined && { principal }),
+})

@@ -12,7 +12,7 @@ import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
 import { canonicalPath, canonicalQuery, type QueryPair, queryValue } from './canonical.ts'
 import { amzDate, parseAmzDate, parseDate, skewMax } from './dates.ts'
-import { header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
+import { callerOf, header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
 import {
   type Credential,
   isSameText,
@@ -49,6 +49,8 @@ export interface Signed {
   /** What the signature says of the body: a hash, or how it is framed. */
   readonly payload: string
   readonly chunks?: ChunkSigning
+  /** What the signature is for: `s3`, `iam`. */
+  readonly service?: string
   /** By version 4: its query may hold headers. */
   readonly isPresigned?: boolean
 }
@@ -159,7 +161,7 @@ function mismatch(claim: Claim, stringToSign: string, canonicalRequest: string):
 async function verify(request: RawRequest, signable: Signable, verifier: Verifier): Promise<Signed> {
   const { credential, signedHeaders, signature, date, payload } = signable
   const lines = canonicalHeaders(request, signedHeaders, signable.isPresigned)
-  const found = await verifier.identity.findKey(credential.accessKeyId)
+  const found = await verifier.identity.findKey(credential.accessKeyId, request.token)
   if (found === undefined || !found.key.isActive) {
     throw new Fault('InvalidAccessKeyId', { AWSAccessKeyId: credential.accessKeyId })
   }
@@ -178,8 +180,9 @@ async function verify(request: RawRequest, signable: Signable, verifier: Verifie
   }
   verifier.keys.keep(credential, found.key.secret, key)
   return {
-    caller: { kind: 'account', account: found.account, accessKeyId: credential.accessKeyId },
+    caller: callerOf(found),
     payload,
+    service: credential.service,
     isPresigned: signable.isPresigned,
     chunks: { key, date, scope: credential.scope, seed: signature },
   }
@@ -222,7 +225,7 @@ export function verifyHeader(
   if (!date.startsWith(claim.credential.date)) {
     throw malformed(`Invalid credential date "${claim.credential.date}". This date is not the same as X-Amz-Date.`)
   }
-  const payload = header(request, 'x-amz-content-sha256')
+  const payload = request.payload ?? header(request, 'x-amz-content-sha256')
   if (payload === undefined) {
     throw new Fault('InvalidRequest', { message: 'Missing required header for this request: x-amz-content-sha256' })
   }

@@ -4,7 +4,7 @@ import { type Grantees, parsePrincipal } from './policy-principals.ts'
 import { parseTemplate, type Template } from './policy-variables.ts'
 import { compilePattern, matches, type Pattern } from './wildcard.ts'
 
-/** A bucket policy, checked and compiled. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html */
+/** A policy, checked and compiled. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html */
 export interface Policy {
   readonly statements: readonly Statement[]
   /** Whether a decision needs the tags of the object that stands there. */
@@ -42,9 +42,25 @@ const statementFields = new Set([
   'Condition',
 ])
 
+/**
+ * What a policy is about, and so what its statements must have: a bucket's names principals and its own resources, a role's
+ * trust policy principals alone, and an identity policy no principal.
+ */
+type Kind = { readonly of: 'bucket'; readonly bucket: string } | { readonly of: 'identity' } | { readonly of: 'trust' }
+
 /** Fault `MalformedPolicy`, in AWS's words. `bucket`: the one that every resource must be in. */
 export function parseBucketPolicy(text: string, bucket: string): Policy {
   if (Buffer.byteLength(text) > policyBytesMax) throw malformed('Policy exceeds the maximum allowed document size.')
+  return parsePolicy(text, { of: 'bucket', bucket })
+}
+
+/** Of users, groups, roles and sessions. https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_identity-vs-resource.html */
+export const parseIdentityPolicy = (text: string): Policy => parsePolicy(text, { of: 'identity' })
+
+/** Who may take on a role. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html */
+export const parseTrustPolicy = (text: string): Policy => parsePolicy(text, { of: 'trust' })
+
+function parsePolicy(text: string, kind: Kind): Policy {
   const document = asDocument(text)
   rejectUnknown(document, documentFields)
   const version = document['Version'] ?? '2008-10-17'
@@ -53,7 +69,9 @@ export function parseBucketPolicy(text: string, bucket: string): Policy {
   }
   if (document['Id'] !== undefined && typeof document['Id'] !== 'string') throw malformed('Id must be a string')
   // Variables came with 2012-10-17; before, `${` was text.
-  const statements = statementsOf(document).map((each) => parseStatement(each, bucket, version === '2012-10-17'))
+  const fields = statementsOf(document)
+  if (kind.of !== 'bucket') rejectSameIds(fields)
+  const statements = fields.map((each) => parseStatement(each, kind, version === '2012-10-17'))
   const readsExistingTags = statements.some((each) => each.conditions.some((condition) => condition.readsExistingTags))
   return { statements, readsExistingTags }
 }
@@ -81,30 +99,57 @@ function rejectUnknown(fields: Fields, known: ReadonlySet<string>): void {
   for (const name of Object.keys(fields)) if (!known.has(name)) throw malformed(`Unknown field ${name}`)
 }
 
-function parseStatement(fields: Fields, bucket: string, hasVariables: boolean): Statement {
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html */
+function rejectSameIds(statements: readonly Fields[]): void {
+  const ids = statements.map((each) => each['Sid']).filter((each) => each !== undefined)
+  if (new Set(ids).size < ids.length) throw malformed('Statement IDs (SID) in a single policy must be unique.')
+}
+
+function parseStatement(fields: Fields, kind: Kind, hasVariables: boolean): Statement {
   rejectUnknown(fields, statementFields)
   const { Sid: sid, Effect: effect } = fields
   if (sid !== undefined && typeof sid !== 'string') throw malformed('Sid must be a string')
   if (effect === undefined) throw malformed('Missing required field Effect')
   if (effect !== 'Allow' && effect !== 'Deny') throw malformed(`Invalid effect: ${String(effect)}`)
-  const principal = either(fields, 'Principal')
-  if (principal.isNegated && effect === 'Allow') throw malformed('Allow with NotPrincipal is not allowed.')
   const action = either(fields, 'Action')
-  const resource = either(fields, 'Resource')
   return {
     effect,
-    principal: { isNegated: principal.isNegated, values: parsePrincipal(principal.values) },
+    principal: principalOf(fields, kind, effect),
     action: {
       isNegated: action.isNegated,
-      values: texts(action.values, 'Policy has invalid action').map(parseAction),
+      values: texts(action.values, 'Policy has invalid action').map((each) => parseAction(each, kind)),
     },
-    resource: {
-      isNegated: resource.isNegated,
-      values: texts(resource.values, 'Policy has invalid resource').map((each) =>
-        parseResource(each, bucket, hasVariables),
-      ),
-    },
+    resource: resourceOf(fields, kind, hasVariables),
     conditions: fields['Condition'] === undefined ? [] : parseConditions(fields['Condition'], hasVariables),
+  }
+}
+
+function principalOf(fields: Fields, kind: Kind, effect: string): Statement['principal'] {
+  if (kind.of === 'identity') {
+    const isThere = fields['Principal'] !== undefined || fields['NotPrincipal'] !== undefined
+    if (isThere) throw malformed('Policy document should not specify a principal.')
+    return undefined
+  }
+  const principal = either(fields, 'Principal')
+  if (principal.isNegated && effect === 'Allow') throw malformed('Allow with NotPrincipal is not allowed.')
+  return { isNegated: principal.isNegated, values: parsePrincipal(principal.values) }
+}
+
+const anything = parseTemplate('*', false)
+
+function resourceOf(fields: Fields, kind: Kind, hasVariables: boolean): Statement['resource'] {
+  if (kind.of === 'trust') {
+    const isThere = fields['Resource'] !== undefined || fields['NotResource'] !== undefined
+    if (isThere) throw malformed('Has prohibited field Resource')
+    return { isNegated: false, values: [anything] }
+  }
+  const resource = either(fields, 'Resource')
+  const list = texts(resource.values, 'Policy has invalid resource')
+  return {
+    isNegated: resource.isNegated,
+    values: list.map((each) =>
+      kind.of === 'bucket' ? parseResource(each, kind.bucket, hasVariables) : parseArn(each, hasVariables),
+    ),
   }
 }
 
@@ -118,9 +163,20 @@ function either(fields: Fields, name: string): Listed<unknown> {
   throw malformed(`Missing required field ${name}`)
 }
 
-function parseAction(text: string): Pattern {
-  if (text !== '*' && !/^s3:[a-z0-9*?]+$/i.test(text)) throw malformed('Policy has invalid action')
+const bucketAction = /^s3:[a-z0-9*?]+$/i
+const anyAction = /^[a-z0-9-]+:[a-z0-9*?]+$/i
+
+function parseAction(text: string, kind: Kind): Pattern {
+  const known = kind.of === 'bucket' ? bucketAction : anyAction
+  if (text !== '*' && !known.test(text)) throw malformed('Policy has invalid action')
   return compilePattern(text.toLowerCase())
+}
+
+/** Of any service: what we do not have is never asked for. */
+function parseArn(text: string, hasVariables: boolean): Template {
+  const isArn = text.startsWith('arn:') && text.split(':').length >= 6
+  if (!/^\*+$/.test(text) && !isArn) throw malformed('Resource must be in ARN format or "*".')
+  return parseTemplate(text, hasVariables)
 }
 
 /** Requests are compared as `arn:aws:s3:::bucket/key`, so a resource of some tenant or region is accepted and matches nothing. */

@@ -7,14 +7,18 @@ export interface Grantees {
   /** Of users, roles and sessions within accounts. */
   readonly arns: ReadonlySet<string>
   readonly services: ReadonlySet<string>
+  /** Identity providers, by their ARNs. */
+  readonly federated: ReadonlySet<string>
 }
 
 /** Who asks, as principals name it. */
 export interface Requester {
   /** Undefined: anonymous. */
   readonly accountId: string | undefined
-  /** What names just this user, role or session, where it is not the account itself. */
+  /** What names just this user, or this session and then its role, where it is not the account itself. */
   readonly arns: readonly string[]
+  /** Who vouched for a web identity: its provider's ARN. */
+  readonly federated?: string
   /** A service of AWS's kind that acts by itself, `logging.s3.amazonaws.com`, rather than for an account. */
   readonly service?: string
 }
@@ -26,7 +30,8 @@ export function parsePrincipal(value: unknown): Grantees {
   const accounts = new Set<string>()
   const arns = new Set<string>()
   const services = new Set<string>()
-  if (value === '*') return { isEveryone: true, accounts, arns, services }
+  const federatedBy = new Set<string>()
+  if (value === '*') return { isEveryone: true, accounts, arns, services, federated: federatedBy }
   const {
     AWS: aws,
     CanonicalUser: canonical,
@@ -40,9 +45,8 @@ export function parsePrincipal(value: unknown): Grantees {
   for (const name of named) if (name !== '*') addNamed(name, accounts, arns)
   for (const id of listed(canonical)) accounts.add(checkedId(id))
   for (const name of listed(service)) services.add(name)
-  // Nobody is federated yet: these are checked, and meet nobody.
-  listed(federated)
-  return { isEveryone: named.includes('*'), accounts, arns, services }
+  for (const name of listed(federated)) federatedBy.add(name)
+  return { isEveryone: named.includes('*'), accounts, arns, services, federated: federatedBy }
 }
 
 const listed = (value: unknown): readonly string[] => (value === undefined ? [] : texts(value, invalid))
@@ -60,6 +64,8 @@ function addNamed(name: string, accounts: Set<string>, arns: Set<string>): void 
   if (!isKnown || relative === '' || /[*?]/.test(name)) throw malformed(invalid)
   if (relative === 'root' && account !== '') accounts.add(checkedId(account))
   else if (account === '' && relative.startsWith('user/')) accounts.add(checkedId(relative.slice('user/'.length)))
+  // A session is named by the service that gave it; ceph names it by the other.
+  else if (service === 'iam' && relative.startsWith('assumed-role/')) arns.add(`arn:aws:sts::${account}:${relative}`)
   else arns.add(name)
 }
 
@@ -68,11 +74,26 @@ function checkedId(id: string): string {
   return id
 }
 
+/**
+ * How a policy's principal names who asks: `exactly` is the user, the session or the service, `role` the role behind a session,
+ * `everyone` all there are, `account` the account that it acts in, which may let its users have what was given to it.
+ */
+export type Naming = 'exactly' | 'role' | 'everyone' | 'account'
+
 /** `isDenial`: everyone is every service too where something is denied; what is allowed to services names them. */
-export function names(grantees: Grantees, requester: Requester, isDenial: boolean): boolean {
-  const { accountId, arns, service } = requester
-  if (service !== undefined) return grantees.services.has(service) || (isDenial && grantees.isEveryone)
-  if (grantees.isEveryone) return true
-  if (accountId === undefined) return false
-  return grantees.accounts.has(accountId) || arns.some((arn) => grantees.arns.has(arn))
+export function naming(grantees: Grantees, requester: Requester, isDenial: boolean): Naming | undefined {
+  const { accountId, arns, federated, service } = requester
+  if (service !== undefined) {
+    if (grantees.services.has(service)) return 'exactly'
+    return isDenial && grantees.isEveryone ? 'everyone' : undefined
+  }
+  const [own, role] = arns
+  if (own !== undefined && grantees.arns.has(own)) return 'exactly'
+  if (federated !== undefined && grantees.federated.has(federated)) return 'exactly'
+  if (role !== undefined && grantees.arns.has(role)) return 'role'
+  if (grantees.isEveryone) return 'everyone'
+  return accountId !== undefined && grantees.accounts.has(accountId) ? 'account' : undefined
 }
+
+export const names = (grantees: Grantees, requester: Requester, isDenial: boolean): boolean =>
+  naming(grantees, requester, isDenial) !== undefined

@@ -1,7 +1,7 @@
 import { parseNetwork } from './policy-comparisons.ts'
 import type { Condition } from './policy-conditions.ts'
 import type { Policy, Statement } from './policy-document.ts'
-import { names, type Requester } from './policy-principals.ts'
+import { type Naming, names, naming, type Requester } from './policy-principals.ts'
 import { type ConditionValues, patternOf } from './policy-variables.ts'
 import { hasWildcard, matches } from './wildcard.ts'
 
@@ -43,6 +43,25 @@ export function evaluate(policies: Policies, request: PolicyRequest): Verdict {
   if (byResource === 'allow') return 'allow'
   return byIdentity.includes('allow') && limits.every((each) => each === 'allow') ? 'allow' : 'none'
 }
+
+/** What a resource's policy says: whether it denies, and otherwise as whom it allows, the closest naming first. */
+export function resourceVerdict(policy: Policy | undefined, request: PolicyRequest): 'deny' | Naming | undefined {
+  let closest: Naming | undefined
+  for (const statement of policy?.statements ?? []) {
+    if (!applies(statement, request)) continue
+    if (statement.effect === 'Deny') return 'deny'
+    const { principal } = statement
+    const named = principal === undefined ? undefined : naming(principal.values, request.requester, false)
+    if (named !== undefined && (closest === undefined || order.indexOf(named) < order.indexOf(closest))) closest = named
+  }
+  return closest
+}
+
+const order: readonly Naming[] = ['exactly', 'role', 'everyone', 'account']
+
+/** Whether boundary and session policy, where present, let it through; an explicit Deny does not. */
+export const withinLimits = ({ boundary, session }: Policies, request: PolicyRequest): boolean =>
+  [boundary, session].every((each) => each === undefined || verdictOf(each, request) === 'allow')
 
 function verdictOf(policy: Policy | undefined, request: PolicyRequest): Verdict {
   let verdict: Verdict = 'none'

@@ -8,8 +8,11 @@ import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
+import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { Iam } from './iam/iam.ts'
+import type { Sts } from './sts/sts.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -18,6 +21,8 @@ export interface Services {
   readonly uploads: Uploads
   readonly listings: Listings
   readonly identity: Identity
+  readonly iam: Iam
+  readonly sts: Sts
   readonly lifecycle: LifecycleDefaults
   readonly logs: Logs
 }
@@ -271,6 +276,12 @@ export interface Listings {
   ): Promise<Listing<Upload>>
 }
 
+export interface FoundKey {
+  readonly key: AccessKey
+  readonly account: Account
+  readonly principal?: Principal
+}
+
 /** Logs of buckets, in other buckets. Throws InvalidTargetBucketForLogging, InvalidArgument, AccessDenied. */
 export interface Logs {
   /** After which a log is closed and delivered, where a configuration does not say. */
@@ -291,8 +302,11 @@ export interface Logs {
 
 /** Throws NoSuchEntity, EntityAlreadyExists, DeleteConflict, InvalidArgument. */
 export interface Identity {
-  /** The key and its account; undefined where there is none. Cheap: decoded once and kept while its rows are unchanged. */
-  findKey(accessKeyId: string): Promise<{ readonly key: AccessKey; readonly account: Account } | undefined>
+  /**
+   * The key and its account, and who else acts by it; undefined where there is none. Cheap: decoded once and kept while its
+   * rows are unchanged. `token`: of temporary credentials, which say all by it; Fault `InvalidToken`, `ExpiredToken`.
+   */
+  findKey(accessKeyId: string, token?: string): Promise<FoundKey | undefined>
   findAccount(id: string): Promise<Account | undefined>
   findAccountByEmail(email: string): Promise<Account | undefined>
   createAccount(request: CreateAccount): Promise<Account>
@@ -318,4 +332,6 @@ export interface CreateAccount {
   readonly displayName: string
   readonly email: string
   readonly isAdministrator?: boolean
+  /** Whose IAM names it shares; empty: those of the tenant without a name. */
+  readonly tenant?: string
 }

@@ -2,20 +2,24 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { callerOf } from '#gateway/auth/request.ts'
 import { implemented } from '#gateway/operations/index.ts'
 import type { Operation, RequestBody } from '#gateway/operations/operation.ts'
 import { type Incoming, type Outcome, pipeline } from '#gateway/pipeline.ts'
 import { render, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { cannedAcl } from '#src/model/acl.ts'
 import { knownActions } from '#src/model/actions.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
 import type { Services } from '#src/service/services.ts'
+import { openSts } from '#src/service/sts/sts.ts'
 import { realWorld } from '#src/world.ts'
 import { body as bodyOf, openCell } from '../service/cell.ts'
 
@@ -72,10 +76,23 @@ async function openHouse(): Promise<House> {
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
   const lifecycle = { transitionMinimum: 'all_storage_classes_128K' } as const
-  const services: Services = { ...cell, identity, listings, lifecycle }
+  const parts = { store, world: realWorld, namespace, records: new IamRecords() }
+  const services: Services = { ...cell, identity, iam: new Iam(parts), sts: openSts(parts), listings, lifecycle }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })
+  }
+  for (const [name, policy] of [
+    ['eve', undefined],
+    ['eva', 'arn:aws:iam::aws:policy/AmazonS3FullAccess'],
+  ] as const) {
+    const [account] = (await identity.listAccounts()).filter(({ id }) => id === 'ann')
+    assert.ok(account !== undefined)
+    await services.iam.users.create('ann', { name, path: '/', tags: [] })
+    if (policy !== undefined) await services.iam.bearers.attach('ann', 'user', name, policy)
+    const found = await identity.findKey((await services.iam.users.createKey({ account, isAccount: true }, name)).id)
+    assert.ok(found?.principal?.kind === 'user')
+    callers.set(name, callerOf(found))
   }
   const acl = cannedAcl('private', { id: 'ann', displayName: 'ann' })
   const attributes: ObjectAttributes = { owner: 'ann', acl, headers: {}, metadata: new Map(), storageClass: 'STANDARD' }
@@ -199,6 +216,8 @@ const bodies: Readonly<Record<string, string>> = {
   CompleteMultipartUpload: `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${md5('part')}</ETag></Part></CompleteMultipartUpload>`,
   PostObject: form,
   PutObject: 'bytes',
+  SelectObjectContent:
+    '<SelectObjectContentRequest><Expression>SELECT * FROM S3Object</Expression><ExpressionType>SQL</ExpressionType><InputSerialization><CSV/></InputSerialization><OutputSerialization><CSV/></OutputSerialization></SelectObjectContentRequest>',
   UploadPart: 'bytes',
 }
 
@@ -270,12 +289,26 @@ for (const operation of implemented) {
     } else {
       assert.equal(await refuses(house, { ...asked, caller: by('bob') }), !isForAnybody, 'bob')
     }
+    assert.equal(
+      await refuses(house, { ...asked, caller: by('eve') }),
+      true,
+      'I10: a user of the owner, without a policy',
+    )
     assert.equal(await house.dump(), before, 'nothing changed')
 
     const { thrown, response } = await house.ask({ ...asked, caller: by('ann') })
     assert.equal(isRefused({ operation: '', thrown }), false, 'ann')
     if (operation.name !== 'ListBuckets')
       assert.ok(!(thrown instanceof Error) || thrown instanceof Fault, String(thrown))
+    if (response?.later !== undefined) await response.later
+  })
+}
+
+for (const operation of implemented) {
+  test(`I10: ${operation.name} is not refused to a user of the owner whose policy allows it`, async () => {
+    const house = await openHouse()
+    const { thrown, response } = await house.ask({ ...askedOf(operation, house), caller: by('eva') })
+    assert.equal(isRefused({ operation: '', thrown }), false, 'eva')
     if (response?.later !== undefined) await response.later
   })
 }

@@ -7,6 +7,8 @@ import { S3Client, type S3ServiceException } from '@aws-sdk/client-s3'
 import { authenticator } from '#gateway/auth/authenticate.ts'
 import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
+import { queryApis } from '#gateway/query/apis.ts'
+import { queryFront } from '#gateway/query/front.ts'
 import { GatewayServer } from '#gateway/server.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { openKeys, openNode } from '#src/open.ts'
@@ -60,7 +62,8 @@ export async function openHarness(): Promise<Harness> {
     world: realWorld,
     options: { presignedSecondsMax: 604_800 },
   })
-  const route = pipeline({ services, authenticate, access, operations: allOperations() })
+  const query = queryFront({ services, authenticate, access, apis: queryApis })
+  const route = pipeline({ services, authenticate, access, operations: allOperations(), query })
   const server = new GatewayServer({ route, domains: [], log, logs: services.logs })
   const { port } = await server.listen('127.0.0.1', 0)
   const endpoint = `http://127.0.0.1:${port}`
