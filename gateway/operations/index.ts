@@ -18,6 +18,10 @@ import {
   putBucketLifecycleConfiguration,
 } from './configuration/bucket-lifecycle.ts'
 import {
+  getBucketNotificationConfiguration,
+  putBucketNotificationConfiguration,
+} from './configuration/bucket-notification.ts'
+import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
@@ -81,6 +85,8 @@ export const implemented: readonly Operation[] = [
   getBucketLifecycleConfiguration,
   putBucketLifecycleConfiguration,
   deleteBucketLifecycle,
+  getBucketNotificationConfiguration,
+  putBucketNotificationConfiguration,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
   deleteBucketOwnershipControls,

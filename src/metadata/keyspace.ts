@@ -28,6 +28,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | floor       | partition                          | least stamp that may be drawn (C10)                           |
  * | scrub       | region                             | how far reading everything has come (ScrubProgress)           |
  * | lifecycle   | bucket                             | how far a bucket's rules were carried out (LifecycleProgress) |
+ * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
+ * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
@@ -54,6 +56,8 @@ export const subspace = {
   job: 0x12,
   /** 0x13 was `scrub`, once. */
   lifecycle: 0x14,
+  delivery: 0x1c,
+  deadLetter: 0x1d,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -106,6 +110,11 @@ export const keys = {
   job: (queue: string) => append(prefixes.job, [queue]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
+  /** `target`: the id of a subscription, or nothing for the topic's own endpoint. */
+  delivery: (account: string, topic: string, target: string, due: number, id: string) =>
+    append(prefixes.delivery, [account, topic, target, due, id]),
+  deadLetter: (account: string, topic: string, time: number, id: string) =>
+    append(prefixes.deadLetter, [account, topic, time, id]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

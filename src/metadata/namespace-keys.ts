@@ -11,10 +11,24 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 5, account id, bucket name    nothing: the buckets that the account owns, by name
  * 6, account id, access key id  nothing: the keys of the account
  * 7                             the largest bucket id ever given
+ * 20, account id, topic name    the topic (Topics)
+ * 21, account id, topic, id     the subscription to the topic (Topics)
+ * 22                            the key that messages to endpoints are signed with, and its certificate
  */
 const namespace = Uint8Array.of(0x01)
 
-const tables = { bucket: 1, account: 2, key: 3, email: 4, ownedBucket: 5, ownedKey: 6, bucketId: 7 } as const
+const tables = {
+  bucket: 1,
+  account: 2,
+  key: 3,
+  email: 4,
+  ownedBucket: 5,
+  ownedKey: 6,
+  bucketId: 7,
+  topic: 20,
+  subscription: 21,
+  messageKey: 22,
+} as const
 
 export interface KeyRange {
   readonly from: Uint8Array
@@ -36,6 +50,15 @@ export const ownedBucketKey = (owner: string, name: string): Uint8Array =>
   append(namespace, [tables.ownedBucket, owner, name])
 export const ownedKeyKey = (owner: string, id: string): Uint8Array => append(namespace, [tables.ownedKey, owner, id])
 export const bucketIdKey: Uint8Array = append(namespace, [tables.bucketId])
+
+export const topicKey = (owner: string, name: string): Uint8Array => append(namespace, [tables.topic, owner, name])
+export const subscriptionKey = (owner: string, topic: string, id: string): Uint8Array =>
+  append(namespace, [tables.subscription, owner, topic, id])
+export const messageKeyKey: Uint8Array = append(namespace, [tables.messageKey])
+export const topicsOf = (owner: string): KeyRange => within(append(namespace, [tables.topic, owner]))
+export const subscriptionsTo = (owner: string, topic: string): KeyRange =>
+  within(append(namespace, [tables.subscription, owner, topic]))
+export const subscriptionsUnder = (owner: string): KeyRange => within(append(namespace, [tables.subscription, owner]))
 
 export const allBuckets = (): KeyRange => within(prefixes.bucket)
 export const allAccounts = (): KeyRange => within(prefixes.account)

@@ -19,6 +19,8 @@ export interface Requester {
   readonly arns: readonly string[]
   /** Who vouched for a web identity: its provider's ARN. */
   readonly federated?: string
+  /** A service that acts by itself: `s3.amazonaws.com`. */
+  readonly service?: string
 }
 
 const invalid = 'Invalid principal in policy'
@@ -77,10 +79,11 @@ function checkedId(id: string): string {
 export type Naming = 'exactly' | 'role' | 'everyone' | 'account'
 
 export function naming(grantees: Grantees, requester: Requester): Naming | undefined {
-  const { accountId, arns, federated } = requester
+  const { accountId, arns, federated, service } = requester
   const [own, role] = arns
   if (own !== undefined && grantees.arns.has(own)) return 'exactly'
   if (federated !== undefined && grantees.federated.has(federated)) return 'exactly'
+  if (service !== undefined && grantees.services.has(service)) return 'exactly'
   if (role !== undefined && grantees.arns.has(role)) return 'role'
   if (grantees.isEveryone) return 'everyone'
   return accountId !== undefined && grantees.accounts.has(accountId) ? 'account' : undefined

@@ -15,6 +15,7 @@ import {
   neededKey,
   withContentKey,
 } from './object-encryption.ts'
+import { tellWritten } from './object-events.ts'
 import { type FoundRow, findRow, readSource, type Source } from './object-reads.ts'
 import {
   checkWriteConditions,
@@ -97,6 +98,7 @@ async function shareOnce(
     const { bucket, key } = target.state
     transaction.set(keys.inline(bucket, key, slotOf(written.version)), source.bytes)
   }
+  tellCopied(foundation, transaction, target, written, request)
   return { ...written, sourceVersionId: found.versionId }
 }
 
@@ -157,8 +159,19 @@ async function commitRewrite(
     const target = await readCopyTarget(foundation, transaction, request)
     const attributes = request.attributes(found.version)
     const written = await writeIngested(foundation, transaction, target, ingested, attributes)
+    tellCopied(foundation, transaction, target, written, request)
     return { ...written, sourceVersionId: found.versionId }
   })
+}
+
+function tellCopied(
+  foundation: Foundation,
+  to: Transaction,
+  { bucket }: Target,
+  written: Written,
+  { name: { key }, cause }: CopyObject,
+): void {
+  tellWritten(foundation, to, { bucket, key }, written, 'ObjectCreated:Copy', cause)
 }
 
 /** Bytes of an object that was read, as a body to be written. */

@@ -14,6 +14,7 @@ import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
 import { type ContentKey, sealedBy } from './object-encryption.ts'
+import { tellWritten } from './object-events.ts'
 import type { PutObject, Written } from './services.ts'
 
 /** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
@@ -136,6 +137,9 @@ export async function commitPut(foundation: Foundation, request: PutObject, inge
     const standing = target.state.current?.version
     guard(standing, target.bucket)
     checkWriteConditions(conditions, standing, name.key)
-    return await writeIngested(foundation, transaction, target, ingested, attributes)
+    const written = await writeIngested(foundation, transaction, target, ingested, attributes)
+    const event = request.isForm === true ? 'ObjectCreated:Post' : 'ObjectCreated:Put'
+    tellWritten(foundation, transaction, { bucket: target.bucket, key: name.key }, written, event, request.cause)
+    return written
   })
 }

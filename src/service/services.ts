@@ -3,11 +3,15 @@ import type { Bucket } from '#src/model/bucket.ts'
 import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/checksum.ts'
 import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
-import type { AccessKey, Account } from '#src/model/identity.ts'
+import type { AccessKey, Account, Caller } from '#src/model/identity.ts'
 import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
 import type { ObjectName } from '#src/model/names.ts'
+import type { NotificationRule } from '#src/model/notification.ts'
+import type { ConditionValues } from '#src/model/policy-variables.ts'
+import type { Subscription, Topic, TopicName } from '#src/model/topic.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { Cause } from './object-events.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -17,6 +21,8 @@ export interface Services {
   readonly listings: Listings
   readonly identity: Identity
   readonly lifecycle: LifecycleDefaults
+  readonly topics: Topics
+  readonly notifications: BucketNotifications
 }
 
 /** What lifecycle configurations mean by what they leave out. */
@@ -60,6 +66,9 @@ export interface PutObject {
   readonly conditions: Conditions
   readonly encryption?: EncryptionWish
   readonly guard: Guard
+  /** The request, for events; `isForm`: a POST form brought it. */
+  readonly cause?: Cause
+  readonly isForm?: boolean
 }
 
 export interface Written {
@@ -128,6 +137,7 @@ export interface Objects {
       readonly conditions: Conditions
       readonly bypassGovernance: boolean
       readonly caller: string
+      readonly cause?: Cause
     },
   ): Promise<Deleted>
   copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }>
@@ -139,9 +149,12 @@ export interface Objects {
     readonly customerKey?: Uint8Array
     readonly guard: Guard
     readonly sourceGuard: Guard
+    readonly cause?: Cause
   }): Promise<Written>
   /** Changes what may change without a new version; `change` runs in the transaction and may throw a Fault. */
-  update(request: FindObject & { readonly change: (version: ObjectVersion) => Mutable }): Promise<Found>
+  update(
+    request: FindObject & { readonly change: (version: ObjectVersion) => Mutable; readonly cause?: Cause },
+  ): Promise<Found>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
     request: FindObject & { readonly after: number; readonly limit: number },
@@ -167,6 +180,7 @@ export interface CopyObject {
   readonly encryption?: EncryptionWish
   readonly conditions: Conditions
   readonly guard: Guard
+  readonly cause?: Cause
 }
 
 export interface UploadName {
@@ -218,6 +232,7 @@ export interface Uploads {
       readonly objectSize?: number
       readonly customerKey?: Uint8Array
       readonly guard: Guard
+      readonly cause?: Cause
     },
   ): Promise<Written>
   abort(request: UploadName & { readonly ifInitiated?: number }): Promise<void>
@@ -301,4 +316,70 @@ export interface CreateAccount {
   readonly displayName: string
   readonly email: string
   readonly isAdministrator?: boolean
+}
+
+export interface Subscribe {
+  readonly topic: TopicName
+  /** Of the subscription. */
+  readonly owner: string
+  readonly endpoint: string
+  readonly isRaw: boolean
+  /** Where the one who asks has reached this store. */
+  readonly base: string
+}
+
+export interface ListedSubscription {
+  /** Its topic's ARN. */
+  readonly topic: string
+  readonly subscription: Subscription
+}
+
+/** Throws NotFound, InvalidParameter, TopicLimitExceeded, SubscriptionLimitExceeded. Who may is asked by the gateway. */
+export interface Topics {
+  /** As ARNs of topics that are made here name it. */
+  readonly region: string
+  /** Gives its ARN; one that is there already is a success where its attributes are the same. */
+  create(request: {
+    readonly owner: string
+    readonly name: string
+    readonly attributes: Readonly<Record<string, string>>
+    readonly base: string
+  }): Promise<string>
+  get(name: TopicName): Promise<Topic>
+  setAttribute(name: TopicName, attribute: string, value: string): Promise<void>
+  /** A missing one is no error. */
+  delete(name: TopicName): Promise<void>
+  list(owner: string, after: string | undefined, limit: number): Promise<Page<Topic>>
+  /** To one topic; there are at most a hundred. */
+  subscriptions(name: TopicName): Promise<readonly Subscription[]>
+  /** To all topics of an account; `after`: the ARN of a subscription. */
+  subscriptionsOf(owner: string, after: string | undefined, limit: number): Promise<Page<ListedSubscription>>
+  /** Asks the endpoint to confirm, again if it has not yet. */
+  subscribe(request: Subscribe): Promise<Subscription>
+  confirm(name: TopicName, token: string): Promise<Subscription>
+  subscription(name: TopicName, id: string): Promise<Subscription>
+  setRaw(name: TopicName, id: string, isRaw: boolean): Promise<void>
+  /** A missing one is no error. */
+  unsubscribe(name: TopicName, id: string): Promise<void>
+  /** Gives the message's id, once it is durable. */
+  publish(request: { readonly topic: TopicName; readonly text: string; readonly subject?: string }): Promise<string>
+  /** What signatures of messages are verified with, in PEM. */
+  certificate(): Promise<string>
+}
+
+export interface PutNotifications {
+  /** Of the bucket. */
+  readonly name: string
+  readonly rules: readonly NotificationRule[]
+  readonly guard: Guard
+  readonly caller: Caller
+  readonly values: ConditionValues
+  readonly requestId: string
+  /** Topics that are not there are taken, and nothing is sent to any. */
+  readonly isUnchecked: boolean
+}
+
+/** Throws NoSuchBucket, InvalidArgument, AccessDenied where the caller may not publish to a topic. */
+export interface BucketNotifications {
+  put(request: PutNotifications): Promise<void>
 }

@@ -7,6 +7,8 @@ import { S3Client, type S3ServiceException } from '@aws-sdk/client-s3'
 import { authenticator } from '#gateway/auth/authenticate.ts'
 import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
+import { queryApis } from '#gateway/query/apis.ts'
+import { queryFront } from '#gateway/query/front.ts'
 import { GatewayServer } from '#gateway/server.ts'
 import { loadConfig } from '#src/config/load.ts'
 import { openKeys, openNode } from '#src/open.ts'
@@ -47,10 +49,14 @@ async function makeAccount(services: Services, name: keyof typeof keys): Promise
   return account.id
 }
 
-export async function openHarness(): Promise<Harness> {
+/** `flags`: settings of the server; `hasBackground`: what goes on beside requests goes on. */
+export async function openHarness(
+  flags: Readonly<Record<string, string>> = {},
+  hasBackground = false,
+): Promise<Harness> {
   const data = await mkdtemp(join(tmpdir(), 'meridian-s3-'))
   const log = openLog('error')
-  const config = loadConfig({ data, port: '0' }, {})
+  const config = loadConfig({ data, port: '0', ...flags }, {})
   const keyFile = openKeys(config, realWorld)
   for (const name of encryptionKeys) keyFile.createManaged(name)
   const node = await openNode({ config, world: realWorld, log, isFirst: true })
@@ -60,7 +66,9 @@ export async function openHarness(): Promise<Harness> {
     world: realWorld,
     options: { presignedSecondsMax: 604_800 },
   })
-  const route = pipeline({ services, authenticate, access, operations: allOperations() })
+  if (hasBackground) node.startBackground()
+  const query = queryFront({ services, authenticate, access, apis: queryApis })
+  const route = pipeline({ services, authenticate, access, operations: allOperations(), query })
   const server = new GatewayServer({ route, domains: [], log })
   const { port } = await server.listen('127.0.0.1', 0)
   const endpoint = `http://127.0.0.1:${port}`
@@ -99,10 +107,10 @@ export async function openHarness(): Promise<Harness> {
 }
 
 /** One for all the tests of a file. */
-export function useHarness(): () => Harness {
+export function useHarness(...options: Parameters<typeof openHarness>): () => Harness {
   let opened: Harness | undefined
   before(async () => {
-    opened = await openHarness()
+    opened = await openHarness(...options)
   })
   after(() => opened?.close())
   return () => {

@@ -81,14 +81,6 @@ const settings: readonly AbsentSetting[] = [
     emptyDocument: 'BucketLoggingStatus',
   },
   {
-    name: 'BucketNotificationConfiguration',
-    key: 'notification',
-    answer: el('NotificationConfiguration'),
-    action: 'BucketNotification',
-    isDeletable: false,
-    emptyDocument: 'NotificationConfiguration',
-  },
-  {
     name: 'BucketReplication',
     key: 'replication',
     answer: 'ReplicationConfigurationNotFoundError',

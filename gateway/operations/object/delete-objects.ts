@@ -93,6 +93,7 @@ async function deleteItem(item: Item, bypassGovernance: boolean, context: Contex
       bypassGovernance,
       guard,
       caller: ownerOf(caller),
+      cause: request,
     })
     return { item, deleted }
   } catch (error) {

@@ -157,6 +157,8 @@ async function write(context: Context): Promise<Written> {
     conditions: {},
     ...encryption,
     guard,
+    cause: request,
+    isForm: true,
   })
 }
 

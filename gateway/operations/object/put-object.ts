@@ -41,6 +41,7 @@ export const putObject = operation({
       conditions,
       ...encryption,
       guard,
+      cause: request,
     })
   },
 
