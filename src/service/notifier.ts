@@ -21,8 +21,8 @@ import type { MessageKeys } from './message-keys.ts'
 import { type Destination, destinationOf, postingOf } from './message-postings.ts'
 import { subscriptionsMax } from './topics.ts'
 
-/** Messages under way at once: in all, to one endpoint, and to one that did not take the last. */
-const most = { all: 64, target: 8, failing: 1 } as const
+/** Messages under way at once: in all; to one endpoint that takes them, that nobody has tried yet, that did not take the last. */
+const most = { all: 64, taking: 8, unknown: 2, failing: 1 } as const
 /** Longer than a message may take: who claimed it and died loses it to the next one. */
 const leaseMilliseconds = 20_000
 const firstPauseMilliseconds = 1_000
@@ -62,7 +62,7 @@ interface Claimed {
 /** How it goes with one endpoint. */
 interface Lane {
   running: number
-  isFailing: boolean
+  state: 'taking' | 'unknown' | 'failing'
 }
 
 /**
@@ -168,8 +168,8 @@ export class Notifier {
   }
 
   async #beginDue(target: Target, signal: AbortSignal): Promise<number> {
-    const lane = this.#lanes.get(laneOf(target)) ?? { running: 0, isFailing: false }
-    const room = Math.min((lane.isFailing ? most.failing : most.target) - lane.running, most.all - this.#running.size)
+    const lane: Lane = this.#lanes.get(laneOf(target)) ?? { running: 0, state: 'unknown' }
+    const room = Math.min(most[lane.state] - lane.running, most.all - this.#running.size)
     if (room <= 0) return 0
     const claimed = await this.#claim(target, room)
     if (claimed.length > 0) this.#lanes.set(laneOf(target), lane)
@@ -179,7 +179,7 @@ export class Notifier {
         .catch(this.#parts.failed)
         .finally(() => {
           lane.running--
-          if (lane.running === 0 && !lane.isFailing) this.#lanes.delete(laneOf(target))
+          if (lane.running === 0 && lane.state !== 'failing') this.#lanes.delete(laneOf(target))
           this.#running.delete(delivering)
           this.#wake()
         })
@@ -223,12 +223,12 @@ export class Notifier {
     } catch (error) {
       if (signal.aborted) await this.#putBack(placed)
       else {
-        lane.isFailing = true
+        lane.state = 'failing'
         await this.#postpone(placed, whyNotTaken(error))
       }
       return
     }
-    lane.isFailing = false
+    lane.state = 'taking'
     await store.transact(async (transaction) => clearDelivery(transaction, placed))
   }
 

@@ -56,8 +56,8 @@ export class HttpSender implements Sender {
     this.#world = world
     this.#reach = reach
     this.#lookup = judgedLookup(reach)
-    this.#plain = new PlainAgent({ keepAlive: true, maxSockets: 8, timeout: 30_000 })
-    this.#tls = new TlsAgent({ keepAlive: true, maxSockets: 8, timeout: 30_000 })
+    this.#plain = new PlainAgent({ keepAlive: true, timeout: 30_000 })
+    this.#tls = new TlsAgent({ keepAlive: true, timeout: 30_000 })
   }
 
   async send(posting: Posting, signal: AbortSignal): Promise<void> {

@@ -48,7 +48,7 @@ test('H3: kill -9 between an answer and its delivery loses no event, wherever it
   const flags = ['--notification-endpoints', 'any']
   const acknowledged = new Set<string>()
   try {
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const server = await ServerProcess.start({ data, workers: 2, flags })
       try {
         const client = await configure(server, 'told', `${endpoint.url}/told`)
@@ -68,7 +68,7 @@ test('H3: kill -9 between an answer and its delivery loses no event, wherever it
         await server.kill()
       }
     }
-    assert.ok(acknowledged.size >= 80, `only ${acknowledged.size} writes were acknowledged`)
+    assert.ok(acknowledged.size >= 50, `only ${acknowledged.size} writes were acknowledged`)
     endpoint.answering = () => 200
     endpoint.received.length = 0
     const server = await ServerProcess.start({ data, workers: 1, flags })
