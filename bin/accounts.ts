@@ -54,12 +54,25 @@ const createUser = defineCommand({
     name: { type: 'string', description: 'display name', required: true, valueHint: 'name' },
     email: { type: 'string', description: 'address by which grants may name it', default: '', valueHint: 'address' },
     administrator: { type: 'boolean', description: 'may do everything everywhere' },
+    tenant: {
+      type: 'string',
+      description:
+        'tenant whose IAM names it shares; `default`: the one without a name; default: none, it stands alone',
+      valueHint: 'name',
+    },
   },
   run: ({ args }) =>
     withIdentity(args, async (identity) => {
       const id = args.id ?? randomBytes(32).toString('hex')
       const isAdministrator = args.administrator === true
-      const account = await identity.createAccount({ id, displayName: args.name, email: args.email, isAdministrator })
+      const tenant = args.tenant === 'default' ? '' : args.tenant
+      const account = await identity.createAccount({
+        id,
+        displayName: args.name,
+        email: args.email,
+        isAdministrator,
+        ...(tenant !== undefined && { tenant }),
+      })
       report([{ id: account.id, name: account.displayName, email: account.email }], args.json)
     }),
 })

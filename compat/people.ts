@@ -7,6 +7,9 @@ export interface Person {
   readonly email: string
   readonly accessKey: string
   readonly secretKey: string
+  /** As the command line takes it; absent: it stands alone. */
+  readonly tenant?: string
+  readonly isAdministrator?: boolean
 }
 
 /** The same word makes the same person on every run. The keys open nothing but a server that a test started. */

@@ -105,8 +105,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** Makes users and keys of given value in a data directory, by the command line, whether or not a server runs on it. */
 export async function enrol(data: string, people: readonly Person[]): Promise<void> {
   const meridian = (...args: string[]) => run(process.execPath, [launcher, ...args, '--data', data])
-  for (const { id, name, email, accessKey, secretKey } of people) {
-    await meridian('users', 'create', '--id', id, '--name', name, '--email', email)
+  for (const { id, name, email, accessKey, secretKey, tenant, isAdministrator } of people) {
+    const more = [
+      ...(tenant === undefined ? [] : ['--tenant', tenant]),
+      ...(isAdministrator ? ['--administrator'] : []),
+    ]
+    await meridian('users', 'create', '--id', id, '--name', name, '--email', email, ...more)
     await meridian('keys', 'create', '--user', id, '--access-key', accessKey, '--secret-key', secretKey)
   }
 }

@@ -8,6 +8,7 @@ import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
@@ -17,6 +18,7 @@ import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import { DeadLetters } from '#src/service/dead-letters.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
@@ -26,6 +28,7 @@ import { Notifier } from '#src/service/notifier.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
+import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
@@ -176,10 +179,11 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 function servicesOf(foundation: Foundation, config: Config): { services: Services; access: AccessControl } {
   const { store, world, namespace, region } = foundation
   const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
+  const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty })
-  const identity = new NamespaceIdentity({ store, world, namespace })
+  const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
     buckets,
@@ -187,6 +191,8 @@ function servicesOf(foundation: Foundation, config: Config): { services: Service
     uploads: new CellUploads(foundation),
     listings: new CellListings(foundation),
     identity,
+    iam: new Iam({ store, world, namespace, records }),
+    sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
     topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),

@@ -44,7 +44,21 @@ export async function suitePython(suite: string): Promise<string> {
 
 const sections = ['s3 main', 's3 alt', 's3 tenant', 'iam', 'iam root', 'iam alt root'] as const
 
-export const suitePeople: readonly Person[] = sections.map((section) => person(section.replaceAll(' ', '-')))
+/**
+ * As the suite knows them: two that are accounts by themselves, and others that share the IAM names of a tenant, among whom
+ * one administrates.
+ */
+const standings: Partial<Record<(typeof sections)[number], Pick<Person, 'tenant' | 'isAdministrator'>>> = {
+  's3 main': { tenant: 'default' },
+  's3 alt': { tenant: 'default' },
+  's3 tenant': { tenant: 'testx' },
+  iam: { tenant: 'default', isAdministrator: true },
+}
+
+export const suitePeople: readonly Person[] = sections.map((section) => ({
+  ...person(section.replaceAll(' ', '-')),
+  ...standings[section],
+}))
 
 /** Keys for SSE-KMS that the suite names. */
 export const suiteEncryptionKeys = ['testkey-1', 'testkey-2'] as const

@@ -14,7 +14,7 @@ import { Fault } from '#src/errors.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
-import { type QueryPair, queryPairs } from './canonical.ts'
+import { type QueryPair, queryPairs, queryValue } from './canonical.ts'
 import { authenticateForm } from './form.ts'
 import { withHoisted } from './hoisted.ts'
 import { bodyOf, withoutChunking } from './payload.ts'
@@ -101,6 +101,8 @@ async function authenticateQuery(
   }
 }
 
+const tokenName = 'x-amz-security-token'
+
 /** What is known of the body: for a URL that leaves it open, its bearer may still say its hash. */
 function payloadOf(raw: RawRequest, signed: Signed | undefined): string | undefined {
   const named = header(raw, 'x-amz-content-sha256')
@@ -125,10 +127,11 @@ function signing(raw: RawRequest, pairs: readonly QueryPair[], verifier: Verifie
   if (raw.method === 'OPTIONS') return undefined
   const authorization = header(raw, 'authorization')
   const form = pairs.length === 0 ? undefined : queryForm(pairs)
-  refuseTokens(raw, pairs)
+  const token = tokenOf(raw, pairs, form)
+  const request = token === undefined ? raw : { ...raw, token }
   if (authorization === undefined) {
     if (form === undefined) return undefined
-    return form === 4 ? verifyQuery(raw, pairs, verifier) : verifyQuery2(raw, pairs, verifier)
+    return form === 4 ? verifyQuery(request, pairs, verifier) : verifyQuery2(request, pairs, verifier)
   }
   if (form !== undefined) {
     throw new Fault('InvalidArgument', {
@@ -138,16 +141,23 @@ function signing(raw: RawRequest, pairs: readonly QueryPair[], verifier: Verifie
       ArgumentName: 'Authorization',
     })
   }
-  if (authorization.startsWith(`${algorithm} `)) return verifyHeader(raw, authorization, pairs, verifier)
-  if (authorization.startsWith('AWS ')) return verifyHeader2(raw, authorization, pairs, verifier)
+  if (authorization.startsWith(`${algorithm} `)) return verifyHeader(request, authorization, pairs, verifier)
+  if (authorization.startsWith('AWS ')) return verifyHeader2(request, authorization, pairs, verifier)
   if (authorization === '') throw new Fault('AccessDenied')
   throw new Fault('InvalidArgument', { message: 'Unsupported Authorization Type', ArgumentName: 'Authorization' })
 }
 
-/** Temporary credentials are not given out yet, so no token can be a good one. */
-function refuseTokens(raw: RawRequest, pairs: readonly QueryPair[]): void {
-  if (raw.headers['x-amz-security-token'] === undefined) {
-    if (!pairs.some(({ name }) => name.toLowerCase() === 'x-amz-security-token')) return
+/** The token of temporary credentials, where the one way to sign has one. It is signed like all that stands beside it (V1). */
+function tokenOf(raw: RawRequest, pairs: readonly QueryPair[], form: 2 | 4 | undefined): string | undefined {
+  const named = header(raw, tokenName)
+  const inQuery = pairs.filter(({ name }) => name.toLowerCase() === tokenName)
+  if (inQuery.length === 0) {
+    const isSigned = form !== undefined || header(raw, 'authorization') !== undefined
+    if (named !== undefined && (!isSigned || form === 2)) throw new Fault('InvalidToken')
+    return named
   }
-  throw new Fault('InvalidToken')
+  // A query of version 2 does not sign it, and one beside a header would be another way to say the same (A3).
+  const token = queryValue(pairs, 'X-Amz-Security-Token')
+  if (form !== 4 || named !== undefined || inQuery.length > 1 || token === undefined) throw new Fault('InvalidToken')
+  return token
 }

@@ -3,6 +3,7 @@ import { Fault } from '#src/errors.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import { parseAmzDate, skewMax } from './dates.ts'
 import { checkPolicy, parsePostPolicy } from './post-policy.ts'
+import { callerOf } from './request.ts'
 import { isSameText, parseCredential } from './signature.ts'
 import { verify2 } from './sigv2.ts'
 import { algorithm, type Verifier } from './sigv4.ts'
@@ -31,8 +32,9 @@ function needed(fields: ReadonlyMap<string, string>, name: string): string {
 /** Who made a POST form. Its policy is what is signed; what the policy says of the form is checked here too. */
 export async function authenticateForm(form: FormToSign, verifier: Verifier): Promise<FormAuthority> {
   const { fields } = form
-  if (fields.has('x-amz-security-token')) throw new Fault('InvalidToken')
+  const token = fields.get('x-amz-security-token')
   if (!marks.some((name) => fields.has(name))) {
+    if (token !== undefined) throw new Fault('InvalidToken')
     return { caller: anonymous, bytesMin: 0, bytesMax: Number.POSITIVE_INFINITY }
   }
   const policy = needed(fields, 'policy')
@@ -46,7 +48,13 @@ function caller2(fields: ReadonlyMap<string, string>, policy: string, { identity
   if (latter !== undefined) {
     throw new Fault('InvalidArgument', { message: 'Only one auth mechanism allowed', ArgumentName: latter })
   }
-  return verify2(identity, needed(fields, 'awsaccesskeyid'), needed(fields, 'signature'), [Buffer.from(policy, 'utf8')])
+  return verify2(
+    identity,
+    needed(fields, 'awsaccesskeyid'),
+    needed(fields, 'signature'),
+    [Buffer.from(policy, 'utf8')],
+    fields.get('x-amz-security-token'),
+  )
 }
 
 async function caller4(fields: ReadonlyMap<string, string>, policy: string, verifier: Verifier): Promise<Caller> {
@@ -62,7 +70,7 @@ async function caller4(fields: ReadonlyMap<string, string>, policy: string, veri
   }
   if (!verifier.services.includes(credential.service)) throw new Fault('AccessDenied')
   if (time - verifier.world.now() > skewMax) throw new Fault('AccessDenied', { message: 'Request is not yet valid' })
-  const found = await verifier.identity.findKey(credential.accessKeyId)
+  const found = await verifier.identity.findKey(credential.accessKeyId, fields.get('x-amz-security-token'))
   if (found === undefined || !found.key.isActive) {
     throw new Fault('InvalidAccessKeyId', { AWSAccessKeyId: credential.accessKeyId })
   }
@@ -75,5 +83,5 @@ async function caller4(fields: ReadonlyMap<string, string>, policy: string, veri
     })
   }
   verifier.keys.keep(credential, found.key.secret, key)
-  return { kind: 'account', account: found.account, accessKeyId: credential.accessKeyId }
+  return callerOf(found)
 }

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
+import type { Caller } from '#src/model/identity.ts'
+import type { FoundKey } from '#src/service/services.ts'
 
 /** A request as it came, before anybody believes it. */
 export interface RawRequest {
@@ -17,6 +19,8 @@ export interface RawRequest {
   readonly hostBucket?: string | undefined
   /** SHA-256 of the body, where it was read before: then no header says what is signed. */
   readonly payload?: string
+  /** Of temporary credentials, where they are what it is signed with. */
+  readonly token?: string
 }
 
 /** A form posted to `/` is a call of one of the query APIs, whose signatures cover the body's hash though no header names it. */
@@ -72,3 +76,11 @@ export function joinedValue(request: RawRequest, name: string, isRepeated: boole
   }
   return all.join(',')
 }
+
+/** Whoever has shown to have this key's secret. */
+export const callerOf = ({ key, account, principal }: FoundKey): Caller => ({
+  kind: 'account',
+  account,
+  accessKeyId: key.id,
+  ...(principal !== undefined && { principal }),
+})

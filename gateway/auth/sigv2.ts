@@ -7,7 +7,7 @@ import { Fault } from '#src/errors.ts'
 import type { Identity } from '#src/service/services.ts'
 import { decoded, type QueryPair, queryValue } from './canonical.ts'
 import { parseDate } from './dates.ts'
-import { header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
+import { callerOf, header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
 import { isSameText } from './signature.ts'
 import { checkSkew, type Signed, type Verifier } from './sigv4.ts'
 
@@ -68,8 +68,9 @@ export async function verify2(
   accessKeyId: string,
   signature: string,
   texts: readonly Buffer[],
+  token?: string,
 ): Promise<Signed['caller']> {
-  const found = await identity.findKey(accessKeyId)
+  const found = await identity.findKey(accessKeyId, token)
   if (found === undefined || !found.key.isActive) throw new Fault('InvalidAccessKeyId', { AWSAccessKeyId: accessKeyId })
   const { secret } = found.key
   if (!texts.some((text) => isSameText(sign2(secret, text), signature))) {
@@ -80,7 +81,7 @@ export async function verify2(
       SignatureProvided: signature,
     })
   }
-  return { kind: 'account', account: found.account, accessKeyId }
+  return callerOf(found)
 }
 
 function payloadOf(request: RawRequest): string {
@@ -111,7 +112,7 @@ export async function verifyHeader2(
   checkSkew(date, time, world.now())
   const accessKeyId = authorization.slice(4, colon).trim()
   const texts = textsToSign(request, pairs, named === undefined ? date : '')
-  const caller = await verify2(identity, accessKeyId, authorization.slice(colon + 1).trim(), texts)
+  const caller = await verify2(identity, accessKeyId, authorization.slice(colon + 1).trim(), texts, request.token)
   return { caller, payload: payloadOf(request) }
 }
 

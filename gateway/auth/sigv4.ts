@@ -12,7 +12,7 @@ import type { Identity } from '#src/service/services.ts'
 import type { World } from '#src/world.ts'
 import { canonicalPath, canonicalQuery, type QueryPair, queryValue } from './canonical.ts'
 import { amzDate, parseAmzDate, parseDate, skewMax } from './dates.ts'
-import { header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
+import { callerOf, header, joinedValue, type RawRequest, refuseDuplicates } from './request.ts'
 import {
   type Credential,
   isSameText,
@@ -161,7 +161,7 @@ function mismatch(claim: Claim, stringToSign: string, canonicalRequest: string):
 async function verify(request: RawRequest, signable: Signable, verifier: Verifier): Promise<Signed> {
   const { credential, signedHeaders, signature, date, payload } = signable
   const lines = canonicalHeaders(request, signedHeaders, signable.isPresigned)
-  const found = await verifier.identity.findKey(credential.accessKeyId)
+  const found = await verifier.identity.findKey(credential.accessKeyId, request.token)
   if (found === undefined || !found.key.isActive) {
     throw new Fault('InvalidAccessKeyId', { AWSAccessKeyId: credential.accessKeyId })
   }
@@ -180,7 +180,7 @@ async function verify(request: RawRequest, signable: Signable, verifier: Verifie
   }
   verifier.keys.keep(credential, found.key.secret, key)
   return {
-    caller: { kind: 'account', account: found.account, accessKeyId: credential.accessKeyId },
+    caller: callerOf(found),
     payload,
     service: credential.service,
     isPresigned: signable.isPresigned,

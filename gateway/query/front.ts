@@ -77,6 +77,8 @@ export function queryFront({ services, authenticate, access, apis }: QueryFrontP
         caller,
         request,
         authorize: (question) => access.authorizeQuery({ caller, ...question, values: both(question.values, request) }),
+        authorizeTrust: (question) =>
+          access.authorizeTrust({ caller, ...question, values: both(question.values, request) }),
       })
       return queryAnswer(owner, operation.name, incoming.id, result)
     } catch (thrown) {

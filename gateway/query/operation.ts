@@ -2,6 +2,7 @@ import type { Child } from '#gateway/xml/render.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { Policy } from '#src/model/policy-document.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
+import type { TrustQuestion } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
 import type { FormParameters } from './form-parameters.ts'
 
@@ -25,7 +26,7 @@ export interface QueryQuestion {
   /** What conditions see beside the request's own values: tags, of the request and of the resource. */
   readonly values?: ConditionValues
   /** The resource's own policy, where it has one. */
-  readonly resourcePolicy?: { readonly policy: Policy; readonly accountId: string }
+  readonly resourcePolicy?: { readonly policy: Policy; readonly realm: string }
 }
 
 export interface QueryContext {
@@ -33,6 +34,8 @@ export interface QueryContext {
   readonly caller: Caller
   readonly request: QueryRequest
   authorize(question: QueryQuestion): void
+  /** Whether a role lets itself be taken on. */
+  authorizeTrust(question: Omit<TrustQuestion, 'caller'>): void
 }
 
 interface Definition<Input, Output> {

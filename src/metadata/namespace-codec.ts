@@ -28,6 +28,9 @@ export const decodeAccount = (bytes: Uint8Array): Account => decode<Account>(byt
 export const encodeAccessKey = (key: AccessKey): Uint8Array => encode(key)
 export const decodeAccessKey = (bytes: Uint8Array): AccessKey => decode<AccessKey>(bytes)
 
+export const encodeRow = (row: object): Uint8Array => encode(row)
+export const decodeRow = <Row>(bytes: Uint8Array): Row => decode<Row>(bytes)
+
 export const encodeText = (text: string): Uint8Array => encode(text)
 export const decodeText = (bytes: Uint8Array): string => decode<string>(bytes)
 

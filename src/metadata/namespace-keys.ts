@@ -1,7 +1,8 @@
 import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
 
 /**
- * Where the namespace lies in the store: the only place that makes its keys. Owner of all of them: `Namespace`.
+ * Where the namespace lies in the store: the only place that makes its keys. Owner of the first seven: `Namespace`, of the
+ * others `IamRecords`. A realm is an account, or a tenant whose accounts share their IAM names; names are in lower case.
  *
  * key (behind the byte 01)      value
  * 1, bucket name                the bucket: all it is and its settings
@@ -11,6 +12,9 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 5, account id, bucket name    nothing: the buckets that the account owns, by name
  * 6, account id, access key id  nothing: the keys of the account
  * 7                             the largest bucket id ever given
+ * 16, realm, kind, name         the user, group, role, policy or provider of that name
+ * 17, realm, group, user        nothing: the users that are in the group
+ * 18                            what session tokens are sealed with
  * 20, account id, topic name    the topic (Topics)
  * 21, account id, topic, id     the subscription to the topic (Topics)
  * 22                            the key that messages to endpoints are signed with, and its certificate
@@ -25,6 +29,9 @@ const tables = {
   ownedBucket: 5,
   ownedKey: 6,
   bucketId: 7,
+  entity: 16,
+  membership: 17,
+  sessionKeys: 18,
   topic: 20,
   subscription: 21,
   messageKey: 22,
@@ -51,6 +58,19 @@ export const ownedBucketKey = (owner: string, name: string): Uint8Array =>
 export const ownedKeyKey = (owner: string, id: string): Uint8Array => append(namespace, [tables.ownedKey, owner, id])
 export const bucketIdKey: Uint8Array = append(namespace, [tables.bucketId])
 
+export const entityKey = (realm: string, kind: string, name: string): Uint8Array =>
+  append(namespace, [tables.entity, realm, kind, name])
+export const membershipKey = (realm: string, group: string, user: string): Uint8Array =>
+  append(namespace, [tables.membership, realm, group, user])
+export const sessionKeysKey: Uint8Array = append(namespace, [tables.sessionKeys])
+
+export const entitiesOf = (realm: string, kind: string): KeyRange =>
+  within(append(namespace, [tables.entity, realm, kind]))
+export const membersOf = (realm: string, group: string): KeyRange =>
+  within(append(namespace, [tables.membership, realm, group]))
+/** All that a realm has: its things, and who is in its groups. */
+export const realmRanges = (realm: string): readonly KeyRange[] =>
+  [tables.entity, tables.membership].map((table) => within(append(namespace, [table, realm])))
 export const topicKey = (owner: string, name: string): Uint8Array => append(namespace, [tables.topic, owner, name])
 export const subscriptionKey = (owner: string, topic: string, id: string): Uint8Array =>
   append(namespace, [tables.subscription, owner, topic, id])

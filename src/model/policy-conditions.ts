@@ -34,7 +34,8 @@ const quantified = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]+?)(IfExists)?$/
 
 function parseCondition(text: string, name: string, wanted: unknown, hasVariables: boolean): Condition {
   const [, quantifierName, operator = '', ifExistsSuffix] = quantified.exec(text) ?? []
-  if (!/^[A-Za-z0-9-]+:./.test(name) || !name.isWellFormed()) throw malformed('Policy has an invalid condition key')
+  if (!/^[A-Za-z0-9][\w.:/~%-]*:./.test(name) || !name.isWellFormed())
+    throw malformed('Policy has an invalid condition key')
   const values = valuesOf(wanted)
   const quantifier = quantifierName === undefined ? undefined : quantifierName === 'ForAllValues' ? 'all' : 'any'
   const ifExists = ifExistsSuffix !== undefined

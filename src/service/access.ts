@@ -34,11 +34,25 @@ export interface QueryQuestion {
   readonly action: string
   readonly resource: string
   readonly values: ConditionValues
-  readonly resourcePolicy?: { readonly policy: Policy; readonly accountId: string }
+  readonly resourcePolicy?: { readonly policy: Policy; readonly realm: string }
+}
+
+/** Whether somebody may take on a role: a caller, or one whom an identity provider vouches for. */
+export interface TrustQuestion {
+  readonly caller: Caller
+  /** The provider's ARN. */
+  readonly federated?: string
+  readonly trust: Policy
+  /** The role's. */
+  readonly realm: string
+  readonly action: string
+  readonly resource: string
+  readonly values: ConditionValues
 }
 
 export interface QueryAccess {
   authorizeQuery(question: QueryQuestion): void
+  authorizeTrust(question: TrustQuestion): void
 }
 
 /**
@@ -99,6 +113,18 @@ export class AccessControl implements QueryAccess {
     else mayByEither(caller, { ...question, named: action }, resourcePolicy)
   }
 
+  /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html */
+  authorizeTrust({ caller, federated, trust, realm, action, resource, values }: TrustQuestion): void {
+    const all = new RequestValues({ caller, values }, this.#world)
+    const asked = { action: action.toLowerCase(), resource, values: all, named: action }
+    if (federated === undefined) {
+      mayTakeOn(caller, asked, { policy: trust, realm })
+      return
+    }
+    const requester = { accountId: undefined, arns: [], federated }
+    if (resourceVerdict(trust, { ...asked, requester }) !== 'exactly') throw refused(asked, caller)
+  }
+
   /** The bucket's owner, where it is another account of the caller's tenant. */
   async #mateOf(caller: Caller, bucket: Bucket): Promise<string | undefined> {
     if (caller.kind === 'anonymous' || caller.account.tenant === undefined) return undefined
@@ -131,6 +157,10 @@ export function requesterOf(caller: Caller): Requester {
   return { accountId: account.id, arns: roleArn === undefined ? [arn] : [arn, roleArn] }
 }
 
+/** Topics are an account's own: not those of its tenant, though its users' names are. */
+export const topicRealm = ({ owner }: { readonly owner: string }, caller: Caller): string =>
+  caller.kind === 'account' && caller.account.id === owner ? realmOf(caller.account) : owner
+
 type Asked = Pick<PolicyRequest, 'action' | 'resource' | 'values'> & { readonly named?: string }
 
 function refused({ named, resource }: Asked, caller: Caller): Fault {
@@ -147,28 +177,45 @@ function mayInAccount(caller: Caller, asked: Asked): void {
   const { principal } = caller
   if (principal === undefined) return
   const verdict = evaluate(principal, { ...asked, requester: requesterOf(caller) })
-  // Accounts of a tenant make and list buckets of their own, and have no say about the names that they share.
-  const isOwnAffair = principal.kind === 'root' || (principal.kind === 'member' && asked.action.startsWith('s3:'))
+  // Accounts of a tenant make and list buckets and topics of their own, and have no say about the names that they share.
+  const isOwnAffair = principal.kind === 'root' || (principal.kind === 'member' && /^(s3|sns):/.test(asked.action))
   if (verdict === 'deny' || (verdict === 'none' && !isOwnAffair)) throw refused(asked, caller)
 }
 
-/** As for buckets (I10): within one account either policy will do, across accounts both must. */
-function mayByEither(caller: Caller, asked: Asked, resource: NonNullable<QueryQuestion['resourcePolicy']>): void {
-  const requester = requesterOf(caller)
-  const request = { ...asked, requester }
-  const given = resourceVerdict(resource.policy, request)
+type ResourcePolicy = NonNullable<QueryQuestion['resourcePolicy']>
+
+/** What the resource's policy gives, and what the caller's own do. Throws where either denies. */
+function weigh(caller: Caller, asked: Asked, { policy, realm }: ResourcePolicy) {
   const principal = caller.kind === 'account' ? caller.principal : undefined
+  const request = { ...asked, requester: requesterOf(caller) }
+  const given = resourceVerdict(policy, request)
   const own = principal === undefined ? 'none' : evaluate(principal, request)
   if (given === 'deny' || own === 'deny') throw refused(asked, caller)
-  const isInside = requester.accountId === resource.accountId
-  if (isOfAccount(principal)) {
-    if (!isInside && given === undefined) throw refused(asked, caller)
-    return
+  const isWithin = (given === 'role' || given === 'everyone') && withinLimits(principal ?? {}, request)
+  return {
+    principal,
+    isInside: caller.kind === 'account' && realmOf(caller.account) === realm,
+    isGiven: given !== undefined,
+    isGivenToJustThem: given === 'exactly' || isWithin,
+    may: own === 'allow',
   }
-  const isGiven =
-    given === 'exactly' || ((given === 'role' || given === 'everyone') && withinLimits(principal ?? {}, request))
-  const may = isInside ? own === 'allow' || isGiven : own === 'allow' && given !== undefined
-  if (!may) throw refused(asked, caller)
+}
+
+/** As for buckets (I10): within one account either policy will do, across accounts both must. */
+function mayByEither(caller: Caller, asked: Asked, resource: ResourcePolicy): void {
+  const { principal, isInside, isGiven, isGivenToJustThem, may } = weigh(caller, asked, resource)
+  const isAllowed = isOfAccount(principal) ? isInside || isGiven : isInside ? may || isGivenToJustThem : may && isGiven
+  if (!isAllowed) throw refused(asked, caller)
+}
+
+/** As for other resources, but that nobody takes on a role that does not trust them, and no account itself does. */
+function mayTakeOn(caller: Caller, asked: Asked, trust: ResourcePolicy): void {
+  const { principal, isInside, isGiven, isGivenToJustThem, may } = weigh(caller, asked, trust)
+  if (principal === undefined || principal.kind === 'root') {
+    throw new Fault('AccessDenied', { message: 'Roles may not be assumed by root accounts.' })
+  }
+  const isTrusted = isInside && (isGivenToJustThem || principal.kind === 'member')
+  if (!isGiven || !(isTrusted || may)) throw refused(asked, caller)
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html */

@@ -9,9 +9,9 @@ import { resourceVerdict } from '#src/model/policy.ts'
 import { parseTopicArn, policyOf, type Topic, topicArn } from '#src/model/topic.ts'
 import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import type { QueryAccess } from './access.ts'
+import { type QueryAccess, topicRealm } from './access.ts'
 import { messageId } from './message-ids.ts'
-import type { BucketNotifications, PutNotifications } from './services.ts'
+import type { BucketNotifications, PutNotifications } from './notification-services.ts'
 
 const subject = 'Amazon S3 Notification'
 
@@ -78,7 +78,7 @@ export class CellBucketNotifications implements BucketNotifications {
     })
     if (byService === 'deny') throw new Fault('AccessDenied')
     if (byService === 'exactly') return
-    const resourcePolicy = { policy, accountId: topic.owner }
+    const resourcePolicy = { policy, realm: topicRealm(topic, caller) }
     this.#parts.access.authorizeQuery({ caller, action: 'sns:Publish', resource, values, resourcePolicy })
   }
 

@@ -1,9 +1,16 @@
 import { Fault } from '#src/errors.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
-import type { AccessKey, Account } from '#src/model/identity.ts'
+import { folded } from '#src/model/iam.ts'
+import { type AccessKey, type Account, realmOf } from '#src/model/identity.ts'
 import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import type { CreateAccount, Identity } from './services.ts'
+import { Entities } from './iam/entities.ts'
+import { Principals } from './iam/principals.ts'
+import { alphanumeric, randomWord, upperCase } from './random-words.ts'
+import type { CreateAccount, FoundKey, Identity } from './services.ts'
+import { SessionTokens } from './sts/session-tokens.ts'
+import { Sessions } from './sts/sessions.ts'
 
 /**
  * D1  a key id and an email address belong to one account; a second one is refused with `EntityAlreadyExists`.
@@ -13,19 +20,32 @@ export class NamespaceIdentity implements Identity {
   readonly #store: Store
   readonly #world: World
   readonly #namespace: Namespace
+  readonly #records: IamRecords
+  readonly #principals: Principals
+  readonly #sessions: Sessions
 
-  constructor(parts: { store: Store; world: World; namespace: Namespace }) {
+  /** `records`: where others read and change them too, the same. */
+  constructor(parts: { store: Store; world: World; namespace: Namespace; records?: IamRecords }) {
+    this.#records = parts.records ?? new IamRecords()
+    const entities = new Entities({ ...parts, records: this.#records })
+    this.#principals = new Principals(entities)
+    const tokens = new SessionTokens({ ...parts, records: this.#records })
+    this.#sessions = new Sessions({ entities, principals: this.#principals, tokens })
     this.#store = parts.store
     this.#world = parts.world
     this.#namespace = parts.namespace
   }
 
-  async findKey(accessKeyId: string): Promise<{ key: AccessKey; account: Account } | undefined> {
+  async findKey(accessKeyId: string, token?: string): Promise<FoundKey | undefined> {
     return await this.#store.snapshot(async (snapshot) => {
+      if (token !== undefined) return await this.#sessions.find(snapshot, accessKeyId, token)
       const key = await this.#namespace.accessKey(snapshot, accessKeyId)
       if (key === undefined) return undefined
       const account = await this.#namespace.account(snapshot, key.accountId)
-      return account === undefined ? undefined : { key, account }
+      if (account === undefined) return undefined
+      const principal = await this.#principals.ofKey(snapshot, account, key)
+      if (principal === 'gone') return undefined
+      return principal === undefined ? { key, account } : { key, account, principal }
     })
   }
 
@@ -54,8 +74,21 @@ export class NamespaceIdentity implements Identity {
       for (const key of await this.#namespace.accessKeysOf(transaction, id)) {
         this.#namespace.removeAccessKey(transaction, key)
       }
+      await this.#removeNames(transaction, account)
       this.#namespace.removeAccount(transaction, account)
     })
+  }
+
+  /** An account takes its users and roles with it, a member of a tenant only itself. */
+  async #removeNames(transaction: Transaction, account: Account): Promise<void> {
+    if (account.tenant === undefined) {
+      this.#records.removeRealm(transaction, account.id)
+      return
+    }
+    const name = folded(account.id)
+    const user = await this.#records.find(transaction, account.tenant, 'user', name)
+    for (const group of user?.groups ?? []) this.#records.removeMember(transaction, account.tenant, group, name)
+    this.#records.remove(transaction, account.tenant, 'user', name)
   }
 
   async createKey(request: { accountId: string; id?: string; secret?: string }): Promise<AccessKey> {
@@ -83,6 +116,12 @@ export class NamespaceIdentity implements Identity {
       const key = await this.#namespace.accessKey(transaction, id)
       if (key === undefined) throw new Fault('NoSuchEntity', { message: 'There is no such access key.' })
       this.#namespace.removeAccessKey(transaction, key)
+      if (key.user === undefined) return
+      const realm = realmOf(await this.#existingAccount(transaction, key.accountId))
+      const user = await this.#records.find(transaction, realm, 'user', key.user)
+      if (user === undefined) return
+      const keys = user.keys.filter((each) => each !== id)
+      this.#records.put(transaction, realm, 'user', key.user, { ...user, keys })
     })
   }
 
@@ -91,7 +130,10 @@ export class NamespaceIdentity implements Identity {
     const wanted = this.#newKey({ ...given, accountId: fresh.id })
     return await this.#store.transact(async (transaction) => {
       const accounts = await this.#namespace.accounts(transaction)
-      const standing = accounts.find((each) => each.isAdministrator)
+      const administrators = accounts.filter((each) => each.isAdministrator)
+      // Of several, the one that has the given key.
+      const owner = given === undefined ? undefined : await this.#namespace.accessKey(transaction, given.id)
+      const standing = administrators.find(({ id }) => id === owner?.accountId) ?? administrators[0]
       const account = standing ?? (await this.#addAccount(transaction, fresh))
       const key = { ...wanted, accountId: account.id }
       const kept = await this.#keptKey(transaction, account, given)
@@ -108,11 +150,13 @@ export class NamespaceIdentity implements Identity {
     given: { id: string; secret: string } | undefined,
   ): Promise<AccessKey | undefined> {
     if (given === undefined) {
-      return (await this.#namespace.accessKeysOf(transaction, account.id)).find((each) => each.isActive)
+      return (await this.#namespace.accessKeysOf(transaction, account.id)).find(
+        (each) => each.isActive && each.user === undefined,
+      )
     }
     const standing = await this.#namespace.accessKey(transaction, given.id)
     if (standing === undefined) return undefined
-    if (standing.accountId !== account.id) {
+    if (standing.accountId !== account.id || standing.user !== undefined) {
       throw new Fault('EntityAlreadyExists', { message: 'The access key belongs to another account.' })
     }
     return standing.secret === given.secret && standing.isActive ? standing : undefined
@@ -126,7 +170,12 @@ export class NamespaceIdentity implements Identity {
       'A display name is 1 to 128 characters without control characters.',
     )
     check(email === '' || isEmail(email), 'An email address is name@host, at most 254 characters.')
-    return { id, displayName, email, isAdministrator: request.isAdministrator ?? false }
+    const { tenant, isAdministrator = false } = request
+    check(
+      tenant === undefined || /^[A-Za-z0-9_-]{0,64}$/.test(tenant),
+      'A tenant is up to 64 characters of A-Z, a-z, 0-9, _ and -.',
+    )
+    return { id, displayName, email, isAdministrator, ...(tenant !== undefined && { tenant }) }
   }
 
   async #addAccount(transaction: Transaction, account: Account): Promise<Account> {
@@ -136,8 +185,38 @@ export class NamespaceIdentity implements Identity {
     if (account.email !== '' && (await this.#namespace.accountByEmail(transaction, account.email)) !== undefined) {
       throw new Fault('EntityAlreadyExists', { message: 'Another account has this email address.' })
     }
+    await this.#addNames(transaction, account)
     this.#namespace.addAccount(transaction, account)
     return account
+  }
+
+  /** A tenant and an account must not share a name: ARNs could not tell them apart. A member is a user of its tenant. */
+  async #addNames(transaction: Transaction, account: Account): Promise<void> {
+    const { id, tenant } = account
+    const isOfTenant = (await this.#records.list(transaction, id, 'user', { limit: 1 })).length > 0
+    if (tenant === undefined) {
+      if (isOfTenant) throw new Fault('EntityAlreadyExists', { message: 'There is a tenant of this name.' })
+      return
+    }
+    const namesake = tenant === '' ? undefined : await this.#namespace.account(transaction, tenant)
+    if (namesake !== undefined || tenant === id) {
+      throw new Fault('EntityAlreadyExists', { message: 'There is an account of the name of the tenant.' })
+    }
+    if ((await this.#records.find(transaction, tenant, 'user', folded(id))) !== undefined) {
+      throw new Fault('EntityAlreadyExists', { message: 'The tenant has a user of this name.' })
+    }
+    this.#records.put(transaction, tenant, 'user', folded(id), {
+      name: id,
+      path: '/',
+      id,
+      created: this.#world.now(),
+      policies: {},
+      attached: [],
+      tags: [],
+      groups: [],
+      keys: [],
+      accountId: id,
+    })
   }
 
   async #existingAccount(transaction: Transaction, id: string): Promise<Account> {
@@ -147,28 +226,17 @@ export class NamespaceIdentity implements Identity {
   }
 
   #newKey(request: { accountId: string; id?: string; secret?: string }): AccessKey {
-    const { accountId, id = `MERI${this.#word(upperCase, 16)}`, secret = this.#word(alphanumeric, 40) } = request
+    const {
+      accountId,
+      id = `MERI${randomWord(this.#world, upperCase, 16)}`,
+      secret = randomWord(this.#world, alphanumeric, 40),
+    } = request
     // No character that ends the id in an Authorization header: `/` in version 4, `:` in version 2.
     check(/^[A-Za-z0-9_.@$+-]{3,128}$/.test(id), 'An access key id is 3 to 128 characters of A-Z, a-z, 0-9 and _.@$+-.')
     check(/^[\x21-\x7e]{8,128}$/.test(secret), 'A secret is 8 to 128 printable ASCII characters without spaces.')
     return { id, secret, accountId, isActive: true, created: this.#world.now() }
   }
-
-  /** Letters drawn evenly: bytes that would favour the first ones are thrown away. */
-  #word(alphabet: string, length: number): string {
-    const even = 256 - (256 % alphabet.length)
-    let word = ''
-    while (word.length < length) {
-      for (const byte of this.#world.randomBytes(length)) {
-        if (byte < even && word.length < length) word += alphabet.charAt(byte % alphabet.length)
-      }
-    }
-    return word
-  }
 }
-
-const upperCase = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
-const alphanumeric = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 
 const isName = (text: string): boolean =>
   text.length <= 128 && text.isWellFormed() && ![...text].some((character) => character < ' ' || character === '\x7f')

@@ -3,15 +3,16 @@ import type { Bucket } from '#src/model/bucket.ts'
 import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/checksum.ts'
 import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
-import type { AccessKey, Account, Caller } from '#src/model/identity.ts'
+import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
 import type { ObjectName } from '#src/model/names.ts'
-import type { NotificationRule } from '#src/model/notification.ts'
-import type { ConditionValues } from '#src/model/policy-variables.ts'
-import type { Subscription, Topic, TopicName } from '#src/model/topic.ts'
+import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { Iam } from './iam/iam.ts'
+import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
+import type { Sts } from './sts/sts.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -20,6 +21,8 @@ export interface Services {
   readonly uploads: Uploads
   readonly listings: Listings
   readonly identity: Identity
+  readonly iam: Iam
+  readonly sts: Sts
   readonly lifecycle: LifecycleDefaults
   readonly topics: Topics
   readonly notifications: BucketNotifications
@@ -287,10 +290,19 @@ export interface Listings {
   ): Promise<Listing<Upload>>
 }
 
+export interface FoundKey {
+  readonly key: AccessKey
+  readonly account: Account
+  readonly principal?: Principal
+}
+
 /** Throws NoSuchEntity, EntityAlreadyExists, DeleteConflict, InvalidArgument. */
 export interface Identity {
-  /** The key and its account; undefined where there is none. Cheap: decoded once and kept while its rows are unchanged. */
-  findKey(accessKeyId: string): Promise<{ readonly key: AccessKey; readonly account: Account } | undefined>
+  /**
+   * The key and its account, and who else acts by it; undefined where there is none. Cheap: decoded once and kept while its
+   * rows are unchanged. `token`: of temporary credentials, which say all by it; Fault `InvalidToken`, `ExpiredToken`.
+   */
+  findKey(accessKeyId: string, token?: string): Promise<FoundKey | undefined>
   findAccount(id: string): Promise<Account | undefined>
   findAccountByEmail(email: string): Promise<Account | undefined>
   createAccount(request: CreateAccount): Promise<Account>
@@ -316,70 +328,6 @@ export interface CreateAccount {
   readonly displayName: string
   readonly email: string
   readonly isAdministrator?: boolean
-}
-
-export interface Subscribe {
-  readonly topic: TopicName
-  /** Of the subscription. */
-  readonly owner: string
-  readonly endpoint: string
-  readonly isRaw: boolean
-  /** Where the one who asks has reached this store. */
-  readonly base: string
-}
-
-export interface ListedSubscription {
-  /** Its topic's ARN. */
-  readonly topic: string
-  readonly subscription: Subscription
-}
-
-/** Throws NotFound, InvalidParameter, TopicLimitExceeded, SubscriptionLimitExceeded. Who may is asked by the gateway. */
-export interface Topics {
-  /** As ARNs of topics that are made here name it. */
-  readonly region: string
-  /** Gives its ARN; one that is there already is a success where its attributes are the same. */
-  create(request: {
-    readonly owner: string
-    readonly name: string
-    readonly attributes: Readonly<Record<string, string>>
-    readonly base: string
-  }): Promise<string>
-  get(name: TopicName): Promise<Topic>
-  setAttribute(name: TopicName, attribute: string, value: string): Promise<void>
-  /** A missing one is no error. */
-  delete(name: TopicName): Promise<void>
-  list(owner: string, after: string | undefined, limit: number): Promise<Page<Topic>>
-  /** To one topic; there are at most a hundred. */
-  subscriptions(name: TopicName): Promise<readonly Subscription[]>
-  /** To all topics of an account; `after`: the ARN of a subscription. */
-  subscriptionsOf(owner: string, after: string | undefined, limit: number): Promise<Page<ListedSubscription>>
-  /** Asks the endpoint to confirm, again if it has not yet. */
-  subscribe(request: Subscribe): Promise<Subscription>
-  confirm(name: TopicName, token: string): Promise<Subscription>
-  subscription(name: TopicName, id: string): Promise<Subscription>
-  setRaw(name: TopicName, id: string, isRaw: boolean): Promise<void>
-  /** A missing one is no error. */
-  unsubscribe(name: TopicName, id: string): Promise<void>
-  /** Gives the message's id, once it is durable. */
-  publish(request: { readonly topic: TopicName; readonly text: string; readonly subject?: string }): Promise<string>
-  /** What signatures of messages are verified with, in PEM. */
-  certificate(): Promise<string>
-}
-
-export interface PutNotifications {
-  /** Of the bucket. */
-  readonly name: string
-  readonly rules: readonly NotificationRule[]
-  readonly guard: Guard
-  readonly caller: Caller
-  readonly values: ConditionValues
-  readonly requestId: string
-  /** Topics that are not there are taken, and nothing is sent to any. */
-  readonly isUnchecked: boolean
-}
-
-/** Throws NoSuchBucket, InvalidArgument, AccessDenied where the caller may not publish to a topic. */
-export interface BucketNotifications {
-  put(request: PutNotifications): Promise<void>
+  /** Whose IAM names it shares; empty: those of the tenant without a name. */
+  readonly tenant?: string
 }

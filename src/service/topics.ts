@@ -29,7 +29,8 @@ import { isReachable, type Reach } from '#src/webhook/addresses.ts'
 import type { World } from '#src/world.ts'
 import { messageId } from './message-ids.ts'
 import type { MessageKeys } from './message-keys.ts'
-import type { ListedSubscription, Page, Subscribe, Topics } from './services.ts'
+import type { ListedSubscription, Subscribe, Topics } from './notification-services.ts'
+import type { Page } from './services.ts'
 
 /** Of one account, and of one topic. */
 const topicsMax = 1_000

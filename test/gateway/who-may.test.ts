@@ -7,6 +7,7 @@ import type { Operation, RequestBody } from '#gateway/operations/operation.ts'
 import { type Incoming, type Outcome, pipeline } from '#gateway/pipeline.ts'
 import { render, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { cannedAcl } from '#src/model/acl.ts'
 import { knownActions } from '#src/model/actions.ts'
@@ -14,10 +15,12 @@ import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
+import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import type { Services } from '#src/service/services.ts'
+import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { realWorld } from '#src/world.ts'
 import { body as bodyOf, openCell } from '../service/cell.ts'
@@ -80,7 +83,9 @@ async function openHouse(): Promise<House> {
   const notifications = new CellBucketNotifications({ store, world: realWorld, namespace, access: asked })
   const keys = new MessageKeys({ store, world: realWorld })
   const topics = new CellTopics({ store, world: realWorld, region: 'fra', publicUrl: undefined, reach: 'any', keys })
-  const services: Services = { ...cell, identity, listings, lifecycle, notifications, topics }
+  const parts = { store, world: realWorld, namespace, records: new IamRecords() }
+  const [iam, sts] = [new Iam(parts), openSts(parts)]
+  const services: Services = { ...cell, identity, iam, sts, listings, lifecycle, notifications, topics }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })

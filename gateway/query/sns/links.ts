@@ -46,10 +46,11 @@ async function follow(
     const parameters = new FormParameters(query)
     const values = { get: () => undefined }
     const request = { id, action, parameters, caller: anonymous, host, isSecure, values }
-    const authorize = (): void => {
+    const refuse = (): void => {
       throw new Fault('AccessDenied')
     }
-    return queryAnswer(sns, action, id, await operation.handle({ services, caller: anonymous, request, authorize }))
+    const context = { services, caller: anonymous, request, authorize: refuse, authorizeTrust: refuse }
+    return queryAnswer(sns, action, id, await operation.handle(context))
   } catch (thrown) {
     const { fault, isExpected } = faultOf(thrown)
     if (!isExpected) throw thrown

@@ -2,7 +2,7 @@ import { type QueryContext, type QueryOperation, queryOperation } from '#gateway
 import { el, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import { parseFlag, type Subscription, topicArn } from '#src/model/topic.ts'
-import type { ListedSubscription } from '#src/service/services.ts'
+import type { ListedSubscription } from '#src/service/notification-services.ts'
 import {
   afterToken,
   askOfTopic,

@@ -9,6 +9,7 @@ import {
   type TopicName,
   topicArn,
 } from '#src/model/topic.ts'
+import { topicRealm } from '#src/service/access.ts'
 
 /** What the operations of SNS have in common. */
 
@@ -42,7 +43,7 @@ export async function askOfTopic(action: string, name: TopicName, context: Query
   context.authorize({
     action: `sns:${action}`,
     resource: topicArn(name),
-    resourcePolicy: { policy, accountId: name.owner },
+    resourcePolicy: { policy, realm: topicRealm(name, context.caller) },
   })
 }
 
