@@ -13,6 +13,7 @@ import {
 } from '#compat/day.ts'
 import { compareFiles, compareTrees, editTree, readPiece, size } from '#compat/files.ts'
 import { pythonTool } from '#compat/tools.ts'
+import { awsNotifications } from './aws-sns.ts'
 
 export const aws: Client = {
   name: 'aws',
@@ -52,6 +53,7 @@ class AwsDay {
     await this.#objects()
     await this.#versions()
     await this.#tags()
+    await awsNotifications(this.#day, this.#program, bucket)
     await this.#cleanUp()
   }
 
