@@ -1,4 +1,5 @@
 import type { TopicName } from '#src/model/topic.ts'
+import type { Source } from '#src/model/topic-policy.ts'
 import { type Entry, limits, type Snapshot, type Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { keys, under } from './keyspace.ts'
@@ -13,6 +14,8 @@ import { nextOrder } from './order.ts'
 export interface Published {
   readonly topic: TopicName
   readonly message: Message
+  /** Of what a bucket tells: whether the topic takes it is asked once more when it comes. */
+  readonly source?: Source
 }
 
 export interface Message {
@@ -51,10 +54,11 @@ export interface PlacedDelivery {
 }
 
 export interface DeadLetter {
-  /** Undefined: its topic was not there, so no endpoint was asked. */
+  /** Undefined: its topic was not there, or did not take it, so no endpoint was asked. */
   readonly target: Target | undefined
   readonly topic: TopicName
   readonly message: Message
+  readonly source?: Source
   readonly attempts: number
   readonly reason: string
   /** When it was given up, in milliseconds since the epoch. */

@@ -40,6 +40,11 @@ export function clearTopic(to: Transaction, { owner, name }: Place): void {
   to.clearRange(all.from, all.to)
 }
 
+/** All that an account has of them. */
+export function clearTopicsOf(to: Transaction, owner: string): void {
+  for (const { from, to: end } of [topicsOf(owner), subscriptionsUnder(owner)]) to.clearRange(from, end)
+}
+
 const afterName = ({ from, to }: KeyRange, after: Uint8Array | undefined): KeyRange =>
   after === undefined ? { from, to } : { from: Buffer.concat([after, Uint8Array.of(0)]), to }
 

@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from './bucket.ts'
+import type { Publisher } from './topic-policy.ts'
 
 /**
  * What a bucket tells of, and to whom. https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html
@@ -17,6 +18,8 @@ export interface NotificationRule {
   readonly events: readonly string[]
   /** As they were written: an empty filter is told as one. */
   readonly filter?: readonly { readonly name: 'prefix' | 'suffix'; readonly value: string }[]
+  /** Who put it; once it is put. */
+  readonly publisher?: Publisher
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
-import { type Policy, parseTopicPolicy } from './policy-document.ts'
+import { parseTopicPolicy } from './policy-document.ts'
 
 /** Where messages are published to, and from where they go to endpoints. https://docs.aws.amazon.com/sns/latest/api/Welcome.html */
 export interface Topic {
@@ -112,11 +112,3 @@ export const hasAttributes = ({ attributes }: Topic, given: Readonly<Record<stri
 /** Where a topic's messages go without a subscription, as ceph has it. */
 export const pushEndpoint = ({ attributes }: Topic): string | undefined => attributes['push-endpoint']
 export const isPushedRaw = ({ attributes }: Topic): boolean => attributes['RawMessageDelivery'] === 'true'
-
-const silent: Policy = { statements: [], readsExistingTags: false }
-
-/** Without one, the owner's account alone may. */
-export function policyOf(topic: Topic): Policy {
-  const text = topic.attributes['Policy']
-  return text === undefined ? silent : parseTopicPolicy(text, topicArn(topic))
-}

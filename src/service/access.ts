@@ -146,7 +146,7 @@ const pass: Guard = () => undefined
 const anonymous: Requester = { accountId: undefined, arns: [] }
 
 /** An administrator's own key, not that of a user or role of the account: those may do what their policies say. */
-const isAdministrator = (caller: Caller): boolean =>
+export const isAdministrator = (caller: Caller): boolean =>
   caller.kind === 'account' && caller.account.isAdministrator && isOfAccount(caller.principal)
 
 export function requesterOf(caller: Caller): Requester {

@@ -4,12 +4,13 @@ import { publish } from '#src/metadata/notification-records.ts'
 import { readTopic } from '#src/metadata/topic-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { testMessage } from '#src/model/event-message.ts'
+import type { Caller } from '#src/model/identity.ts'
 import { checkNotificationRules, withNotifications } from '#src/model/notification.ts'
-import { resourceVerdict } from '#src/model/policy.ts'
-import { parseTopicArn, policyOf, type Topic, topicArn } from '#src/model/topic.ts'
+import { parseTopicArn, type Topic, topicArn } from '#src/model/topic.ts'
+import { type Publisher, policyOf, sourceOf, takesFrom } from '#src/model/topic-policy.ts'
 import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import { type QueryAccess, topicRealm } from './access.ts'
+import { isAdministrator, type QueryAccess, requesterOf, topicRealm } from './access.ts'
 import { messageId } from './message-ids.ts'
 import type { BucketNotifications, PutNotifications } from './notification-services.ts'
 
@@ -41,7 +42,9 @@ export class CellBucketNotifications implements BucketNotifications {
         const topic = await this.#destination(transaction, arn, bucket, request)
         if (topic !== undefined) topics.set(arn, topic)
       }
-      this.#parts.namespace.changeBucket(transaction, withNotifications(bucket, rules))
+      const publisher = publisherOf(request.caller)
+      const put = rules.map((rule) => ({ ...rule, publisher }))
+      this.#parts.namespace.changeBucket(transaction, withNotifications(bucket, put))
       if (!isUnchecked) for (const topic of topics.values()) this.#test(transaction, topic, name, request.requestId)
     })
   }
@@ -68,18 +71,17 @@ export class CellBucketNotifications implements BucketNotifications {
 
   /** AWS asks the topic's policy about S3 itself; who may publish to it with their own key may let a bucket do so, as in ceph. */
   #checkMayPublish(topic: Topic, bucket: Bucket, { caller, values }: PutNotifications): void {
-    const resource = topicArn(topic)
-    const policy = policyOf(topic)
-    const byService = resourceVerdict(policy, {
-      requester: { accountId: undefined, arns: [], service: 's3.amazonaws.com' },
-      action: 'sns:publish',
-      resource,
-      values: { get: (name) => sourceValue(name, bucket) ?? values.get(name) },
+    if (!takesFrom(topic, sourceOf(bucket, publisherOf(caller)))) throw new Fault('AccessDenied')
+    // A policy that names S3 says nothing of who asks.
+    if (takesFrom(topic, sourceOf(bucket, nobody))) return
+    const resourcePolicy = { policy: policyOf(topic), realm: topicRealm(topic, caller) }
+    this.#parts.access.authorizeQuery({
+      caller,
+      action: 'sns:Publish',
+      resource: topicArn(topic),
+      values,
+      resourcePolicy,
     })
-    if (byService === 'deny') throw new Fault('AccessDenied')
-    if (byService === 'exactly') return
-    const resourcePolicy = { policy, realm: topicRealm(topic, caller) }
-    this.#parts.access.authorizeQuery({ caller, action: 'sns:Publish', resource, values, resourcePolicy })
   }
 
   #test(to: Transaction, { owner, name, region }: Topic, bucket: string, requestId: string): void {
@@ -93,14 +95,10 @@ export class CellBucketNotifications implements BucketNotifications {
   }
 }
 
-function sourceValue(name: string, bucket: Bucket): readonly string[] | undefined {
-  switch (name) {
-    case 'aws:sourcearn':
-      return [`arn:aws:s3:::${bucket.name}`]
-    case 'aws:sourceaccount':
-    case 'aws:sourceowner':
-      return [bucket.owner]
-    default:
-      return undefined
-  }
+const nobody: Publisher = { accountId: undefined, arns: [] }
+
+function publisherOf(caller: Caller): Publisher {
+  if (isAdministrator(caller)) return 'administrator'
+  const { accountId, arns } = requesterOf(caller)
+  return accountId === undefined ? nobody : { accountId, arns }
 }

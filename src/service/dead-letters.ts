@@ -63,10 +63,11 @@ export class DeadLetters {
           transaction.clear(key)
           done++
           if (!isRetried) continue
-          const { target, topic, message } = letter
+          const { target, topic, message, source } = letter
           const since = this.#world.now()
           const delivery = { message, region: topic.region, attempts: 0, since }
-          if (target === undefined) publish(transaction, { topic, message: { ...message, time: since } })
+          const anew = { topic, message: { ...message, time: since }, ...(source !== undefined && { source }) }
+          if (target === undefined) publish(transaction, anew)
           else setDelivery(transaction, { target, due: since, delivery })
         }
         return done

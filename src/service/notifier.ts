@@ -14,6 +14,7 @@ import {
 } from '#src/metadata/notification-records.ts'
 import { readSubscription, readSubscriptions, readTopic } from '#src/metadata/topic-records.ts'
 import { pushEndpoint } from '#src/model/topic.ts'
+import { takesFrom } from '#src/model/topic-policy.ts'
 import type { Entry, Store, Transaction } from '#src/store/store.ts'
 import { type Sender, whyNotTaken } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
@@ -24,7 +25,7 @@ import { subscriptionsMax } from './topics.ts'
 /** Messages under way at once: in all; to one endpoint that takes them, that nobody has tried yet, that did not take the last. */
 const most = { all: 64, taking: 8, unknown: 2, failing: 1 } as const
 /** Longer than a message may take: who claimed it and died loses it to the next one. */
-const leaseMilliseconds = 20_000
+const leaseMilliseconds = 15_000
 const firstPauseMilliseconds = 1_000
 const longestPauseMilliseconds = 20 * 60 * 1000
 /** Idle time between looks. */
@@ -89,12 +90,13 @@ export class Notifier {
     const { failed } = this.#parts
     while (!signal.aborted) {
       try {
-        while (!signal.aborted && (await this.handOn()) > 0);
-        await this.look(signal)
+        // What comes in does not keep what is there from going out.
+        const moved = (await this.handOn()) + (await this.look(signal))
+        if (moved === 0) await this.#pause(signal)
       } catch (error) {
         failed(error)
+        await this.#pause(signal)
       }
-      await this.#pause(signal)
     }
     await this.settled()
     this.#parts.sender.close()
@@ -126,13 +128,15 @@ export class Notifier {
     return rows.length
   }
 
-  async #deliverToAll(to: Transaction, { topic, message }: Published): Promise<void> {
+  async #deliverToAll(to: Transaction, { topic, message, source }: Published): Promise<void> {
     const { owner, name, region } = topic
     const found = await readTopic(to, topic)
     const now = this.#parts.world.now()
-    if (found === undefined || found.region !== region) {
-      const reason = 'the topic does not exist'
-      setDeadLetter(to, { target: undefined, topic, message, attempts: 0, reason, time: now })
+    const isThere = found !== undefined && found.region === region
+    if (!isThere || (source !== undefined && !takesFrom(found, source))) {
+      const reason = isThere ? 'the topic does not take messages of this bucket' : 'the topic does not exist'
+      const told = source === undefined ? {} : { source }
+      setDeadLetter(to, { target: undefined, topic, message, attempts: 0, reason, time: now, ...told })
       return
     }
     const listening = (await readSubscriptions(to, topic, subscriptionsMax)).filter((each) => !each.pending)

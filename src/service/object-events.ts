@@ -5,6 +5,7 @@ import type { Caller } from '#src/model/identity.ts'
 import { type EventName, notificationsOf, rulesFor } from '#src/model/notification.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import { parseTopicArn } from '#src/model/topic.ts'
+import { sourceOf } from '#src/model/topic-policy.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import { messageId } from './message-ids.ts'
@@ -54,7 +55,11 @@ export function tell(foundation: Foundation, to: Transaction, happened: ObjectEv
     const occurrence = { ...rest, time, region, cause: cause === undefined ? ownCause : causeOf(cause) }
     const text = eventMessage(occurrence, rule)
     const message: Message = { id: messageId(world), kind: 'Notification', subject, text, time }
-    publish(to, { topic, message })
+    publish(to, {
+      topic,
+      message,
+      ...(rule.publisher !== undefined && { source: sourceOf(happened.bucket, rule.publisher) }),
+    })
   }
 }
 

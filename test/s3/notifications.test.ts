@@ -305,6 +305,51 @@ test('a topic of another account takes a bucket only where its policy lets it', 
   assert.equal(await refusal(client.send(new s3.HeadBucketCommand({ Bucket }))), 'nothing was refused')
 })
 
+test('H10: a topic that no longer lets a bucket tell it, or never has, hears nothing of it', async () => {
+  const { client, ids } = house()
+  const bob = clientOf('bob')
+  const topic = name()
+  const path = `/${topic}`
+  const pushed = { 'push-endpoint': `${endpoint().url}${path}`, RawMessageDelivery: 'true' }
+  const early = await house().makeBucket()
+  const TopicArn = `arn:aws:sns:loc:${ids.bob}:${topic}`
+  const TopicConfigurations: Configuration[] = [{ TopicArn, Events: ['s3:ObjectCreated:*'] }]
+  const unchecked = new s3.PutBucketNotificationConfigurationCommand({
+    Bucket: early,
+    NotificationConfiguration: { TopicConfigurations },
+    SkipDestinationValidation: true,
+  })
+  // Before there is such a topic, which nobody can refuse.
+  await client.send(unchecked)
+  assert.equal(await bob.createTopic(topic, pushed), TopicArn)
+  assert.equal(await refusal(client.send(unchecked)), '403 AccessDenied')
+  await client.send(new s3.PutObjectCommand({ Bucket: early, Key: 'never', Body: 'x' }))
+  // What is published is handed on in order: once this has come, the other was seen.
+  await bob.call('Publish', { TopicArn, Message: '{}' })
+  assert.equal((await endpoint().wait(1, path)).length, 1)
+
+  const setPolicy = (document: object | undefined) =>
+    bob.call('SetTopicAttributes', {
+      TopicArn,
+      AttributeName: 'Policy',
+      AttributeValue: document === undefined ? '' : JSON.stringify(document),
+    })
+  const Statement = [{ Effect: 'Allow', Principal: { AWS: ids.alice }, Action: 'sns:Publish', Resource: TopicArn }]
+  await setPolicy({ Version: '2012-10-17', Statement })
+  const Bucket = await house().makeBucket()
+  await put(Bucket, ...TopicConfigurations)
+  await client.send(new s3.PutObjectCommand({ Bucket, Key: 'allowed', Body: 'x' }))
+  await endpoint().wait(3, path)
+  await setPolicy(undefined)
+  await client.send(new s3.PutObjectCommand({ Bucket, Key: 'withdrawn', Body: 'x' }))
+  await bob.call('Publish', { TopicArn, Message: '{}' })
+  const told = eventsOf(await endpoint().wait(4, path))
+  assert.deepEqual(
+    told.map((each) => each.s3.object.key),
+    ['allowed'],
+  )
+})
+
 interface Envelope {
   readonly Type: string
   readonly MessageId: string

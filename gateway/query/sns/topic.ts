@@ -1,14 +1,8 @@
 import type { QueryContext } from '#gateway/query/operation.ts'
 import { el, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
-import {
-  parseSubscriptionArn,
-  parseTopicArn,
-  policyOf,
-  type Topic,
-  type TopicName,
-  topicArn,
-} from '#src/model/topic.ts'
+import { parseSubscriptionArn, parseTopicArn, type Topic, type TopicName, topicArn } from '#src/model/topic.ts'
+import { policyOf } from '#src/model/topic-policy.ts'
 import { topicRealm } from '#src/service/access.ts'
 
 /** What the operations of SNS have in common. */
