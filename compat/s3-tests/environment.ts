@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { attempt, run } from '#compat/commands.ts'
 import { type Person, person } from '#compat/people.ts'
 import { pythonEnvironment } from '#compat/tools.ts'
+import type { WebIdentitySettings } from './issuer.ts'
 
 /** Where the suite comes from, what it runs on, and whom it believes to know. */
 
@@ -64,7 +65,7 @@ export const suitePeople: readonly Person[] = sections.map((section) => ({
 export const suiteEncryptionKeys = ['testkey-1', 'testkey-2'] as const
 
 /** Writes the suite's settings for one server. */
-export async function writeSettings(file: string, endpoint: string): Promise<void> {
+export async function writeSettings(file: string, endpoint: string, identity?: WebIdentitySettings): Promise<void> {
   const { hostname, port } = new URL(endpoint)
   const lines = [
     ...['[DEFAULT]', `host = ${hostname}`, `port = ${port}`, 'is_secure = False', 'ssl_verify = False'],
@@ -80,6 +81,11 @@ export async function writeSettings(file: string, endpoint: string): Promise<voi
     const [first, second] = suiteEncryptionKeys
     if (section === 's3 main') lines.push(`kms_keyid = ${first}`, `kms_keyid2 = ${second}`)
     if (section === 's3 main') lines.push('api_name = eu-central-1')
+  }
+  if (identity !== undefined) {
+    const { token, userToken, aud, sub, azp, thumbprint, realm } = identity
+    lines.push('[webidentity]', `token = ${token}`, `user_token = ${userToken}`, `aud = ${aud}`, `sub = ${sub}`)
+    lines.push(`azp = ${azp}`, `thumbprint = ${thumbprint}`, `KC_REALM = ${realm}`)
   }
   await writeFile(file, `${lines.join('\n')}\n`)
 }

@@ -6,6 +6,7 @@ import { Journal, seconds } from '#compat/journal.ts'
 import { person } from '#compat/people.ts'
 import { createEncryptionKeys, enrol, startServer } from '#compat/server.ts'
 import { suiteEncryptionKeys, suitePeople, suitePython, unpackSuite, writeSettings } from './environment.ts'
+import { startIssuer, type WebIdentitySettings } from './issuer.ts'
 import { groups, judge, parseExpected, type Result, readResults, renderExpected, type Verdict } from './results.ts'
 
 /**
@@ -42,6 +43,8 @@ const lifecycleForTests = {
 const floors: Readonly<Record<string, number>> = {
   'test_s3.py': 835,
   'test_headers.py': 48,
+  'test_iam.py': 90,
+  'test_sts.py': 36,
   'test_sns.py': 5,
 }
 
@@ -63,8 +66,14 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     const python = await suitePython(suite)
     const template = join(home, 'data')
     if (options.endpoint === undefined) await makeTemplate(template)
+    // The suite names its address, so that there can be one only, for all processes.
+    await using issuer = options.files.includes('test_sts.py') ? await startIssuer() : undefined
+    const identity = issuer?.settings
     const jobs = Math.max(1, options.endpoint === undefined ? options.jobs : 1)
-    const shards = Array.from({ length: jobs }, (_, shard) => ({ shard, jobs, home, reports, suite, python, template }))
+    const shards = Array.from({ length: jobs }, (_, shard) => ({
+      ...{ shard, jobs, home, reports, suite, python, template },
+      ...(identity !== undefined && { identity }),
+    }))
     const files = await Promise.all(shards.map((each) => runShard(each, options, journal)))
     const results = await readResults(files)
     return await report(results, options, journal, began)
@@ -92,6 +101,7 @@ interface Shard {
   readonly suite: string
   readonly python: string
   readonly template: string
+  readonly identity?: WebIdentitySettings
 }
 
 /** One pytest process with a server of its own, so that no test meets another's buckets. Gives its file of results. */
@@ -113,7 +123,7 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
         })
       : undefined
   try {
-    await writeSettings(settings, options.endpoint ?? server?.site.endpoint ?? '')
+    await writeSettings(settings, options.endpoint ?? server?.site.endpoint ?? '', job.identity)
     const files = options.files.map((each) => join('s3tests', 'functional', each))
     const select = options.select === undefined ? [] : ['-k', options.select]
     const pytest = ['-m', 'pytest', '-p', 'meridian_compat', '-p', 'no:cacheprovider', '--tb=native', '-q', ...select]

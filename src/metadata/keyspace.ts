@@ -8,7 +8,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  *
  * | subspace    | tuple                              | value (written by)                                            |
  * |-------------|------------------------------------|---------------------------------------------------------------|
- * | namespace   | see namespace.ts                   | buckets, accounts, access keys (Namespace)                    |
+ * | namespace   | see namespace-keys.ts              | buckets, accounts, keys (Namespace); IAM's things (IamRecords)|
  * | current     | bucket, key                        | version record of the current object (ObjectRecords)          |
  * | version     | bucket, key, inverse stamp         | version record: every version that is not `null`, delete      |
  * |             |                                    | markers, and a `null` version that is no longer current       |

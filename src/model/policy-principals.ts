@@ -64,6 +64,8 @@ function addNamed(name: string, accounts: Set<string>, arns: Set<string>): void 
   if (!isKnown || relative === '' || /[*?]/.test(name)) throw malformed(invalid)
   if (relative === 'root' && account !== '') accounts.add(checkedId(account))
   else if (account === '' && relative.startsWith('user/')) accounts.add(checkedId(relative.slice('user/'.length)))
+  // A session is named by the service that gave it; ceph names it by the other.
+  else if (service === 'iam' && relative.startsWith('assumed-role/')) arns.add(`arn:aws:sts::${account}:${relative}`)
   else arns.add(name)
 }
 

@@ -20,7 +20,7 @@ export interface AccessRequest {
   readonly bucket?: string
   readonly key?: string
   readonly versionId?: string
-  /** Whether it is about an object that is yet to be made: then the answer is whole, and the guard adds nothing. */
+  /** Whether it is about an object, or a bucket, that is yet to be made: then the answer is whole, and the guard adds nothing. */
   readonly isNew?: boolean
   /** The tags that the request gives, where not in a header. */
   readonly requestTags?: Tags
@@ -81,7 +81,7 @@ export class AccessControl implements QueryAccess {
     const { caller } = request
     if (isAdministrator(caller)) return pass
     const values = new RequestValues(request, this.#world)
-    if (rule.scope === 'service') {
+    if (rule.scope === 'service' || (rule.scope === 'bucket' && request.isNew === true)) {
       // In general, or about a bucket that is yet to be made.
       mayInAccount(caller, { action: rule.name, resource: `arn:aws:s3:::${request.bucket || '*'}`, values })
       return pass
@@ -262,12 +262,15 @@ class RequestValues implements ConditionValues {
   }
 }
 
-const isOfPrincipal = (name: string): boolean =>
-  name.startsWith('aws:principal') ||
-  name.startsWith('aws:user') !== name.startsWith('aws:useragent') ||
-  ofTokens.has(name)
+const isOfPrincipal = (name: string): boolean => name.startsWith('aws:principal') || ofCallers.has(name)
 
-const ofTokens = new Set(['aws:tokenissuetime', 'aws:multifactorauthpresent', 'sts:authentication'])
+const ofCallers = new Set([
+  'aws:userid',
+  'aws:username',
+  'aws:tokenissuetime',
+  'aws:multifactorauthpresent',
+  'sts:authentication',
+])
 
 function typeOf(principal: Principal | undefined): string {
   if (principal?.kind === 'role') return 'AssumedRole'

@@ -196,10 +196,8 @@ export class NamespaceIdentity implements Identity {
   async #addNames(transaction: Transaction, account: Account): Promise<void> {
     const { id, tenant } = account
     const isOfTenant = (await this.#records.list(transaction, id, 'user', { limit: 1 })).length > 0
-    if (tenant === undefined) {
-      if (isOfTenant) throw new Fault('EntityAlreadyExists', { message: 'There is a tenant of this name.' })
-      return
-    }
+    if (isOfTenant) throw new Fault('EntityAlreadyExists', { message: 'There is a tenant of this name.' })
+    if (tenant === undefined) return
     const namesake = tenant === '' ? undefined : await this.#namespace.account(transaction, tenant)
     if (namesake !== undefined || tenant === id) {
       throw new Fault('EntityAlreadyExists', { message: 'There is an account of the name of the tenant.' })

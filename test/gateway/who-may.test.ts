@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { callerOf } from '#gateway/auth/request.ts'
 import { implemented } from '#gateway/operations/index.ts'
 import type { Operation, RequestBody } from '#gateway/operations/operation.ts'
 import { type Incoming, type Outcome, pipeline } from '#gateway/pipeline.ts'
@@ -89,6 +90,18 @@ async function openHouse(): Promise<House> {
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })
+  }
+  for (const [name, policy] of [
+    ['eve', undefined],
+    ['eva', 'arn:aws:iam::aws:policy/AmazonS3FullAccess'],
+  ] as const) {
+    const [account] = (await identity.listAccounts()).filter(({ id }) => id === 'ann')
+    assert.ok(account !== undefined)
+    await services.iam.users.create('ann', { name, path: '/', tags: [] })
+    if (policy !== undefined) await services.iam.bearers.attach('ann', 'user', name, policy)
+    const found = await identity.findKey((await services.iam.users.createKey({ account, isAccount: true }, name)).id)
+    assert.ok(found?.principal?.kind === 'user')
+    callers.set(name, callerOf(found))
   }
   const acl = cannedAcl('private', { id: 'ann', displayName: 'ann' })
   const attributes: ObjectAttributes = { owner: 'ann', acl, headers: {}, metadata: new Map(), storageClass: 'STANDARD' }
@@ -283,12 +296,26 @@ for (const operation of implemented) {
     } else {
       assert.equal(await refuses(house, { ...asked, caller: by('bob') }), !isForAnybody, 'bob')
     }
+    assert.equal(
+      await refuses(house, { ...asked, caller: by('eve') }),
+      true,
+      'I10: a user of the owner, without a policy',
+    )
     assert.equal(await house.dump(), before, 'nothing changed')
 
     const { thrown, response } = await house.ask({ ...asked, caller: by('ann') })
     assert.equal(isRefused({ operation: '', thrown }), false, 'ann')
     if (operation.name !== 'ListBuckets')
       assert.ok(!(thrown instanceof Error) || thrown instanceof Fault, String(thrown))
+    if (response?.later !== undefined) await response.later
+  })
+}
+
+for (const operation of implemented) {
+  test(`I10: ${operation.name} is not refused to a user of the owner whose policy allows it`, async () => {
+    const house = await openHouse()
+    const { thrown, response } = await house.ask({ ...askedOf(operation, house), caller: by('eva') })
+    assert.equal(isRefused({ operation: '', thrown }), false, 'eva')
     if (response?.later !== undefined) await response.later
   })
 }

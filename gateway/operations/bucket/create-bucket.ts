@@ -28,8 +28,15 @@ export const createBucket = operation({
     }
   },
 
-  async run({ location, tags, wish, ownership, hasObjectLock }, { services, caller, request }) {
+  async run({ location, tags, wish, ownership, hasObjectLock }, { services, caller, request, authorize }) {
     if (caller.kind === 'anonymous') throw new Fault('AccessDenied')
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: who sets these later needs these permissions.
+    const more = [
+      wish === undefined ? [] : ['s3:PutBucketAcl'],
+      ownership === undefined ? [] : ['s3:PutBucketOwnershipControls'],
+      hasObjectLock ? ['s3:PutBucketObjectLockConfiguration', 's3:PutBucketVersioning'] : [],
+    ].flat()
+    for (const action of more) await authorize(action, { bucket: request.bucket, isNew: true })
     const acl = await new Acls(services.identity).ofNewBucket(caller.account, ownership, wish)
     return await services.buckets.create({
       name: request.bucket,

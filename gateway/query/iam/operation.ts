@@ -5,7 +5,9 @@ import { Fault } from '#src/errors.ts'
 import { arnOf, type TagList } from '#src/model/iam.ts'
 import { type Account, type Caller, realmOf } from '#src/model/identity.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
+import { isOfAccount } from '#src/model/principal.ts'
 import type { Iam } from '#src/service/iam/iam.ts'
+import type { KeyAsker } from '#src/service/iam/users.ts'
 
 /** Who asks, and whose names it is about: everything of IAM stays within the caller's account or tenant. */
 export interface IamContext {
@@ -13,6 +15,7 @@ export interface IamContext {
   readonly realm: string
   readonly account: Account
   readonly caller: Extract<Caller, { kind: 'account' }>
+  readonly asker: KeyAsker
 }
 
 /** What a call is about, as policies are asked: its ARN, and the tags that it has. */
@@ -36,7 +39,8 @@ interface Definition<Input, Output> {
 export function iamContext({ caller, services }: Pick<QueryContext, 'caller' | 'services'>): IamContext {
   if (caller.kind === 'anonymous') throw new Fault('MissingAuthenticationToken')
   const { account } = caller
-  return { iam: services.iam, realm: realmOf(account), account, caller }
+  const asker = { account, isAccount: isOfAccount(caller.principal) }
+  return { iam: services.iam, realm: realmOf(account), account, caller, asker }
 }
 
 /** Decodes, asks for `iam:Name` on the target, runs and encodes. */

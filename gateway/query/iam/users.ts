@@ -123,7 +123,7 @@ export const createAccessKey = iamOperation({
   name: 'CreateAccessKey',
   decode: userOrSelf,
   target: userTarget,
-  run: (name, { iam, account }) => iam.users.createKey(account, name),
+  run: (name, { iam, asker }) => iam.users.createKey(asker, name),
   encode: (key, _context, name) => [el('AccessKey', ...keyElements(key, name), el('SecretAccessKey', key.secret))],
 })
 
@@ -136,8 +136,7 @@ export const listAccessKeys = iamOperation({
     limit: decodeLimit(parameters),
   }),
   target: ({ name }, context) => userTarget(name, context),
-  run: async ({ name, marker, limit }, { iam, account }) =>
-    slice(await iam.users.listKeys(account, name), marker, limit),
+  run: async ({ name, marker, limit }, { iam, asker }) => slice(await iam.users.listKeys(asker, name), marker, limit),
   encode: ({ items, marker }, _context, { name }) => [
     members(
       'AccessKeyMetadata',
@@ -162,7 +161,7 @@ export const updateAccessKey = iamOperation({
     }
   },
   target: ({ name }, context) => userTarget(name, context),
-  run: ({ name, id, isActive }, { iam, account }) => iam.users.updateKey(account, name, id, isActive),
+  run: ({ name, id, isActive }, { iam, asker }) => iam.users.updateKey(asker, name, id, isActive),
 })
 
 /** https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteAccessKey.html */
@@ -170,7 +169,7 @@ export const deleteAccessKey = iamOperation({
   name: 'DeleteAccessKey',
   decode: (parameters, context) => ({ name: userOrSelf(parameters, context), id: parameters.needed('AccessKeyId') }),
   target: ({ name }, context) => userTarget(name, context),
-  run: ({ name, id }, { iam, account }) => iam.users.deleteKey(account, name, id),
+  run: ({ name, id }, { iam, asker }) => iam.users.deleteKey(asker, name, id),
 })
 
 /** Nobody keeps when keys were used. https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html */

@@ -38,16 +38,18 @@ export class Principals {
   /** Undefined: the account itself. `gone`: a key whose user is no more. */
   async ofKey(from: Snapshot, account: Account, key: AccessKey): Promise<Principal | 'gone' | undefined> {
     if (key.user === undefined && account.tenant === undefined) return undefined
-    return (await this.ofUser(from, account, key.user)) ?? 'gone'
+    const found = await this.ofUser(from, account, key.user ?? folded(account.id))
+    // An account's own key is never that of a user who merely has its name.
+    return found === undefined || (found.kind === 'member') !== (key.user === undefined) ? 'gone' : found
   }
 
-  /** Without a name: the account as a member of its tenant. */
-  async ofUser(from: Snapshot, account: Account, name: string | undefined): Promise<Principal | undefined> {
+  /** By the name in lower case; of the account's own name in its tenant it is the account as a member. */
+  async ofUser(from: Snapshot, account: Account, name: string): Promise<Principal | undefined> {
     const realm = realmOf(account)
-    const user = await this.#entities.records.find(from, realm, 'user', name ?? folded(account.id))
+    const user = await this.#entities.records.find(from, realm, 'user', name)
     if (user === undefined) return undefined
     return {
-      kind: name === undefined ? 'member' : 'user',
+      kind: user.accountId !== undefined && user.accountId === account.id ? 'member' : 'user',
       arn: arnOf(realm, 'user', user),
       id: user.id,
       name: user.name,

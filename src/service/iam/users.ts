@@ -16,6 +16,12 @@ export interface CreateUser {
 const noKey = (id: string): Fault =>
   new Fault('NoSuchEntity', { message: `The Access Key with id ${id} cannot be found.` })
 
+/** Who asks for keys: an account itself, or somebody who acts in it. */
+export interface KeyAsker {
+  readonly account: Account
+  readonly isAccount: boolean
+}
+
 /** Users of a realm, and the keys by which they, or the account itself, ask. */
 export class IamUsers {
   readonly #entities: Entities
@@ -92,8 +98,9 @@ export class IamUsers {
   }
 
   /** Of the user, or without a name of the account itself. */
-  async createKey(account: Account, name: string | undefined): Promise<AccessKey> {
+  async createKey(asker: KeyAsker, name: string | undefined): Promise<AccessKey> {
     const { world } = this.#entities.parts
+    const { account } = asker
     const fresh: AccessKey = {
       id: `MERI${randomWord(world, upperCase, 16)}`,
       secret: randomWord(world, alphanumeric, 40),
@@ -102,7 +109,7 @@ export class IamUsers {
       created: this.#entities.now(),
     }
     return await this.#entities.write(async (transaction) => {
-      const user = await this.#user(transaction, account, name)
+      const user = await this.#user(transaction, asker, name)
       const standing = await this.#keys(transaction, account, user)
       // An account's own keys come from the command line too, and so may be more.
       if (name !== undefined && standing.length >= quotas.keys) {
@@ -120,29 +127,29 @@ export class IamUsers {
     })
   }
 
-  async listKeys(account: Account, name: string | undefined): Promise<readonly AccessKey[]> {
+  async listKeys(asker: KeyAsker, name: string | undefined): Promise<readonly AccessKey[]> {
     return await this.#entities.read(async (snapshot) => {
-      const user = await this.#user(snapshot, account, name)
-      return await this.#keys(snapshot, account, user)
+      const user = await this.#user(snapshot, asker, name)
+      return await this.#keys(snapshot, asker.account, user)
     })
   }
 
-  async updateKey(account: Account, name: string | undefined, id: string, isActive: boolean): Promise<void> {
+  async updateKey(asker: KeyAsker, name: string | undefined, id: string, isActive: boolean): Promise<void> {
     await this.#entities.write(async (transaction) => {
-      const { key } = await this.#existingKey(transaction, account, name, id)
+      const { key } = await this.#existingKey(transaction, asker, name, id)
       this.#setKey(transaction, { ...key, isActive })
     })
   }
 
-  async deleteKey(account: Account, name: string | undefined, id: string): Promise<void> {
+  async deleteKey(asker: KeyAsker, name: string | undefined, id: string): Promise<void> {
     await this.#entities.write(async (transaction) => {
-      const { key, user } = await this.#existingKey(transaction, account, name, id)
+      const { key, user } = await this.#existingKey(transaction, asker, name, id)
       this.#entities.parts.namespace.removeAccessKey(transaction, key)
       const own = keyed(user)
       if (own !== undefined)
         this.#setKeysOf(
           transaction,
-          account,
+          asker.account,
           own,
           own.keys.filter((each) => each !== id),
         )
@@ -160,8 +167,12 @@ export class IamUsers {
     })
   }
 
-  async #user(from: Snapshot, account: Account, name: string | undefined): Promise<User | undefined> {
-    return name === undefined ? undefined : await this.#entities.existing(from, realmOf(account), 'user', name)
+  /** Keys of an account are its own affair: whoever may manage users must not come to be the account by them. */
+  async #user(from: Snapshot, { account, isAccount }: KeyAsker, name: string | undefined): Promise<User | undefined> {
+    const user = name === undefined ? undefined : await this.#entities.existing(from, realmOf(account), 'user', name)
+    const of = name === undefined ? account.id : user?.accountId
+    if (of !== undefined && !(isAccount && of === account.id)) throw unchangeable()
+    return user
   }
 
   async #keys(from: Snapshot, account: Account, user: User | undefined): Promise<readonly AccessKey[]> {
@@ -178,12 +189,12 @@ export class IamUsers {
 
   async #existingKey(
     from: Snapshot,
-    account: Account,
+    asker: KeyAsker,
     name: string | undefined,
     id: string,
   ): Promise<{ readonly key: AccessKey; readonly user: User | undefined }> {
-    const user = await this.#user(from, account, name)
-    const key = (await this.#keys(from, account, user)).find((each) => each.id === id)
+    const user = await this.#user(from, asker, name)
+    const key = (await this.#keys(from, asker.account, user)).find((each) => each.id === id)
     if (key === undefined) throw noKey(id)
     return { key, user }
   }
@@ -201,4 +212,4 @@ export class IamUsers {
 const keyed = (user: User | undefined): User | undefined => (user?.accountId === undefined ? user : undefined)
 
 const unchangeable = (): Fault =>
-  new Fault('UnmodifiableEntity', { message: 'The user is an account: it is renamed and deleted as one.' })
+  new Fault('UnmodifiableEntity', { message: 'The user is an account: it is renamed, deleted and given keys as one.' })

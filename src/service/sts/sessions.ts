@@ -1,5 +1,4 @@
 import { Fault } from '#src/errors.ts'
-import { folded } from '#src/model/iam.ts'
 import { type Account, realmOf } from '#src/model/identity.ts'
 import type { Policy } from '#src/model/policy-document.ts'
 import type { Principal } from '#src/model/principal.ts'
@@ -50,8 +49,7 @@ export class Sessions {
       return await this.#principals.ofRole(from, account, found, { name: role.session, tags })
     }
     if (user !== undefined) {
-      const name = user.name === folded(account.id) ? undefined : user.name
-      const found = await this.#principals.ofUser(from, account, name)
+      const found = await this.#principals.ofUser(from, account, user.name)
       return found?.id === user.id ? found : undefined
     }
     return {

@@ -65,9 +65,9 @@ function isSigned({ header, text, signature }: Token, { key, algorithm }: Verify
   const alg = String(header['alg'])
   const known = algorithms.get(alg)
   if (known === undefined || (algorithm !== undefined && algorithm !== alg)) return false
-  if (key.asymmetricKeyType !== known.type) return false
+  // No RSA key has a curve, and no other key a modulus: so neither is used by the other's algorithms.
   if (known.curve !== undefined && key.asymmetricKeyDetails?.namedCurve !== known.curve) return false
-  // An RSA key of a few bits is nobody's secret.
+  // And an RSA key of a few bits is nobody's secret.
   if (known.type === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) return false
   return verifySignature(known.hash, Buffer.from(text, 'latin1'), { key, dsaEncoding: 'ieee-p1363' }, signature)
 }
