@@ -28,6 +28,11 @@ const most = { all: 64, taking: 8, unknown: 2, failing: 1 } as const
 const leaseMilliseconds = 15_000
 const firstPauseMilliseconds = 1_000
 const longestPauseMilliseconds = 20 * 60 * 1000
+/** Of an endpoint that fails, whatever waits for it: a backlog is not thrown at what is down. Shorter than a message's own pause. */
+const firstRestMilliseconds = 200
+const longestRestMilliseconds = 30_000
+/** After a trouble of our own. */
+const troubleMilliseconds = 5_000
 /** Idle time between looks. */
 const lookMilliseconds = 200
 const publishedPerPass = 64
@@ -64,6 +69,10 @@ interface Claimed {
 interface Lane {
   running: number
   state: 'taking' | 'unknown' | 'failing'
+  /** One after another. */
+  failures: number
+  /** Not tried again before, in milliseconds since the epoch. */
+  restsUntil: number
 }
 
 /**
@@ -95,7 +104,7 @@ export class Notifier {
         if (moved === 0) await this.#pause(signal)
       } catch (error) {
         failed(error)
-        await this.#pause(signal)
+        await this.#parts.world.sleep(troubleMilliseconds, signal).catch(() => undefined)
       }
     }
     await this.settled()
@@ -172,11 +181,12 @@ export class Notifier {
   }
 
   async #beginDue(target: Target, signal: AbortSignal): Promise<number> {
-    const lane: Lane = this.#lanes.get(laneOf(target)) ?? { running: 0, state: 'unknown' }
+    const lane: Lane = this.#lanes.get(laneOf(target)) ?? { running: 0, state: 'unknown', failures: 0, restsUntil: 0 }
     const room = Math.min(most[lane.state] - lane.running, most.all - this.#running.size)
-    if (room <= 0) return 0
+    if (room <= 0 || this.#parts.world.now() < lane.restsUntil) return 0
     const claimed = await this.#claim(target, room)
     if (claimed.length > 0) this.#lanes.set(laneOf(target), lane)
+    else if (lane.running === 0) this.#lanes.delete(laneOf(target))
     for (const each of claimed) {
       lane.running++
       const delivering = this.#deliver(each, lane, signal)
@@ -228,11 +238,15 @@ export class Notifier {
       if (signal.aborted) await this.#putBack(placed)
       else {
         lane.state = 'failing'
+        const rest = Math.min(longestRestMilliseconds, firstRestMilliseconds * 2 ** Math.min(lane.failures++, 30))
+        lane.restsUntil = this.#parts.world.now() + rest
         await this.#postpone(placed, whyNotTaken(error))
       }
       return
     }
     lane.state = 'taking'
+    lane.failures = 0
+    lane.restsUntil = 0
     await store.transact(async (transaction) => clearDelivery(transaction, placed))
   }
 

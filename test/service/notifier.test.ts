@@ -124,6 +124,24 @@ test('H9: endpoints that never answer hold up no other, however many messages wa
   endpoint().answering = () => 200
 })
 
+test('H9: a backlog is not thrown at an endpoint that is down, and goes out once it is up', async () => {
+  const { topics, notifier, topic, stopping } = open()
+  const path = '/down'
+  endpoint().answering = (received) => (received.path === path ? 503 : 200)
+  const named = await topic(path)
+  for (let at = 0; at < 100; at++) await topics.publish({ topic: named, text: `${at}` })
+  const running = notifier.run(stopping.signal)
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  const tried = endpoint().received.filter((each) => each.path === path).length
+  assert.ok(tried >= 2 && tried <= 8, `${tried} attempts`)
+  endpoint().answering = () => 200
+  endpoint().received.length = 0
+  const texts = async () => new Set((await endpoint().wait(100, path, 15_000)).map(({ body }) => body))
+  assert.equal((await texts()).size, 100)
+  stopping.abort()
+  await running
+})
+
 test('H3: what was under way when a process ended is sent by the next one, and nothing is left behind', async () => {
   const { store, topics, notifier, topic, stopping } = open()
   const path = '/hanging'
