@@ -29,7 +29,7 @@ const createEncryptionKey = defineCommand({
   meta: { name: 'create', description: 'Create a key that requests may name for SSE-KMS' },
   args: {
     ...shared,
-    name: { type: 'string', description: 'as requests name it; `aws/s3`: for those who name none', required: true },
+    name: { type: 'string', description: 'as requests name it', required: true },
   },
   run: ({ args }) => openFile(args).createManaged(args.name),
 })

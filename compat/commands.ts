@@ -41,7 +41,8 @@ export function start(command: string, args: readonly string[], options: SpawnOp
 /** Ends a program kindly, then not; resolves to its exit code, or to the signal's name. */
 export async function end(child: ChildProcess, patience: number): Promise<number | string> {
   const ended = exit(child)
-  killGroup(child, 'SIGTERM')
+  // To its head alone, which passes it on: a second one, late, would meet a process that has just let go of its handlers.
+  child.kill('SIGTERM')
   const impatient = setTimeout(() => killGroup(child, 'SIGKILL'), patience)
   try {
     return await ended

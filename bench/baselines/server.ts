@@ -3,20 +3,21 @@ import { createReadStream } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { open as openLmdb } from 'lmdb'
 import { administrator } from '../../test/support/server-process.ts'
-import { verifier } from './signature.ts'
+import { plain, tuned, verifier } from './signature.ts'
 
 /**
- * The bare servers that Meridian is measured against, each a process: `hello` answers a word; `bytes SIZE` verifies the signature
- * and sends so many bytes from memory; `file PATH SIZE` verifies the signature and streams a file; `put FOLDER` verifies the
- * signature, reads the body, takes its MD5 and commits it as one record of LMDB, in grouped commits.
+ * The bare servers that Meridian is measured against, each a process: `hello` answers a word; `bytes SIZE` verifies the
+ * signature and sends so many bytes from memory, `tuned SIZE` too, by faster calls; `file PATH SIZE` verifies the signature
+ * and streams a file; `put FOLDER` verifies the signature, reads the body, takes its MD5 and commits it as one record of
+ * LMDB, in grouped commits.
  */
 const [kind, first = '', second = ''] = process.argv.slice(2)
-const verify = verifier(administrator.accessKey, administrator.secretKey)
+const verify = verifier(administrator.accessKey, administrator.secretKey, kind === 'tuned' ? tuned : plain)
 
 function listener(): RequestListener {
   if (kind === 'hello') return (_, response) => response.end('hello')
   if (kind === 'put') return putListener(first)
-  if (kind === 'bytes') {
+  if (kind === 'bytes' || kind === 'tuned') {
     const bytes = Buffer.alloc(Number(first), 'm')
     return (request, response) => {
       const isSigned = verify(request)

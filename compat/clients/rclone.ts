@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises'
-import { PutBucketVersioningCommand } from '@aws-sdk/client-s3'
+import { HeadObjectCommand, PutBucketVersioningCommand } from '@aws-sdk/client-s3'
 import { run } from '#compat/commands.ts'
 import { type Client, check, checkPresigned, type Day, inside, Program, same } from '#compat/day.ts'
 import { compareFiles, compareTrees, editTree, readPiece, size } from '#compat/files.ts'
@@ -43,6 +43,7 @@ class RcloneDay {
     await this.#sync()
     await this.#bigFile()
     await this.#objects()
+    await this.#encryption()
     await this.#versions()
     await this.#cleanUp()
   }
@@ -150,6 +151,33 @@ class RcloneDay {
     await journal.step('presigned address', async () => {
       const url = await this.#rclone.run('link', '--expire', '10m', `${bucket}/note.txt`)
       return checkPresigned(url.trim(), Buffer.from('a note\n'))
+    })
+  }
+
+  /** Its SDK sends customers' keys over TLS only, so what it can ask for here is encryption by the server. */
+  async #encryption(): Promise<void> {
+    const { journal, tree, big, site } = this.#day
+    await journal.step('encrypt by the server: a tree, parts, a key of a KMS', async () => {
+      const down = inside(this.#day, 'decrypted')
+      const piece = inside(this.#day, 'piece')
+      await writeFile(piece, await readPiece(big, 0, 12 * 1024 * 1024))
+      const plain = ['--s3-server-side-encryption', 'AES256']
+      const parts = ['--s3-upload-cutoff', '5Mi', '--s3-chunk-size', '5Mi']
+      await this.#rclone.run('copy', ...plain, `${tree.directory}/awkward`, `${other}/sealed`)
+      await this.#rclone.run('copyto', ...plain, ...parts, piece, `${other}/sealed-parts`)
+      await this.#rclone.run('copyto', '--s3-server-side-encryption', 'aws:kms', piece, `${other}/sealed-kms`)
+      const s3 = openSdk(site)
+      const told: (string | undefined)[] = []
+      for (const Key of ['sealed-parts', 'sealed-kms']) {
+        const head = await s3.send(new HeadObjectCommand({ Bucket: 'rclone-day-other', Key }))
+        told.push(head.ServerSideEncryption)
+        await this.#rclone.run('copyto', `${other}/${Key}`, `${piece}-again`)
+        await compareFiles(piece, `${piece}-again`)
+      }
+      s3.destroy()
+      same(told, ['AES256', 'aws:kms'], 'how the objects say that they are encrypted')
+      await this.#rclone.run('copy', `${other}/sealed`, down)
+      return compareTrees(`${tree.directory}/awkward`, down)
     })
   }
 

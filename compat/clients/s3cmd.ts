@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { run } from '#compat/commands.ts'
 import { type Client, check, checkPresigned, type Day, inside, Program, plain, same } from '#compat/day.ts'
-import { compareFiles, compareTrees, editTree, size } from '#compat/files.ts'
+import { compareFiles, compareTrees, editTree, readPiece, size } from '#compat/files.ts'
 import { pythonTool, systemTool } from '#compat/tools.ts'
 
 export const s3cmd: Client = {
@@ -37,6 +37,7 @@ class S3cmdDay {
     await this.#sync()
     await this.#bigFile()
     await this.#objects()
+    await this.#encryption()
     await this.#cleanUp()
   }
 
@@ -145,6 +146,25 @@ class S3cmdDay {
       await this.#s3cmd.run('--signature-v2', 'get', '--force', `${bucket}/notes/v2.txt`, got)
       same(await readFile(got, 'utf8'), 'a note\n', 'what came back')
       return ''
+    })
+  }
+
+  async #encryption(): Promise<void> {
+    await this.#day.journal.step('encrypt by the server: an object, parts', async () => {
+      const piece = inside(this.#day, 'piece')
+      const got = inside(this.#day, 'piece-again')
+      await writeFile(piece, await readPiece(this.#day.big, 0, 12 * 1024 * 1024))
+      for (const [name, how] of [
+        ['whole', ['--disable-multipart']],
+        ['parts', ['--multipart-chunk-size-mb', '5']],
+      ] as const) {
+        await this.#s3cmd.run('put', '--server-side-encryption', ...how, piece, `${other}/sealed-${name}`)
+        const info = await this.#s3cmd.run('info', `${other}/sealed-${name}`)
+        check(/SSE:\s+AES256/.test(info), `s3cmd info shows\n${info}`)
+        await this.#s3cmd.run('get', '--force', `${other}/sealed-${name}`, got)
+        await compareFiles(piece, got)
+      }
+      return '2 objects'
     })
   }
 

@@ -58,18 +58,19 @@ export function aclElement(acl: Acl, owner: Person): Xml {
   // Groups first: they have no display name, and clients that sort by it look at the first grant only.
   const inOrder = [...acl.grants].sort((a, b) => rank(a.grantee) - rank(b.grantee))
   const grants = inOrder.map(({ grantee, permission }) =>
-    el('Grant', granteeElement(grantee), el('Permission', permission)),
+    el('Grant', granteeElement(grantee, owner), el('Permission', permission)),
   )
   return el('AccessControlPolicy', ownerElement('Owner', owner), el('AccessControlList', ...grants))
 }
 
 const rank = ({ kind }: Grantee): number => (kind === 'group' ? 0 : 1)
 
-function granteeElement(grantee: Grantee): Xml {
+function granteeElement(grantee: Grantee, owner: Person): Xml {
   const type = grantee.kind === 'account' ? 'CanonicalUser' : 'Group'
   const attributes = { 'xmlns:xsi': schemaInstance, 'xsi:type': type }
   if (grantee.kind === 'group') return elWith('Grantee', attributes, el('URI', grantee.uri))
-  const { id, displayName } = grantee
+  const { id } = grantee
+  const displayName = id === owner.id ? owner.displayName : grantee.displayName
   const name = displayName === '' ? undefined : el('DisplayName', displayName)
   return elWith('Grantee', attributes, el('ID', id), name)
 }

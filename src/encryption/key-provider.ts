@@ -1,3 +1,9 @@
+/**
+ * The key of those who name none; AWS makes it when it is first asked for.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+ */
+export const defaultManagedKey = 'aws/s3'
+
 /** A data key, and the same as it may be kept. */
 export interface DataKey {
   /** 32 bytes. */

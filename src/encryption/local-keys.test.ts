@@ -29,7 +29,7 @@ test('L1: a key stays what it is, and is seen by who had the file open before', 
     late.createManaged('mine')
     assert.throws(() => late.createManaged('mine'), Fault)
     for (const name of ['', 'a b', '../x y']) assert.throws(() => late.createManaged(name), Fault)
-    assert.deepEqual(late.managedNames(), ['mine'])
+    assert.deepEqual(late.managedNames(), ['aws/s3', 'mine'])
     const made = await early.managed.generate('mine', context)
     assert.deepEqual(Buffer.from(await late.managed.unwrap('mine', made.wrapped, context)), Buffer.from(made.plain))
     const own = await early.own.generate(early.own.current(), context)

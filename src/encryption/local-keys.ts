@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { Fault } from '#src/errors.ts'
 import type { World } from '#src/world.ts'
-import type { DataKey, KeyProvider, Keys } from './key-provider.ts'
+import { type DataKey, defaultManagedKey, type KeyProvider, type Keys } from './key-provider.ts'
 import { keyBytes, unwrapKey, wrapKey } from './key-wrap.ts'
 
 /**
@@ -110,7 +110,8 @@ export class LocalKeys implements Keys {
       fs.mkdirSync(dirname(path), { recursive: true })
       const random = (size: number) => Buffer.from(world.randomBytes(size)).toString('hex')
       const current = random(8)
-      const file: KeyFile = { format: 1, current, own: { [current]: random(keyBytes) }, managed: {} }
+      const own = { [current]: random(keyBytes) }
+      const file: KeyFile = { format: 1, current, own, managed: { [defaultManagedKey]: random(keyBytes) } }
       // A link, unlike a rename, does not replace what another process has put there meanwhile (L2).
       writeKeyFile(path, file, world, (temporary) => {
         try {

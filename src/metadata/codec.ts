@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 
+/** Their length fits one byte of `integer`. */
+const shortText = 0x7f
+
 /** Writes a record: fixed-width and variable-length integers, strings and lists, one behind another. */
 export class RecordWriter {
   #bytes = Buffer.allocUnsafe(512)
@@ -32,11 +35,27 @@ export class RecordWriter {
   }
 
   text(value: string): this {
+    if (value.length <= shortText && this.#ascii(value)) return this
     const size = Buffer.byteLength(value)
     this.integer(size)
     this.#reserve(size)
     this.#at += this.#bytes.write(value, this.#at)
     return this
+  }
+
+  /** For short strings a loop is faster than calls out of JavaScript. Writes nothing where a character takes several bytes. */
+  #ascii(value: string): boolean {
+    this.#reserve(1 + value.length)
+    const bytes = this.#bytes
+    let at = this.#at
+    bytes[at++] = value.length
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index)
+      if (code > 0x7f) return false
+      bytes[at++] = code
+    }
+    this.#at = at
+    return true
   }
 
   /** Bytes whose number the reader knows. */

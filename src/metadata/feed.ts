@@ -3,7 +3,6 @@ import type { Transaction } from '#src/store/store.ts'
 import { versionstampBytes } from '#src/store/store.ts'
 import { pack, unpack } from '#src/store/tuple.ts'
 import { keys, partitionOf } from './keyspace.ts'
-import { nextOrder } from './order.ts'
 
 /**
  * The ordered change log of this cell, which other cells follow.
@@ -27,9 +26,7 @@ export interface Change {
 export function moveEntry(to: Transaction, change: Change, before: Uint8Array | undefined): number {
   const partition = keys.feed(partitionOf(change.bucket, change.key))
   if (before !== undefined) to.clear(Buffer.concat([partition, before]))
-  const order = nextOrder(to)
-  to.append(partition, order, pack([change.bucket, change.key, change.slot, change.stamp]))
-  return order
+  return to.append(partition, pack([change.bucket, change.key, change.slot, change.stamp]))
 }
 
 export function decodeChange(value: Uint8Array): Change {

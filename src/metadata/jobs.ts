@@ -1,6 +1,5 @@
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { keys, under } from './keyspace.ts'
-import { nextOrder } from './order.ts'
 
 /**
  * The outbox: work that a change asks for, committed with it.
@@ -20,7 +19,7 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 export function addJob(to: Transaction, job: Job): void {
-  to.append(keys.job(queue), nextOrder(to), encoder.encode(JSON.stringify(job)))
+  to.append(keys.job(queue), encoder.encode(JSON.stringify(job)))
 }
 
 export function readJobs(from: Snapshot, limit: number): Promise<readonly Entry[]> {

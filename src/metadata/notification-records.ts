@@ -3,7 +3,6 @@ import type { Source } from '#src/model/topic-policy.ts'
 import { type Entry, limits, type Snapshot, type Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { keys, under } from './keyspace.ts'
-import { nextOrder } from './order.ts'
 
 /**
  * Messages on their way: published, then one delivery for each endpoint, then gone or a dead letter.
@@ -88,7 +87,7 @@ const roomBytes = 10_000
 export const fits = (published: Published): boolean => encode(published).length <= limits.valueBytes - roomBytes
 
 export function publish(to: Transaction, published: Published): void {
-  to.append(keys.job(queue), nextOrder(to), encode(published))
+  to.append(keys.job(queue), encode(published))
 }
 
 /** The oldest, with the rows that they are. */

@@ -163,7 +163,7 @@ const recordBytesMax = 16_384
 async function takeNull(to: Transaction, state: KeyState, next: Version): Promise<Uint8Array | undefined> {
   const { bucket, key, current, nullStamp } = state
   if (current?.version.isNull === true) {
-    if (!sharesBlob(current.version, next)) await releaseContent(to, state, current.version)
+    if (!keepsContent(current.version, next)) await releaseContent(to, state, current.version)
     return entryOf(current.bytes)
   }
   if (nullStamp === undefined) return undefined
@@ -171,15 +171,19 @@ async function takeNull(to: Transaction, state: KeyState, next: Version): Promis
   to.clear(keys.version(bucket, key, nullStamp))
   to.clear(keys.nullVersion(bucket, key))
   if (stowed === undefined) return undefined
-  if (stowed.version.kind === 'object' && !sharesBlob(stowed.version, next)) {
+  if (stowed.version.kind === 'object' && !keepsContent(stowed.version, next)) {
     await releaseContent(to, state, stowed.version)
   }
   return entryOf(stowed.bytes)
 }
 
-/** A copy of an object onto itself goes on using its blob, under the reference that is there. */
-function sharesBlob({ content }: ObjectVersion, next: Version): boolean {
-  if (content.kind === 'inline' || next.kind === 'marker' || next.content.kind === 'inline') return false
+/**
+ * Whether the content of a `null` version stays where it is for the one that takes its place: a copy of an object onto itself
+ * goes on using its blob, under the reference that is there; and bytes beside the record are overwritten by the next ones.
+ */
+function keepsContent({ content }: ObjectVersion, next: Version): boolean {
+  if (next.kind === 'marker') return false
+  if (content.kind === 'inline' || next.content.kind === 'inline') return content.kind === next.content.kind
   return content.blob === next.content.blob
 }
 

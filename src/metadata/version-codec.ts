@@ -131,7 +131,11 @@ function writeDetails(version: ObjectVersion): void {
 
 function writeHeaders(headers: ContentHeaders): void {
   let present = 0
-  for (const [index, name] of headerNames.entries()) if (headers[name] !== undefined) present |= 1 << index
+  let bit = 1
+  for (const name of headerNames) {
+    if (headers[name] !== undefined) present |= bit
+    bit <<= 1
+  }
   writer.byte(present)
   for (const name of headerNames) {
     const value = headers[name]

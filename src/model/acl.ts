@@ -48,7 +48,8 @@ export const accountGrantee = ({ id, displayName }: Person): Grantee => ({ kind:
 
 /** `bucketOwner`: of the bucket that an object is in; a bucket's own ACL has none. */
 export function cannedAcl(name: CannedAcl, owner: Person, bucketOwner?: Person): Acl {
-  const own: Grant = { grantee: accountGrantee(owner), permission: 'FULL_CONTROL' }
+  // The owner's name is that of its account at the time it is shown: hardly any object has a grant beside this one.
+  const own: Grant = { grantee: accountGrantee({ id: owner.id, displayName: '' }), permission: 'FULL_CONTROL' }
   // Groups come first: they have no display name, and clients that sort by it trip over them further down.
   return { owner: owner.id, grants: [...groupGrants(name), own, ...accountGrants(name, owner, bucketOwner)] }
 }

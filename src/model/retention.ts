@@ -9,6 +9,12 @@ export function isLocked(version: Version, now: number, bypassGovernance = false
   return version.hold?.value === true || isRetained
 }
 
+/** Of a version that is about to be written; one that waited long for its parts may have come to its end meanwhile. */
+export function checkNewRetention(retention: Retention | undefined, now: number): void {
+  if (retention === undefined || retention.until > now) return
+  throw new Fault('InvalidArgument', { message: 'The retain until date must be in the future!' })
+}
+
 /**
  * What may become of a version's retention. Compliance only ever grows; governance is loosened by whom it lets past.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
@@ -18,9 +24,7 @@ export function checkRetentionChange(
   after: Retention | undefined,
   { bypassGovernance, now }: { readonly bypassGovernance: boolean; readonly now: number },
 ): void {
-  if (after !== undefined && after.until <= now) {
-    throw new Fault('InvalidArgument', { message: 'The retain until date must be in the future!' })
-  }
+  checkNewRetention(after, now)
   if (before === undefined || before.until <= now) return
   if (after !== undefined && after.until >= before.until && after.mode === before.mode) return
   if (before.mode === 'GOVERNANCE' && bypassGovernance) return

@@ -1,6 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { checkRead } from '#src/model/conditions.ts'
+import { checkNewRetention } from '#src/model/retention.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { openingOf, readContent } from './content.ts'
@@ -38,6 +39,7 @@ const copyBytesMax = 5 * 2 ** 30
  */
 export async function commitCopy(foundation: Foundation, request: CopyObject): Promise<Copied> {
   const found = await foundation.store.snapshot((snapshot) => findSource(foundation, snapshot, request.source))
+  checkNewRetention(request.attributes(found.version).retention, foundation.world.now())
   if (found.version.size > copyBytesMax) {
     throw new Fault('InvalidRequest', {
       message: `The specified copy source is larger than the maximum allowable size for a copy source: ${copyBytesMax}`,

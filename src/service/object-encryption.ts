@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { ContentTampered } from '#src/encryption/content-tampered.ts'
-import type { Keys } from '#src/encryption/key-provider.ts'
+import { defaultManagedKey, type Keys } from '#src/encryption/key-provider.ts'
 import { deriveKey, keyBytes, unwrapKey, wrapKey } from '#src/encryption/key-wrap.ts'
 import { Fault } from '#src/errors.ts'
 import type { Encryption, EncryptionScheme, EncryptionWish, WrappedKey } from '#src/model/encryption.ts'
@@ -41,9 +41,6 @@ function keysOf({ keys }: Foundation): Keys {
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
-
-/** The key AWS has for those who name none; an administrator may make it. */
-const defaultManagedKey = 'aws/s3'
 
 /** A new data key for a write into a bucket. */
 export async function makeContentKey(

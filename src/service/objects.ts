@@ -3,6 +3,7 @@ import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
 import type { EventName } from '#src/model/notification.ts'
+import { checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
@@ -26,6 +27,7 @@ export class CellObjects implements Objects {
   }
 
   async put(request: PutObject): Promise<Written> {
+    checkNewRetention(request.attributes.retention, this.#foundation.world.now())
     await this.#checkEarly(request)
     const { body, digests } = request
     const encrypting = await this.#encrypting(request)
@@ -117,7 +119,7 @@ export class CellObjects implements Objects {
       const place = { bucket: bucket.id, key: request.name.key }
       const state = await readState(transaction, place, bucket.versioning !== 'off')
       const stamp = this.#slotStamp(row.version)
-      const change = request.change(row.version)
+      const change = request.change(row.version, this.#foundation.world.now())
       const version = changed(row.version, change, stamp)
       rewriteVersion(transaction, state, row, version)
       const event = eventOf(row.version, change)

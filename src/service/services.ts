@@ -5,6 +5,7 @@ import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
+import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
@@ -156,7 +157,7 @@ export interface Objects {
   }): Promise<Written>
   /** Changes what may change without a new version; `change` runs in the transaction and may throw a Fault. */
   update(
-    request: FindObject & { readonly change: (version: ObjectVersion) => Mutable; readonly cause?: Cause },
+    request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable; readonly cause?: Cause },
   ): Promise<Found>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
@@ -191,12 +192,6 @@ export interface UploadName {
   readonly uploadId: string
 }
 
-export interface CompletedPart {
-  readonly number: number
-  readonly etag: string
-  readonly checksum?: Checksum
-}
-
 /** Throws NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge, PreconditionFailed, BadDigest. */
 export interface Uploads {
   create(request: {
@@ -229,7 +224,7 @@ export interface Uploads {
   /** Repeated after success, it answers as it did (24 h, C26). */
   complete(
     request: UploadName & {
-      readonly parts: readonly CompletedPart[]
+      readonly parts: readonly CompletingPart[]
       readonly conditions: Conditions
       readonly checksum?: Checksum
       readonly objectSize?: number

@@ -16,6 +16,7 @@ import {
 import type { ExpectedDigests } from '#src/model/checksum.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import { joinParts } from '#src/model/multipart.ts'
+import { checkNewRetention } from '#src/model/retention.ts'
 import type { Upload } from '#src/model/upload.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
@@ -60,6 +61,7 @@ export class CellUploads implements Uploads {
   async create(request: Parameters<Uploads['create']>[0]): Promise<Upload> {
     const { world, cell, store, namespace, space } = this.#foundation
     space?.check()
+    checkNewRetention(request.attributes.retention, world.now())
     // Ids of one key sort as the uploads began: listings are in that order.
     const began = world.nowMicroseconds().toString(16).padStart(14, '0')
     const id = `${String(cell).padStart(3, '0')}${began}${Buffer.from(world.randomBytes(16)).toString('hex')}`

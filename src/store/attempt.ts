@@ -59,6 +59,7 @@ export class Attempt implements Transaction {
   /** How many of the writes the overlay has: it is brought up to date only when somebody reads. */
   #overlaid = 0
   #bytes = 0
+  #appended = 0
   #failure: unknown
 
   constructor(world: World, pin: Pin) {
@@ -97,8 +98,10 @@ export class Attempt implements Transaction {
     this.#write({ kind: 'add', key, delta })
   }
 
-  append(prefix: Uint8Array, order: number, value: Uint8Array): void {
+  append(prefix: Uint8Array, value: Uint8Array): number {
+    const order = this.#appended++
     this.#write({ kind: 'append', prefix, order, value })
+    return order
   }
 
   setStamped(key: Uint8Array, value: Uint8Array, offset: number): void {

@@ -38,10 +38,11 @@ export interface Transaction extends Snapshot {
   /** Adds to a 64-bit little-endian two's complement integer (absent = 0), without reading: adds do not conflict. */
   add(key: Uint8Array, delta: bigint): void
   /**
-   * Sets prefix ‖ versionstamp ‖ order, where the versionstamp (10 bytes) grows with each commit and `order` (2 bytes, big
-   * endian) tells apart what one transaction appends. Appends do not conflict, and are not seen by this transaction's reads.
+   * Sets prefix ‖ versionstamp ‖ order, where the versionstamp (10 bytes) grows with each commit and the order (2 bytes, big
+   * endian), which is returned, with each append of the transaction: at most 65,536. Appends do not conflict, and are not
+   * seen by this transaction's reads.
    */
-  append(prefix: Uint8Array, order: number, value: Uint8Array): void
+  append(prefix: Uint8Array, value: Uint8Array): number
   /** Sets a value whose 10 bytes at `offset` become this commit's versionstamp. Not seen by this transaction's reads. */
   setStamped(key: Uint8Array, value: Uint8Array, offset: number): void
 }

@@ -71,7 +71,7 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
     test('K2: a body that throws leaves nothing behind', async () => {
       const failing = store.transact(async (transaction) => {
         transaction.set(bytes('a'), bytes('1'))
-        transaction.append(bytes('b'), 0, bytes('2'))
+        transaction.append(bytes('b'), bytes('2'))
         throw new Error('stop')
       })
       await assert.rejects(failing, /stop/)
@@ -306,8 +306,8 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
         store.transact(async (transaction) => {
           runs++
           const earlier = await transaction.relaxed.range(bytes('log'), bytes('loh'), all)
-          transaction.append(bytes('log'), 1, bytes(`${who}b`))
-          transaction.append(bytes('log'), 0, bytes(`${who}a`))
+          assert.equal(transaction.append(bytes('log'), bytes(`${who}a`)), 0)
+          assert.equal(transaction.append(bytes('log'), bytes(`${who}b`)), 1)
           transaction.setStamped(bytes(`stamp${who}`), bytes('<----------->'), 1)
           assert.deepEqual(await transaction.relaxed.range(bytes('log'), bytes('loh'), all), earlier)
           assert.equal(await transaction.relaxed.get(bytes(`stamp${who}`)), undefined)
@@ -440,10 +440,10 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
       await refused('key_too_large', async (transaction) => transaction.set(longKey, bytes('')))
       await refused('key_too_large', async (transaction) => transaction.clear(longKey))
       await refused('key_too_large', async (transaction) => transaction.add(longKey, 1n))
-      await refused('key_too_large', async (transaction) => transaction.append(longKey.subarray(12), 0, bytes('')))
+      await refused('key_too_large', async (transaction) => transaction.append(longKey.subarray(12), bytes('')))
       await refused('key_too_large', async (transaction) => transaction.setStamped(longKey, Buffer.alloc(10), 0))
       await refused('value_too_large', async (transaction) => transaction.set(bytes('a'), longValue))
-      await refused('value_too_large', async (transaction) => transaction.append(bytes('a'), 0, longValue))
+      await refused('value_too_large', async (transaction) => transaction.append(bytes('a'), longValue))
       await assert.rejects(
         store.snapshot((snapshot) => snapshot.get(longKey)),
         isError('key_too_large'),

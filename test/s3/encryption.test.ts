@@ -224,6 +224,18 @@ test('a copy within a bucket may change its encryption, and itself', async () =>
   }
 })
 
+test('aws:kms without a key id uses the key aws/s3', async () => {
+  const Bucket = await harness().makeBucket()
+  const { client } = harness()
+  const put = await client.send(
+    new s3.PutObjectCommand({ Bucket, Key: 'k', Body: 'x', ServerSideEncryption: 'aws:kms' }),
+  )
+  assert.equal(put.SSEKMSKeyId, 'aws/s3')
+  const got = await client.send(new s3.GetObjectCommand({ Bucket, Key: 'k' }))
+  assert.equal(await got.Body?.transformToString(), 'x')
+  assert.deepEqual([got.ServerSideEncryption, got.SSEKMSKeyId], ['aws:kms', 'aws/s3'])
+})
+
 test('what asks for encryption in a way that makes no sense is refused', async () => {
   const Bucket = await harness().makeBucket()
   const put = (extra: object) =>

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectLegalHoldCommand,
   GetObjectRetentionCommand,
   HeadObjectCommand,
+  ListObjectsV2Command,
   type ObjectLockRetentionMode,
   PutObjectCommand,
   type PutObjectCommandInput,
@@ -53,6 +56,24 @@ test('a retained version stays; its key may be hidden, and governance let past',
   const marker = await harness().client.send(new DeleteObjectCommand({ Bucket, Key }))
   assert.equal(marker.DeleteMarker, true)
   assert.equal(await remove(target, true), nothing)
+})
+
+test('nothing is retained until a time that has passed, whichever way it is made', async () => {
+  const source = await put()
+  const past = { ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: later(-1) } as const
+  const name = { Bucket: source.Bucket, Key: 'new' }
+  const copied = { ...name, ...past, CopySource: `${source.Bucket}/${source.Key}` }
+  const refused = '400 InvalidArgument'
+  const { client } = harness()
+  assert.equal(await refusal(client.send(new PutObjectCommand({ ...name, ...past, Body: 'x' }))), refused)
+  assert.equal(await refusal(client.send(new CopyObjectCommand(copied))), refused)
+  assert.equal(await refusal(client.send(new CreateMultipartUploadCommand({ ...name, ...past }))), refused)
+  assert.equal(await retain(source, 'GOVERNANCE', later(-1)), refused)
+  const left = await client.send(new ListObjectsV2Command({ Bucket: source.Bucket }))
+  assert.deepEqual(
+    left.Contents?.map(({ Key }) => Key),
+    [source.Key],
+  )
 })
 
 test('compliance lets nobody past, and only grows', async () => {

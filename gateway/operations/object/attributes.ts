@@ -7,10 +7,12 @@ import { parseTaggingHeader } from '#gateway/wire/tagging-header.ts'
 import { Fault } from '#src/errors.ts'
 import { type AclWish, aclWish } from '#src/model/acl.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { Tags } from '#src/model/version.ts'
 import { Acls } from '#src/service/acls.ts'
+import { encryptionOf } from './encryption.ts'
 
 /** What the headers of a write say of the object to come: PutObject, CopyObject, CreateMultipartUpload. */
 export interface RequestedAttributes extends Pick<ObjectAttributes, 'headers' | 'metadata' | 'storageClass'> {
@@ -32,8 +34,14 @@ export function decodeAttributes(headers: S3Request['headers']): RequestedAttrib
   }
 }
 
-/** The same, joined with what the bucket has a say in: whose the object is, its ACL, its lock. */
-export async function resolveAttributes(requested: RequestedAttributes, context: Context): Promise<ObjectAttributes> {
+/** What a new object is to be, but for its bytes. */
+export interface NewObject {
+  readonly attributes: ObjectAttributes
+  readonly encryption?: EncryptionWish
+}
+
+/** What is asked, joined with what the bucket has a say in: whose the object is, its ACL, its lock, its encryption. */
+export async function resolveNewObject(requested: RequestedAttributes, context: Context): Promise<NewObject> {
   const { services, request, caller } = context
   const bucket = await services.buckets.get(request.bucket)
   await authorizeExtras(requested, bucket, context)
@@ -42,7 +50,9 @@ export async function resolveAttributes(requested: RequestedAttributes, context:
     throw new Fault('InvalidRequest', { message: 'Bucket is missing Object Lock Configuration' })
   }
   const { owner, acl } = await new Acls(services.identity).ofNewObject(bucket, caller, wish)
-  return { owner, acl, headers, metadata, storageClass, ...lock, ...(tags !== undefined && { tags }) }
+  const attributes = { owner, acl, headers, metadata, storageClass, ...lock, ...(tags !== undefined && { tags }) }
+  const encryption = encryptionOf(request, bucket)
+  return encryption === undefined ? { attributes } : { attributes, encryption }
 }
 
 /**

@@ -14,8 +14,7 @@ import type { Guard } from '#src/model/access.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Written } from '#src/service/services.ts'
-import { decodeAttributes, resolveAttributes } from './attributes.ts'
-import { encryptionOf } from './encryption.ts'
+import { decodeAttributes, resolveNewObject } from './attributes.ts'
 import { renameTo } from './rename-object.ts'
 import { nameOf } from './target.ts'
 
@@ -61,8 +60,7 @@ export const copyObject = operation({
     }
     const readGuard = await authorizeSource(source, context)
     const sourceGuard = directives.replacesTags ? readGuard : withTags(readGuard, await authorizeTags(source, context))
-    const own = await resolveAttributes(requested, context)
-    const wanted = await encryptionOf(context)
+    const { attributes: own, ...wanted } = await resolveNewObject(requested, context)
     const customerKey = decodeCustomerKey(request.headers, 'source')
     const copying = services.objects.copy({
       source: {

@@ -46,12 +46,10 @@ export const putObjectRetention = operation({
   async run({ target, retention }, context) {
     await checkHasLock(context)
     const { bypassGovernance, guard } = await bypassOf(context)
-    // The only place of the gateway's operations that needs to know the time: what has passed binds nobody.
-    const now = Date.now()
     return await context.services.objects.update({
       ...target,
       guard,
-      change(version) {
+      change(version, now) {
         checkRetentionChange(version.retention?.value, retention, { bypassGovernance, now })
         return { retention }
       },

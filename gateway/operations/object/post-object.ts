@@ -22,9 +22,8 @@ import { Fault } from '#src/errors.ts'
 import { anonymous } from '#src/model/identity.ts'
 import { checkKey } from '#src/model/names.ts'
 import type { Written } from '#src/service/services.ts'
-import { decodeAttributes, resolveAttributes } from './attributes.ts'
+import { decodeAttributes, resolveNewObject } from './attributes.ts'
 import { bodyBytesMax } from './body-length.ts'
-import { encryptionOf } from './encryption.ts'
 import { writtenHeaders } from './put-object.ts'
 import { nameOf } from './target.ts'
 
@@ -147,15 +146,13 @@ async function write(context: Context): Promise<Written> {
   const { request, services, guard } = context
   const requested = decodeAttributes(request.headers)
   const digests = decodeDigests(request.headers, request.body)
-  const attributes = await resolveAttributes(requested, context)
-  const encryption = await encryptionOf(context)
+  const created = await resolveNewObject(requested, context)
   return await services.objects.put({
     name: nameOf(request),
-    attributes,
+    ...created,
     body: request.body,
     digests,
     conditions: {},
-    ...encryption,
     guard,
     cause: request,
     isForm: true,

@@ -7,9 +7,8 @@ import { encodeExpiry } from '#gateway/wire/lifecycle-headers.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
 import { Fault } from '#src/errors.ts'
 import type { Written } from '#src/service/services.ts'
-import { decodeAttributes, resolveAttributes } from './attributes.ts'
+import { decodeAttributes, resolveNewObject } from './attributes.ts'
 import { boundedBody } from './body-length.ts'
-import { encryptionOf } from './encryption.ts'
 import { nameOf } from './target.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html */
@@ -31,15 +30,13 @@ export const putObject = operation({
 
   async run({ bounded, requested, digests, conditions }, context) {
     const { request, guard, services } = context
-    const attributes = await resolveAttributes(requested, context)
-    const encryption = await encryptionOf(context)
+    const created = await resolveNewObject(requested, context)
     return await services.objects.put({
       name: nameOf(request),
-      attributes,
+      ...created,
       body: bounded,
       digests,
       conditions,
-      ...encryption,
       guard,
       cause: request,
     })

@@ -12,7 +12,8 @@ import { el, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import type { Checksum } from '#src/model/checksum.ts'
 import { checksumAlgorithms } from '#src/model/digests.ts'
-import type { CompletedPart, Written } from '#src/service/services.ts'
+import type { CompletingPart } from '#src/model/multipart.ts'
+import type { Written } from '#src/service/services.ts'
 import { uploadOf } from './target.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html */
@@ -74,7 +75,7 @@ function decodeWholeChecksum(headers: S3Request['headers']): Checksum | undefine
   return { ...given, type: type ?? (given.value.includes('-') ? 'COMPOSITE' : 'FULL_OBJECT') }
 }
 
-function decodeParts(bytes: Uint8Array): readonly CompletedPart[] {
+function decodeParts(bytes: Uint8Array): readonly CompletingPart[] {
   if (bytes.length === 0) throw new Fault('MalformedXML')
   const parts = all(parseXml(bytes, 'CompleteMultipartUpload', listLimits), 'Part')
   if (parts.length === 0 || parts.length > partsMax) throw new Fault('MalformedXML')
@@ -82,11 +83,11 @@ function decodeParts(bytes: Uint8Array): readonly CompletedPart[] {
 }
 
 /** A part that was sent again, and is named again for it, is named by the last of its names. */
-function withoutRepeats(parts: readonly CompletedPart[]): readonly CompletedPart[] {
+function withoutRepeats(parts: readonly CompletingPart[]): readonly CompletingPart[] {
   return parts.filter(({ number }, index) => number !== parts[index + 1]?.number)
 }
 
-function decodePart(node: XmlNode): CompletedPart {
+function decodePart(node: XmlNode): CompletingPart {
   const part = { number: integer(node, 'PartNumber', 1, partsMax), etag: unquoteEtag(text(node, 'ETag')) }
   for (const algorithm of checksumAlgorithms) {
     const value = optionalText(node, `Checksum${algorithm}`)

@@ -1,5 +1,4 @@
-import { decodeAttributes, ownerOf, resolveAttributes } from '#gateway/operations/object/attributes.ts'
-import { encryptionOf } from '#gateway/operations/object/encryption.ts'
+import { decodeAttributes, ownerOf, resolveNewObject } from '#gateway/operations/object/attributes.ts'
 import { nameOf, passGuard } from '#gateway/operations/object/target.ts'
 import { operation } from '#gateway/operations/operation.ts'
 import { decodeUploadChecksum } from '#gateway/wire/checksums.ts'
@@ -17,14 +16,12 @@ export const createMultipartUpload = operation({
 
   async run({ requested, checksum }, context) {
     await passGuard(context)
-    const attributes = await resolveAttributes(requested, context)
-    const encryption = await encryptionOf(context)
+    const created = await resolveNewObject(requested, context)
     const upload = await context.services.uploads.create({
       name: nameOf(context.request),
-      attributes,
+      ...created,
       initiator: ownerOf(context.caller),
       ...(checksum !== undefined && { checksum }),
-      ...encryption,
     })
     return { upload, abort: await findAbort(context, upload) }
   },
