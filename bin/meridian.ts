@@ -19,6 +19,7 @@ const main = defineCommand({
     users: async () => (await import('./accounts.ts')).usersCommand,
     keys: async () => (await import('./accounts.ts')).keysCommand,
     'encryption-keys': async () => (await import('./encryption-keys.ts')).encryptionKeysCommand,
+    notifications: async () => (await import('./notifications.ts')).notificationsCommand,
     volumes: async () => (await import('./volumes.ts')).volumesCommand,
   },
 })

@@ -76,6 +76,8 @@ async function runOne(client: Client, tool: Tool, home: string, big: string, opt
       options.site === undefined
         ? await startServer({
             owner: person('main'),
+            // An endpoint of the client's day is on this machine.
+            environment: { MERIDIAN_NOTIFICATION_ENDPOINTS: 'any' },
             ...(options.workers === undefined ? {} : { workers: options.workers }),
           })
         : undefined

@@ -21,6 +21,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   },
   AuthorizationHeaderMalformed: { status: 400, message: 'The authorization header you provided is not valid.' },
   AuthorizationQueryParametersError: { status: 400, message: 'The authorization query parameters are not valid.' },
+  AuthorizationError: { status: 403, message: 'The user is not authorized to perform this operation.' },
   BadDigest: {
     status: 400,
     message: 'The Content-MD5 or checksum value that you specified did not match what the server received.',
@@ -80,6 +81,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   InvalidInput: { status: 400, message: 'An invalid or out-of-range value was supplied for an input parameter.' },
   InvalidLocationConstraint: { status: 400, message: 'The specified location constraint is not valid.' },
   InvalidObjectState: { status: 403, message: 'The operation is not valid for the current state of the object.' },
+  InvalidParameter: { status: 400, message: 'Invalid parameter' },
   InvalidPart: {
     status: 400,
     message:
@@ -170,6 +172,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
     status: 404,
     message: 'The specified bucket does not have a website configuration.',
   },
+  NotFound: { status: 404, message: 'The requested resource does not exist.' },
   NotImplemented: {
     status: 501,
     message: 'A header or operation that you provided implies functionality that is not implemented.',
@@ -217,7 +220,9 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
       'The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method.',
   },
   SlowDown: { status: 503, message: 'Please reduce your request rate.' },
+  SubscriptionLimitExceeded: { status: 403, message: 'The topic has as many subscriptions as it can have.' },
   TooManyBuckets: { status: 400, message: 'You have attempted to create more buckets than are allowed.' },
+  TopicLimitExceeded: { status: 403, message: 'The account has as many topics as it can have.' },
   UnexpectedContent: { status: 400, message: 'This request contains unsupported content.' },
   UnmodifiableEntity: { status: 400, message: 'This resource cannot be changed.' },
   UnresolvableGrantByEmailAddress: {

@@ -17,6 +17,7 @@ import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHea
 import { dispatcher, isMethod } from './dispatch.ts'
 import type { Context, Operation, S3Request, S3Response } from './operations/operation.ts'
 import type { QueryFront } from './query/front.ts'
+import { linkAnswer } from './query/sns/links.ts'
 import { hasCustomerKey } from './wire/encryption-headers.ts'
 
 /** A request as it came from the socket. */
@@ -218,6 +219,8 @@ export function pipeline(parts: PipelineParts): Route {
   ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
 
+    const link = linkAnswer(services, incoming, address)
+    if (link !== undefined) return await link
     const { rawPath, rawQuery, hostBucket } = address
     const raw = { ...incoming, rawPath, rawQuery, hostBucket }
     if (parts.query !== undefined && isQueryCall(raw)) return await parts.query({ ...raw, host: address.host }, name)

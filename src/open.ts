@@ -12,9 +12,11 @@ import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
+import { DeadLetters } from '#src/service/dead-letters.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -22,16 +24,20 @@ import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
 import { LogDelivery } from '#src/service/log-delivery.ts'
 import { CellLogs } from '#src/service/logs.ts'
+import { MessageKeys } from '#src/service/message-keys.ts'
 import { MetadataSpace } from '#src/service/metadata-space.ts'
+import { Notifier } from '#src/service/notifier.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
 import { openSts } from '#src/service/sts/sts.ts'
+import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
 
 export interface OpenOptions {
@@ -155,28 +161,56 @@ async function background(
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
+    notify(foundation, config, log, signal),
   ])
 }
 
-function servicesOf(foundation: Foundation, { config: { transitionMinimum }, log }: OpenOptions): Services {
-  const { store, world, namespace } = foundation
+/** Takes what buckets and topics tell to their endpoints. */
+async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const notifier = new Notifier({
+    store,
+    world,
+    keys: new MessageKeys({ store, world }),
+    sender: new HttpSender(world, config.notificationEndpoints),
+    giveUpMilliseconds: config.notificationHours * 3_600_000,
+    report: ({ kind, ...fields }) => {
+      if (kind === 'given up') log.error('a notification was given up, and is a dead letter', fields)
+      else log.warn('a notification was not taken, and is tried again', fields)
+    },
+    failed: (error) => log.error('sending notifications failed', { error }),
+  })
+  await notifier.run(signal)
+}
+
+function servicesOf(
+  foundation: Foundation,
+  { config, log }: OpenOptions,
+): { services: Services; access: AccessControl } {
+  const { store, world, namespace, region } = foundation
+  const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
     log.error('logging a bucket failed', { error }),
   )
-  return {
-    buckets: new NamespaceBuckets({ store, world, namespace, isEmpty, logs }),
+  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs })
+  const identity = new NamespaceIdentity({ store, world, namespace, records })
+  const access = new AccessControl({ buckets, accounts: identity, world })
+  const services = {
+    buckets,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
     listings: new CellListings(foundation),
-    identity: new NamespaceIdentity({ store, world, namespace, records }),
+    identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
     logs,
+    topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
+    notifications: new CellBucketNotifications({ store, world, namespace, access }),
   }
+  return { services, access }
 }
 
 /** The composition of a node: everything below the gateway, built from a Config. */
@@ -203,12 +237,12 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const records = { store, world, namespace, region, cell, logs }
   const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
-  const services = servicesOf(foundation, options)
+  const { services, access } = servicesOf(foundation, options)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
   return {
     services,
-    access: new AccessControl({ buckets: services.buckets, accounts: services.identity, world }),
+    access,
     startBackground: () => {
       running = background(foundation, volumes, options, stopping.signal)
     },
@@ -234,6 +268,17 @@ export interface OpenIdentity {
 export async function openIdentity(directory: DataDirectory, world: World): Promise<OpenIdentity> {
   const store = await openLmdbStore({ path: directory.metadata, world })
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
+}
+
+export interface OpenDeadLetters {
+  readonly letters: DeadLetters
+  readonly store: Store
+}
+
+/** Notifications that were given up, also beside a server that runs. */
+export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
+  const store = await openLmdbStore({ path: directory.metadata, world })
+  return { store, letters: new DeadLetters({ store, world }) }
 }
 
 export interface OpenMaintenance {

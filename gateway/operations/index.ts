@@ -19,6 +19,10 @@ import {
 } from './configuration/bucket-lifecycle.ts'
 import { getBucketLogging, postBucketLogging, putBucketLogging } from './configuration/bucket-logging.ts'
 import {
+  getBucketNotificationConfiguration,
+  putBucketNotificationConfiguration,
+} from './configuration/bucket-notification.ts'
+import {
   deleteBucketOwnershipControls,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
@@ -86,6 +90,8 @@ export const implemented: readonly Operation[] = [
   getBucketLogging,
   putBucketLogging,
   postBucketLogging,
+  getBucketNotificationConfiguration,
+  putBucketNotificationConfiguration,
   getBucketOwnershipControls,
   putBucketOwnershipControls,
   deleteBucketOwnershipControls,

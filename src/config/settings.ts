@@ -85,6 +85,23 @@ export const settings = {
   lifecycleDay: integer(1, 86_400)
     .prefault('86400')
     .describe('length of a day of lifecycle rules, in seconds; shorter ones are for tests'),
+  notificationEndpoints: z
+    .enum(['public', 'private', 'any'])
+    .prefault('public')
+    .describe(
+      'addresses that notifications may be sent to: `public` ones, those of private networks too (`private`), or `any`, this machine included',
+    ),
+  notificationHours: z
+    .string()
+    .regex(/^\d{1,4}(\.\d{1,4})?$/, 'expected a number of hours')
+    .transform(Number)
+    .prefault('24')
+    .describe('how long a notification is tried before it becomes a dead letter, in hours'),
+  publicUrl: z
+    .string()
+    .regex(/^https?:\/\/[^/?#\s]+$/, 'expected a URL without a path')
+    .optional()
+    .describe('where clients reach this store, as notifications tell it; default: where the topic was made'),
   transitionMinimum: z
     .enum(['all_storage_classes_128K', 'varies_by_storage_class'])
     .prefault('all_storage_classes_128K')

@@ -32,6 +32,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
+ * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
+ * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
@@ -61,6 +63,8 @@ export const subspace = {
   logStream: 0x15,
   logSealed: 0x16,
   logLine: 0x17,
+  delivery: 0x1c,
+  deadLetter: 0x1d,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -119,6 +123,11 @@ export const keys = {
   /** A versionstamp and an order follow. */
   logLine: (target: number, prefix: string, source: number, log: number) =>
     append(prefixes.logLine, [target, prefix, source, log]),
+  /** `target`: the id of a subscription, or nothing for the topic's own endpoint. */
+  delivery: (account: string, topic: string, target: string, due: number, id: string) =>
+    append(prefixes.delivery, [account, topic, target, due, id]),
+  deadLetter: (account: string, topic: string, time: number, id: string) =>
+    append(prefixes.deadLetter, [account, topic, time, id]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

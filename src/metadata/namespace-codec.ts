@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
+import type { Subscription, Topic } from '#src/model/topic.ts'
 
 /**
  * Rows of the namespace as bytes: a format number, then JSON. They are few, small and decoded once, so that they can be read
@@ -35,6 +36,20 @@ export const decodeText = (bytes: Uint8Array): string => decode<string>(bytes)
 
 export const encodeNumber = (value: number): Uint8Array => encode(value)
 export const decodeNumber = (bytes: Uint8Array): number => decode<number>(bytes)
+
+export const encodeTopic = (topic: Topic): Uint8Array => encode(topic)
+export const decodeTopic = (bytes: Uint8Array): Topic => decode<Topic>(bytes)
+
+export const encodeSubscription = (subscription: Subscription): Uint8Array => encode(subscription)
+export const decodeSubscription = (bytes: Uint8Array): Subscription => decode<Subscription>(bytes)
+
+/** What messages to endpoints are signed with; both in PEM. */
+export interface MessageKey {
+  readonly privateKey: string
+  readonly certificate: string
+}
+export const encodeMessageKey = (key: MessageKey): Uint8Array => encode(key)
+export const decodeMessageKey = (bytes: Uint8Array): MessageKey => decode<MessageKey>(bytes)
 
 function encode(row: unknown): Uint8Array {
   const text = JSON.stringify(row)

@@ -15,6 +15,9 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 16, realm, kind, name         the user, group, role, policy or provider of that name
  * 17, realm, group, user        nothing: the users that are in the group
  * 18                            what session tokens are sealed with
+ * 20, account id, topic name    the topic (Topics)
+ * 21, account id, topic, id     the subscription to the topic (Topics)
+ * 22                            the key that messages to endpoints are signed with, and its certificate
  */
 const namespace = Uint8Array.of(0x01)
 
@@ -29,6 +32,9 @@ const tables = {
   entity: 16,
   membership: 17,
   sessionKeys: 18,
+  topic: 20,
+  subscription: 21,
+  messageKey: 22,
 } as const
 
 export interface KeyRange {
@@ -65,6 +71,14 @@ export const membersOf = (realm: string, group: string): KeyRange =>
 /** All that a realm has: its things, and who is in its groups. */
 export const realmRanges = (realm: string): readonly KeyRange[] =>
   [tables.entity, tables.membership].map((table) => within(append(namespace, [table, realm])))
+export const topicKey = (owner: string, name: string): Uint8Array => append(namespace, [tables.topic, owner, name])
+export const subscriptionKey = (owner: string, topic: string, id: string): Uint8Array =>
+  append(namespace, [tables.subscription, owner, topic, id])
+export const messageKeyKey: Uint8Array = append(namespace, [tables.messageKey])
+export const topicsOf = (owner: string): KeyRange => within(append(namespace, [tables.topic, owner]))
+export const subscriptionsTo = (owner: string, topic: string): KeyRange =>
+  within(append(namespace, [tables.subscription, owner, topic]))
+export const subscriptionsUnder = (owner: string): KeyRange => within(append(namespace, [tables.subscription, owner]))
 
 export const allBuckets = (): KeyRange => within(prefixes.bucket)
 export const allAccounts = (): KeyRange => within(prefixes.account)

@@ -46,7 +46,11 @@ const statementFields = new Set([
  * What a policy is about, and so what its statements must have: a bucket's names principals and its own resources, a role's
  * trust policy principals alone, and an identity policy no principal.
  */
-type Kind = { readonly of: 'bucket'; readonly bucket: string } | { readonly of: 'identity' } | { readonly of: 'trust' }
+type Kind =
+  | { readonly of: 'bucket'; readonly bucket: string }
+  | { readonly of: 'topic'; readonly arn: string }
+  | { readonly of: 'identity' }
+  | { readonly of: 'trust' }
 
 /** Fault `MalformedPolicy`, in AWS's words. `bucket`: the one that every resource must be in. */
 export function parseBucketPolicy(text: string, bucket: string): Policy {
@@ -59,6 +63,12 @@ export const parseIdentityPolicy = (text: string): Policy => parsePolicy(text, {
 
 /** Who may take on a role. https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html */
 export const parseTrustPolicy = (text: string): Policy => parsePolicy(text, { of: 'trust' })
+
+/** Of a topic, named by its ARN. https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html */
+export function parseTopicPolicy(text: string, arn: string): Policy {
+  if (Buffer.byteLength(text) > policyBytesMax) throw malformed('Policy exceeds the maximum allowed document size.')
+  return parsePolicy(text, { of: 'topic', arn })
+}
 
 function parsePolicy(text: string, kind: Kind): Policy {
   const document = asDocument(text)
@@ -147,9 +157,10 @@ function resourceOf(fields: Fields, kind: Kind, hasVariables: boolean): Statemen
   const list = texts(resource.values, 'Policy has invalid resource')
   return {
     isNegated: resource.isNegated,
-    values: list.map((each) =>
-      kind.of === 'bucket' ? parseResource(each, kind.bucket, hasVariables) : parseArn(each, hasVariables),
-    ),
+    values: list.map((each) => {
+      if (kind.of === 'bucket') return parseResource(each, kind.bucket, hasVariables)
+      return kind.of === 'topic' ? parseTopic(each, kind.arn) : parseArn(each, hasVariables)
+    }),
   }
 }
 
@@ -163,11 +174,14 @@ function either(fields: Fields, name: string): Listed<unknown> {
   throw malformed(`Missing required field ${name}`)
 }
 
-const bucketAction = /^s3:[a-z0-9*?]+$/i
 const anyAction = /^[a-z0-9-]+:[a-z0-9*?]+$/i
+const knownActions: Partial<Record<Kind['of'], RegExp>> = {
+  bucket: /^s3:[a-z0-9*?]+$/i,
+  topic: /^sns:[a-z0-9*?]+$/i,
+}
 
 function parseAction(text: string, kind: Kind): Pattern {
-  const known = kind.of === 'bucket' ? bucketAction : anyAction
+  const known = knownActions[kind.of] ?? anyAction
   if (text !== '*' && !known.test(text)) throw malformed('Policy has invalid action')
   return compilePattern(text.toLowerCase())
 }
@@ -177,6 +191,12 @@ function parseArn(text: string, hasVariables: boolean): Template {
   const isArn = text.startsWith('arn:') && text.split(':').length >= 6
   if (!/^\*+$/.test(text) && !isArn) throw malformed('Resource must be in ARN format or "*".')
   return parseTemplate(text, hasVariables)
+}
+
+/** The topic's own, or a pattern that it meets. */
+function parseTopic(text: string, arn: string): Template {
+  if (!matches(compilePattern(text), arn)) throw malformed('Policy has invalid resource')
+  return parseTemplate(text, false)
 }
 
 /** Requests are compared as `arn:aws:s3:::bucket/key`, so a resource of some tenant or region is accepted and matches nothing. */

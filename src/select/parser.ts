@@ -7,7 +7,7 @@ import { TokenStream } from './token-stream.ts'
  * The SQL of S3 Select: https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-select-sql-reference.html
  *
  * Where AWS knows only errors, we understand what clients of Ceph write: `stdin` for S3Object, `int(x)` for a cast, a projection's
- * alias in other expressions, and double quotes around text (docs/decisions/013-select.md).
+ * alias in other expressions, and double quotes around text (docs/decisions/014-select.md).
  */
 export function parseQuery(source: string): Query {
   const tokens = new TokenStream(source)

@@ -163,7 +163,7 @@ const pass: Guard = () => undefined
 const anonymous: Requester = { accountId: undefined, arns: [] }
 
 /** An administrator's own key, not that of a user or role of the account: those may do what their policies say. */
-const isAdministrator = (caller: Caller): boolean =>
+export const isAdministrator = (caller: Caller): boolean =>
   caller.kind === 'account' && caller.account.isAdministrator && isOfAccount(caller.principal)
 
 export function requesterOf(caller: Caller): Requester {
@@ -173,6 +173,10 @@ export function requesterOf(caller: Caller): Requester {
   const { arn, roleArn } = principal
   return { accountId: account.id, arns: roleArn === undefined ? [arn] : [arn, roleArn] }
 }
+
+/** Topics are an account's own: not those of its tenant, though its users' names are. */
+export const topicRealm = ({ owner }: { readonly owner: string }, caller: Caller): string =>
+  caller.kind === 'account' && caller.account.id === owner ? realmOf(caller.account) : owner
 
 type Asked = Pick<PolicyRequest, 'action' | 'resource' | 'values'> & { readonly named?: string }
 
@@ -190,8 +194,8 @@ function mayInAccount(caller: Caller, asked: Asked): void {
   const { principal } = caller
   if (principal === undefined) return
   const verdict = evaluate(principal, { ...asked, requester: requesterOf(caller) })
-  // Accounts of a tenant make and list buckets of their own, and have no say about the names that they share.
-  const isOwnAffair = principal.kind === 'root' || (principal.kind === 'member' && asked.action.startsWith('s3:'))
+  // Accounts of a tenant make and list buckets and topics of their own, and have no say about the names that they share.
+  const isOwnAffair = principal.kind === 'root' || (principal.kind === 'member' && /^(s3|sns):/.test(asked.action))
   if (verdict === 'deny' || (verdict === 'none' && !isOwnAffair)) throw refused(asked, caller)
 }
 

@@ -1,6 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import { clearTopicsOf } from '#src/metadata/topic-records.ts'
 import { folded } from '#src/model/iam.ts'
 import { type AccessKey, type Account, realmOf } from '#src/model/identity.ts'
 import type { Store, Transaction } from '#src/store/store.ts'
@@ -75,6 +76,7 @@ export class NamespaceIdentity implements Identity {
         this.#namespace.removeAccessKey(transaction, key)
       }
       await this.#removeNames(transaction, account)
+      clearTopicsOf(transaction, id)
       this.#namespace.removeAccount(transaction, account)
     })
   }

@@ -30,6 +30,7 @@ import type { Foundation } from './foundation.ts'
 import { logDue, logGivenUp } from './lifecycle-log.ts'
 import { type From, KeyHistory, readStanding, readVersions, type Seen } from './lifecycle-scan.ts'
 import { deleteWithin } from './object-deletes.ts'
+import { tell } from './object-events.ts'
 
 /** Records read in one snapshot. */
 const pageRows = 250
@@ -238,6 +239,9 @@ class Round {
       if (version.kind === 'marker') return undefined
       this.#foundation.space?.check()
       rewriteVersion(to, state, { version, bytes: row.bytes }, { ...version, storageClass: due.storageClass })
+      const versionId = version.isNull ? undefined : formatStamp(stamp)
+      const moved = { bucket, key, stamp, versionId, object: version, cause: undefined }
+      tell(this.#foundation, to, { ...moved, event: 'LifecycleTransition' })
     } else if (due !== undefined) {
       await deleteWithin(this.#foundation, to, {
         name: { bucket: bucket.name, key },
@@ -246,6 +250,7 @@ class Round {
         conditions: {},
         bypassGovernance: false,
         caller: bucket.owner,
+        isExpired: true,
       })
     }
     if (due !== undefined) await logDue(this.#foundation, to, bucket, due, { key, version })

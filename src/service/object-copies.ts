@@ -16,6 +16,7 @@ import {
   neededKey,
   withContentKey,
 } from './object-encryption.ts'
+import { tellWritten } from './object-events.ts'
 import { type FoundRow, findRow, readSource, type Source } from './object-reads.ts'
 import {
   checkWriteConditions,
@@ -101,6 +102,7 @@ async function shareOnce(
     transaction.set(keys.inline(bucket, key, slotOf(written.version)), source.bytes)
   }
   await journalWrite(foundation, transaction, target, 'REST.PUT.OBJECT', written)
+  tellCopied(foundation, transaction, target, written, request)
   return { ...written, sourceVersionId: found.versionId }
 }
 
@@ -162,8 +164,19 @@ async function commitRewrite(
     const attributes = request.attributes(found.version)
     const written = await writeIngested(foundation, transaction, target, ingested, attributes)
     await journalWrite(foundation, transaction, target, 'REST.PUT.OBJECT', written)
+    tellCopied(foundation, transaction, target, written, request)
     return { ...written, sourceVersionId: found.versionId }
   })
+}
+
+function tellCopied(
+  foundation: Foundation,
+  to: Transaction,
+  { bucket }: Target,
+  written: Written,
+  { name: { key }, cause }: CopyObject,
+): void {
+  tellWritten(foundation, to, { bucket, key }, written, 'ObjectCreated:Copy', cause)
 }
 
 /** Bytes of an object that was read, as a body to be written. */

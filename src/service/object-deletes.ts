@@ -7,6 +7,7 @@ import type { DeleteMarker, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import { journal } from './log-writing.ts'
+import { type Cause, tell } from './object-events.ts'
 import { parseVersionId } from './object-reads.ts'
 import { readTarget, type Target } from './object-writes.ts'
 import type { Deleted, FindObject } from './services.ts'
@@ -16,6 +17,9 @@ export interface DeleteRequest extends FindObject {
   readonly bypassGovernance: boolean
   readonly caller: string
   readonly isOfMany?: boolean
+  readonly cause?: Cause
+  /** Whether a rule of the bucket asks for it. */
+  readonly isExpired?: boolean
 }
 
 export async function commitDelete(foundation: Foundation, request: DeleteRequest): Promise<Deleted> {
@@ -74,6 +78,7 @@ async function deleteCurrent(
     const { current } = state
     if (current !== undefined) {
       await removeVersion(to, state, current, stamp, seenVector(state, foundation.cell, stamp))
+      tellRemoved(foundation, to, target, request, 'Delete', undefined)
     }
     return { isMarker: false, versionId: undefined }
   }
@@ -86,7 +91,21 @@ async function deleteCurrent(
     vector: seenVector(state, foundation.cell, stamp),
   }
   await insertVersion(to, state, marker)
-  return { isMarker: true, versionId: marker.isNull ? 'null' : formatStamp(stamp) }
+  const versionId = marker.isNull ? 'null' : formatStamp(stamp)
+  tellRemoved(foundation, to, target, request, 'DeleteMarkerCreated', versionId)
+  return { isMarker: true, versionId }
+}
+
+function tellRemoved(
+  foundation: Foundation,
+  to: Transaction,
+  { bucket, stamp }: Target,
+  { name: { key }, cause, isExpired }: DeleteRequest,
+  how: 'Delete' | 'DeleteMarkerCreated',
+  versionId: string | undefined,
+): void {
+  const group = isExpired === true ? 'LifecycleExpiration' : 'ObjectRemoved'
+  tell(foundation, to, { event: `${group}:${how}`, bucket, key, stamp, versionId, cause })
 }
 
 /** Removes one version for good. */
@@ -108,6 +127,7 @@ async function deleteVersion(
     throw new Fault('AccessDenied', { message: 'Access Denied because object protected by object lock.' })
   }
   await removeVersion(to, state, found, stamp, seenVector(state, foundation.cell, stamp))
+  tellRemoved(foundation, to, target, request, 'Delete', versionId)
   return { isMarker: version.kind === 'marker', versionId }
 }
 

@@ -1,6 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { insertVersion, removeVersion, seenVector } from '#src/metadata/object-records.ts'
+import { formatStamp } from '#src/model/stamp.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
@@ -8,6 +9,7 @@ import type { Foundation } from './foundation.ts'
 import { draftOfVersion, findSource } from './object-copies.ts'
 import { journalDelete } from './object-deletes.ts'
 import { type ContentKey, checkCustomerKey, withContentKey } from './object-encryption.ts'
+import { tell, tellWritten } from './object-events.ts'
 import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import type { Objects, Written } from './services.ts'
 
@@ -28,7 +30,16 @@ export async function commitRename(
 async function renameOnce(
   foundation: Foundation,
   transaction: Transaction,
-  { source, target, conditions, sourceConditions, guard, sourceGuard, customerKey }: Parameters<Objects['rename']>[0],
+  {
+    source,
+    target,
+    conditions,
+    sourceConditions,
+    guard,
+    sourceGuard,
+    customerKey,
+    cause,
+  }: Parameters<Objects['rename']>[0],
   known: ContentKey | undefined,
 ): Promise<Written> {
   const found = await findSource(foundation, transaction, {
@@ -46,21 +57,28 @@ async function renameOnce(
   if (bytes?.kind === 'inline') {
     transaction.set(keys.inline(place.bucket.id, target.key, slotOf(written.version)), bytes.bytes)
   }
+  tellWritten(foundation, transaction, { bucket: place.bucket, key: target.key }, written, 'ObjectCreated:Copy', cause)
   const from = await readTarget(foundation, transaction, source)
+  const { bucket, stamp } = from
   const vector = seenVector(from.state, foundation.cell, from.stamp)
-  if (from.bucket.versioning === 'off') await removeVersion(transaction, from.state, found.row, from.stamp, vector)
-  else {
-    const isNull = from.bucket.versioning === 'suspended'
+  const gone = { bucket, key: source.key, stamp, cause }
+  if (bucket.versioning === 'off') {
+    await removeVersion(transaction, from.state, found.row, stamp, vector)
+    tell(foundation, transaction, { ...gone, event: 'ObjectRemoved:Delete', versionId: undefined })
+  } else {
+    const isNull = bucket.versioning === 'suspended'
     const { owner } = version
     const modified = foundation.world.now()
     await insertVersion(transaction, from.state, {
       kind: 'marker',
-      stamp: from.stamp,
+      stamp,
       isNull,
       modified,
       owner,
       vector,
     })
+    const versionId = isNull ? 'null' : formatStamp(stamp)
+    tell(foundation, transaction, { ...gone, event: 'ObjectRemoved:DeleteMarkerCreated', versionId })
   }
   await journalWrite(foundation, transaction, place, 'REST.PUT.OBJECT', written)
   await journalDelete(foundation, transaction, from, 'REST.DELETE.OBJECT', undefined)

@@ -15,6 +15,7 @@ import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
 import { journal } from './log-writing.ts'
 import { type ContentKey, sealedBy } from './object-encryption.ts'
+import { tellWritten } from './object-events.ts'
 import type { PutObject, Written } from './services.ts'
 
 /** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
@@ -152,6 +153,8 @@ export async function commitPut(foundation: Foundation, request: PutObject, inge
     checkWriteConditions(conditions, standing, name.key)
     const written = await writeIngested(foundation, transaction, target, ingested, attributes)
     await journalWrite(foundation, transaction, target, 'REST.PUT.OBJECT', written)
+    const event = request.isForm === true ? 'ObjectCreated:Post' : 'ObjectCreated:Put'
+    tellWritten(foundation, transaction, { bucket: target.bucket, key: name.key }, written, event, request.cause)
     return written
   })
 }

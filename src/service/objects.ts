@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
+import type { EventName } from '#src/model/notification.ts'
 import { checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
@@ -11,6 +13,7 @@ import { journal } from './log-writing.ts'
 import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
 import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
+import { tell } from './object-events.ts'
 import { checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
 import { commitRename } from './object-renames.ts'
 import { checkWriteConditions, commitPut } from './object-writes.ts'
@@ -110,9 +113,7 @@ export class CellObjects implements Objects {
     return await commitRename(this.#foundation, request)
   }
 
-  async update(
-    request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable },
-  ): Promise<Found> {
+  async update(request: Parameters<Objects['update']>[0]): Promise<Found> {
     return await this.#foundation.store.transact(async (transaction) => {
       const found = await findRow(this.#foundation, transaction, request)
       const { bucket, row, versionId } = found
@@ -133,6 +134,13 @@ export class CellObjects implements Objects {
             etag,
           })
         }
+      }
+      const event = eventOf(row.version, change)
+      if (event !== undefined) {
+        const { cause } = request
+        const place = { bucket, key: request.name.key }
+        const wireId = version.isNull ? undefined : versionId
+        tell(this.#foundation, transaction, { ...place, event, stamp, versionId: wireId, object: version, cause })
       }
       return { version, versionId }
     })
@@ -178,6 +186,13 @@ function changesOf(change: Mutable): readonly string[] {
   if ('retention' in change) found.push('REST.PUT.RETENTION')
   if ('tags' in change) found.push(tags === undefined ? 'REST.DELETE.OBJECT_TAGGING' : 'REST.PUT.OBJECT_TAGGING')
   return found
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html: an ACL that is what it was is no event. */
+function eventOf(before: ObjectVersion, change: Mutable): EventName | undefined {
+  if ('tags' in change) return change.tags === undefined ? 'ObjectTagging:Delete' : 'ObjectTagging:Put'
+  const { acl } = change
+  return acl === undefined || isDeepStrictEqual(acl, before.acl.value) ? undefined : 'ObjectAcl:Put'
 }
 
 /** The version with some of its slots changed. */

@@ -12,6 +12,8 @@ import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { Iam } from './iam/iam.ts'
+import type { BucketNotifications, Topics } from './notification-services.ts'
+import type { Cause } from './object-events.ts'
 import type { Sts } from './sts/sts.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
@@ -25,6 +27,8 @@ export interface Services {
   readonly sts: Sts
   readonly lifecycle: LifecycleDefaults
   readonly logs: Logs
+  readonly topics: Topics
+  readonly notifications: BucketNotifications
 }
 
 /** What lifecycle configurations mean by what they leave out. */
@@ -68,6 +72,9 @@ export interface PutObject {
   readonly conditions: Conditions
   readonly encryption?: EncryptionWish
   readonly guard: Guard
+  /** The request, for events; `isForm`: a POST form brought it. */
+  readonly cause?: Cause
+  readonly isForm?: boolean
 }
 
 export interface Written {
@@ -138,6 +145,7 @@ export interface Objects {
       readonly caller: string
       /** Whether it is one of many in a request (DeleteObjects): journals tell. */
       readonly isOfMany?: boolean
+      readonly cause?: Cause
     },
   ): Promise<Deleted>
   copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }>
@@ -149,9 +157,12 @@ export interface Objects {
     readonly customerKey?: Uint8Array
     readonly guard: Guard
     readonly sourceGuard: Guard
+    readonly cause?: Cause
   }): Promise<Written>
   /** Changes what may change without a new version; `change` runs in the transaction and may throw a Fault. */
-  update(request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable }): Promise<Found>
+  update(
+    request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable; readonly cause?: Cause },
+  ): Promise<Found>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
     request: FindObject & { readonly after: number; readonly limit: number },
@@ -177,6 +188,7 @@ export interface CopyObject {
   readonly encryption?: EncryptionWish
   readonly conditions: Conditions
   readonly guard: Guard
+  readonly cause?: Cause
 }
 
 export interface UploadName {
@@ -222,6 +234,7 @@ export interface Uploads {
       readonly objectSize?: number
       readonly customerKey?: Uint8Array
       readonly guard: Guard
+      readonly cause?: Cause
     },
   ): Promise<Written>
   abort(request: UploadName & { readonly ifInitiated?: number }): Promise<void>

@@ -32,6 +32,7 @@ import {
   openKeyOf,
   withContentKey,
 } from './object-encryption.ts'
+import { tellWritten } from './object-events.ts'
 import { readSource } from './object-reads.ts'
 import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import type { UploadName, Uploads, Written } from './services.ts'
@@ -184,6 +185,8 @@ export class CellUploads implements Uploads {
     clearUpload(transaction, target.bucket.id, upload)
     clearParts(transaction, upload.id)
     freeUnused(transaction, uploaded, parts)
+    const made = { bucket: target.bucket, key: request.name.key }
+    tellWritten(this.#foundation, transaction, made, written, 'ObjectCreated:CompleteMultipartUpload', request.cause)
     const { version, versionId } = written
     const at = this.#foundation.world.now()
     setCompletion(transaction, upload.id, { version, versionId, at, bucket: target.bucket.id })

@@ -15,11 +15,14 @@ import { knownActions } from '#src/model/actions.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
+import { MessageKeys } from '#src/service/message-keys.ts'
 import type { Services } from '#src/service/services.ts'
 import { openSts } from '#src/service/sts/sts.ts'
+import { CellTopics } from '#src/service/topics.ts'
 import { realWorld } from '#src/world.ts'
 import { body as bodyOf, openCell } from '../service/cell.ts'
 
@@ -76,8 +79,14 @@ async function openHouse(): Promise<House> {
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
   const lifecycle = { transitionMinimum: 'all_storage_classes_128K' } as const
+  const { buckets } = cell
+  const asked = new AccessControl({ buckets, accounts: identity, world: realWorld })
+  const notifications = new CellBucketNotifications({ store, world: realWorld, namespace, access: asked })
+  const keys = new MessageKeys({ store, world: realWorld })
+  const topics = new CellTopics({ store, world: realWorld, region: 'fra', publicUrl: undefined, reach: 'any', keys })
   const parts = { store, world: realWorld, namespace, records: new IamRecords() }
-  const services: Services = { ...cell, identity, iam: new Iam(parts), sts: openSts(parts), listings, lifecycle }
+  const [iam, sts] = [new Iam(parts), openSts(parts)]
+  const services: Services = { ...cell, identity, iam, sts, listings, lifecycle, notifications, topics }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })

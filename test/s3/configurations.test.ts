@@ -303,12 +303,6 @@ test('what is not carried out yet is not taken: none is there, PUT is NotImpleme
         Rules: [{ Status: 'Enabled', Destination: { Bucket: 'arn:aws:s3:::b' } }],
       },
     }),
-    new s3.PutBucketNotificationConfigurationCommand({
-      Bucket,
-      NotificationConfiguration: {
-        TopicConfigurations: [{ TopicArn: 'arn:aws:sns:x:1:t', Events: ['s3:ObjectCreated:*'] }],
-      },
-    }),
     new s3.PutBucketAccelerateConfigurationCommand({ Bucket, AccelerateConfiguration: { Status: 'Enabled' } }),
     new s3.PutBucketMetricsConfigurationCommand({ Bucket, Id: 'm', MetricsConfiguration: { Id: 'm' } }),
   ]

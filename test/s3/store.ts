@@ -49,10 +49,14 @@ async function makeAccount(services: Services, name: keyof typeof keys): Promise
   return account.id
 }
 
-export async function openHarness(): Promise<Harness> {
+/** `flags`: settings of the server; `hasBackground`: what goes on beside requests goes on. */
+export async function openHarness(
+  flags: Readonly<Record<string, string>> = {},
+  hasBackground = false,
+): Promise<Harness> {
   const data = await mkdtemp(join(tmpdir(), 'meridian-s3-'))
   const log = openLog('error')
-  const config = loadConfig({ data, port: '0' }, {})
+  const config = loadConfig({ data, port: '0', ...flags }, {})
   const keyFile = openKeys(config, realWorld)
   for (const name of encryptionKeys) keyFile.createManaged(name)
   const node = await openNode({ config, world: realWorld, log, isFirst: true })
@@ -62,6 +66,7 @@ export async function openHarness(): Promise<Harness> {
     world: realWorld,
     options: { presignedSecondsMax: 604_800 },
   })
+  if (hasBackground) node.startBackground()
   const query = queryFront({ services, authenticate, access, apis: queryApis })
   const route = pipeline({ services, authenticate, access, operations: allOperations(), query })
   const server = new GatewayServer({ route, domains: [], log, logs: services.logs })
@@ -102,10 +107,10 @@ export async function openHarness(): Promise<Harness> {
 }
 
 /** One for all the tests of a file. */
-export function useHarness(): () => Harness {
+export function useHarness(...options: Parameters<typeof openHarness>): () => Harness {
   let opened: Harness | undefined
   before(async () => {
-    opened = await openHarness()
+    opened = await openHarness(...options)
   })
   after(() => opened?.close())
   return () => {

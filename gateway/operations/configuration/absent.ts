@@ -73,14 +73,6 @@ const settings: readonly AbsentSetting[] = [
     isDeletable: false,
   },
   {
-    name: 'BucketNotificationConfiguration',
-    key: 'notification',
-    answer: el('NotificationConfiguration'),
-    action: 'BucketNotification',
-    isDeletable: false,
-    emptyDocument: 'NotificationConfiguration',
-  },
-  {
     name: 'BucketReplication',
     key: 'replication',
     answer: 'ReplicationConfigurationNotFoundError',

@@ -75,6 +75,7 @@ export const copyObject = operation({
       ...wanted,
       conditions,
       guard,
+      cause: request,
     })
     return { answer: await answerSoon(copying), told: wanted.encryption }
   },

@@ -19,6 +19,7 @@ export const deleteObject = operation({
       conditions,
       ...bypass,
       caller: ownerOf(context.caller),
+      cause: context.request,
     })
   },
 

@@ -95,6 +95,7 @@ async function deleteItem(item: Item, bypassGovernance: boolean, context: Contex
       guard,
       caller: ownerOf(caller),
       isOfMany: true,
+      cause: request,
     })
     return { item, deleted }
   } catch (error) {

@@ -44,7 +44,7 @@ export const putObjectAcl = operation({
     return { target: targetOf(request), ...decodeWish(wish, bytes) }
   },
 
-  async run({ target, wish, owner }, { services, guard }) {
+  async run({ target, wish, owner }, { services, guard, request }) {
     const bucket = await services.buckets.get(target.name.bucket)
     const { version } = await services.objects.find({ ...target, guard })
     if (owner !== undefined && owner !== version.owner) throw new Fault('AccessDenied')
@@ -52,6 +52,7 @@ export const putObjectAcl = operation({
     return await services.objects.update({
       ...target,
       guard,
+      cause: request,
       // Somebody else's object may stand here by now: its ACL is not what was asked about.
       change: (current) => {
         if (current.owner !== acl.owner) throw new Fault('OperationAborted')

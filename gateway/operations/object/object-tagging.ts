@@ -54,8 +54,8 @@ export const deleteObjectTagging = operation({
   encode: (found) => ({ status: 204, headers: versionHeaders(found) }),
 })
 
-async function setTags(target: Target, value: Tags | undefined, { services, guard }: Context): Promise<Found> {
-  return await services.objects.update({ ...target, guard, change: () => ({ tags: value }) })
+async function setTags(target: Target, value: Tags | undefined, { services, guard, request }: Context): Promise<Found> {
+  return await services.objects.update({ ...target, guard, cause: request, change: () => ({ tags: value }) })
 }
 
 function versionHeaders({ versionId }: Found): Record<string, string> {

@@ -154,6 +154,8 @@ async function write(context: Context): Promise<Written> {
     digests,
     conditions: {},
     guard,
+    cause: request,
+    isForm: true,
   })
 }
 

@@ -38,6 +38,7 @@ export const putObject = operation({
       digests,
       conditions,
       guard,
+      cause: request,
     })
   },
 

@@ -59,5 +59,6 @@ export async function renameTo(source: CopySource, both: RenameConditions, conte
     ...(customerKey !== undefined && { customerKey }),
     guard,
     sourceGuard: bothGuards(readGuard, deleteGuard),
+    cause: request,
   })
 }

@@ -41,7 +41,7 @@ export const completeMultipartUpload = operation({
   },
 
   async run(input, { services, guard, request }) {
-    const answer = await answerSoon(services.uploads.complete({ ...input, guard }))
+    const answer = await answerSoon(services.uploads.complete({ ...input, guard, cause: request }))
     return { answer, name: input.name, location: locationOf(request) }
   },
 

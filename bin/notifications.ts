@@ -1,0 +1,85 @@
+import { defineCommand } from 'citty'
+import { describeSetting, loadConfig } from '#src/config/load.ts'
+import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { openDeadLetters } from '#src/open.ts'
+import type { DeadLetters, LettersOf } from '#src/service/dead-letters.ts'
+import { realWorld } from '#src/world.ts'
+
+const shared = {
+  data: {
+    type: 'string',
+    description: `${describeSetting('data').description} (MERIDIAN_DATA; default ${describeSetting('data').fallback})`,
+    valueHint: 'directory',
+  },
+  user: { type: 'string', description: 'of topics of this account only', valueHint: 'id' },
+  topic: { type: 'string', description: 'of this topic of it only', valueHint: 'name' },
+} as const
+
+type Shared = Readonly<Partial<Record<keyof typeof shared, string | undefined>>>
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Also beside a server that runs on the same directory. */
+async function withLetters(args: Shared, body: (letters: DeadLetters, of: LettersOf) => Promise<void>): Promise<void> {
+  const { user, topic } = args
+  if (topic !== undefined && user === undefined) {
+    throw new DataDirectoryError('topics have names within an account: say whose, with --user')
+  }
+  const { data } = loadConfig({ data: args.data }, { MERIDIAN_DATA: process.env['MERIDIAN_DATA'] })
+  const directory = new DataDirectory(data)
+  if (!directory.exists())
+    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
+  directory.prepare()
+  const { letters, store } = await openDeadLetters(directory, realWorld)
+  try {
+    await body(letters, { ...(user !== undefined && { owner: user }), ...(topic !== undefined && { topic }) })
+  } finally {
+    await store.close()
+  }
+}
+
+const listLetters = defineCommand({
+  meta: { name: 'list', description: 'List notifications that were given up, one JSON object a line' },
+  args: shared,
+  run: ({ args }) =>
+    withLetters(args, async (letters, of) => {
+      for await (const { topic, target, message, attempts, reason, time } of letters.list(of)) {
+        const line = {
+          user: topic.owner,
+          topic: topic.name,
+          ...(target !== undefined && target.subscription !== '' && { subscription: target.subscription }),
+          id: message.id,
+          published: new Date(message.time).toISOString(),
+          givenUp: new Date(time).toISOString(),
+          attempts,
+          reason,
+          message: message.text,
+        }
+        print(JSON.stringify(line))
+      }
+    }),
+})
+
+const retryLetters = defineCommand({
+  meta: { name: 'retry', description: 'Try them again, from the beginning' },
+  args: shared,
+  run: ({ args }) => withLetters(args, async (letters, of) => print(String(await letters.retry(of)))),
+})
+
+const deleteLetters = defineCommand({
+  meta: { name: 'delete', description: 'Forget them for good' },
+  args: shared,
+  run: ({ args }) => withLetters(args, async (letters, of) => print(String(await letters.delete(of)))),
+})
+
+const deadLetters = defineCommand({
+  meta: { name: 'dead-letters', description: 'List, retry and delete notifications that were given up' },
+  subCommands: { list: listLetters, retry: retryLetters, delete: deleteLetters },
+})
+
+export const notificationsCommand = defineCommand({
+  meta: { name: 'notifications', description: 'Look after the notifications of buckets and topics' },
+  subCommands: { 'dead-letters': deadLetters },
+})
