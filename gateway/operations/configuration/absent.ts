@@ -1,7 +1,7 @@
 import { type Operation, operation } from '#gateway/operations/operation.ts'
 import { el, type Xml } from '#gateway/xml/render.ts'
 import { Fault, type FaultCode } from '#src/errors.ts'
-import { gone, readBucket, readDocument } from './setting.ts'
+import { gone, readBucket } from './setting.ts'
 
 /**
  * Configurations whose effect is not built yet. Nobody can have put one, so a GET says that there is none, in S3's words, and
@@ -16,8 +16,6 @@ interface AbsentSetting {
   /** Behind `Get` and `Put`, where it is not the name. */
   readonly action: string
   readonly isDeletable: boolean
-  /** The name of the document whose PUT, empty, means what is so anyway. */
-  readonly emptyDocument?: string
 }
 
 const match = (method: 'GET' | 'PUT' | 'DELETE', ...keys: readonly string[]) =>
@@ -46,21 +44,6 @@ function deleteAbsent({ name, key, action }: AbsentSetting): Operation {
     decode: () => undefined,
     run: (_, context) => readBucket(context),
     encode: gone,
-  })
-}
-
-/** Takes the document that asks for nothing, so that clients can make sure of it, and refuses all others. */
-function putNothing({ name, key, action }: AbsentSetting, root: string): Operation {
-  return operation({
-    name: `Put${name}`,
-    match: match('PUT', key),
-    action: `s3:Put${action}`,
-    async decode(request) {
-      const document = await readDocument(request, root)
-      if (document.children.size > 0) throw new Fault('NotImplemented', { message: `Put${name} is not implemented.` })
-    },
-    run: (_, context) => readBucket(context),
-    encode: () => ({ status: 200 }),
   })
 }
 
@@ -128,6 +111,5 @@ function familyOperations({ name, key, list }: AbsentFamily): readonly Operation
 export const absentConfigurations: readonly Operation[] = [
   ...settings.map(getAbsent),
   ...settings.filter((each) => each.isDeletable).map(deleteAbsent),
-  ...settings.flatMap((each) => (each.emptyDocument === undefined ? [] : [putNothing(each, each.emptyDocument)])),
   ...families.flatMap(familyOperations),
 ]
