@@ -8,6 +8,7 @@ import { createHash, type Hash, hash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { RequestBody } from '#gateway/operations/operation.ts'
 import { Fault } from '#src/errors.ts'
+import { passBuffer } from '#src/garbage.ts'
 
 export type Emit = (piece: Buffer) => void
 
@@ -115,6 +116,7 @@ export class StreamedBody implements RequestBody {
         this.#decoder.write(chunk, emit)
         yield* pieces
         pieces.length = 0
+        passBuffer(chunk.length)
       }
       this.#decoder.end()
     } finally {
