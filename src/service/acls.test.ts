@@ -122,3 +122,14 @@ test('grants name accounts by id and address, and groups; whoever is not there i
   await fails('UnresolvableGrantByEmailAddress', made(grant('email', 'nobody@example.com')))
   await fails('InvalidRequest', made(...Array.from({ length: 101 }, () => grant('id', 'bob'))))
 })
+
+test("a grant to the bucket's owner has the owner's name, which the bucket's own ACL does not keep", async () => {
+  const { acl } = await acls.ofNewObject(box(), by('bob'), { canned: 'bucket-owner-read' })
+  assert.deepEqual(
+    acl.grants.map(({ grantee }) => grantee),
+    [
+      { kind: 'account', id: 'bob', displayName: '' },
+      { kind: 'account', id: 'ann', displayName: 'ANN' },
+    ],
+  )
+})

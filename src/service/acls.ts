@@ -31,7 +31,7 @@ export class Acls {
     if (isOurs && wish === undefined && writer?.id === bucket.owner) {
       return { owner: writer.id, acl: cannedAcl('private', writer) }
     }
-    const bucketOwner = await this.#bucketOwner(bucket)
+    const bucketOwner = await this.#person(bucket.owner)
     const owner = isOurs ? bucketOwner : writer
     const acl = await this.#asked(wish, owner, bucketOwner)
     checkPublicAcl(bucket, acl)
@@ -41,7 +41,7 @@ export class Acls {
   /** Of an object that is there, whose owner stays. */
   async ofObject(bucket: Bucket, owner: string, wish: AclWish): Promise<Acl> {
     checkAclWish(bucket, wish)
-    const acl = await this.#asked(wish, await this.#person(owner), await this.#bucketOwner(bucket))
+    const acl = await this.#asked(wish, await this.#person(owner), await this.#person(bucket.owner))
     checkPublicAcl(bucket, acl)
     return acl
   }
@@ -49,7 +49,7 @@ export class Acls {
   /** Of a bucket that is there. Where ACLs are off, none is taken, not even the one it has. */
   async ofBucket(bucket: Bucket, wish: AclWish): Promise<Acl> {
     if (bucket.ownership === 'BucketOwnerEnforced') throw new Fault('AccessControlListNotSupported')
-    const acl = await this.#asked(wish, await this.#bucketOwner(bucket), undefined)
+    const acl = await this.#asked(wish, await this.#person(bucket.owner), undefined)
     checkPublicAcl(bucket, acl)
     return acl
   }
@@ -96,14 +96,6 @@ export class Acls {
     const account = await this.#people.findAccount(name)
     if (account === undefined) throw new Fault('InvalidArgument', { message: 'Invalid id', ArgumentValue: name })
     return accountGrantee(account)
-  }
-
-  /** The bucket's own ACL mostly knows its name. */
-  async #bucketOwner(bucket: Bucket): Promise<Person> {
-    for (const { grantee } of bucket.acl.grants) {
-      if (grantee.kind === 'account' && grantee.id === bucket.owner) return grantee
-    }
-    return await this.#person(bucket.owner)
   }
 
   async #person(id: string): Promise<Person> {
