@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { attempt, run } from '#compat/commands.ts'
 import { type Person, person } from '#compat/people.ts'
 import { pythonEnvironment } from '#compat/tools.ts'
@@ -43,11 +43,26 @@ export async function suitePython(suite: string): Promise<string> {
   return join(await pythonEnvironment('s3-tests', [...asked, ...pins]), 'python')
 }
 
-/** Puts ceph's additions to boto3 where botocore looks for them in this home. */
-export async function addSdkExtras(file: string, home: string): Promise<void> {
-  const models = join(home, '.aws', 'models', 's3', '2006-03-01')
-  await mkdir(models, { recursive: true })
-  await cp(file, join(models, 'service-2.sdk-extras.json'))
+const extras = join('s3', '2006-03-01', 'service-2.sdk-extras.json')
+
+/** Puts ceph's additions to boto3 where botocore looks for them in this home: instead of its own, so those go with them. */
+export async function addSdkExtras(file: string, home: string, python: string): Promise<void> {
+  const where = 'import os, botocore; print(os.path.dirname(botocore.__file__))'
+  const own = join((await run(python, ['-c', where])).trim(), 'data', extras)
+  const target = join(home, '.aws', 'models', extras)
+  await mkdir(dirname(target), { recursive: true })
+  const [given, standing] = await Promise.all([file, own].map(async (each) => JSON.parse(await readFile(each, 'utf8'))))
+  await writeFile(target, JSON.stringify(joined(standing, given)))
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** What both say: of objects their names together, otherwise what the second says. */
+function joined(one: unknown, other: unknown): unknown {
+  if (!isRecord(one) || !isRecord(other)) return other ?? one
+  const names = new Set([...Object.keys(one), ...Object.keys(other)])
+  return Object.fromEntries([...names].map((name) => [name, joined(one[name], other[name])]))
 }
 
 const sections = ['s3 main', 's3 alt', 's3 tenant', 'iam', 'iam root', 'iam alt root'] as const

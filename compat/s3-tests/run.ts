@@ -99,7 +99,7 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     const suite = join(home, 'suite')
     journal.say(await unpackSuite(resolve(options.checkout), suite))
     const python = await suitePython(suite)
-    if (options.sdkExtras !== undefined) await addSdkExtras(resolve(options.sdkExtras), home)
+    if (options.sdkExtras !== undefined) await addSdkExtras(resolve(options.sdkExtras), home, python)
     const template = join(home, 'data')
     if (options.endpoint === undefined) await makeTemplate(template, options)
     // The suite names its address, so that there can be one only, for all processes.
