@@ -36,6 +36,13 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
+ * | self        |                                    | which cell this is (ClusterRecords)                           |
+ * | namespaceFeed | versionstamp ‖ order             | which row or range of the namespace changed (namespace-feed.ts)|
+ * | namespaceEntry | row, or range                   | where its entry is in the feed                                |
+ * | namespaceHead |                                  | position behind the last entry of the feed                    |
+ * | namespaceCursor |                                | in a replica: how far it has followed, and whom               |
+ * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
+ * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -67,6 +74,13 @@ export const subspace = {
   delivery: 0x1c,
   deadLetter: 0x1d,
   deadJob: 0x1e,
+  self: 0x30,
+  namespaceFeed: 0x31,
+  namespaceEntry: 0x32,
+  namespaceHead: 0x33,
+  namespaceCursor: 0x34,
+  namespaceConfirmed: 0x35,
+  namespaceHeard: 0x36,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -132,6 +146,14 @@ export const keys = {
     append(prefixes.delivery, [account, topic, target, due, id]),
   deadLetter: (account: string, topic: string, time: number, id: string) =>
     append(prefixes.deadLetter, [account, topic, time, id]),
+  self: prefixes.self,
+  /** A versionstamp and an order follow. */
+  namespaceFeed: prefixes.namespaceFeed,
+  namespaceEntry: (changed: Uint8Array) => append(prefixes.namespaceEntry, [changed]),
+  namespaceHead: prefixes.namespaceHead,
+  namespaceCursor: prefixes.namespaceCursor,
+  namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
+  namespaceHeard: prefixes.namespaceHeard,
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */
