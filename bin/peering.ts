@@ -48,8 +48,13 @@ export class Peering {
     return new ClusterFront({ region, forwarder, buckets })
   }
 
-  server({ foundation: { store, namespace } }: OpenNode, region: Region, gateway: GatewayServer, log: Log): PeerServer {
-    const { members, methods } = region
+  server(
+    { foundation: { store, namespace }, methods }: OpenNode,
+    region: Region,
+    gateway: GatewayServer,
+    log: Log,
+  ): PeerServer {
+    const { members } = region
     return new PeerServer({
       secret: this.#secret,
       world: this.#world,

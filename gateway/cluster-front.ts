@@ -40,7 +40,7 @@ function isRootCall(asked: AskedHere): boolean {
 /**
  * What the gateway asks of other regions, around the way of a request.
  *
- * X7  a change of the namespace is answered once the asking region has it, and every cell that can be reached, or with the
+ * Y13  a change of the namespace is answered once the asking region has it, and every cell that can be reached, or with the
  *     names of those that have not confirmed in time (C24).
  */
 export class ClusterFront {
@@ -118,6 +118,7 @@ export class ClusterFront {
       bucket,
       uploadId: address.query.get('uploadId'),
       isConsistent: incoming.headers['x-tigris-consistent'] === 'true',
+      regions: listOf(incoming.headers['x-tigris-regions']),
     })
     return place === 'here' ? undefined : place
   }
@@ -131,6 +132,9 @@ export class ClusterFront {
     }
   }
 }
+
+const listOf = (header: string | readonly string[] | undefined): readonly string[] =>
+  typeof header === 'string' ? header.split(',').map((each) => each.trim()) : []
 
 function withUnconfirmed(headers: Readonly<Record<string, string>>, region: string): Record<string, string> {
   const named = new Set([...(headers[unconfirmedHeader] ?? '').split(',').filter((each) => each !== ''), region])

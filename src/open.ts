@@ -4,9 +4,11 @@ import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
+import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
+import { ClusterRegions } from '#src/cluster/cluster-regions.ts'
 import type { Members } from '#src/cluster/members.ts'
 import type { Region } from '#src/cluster/region.ts'
-import type { Transport } from '#src/cluster/transport.ts'
+import type { Method, Transport } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
@@ -65,6 +67,8 @@ export interface OpenNode {
   readonly foundation: Foundation
   /** The other cells, where there are any. */
   readonly region?: Region
+  /** What this cell answers to others. */
+  readonly methods: readonly Method[]
   /** Begins what goes on beside requests. One process of a node is enough. */
   startBackground(): void
   /** Waits for writes under way, then lets go of all files. */
@@ -194,8 +198,9 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 function servicesOf(
   foundation: Foundation,
   { config, log }: OpenOptions,
+  region: Region | undefined,
 ): { services: Services; access: AccessControl } {
-  const { store, world, namespace, region } = foundation
+  const { store, world, namespace } = foundation
   const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
@@ -210,16 +215,35 @@ function servicesOf(
     buckets,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
-    listings: new CellListings(foundation),
+    ...placedServices(foundation, region),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
     logs,
-    topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
+    topics: new CellTopics({
+      store,
+      world,
+      region: foundation.region,
+      publicUrl,
+      reach,
+      keys: new MessageKeys({ store, world }),
+    }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
   }
   return { services, access }
+}
+
+/** What depends on whether there are other cells. */
+function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {
+  const local = new CellListings(foundation)
+  if (region === undefined) return { listings: local }
+  const { members, routing, transport } = region
+  const { store, namespace } = foundation
+  return {
+    listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
+    regions: new ClusterRegions(members),
+  }
 }
 
 /** The composition of a node: everything below the gateway, built from a Config. */
@@ -248,7 +272,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
-  const { services, access } = servicesOf(foundation, options)
+  const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))
@@ -257,6 +281,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     access,
     foundation,
     ...(region !== undefined && { region }),
+    methods: region === undefined ? [] : [...region.methods, uploadsMethod(new CellListings(foundation))],
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))

@@ -45,7 +45,7 @@ export function readCall(text: string | undefined): Call | undefined {
 /**
  * Calls that were taken already.
  *
- * X3  a call is taken once by a process, and by none once its time is over.
+ * Y9  a call is taken once by a process, and by none once its time is over.
  */
 export class SeenCalls {
   readonly #world: World

@@ -188,7 +188,11 @@ export async function askStranger(
 function answered(sent: ClientRequest, body: Uint8Array, patience: typeof defaultPatience): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     sent.on('error', reject)
-    sent.on('response', resolve)
+    sent.on('response', (response) => {
+      // Between two reads nobody listens, and a connection that breaks then would end the process; the next read throws it.
+      response.on('error', () => {})
+      resolve(response)
+    })
     sent.on('socket', (socket) => {
       if (socket.connecting) socket.once('connect', () => sent.setTimeout(patience.silence))
       else sent.setTimeout(patience.silence)

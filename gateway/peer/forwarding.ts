@@ -14,8 +14,8 @@ import type { ClusterSecret } from './sealing.ts'
  * Requests of clients that another region carries out: sent there as they came, signature and all, and answered as they are
  * answered there.
  *
- * X5  who passes a request on signs its head and says whose it is; nobody without the secret can speak for a client's address.
- * X6  a request is passed on once: where it arrives it is carried out or answered 503.
+ * Y11  who passes a request on signs its head and says whose it is; nobody without the secret can speak for a client's address.
+ * Y12  a request is passed on once: where it arrives it is carried out or answered 503.
  */
 export interface ForwardedRequest {
   readonly call: Call
@@ -221,6 +221,8 @@ export class Forwarder {
       reject(mayRepeat ? new NotSent('no connection', { cause }) : cause)
     })
     sent.on('response', (response) => {
+      // As long as nobody reads it; who does is told.
+      response.on('error', () => {})
       response.once('close', () => {
         stream.off('close', gone).unpipe(sent)
         // Answered before the body was read: the rest of it is nobody's.

@@ -5,8 +5,8 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual
  *
  * A message is frames: 4 bytes of length, the sealed bytes, 16 bytes of tag. A frame's first byte says what it is; its nonce is its number.
  *
- * X1  a frame that was changed, left out, repeated, put elsewhere or taken from another message opens nothing.
- * X2  a message that was cut short is seen to be: its last frame says that it is the last.
+ * Y7  a frame that was changed, left out, repeated, put elsewhere or taken from another message opens nothing.
+ * Y8  a message that was cut short is seen to be: its last frame says that it is the last.
  */
 export type Kind = 'more' | 'last' | 'fault' | 'refusal'
 

@@ -30,7 +30,7 @@ const headerBytesMax = 64 * 1024
 /**
  * What a cell answers to others: on a port of its own, to whoever has the cluster's secret.
  *
- * X4  nothing happens for a caller without the secret, for one that is no member, or was (C16); S3's keys open nothing here.
+ * Y10  nothing happens for a caller without the secret, for one that is no member, or was (C16); S3's keys open nothing here.
  */
 export class PeerServer {
   readonly #parts: PeerServerParts

@@ -25,7 +25,7 @@ import {
 import type { Transport } from './transport.ts'
 
 export interface FollowerParts {
-  /** Unguarded: only the follower writes a replica's namespace (F3). */
+  /** Unguarded: only the follower writes a replica's namespace (Y3). */
   readonly store: Store
   readonly world: World
   readonly transport: Transport
@@ -44,8 +44,8 @@ const heardEvery = 10_000
 /**
  * Keeps a replica of the namespace.
  *
- * N7  a page is applied only where the cursor stands at its start, in the transaction that moves it.
- * N8  a replica is a state that the root had, but for the time of its first copy: rows are read at the root no older than the
+ * Y5  a page is applied only where the cursor stands at its start, in the transaction that moves it.
+ * Y6  a replica is a state that the root had, but for the time of its first copy: rows are read at the root no older than the
  *     position from which it is followed afterwards.
  */
 export class NamespaceFollower {

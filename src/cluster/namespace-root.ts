@@ -34,7 +34,7 @@ const waitMost = 25_000
 /**
  * What the root answers to those that follow it.
  *
- * N6  what a replica asks for next is what it has applied: its request is its confirmation (C24).
+ * Y4  what a replica asks for next is what it has applied: its request is its confirmation (C24).
  */
 export class NamespaceRoot {
   readonly #store: Store

@@ -33,6 +33,7 @@ const beginAgain = 1_000
 /** A cell among others, as one process of it: which there are, how far away, and the namespace that they share. */
 export class Region {
   readonly members: Members
+  readonly transport: Transport
   readonly health: PeerHealth
   readonly routing: Routing
   readonly confirmations: Confirmations
@@ -46,6 +47,7 @@ export class Region {
     const { store, recording, world, members, transport, staleness } = parts
     this.#parts = parts
     this.members = members
+    this.transport = transport
     this.health = new PeerHealth({ world, transport, members, ...(parts.health && { options: parts.health }) })
     this.routing = new Routing(members, this.health)
     const patience = parts.confirmPatience === undefined ? {} : { patience: parts.confirmPatience }

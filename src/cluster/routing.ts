@@ -19,6 +19,8 @@ export interface Asked {
   readonly uploadId: string | undefined
   /** `X-Tigris-Consistent: true`: at the bucket's home cell (C23). */
   readonly isConsistent: boolean
+  /** `X-Tigris-Regions` of a request for an object: in one of these, where the bucket is there. */
+  readonly regions: readonly string[]
 }
 
 /** Carried out by this process, or by one of these cells: the first one that can be reached. */
@@ -42,7 +44,7 @@ export class Routing {
   }
 
   /** Throws Fault `ServiceUnavailable` where no cell could do it. */
-  place({ site, bucket, uploadId, isConsistent }: Asked): Place {
+  place({ site, bucket, uploadId, isConsistent, regions }: Asked): Place {
     if (site === 'root') return this.#at(this.#members.membership.root)
     if (site === 'anywhere' || bucket === undefined) return 'here'
     if (site === 'upload') {
@@ -50,7 +52,7 @@ export class Routing {
       const member = cell === undefined ? undefined : memberOf(this.#members.membership, cell)
       if (member !== undefined && member.state !== 'removed') return this.#at(member.cell)
     }
-    const cells = this.cells(bucket)
+    const cells = this.#chosen(this.cells(bucket), regions)
     if (isConsistent) return this.#at(this.home(bucket))
     const { self, isServing } = this.#members
     if (isServing && cells.includes(self.cell)) return 'here'
@@ -75,6 +77,12 @@ export class Routing {
     const [first] = [...cells].sort((a, b) => a - b)
     if (first === undefined) throw unavailable()
     return first
+  }
+
+  #chosen(cells: readonly number[], regions: readonly string[]): readonly number[] {
+    if (regions.length === 0) return cells
+    const chosen = cells.filter((cell) => regions.includes(memberOf(this.#members.membership, cell)?.region ?? ''))
+    return chosen.length > 0 ? chosen : cells
   }
 
   #at(cell: number): Place {

@@ -26,7 +26,7 @@ const decodedBytes = 512 * 1024
 /**
  * The cells that there are, in whatever transaction or snapshot the caller has open.
  *
- * N5  a cell's number is given once, ever: members that were removed stay in the row (C16).
+ * Y1  a cell's number is given once, ever: members that were removed stay in the row (C16).
  */
 export class ClusterRecords {
   readonly #rows = new DecodedRows((bytes) => decodeJson<Membership>(format, bytes), decodedBytes)

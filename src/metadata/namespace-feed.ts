@@ -8,9 +8,9 @@ import { wholeNamespace } from './namespace-keys.ts'
 /**
  * The ordered change log of the namespace, which the root cell writes and every other cell follows.
  *
- * F2  each row of the namespace that changed since the cell became the root has one entry, in the transaction that changed it; a
+ * Y2  each row of the namespace that changed since the cell became the root has one entry, in the transaction that changed it; a
  *     change moves it to the end. An entry says which row, never what it is: a page reads that in its own snapshot.
- * F3  in a cell that is not the root, nothing but the follower writes the namespace.
+ * Y3  in a cell that is not the root, nothing but the follower writes the namespace.
  */
 
 /** A versionstamp and an order; compares as the changes came. */
@@ -133,7 +133,7 @@ async function record(to: Transaction, changed: readonly Changed[]): Promise<voi
 
 const identityOf = (changed: Changed): string => Buffer.from(encodeChanged(changed)).toString('latin1')
 
-/** The store of the root: what changes the namespace goes into its feed as well (F2). */
+/** The store of the root: what changes the namespace goes into its feed as well (Y2). */
 export function recordNamespace(store: Store): Store {
   return {
     ...passedOn(store),
@@ -155,7 +155,7 @@ export class NotTheRoot extends Error {
   }
 }
 
-/** The store of every other cell (F3). */
+/** The store of every other cell (Y3). */
 export function guardNamespace(store: Store): Store {
   return {
     ...passedOn(store),

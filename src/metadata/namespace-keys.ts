@@ -1,4 +1,4 @@
-import { afterKey, afterPrefix, append, appendText, TupleReader } from '#src/store/tuple.ts'
+import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
 
 /**
  * Where the namespace lies in the store: the only place that makes its keys. Owner of the first seven: `Namespace`, of the
@@ -86,12 +86,6 @@ export const clusterKey: Uint8Array = append(namespace, [tables.cluster])
 
 /** All of the namespace, as replicas have it too. */
 export const wholeNamespace: KeyRange = { from: namespace, to: Uint8Array.of(0x02) }
-
-/** The name of the bucket whose row this is; undefined: it is no bucket's row. */
-export function bucketOfKey(key: Uint8Array): string | undefined {
-  if (Buffer.compare(key.subarray(0, prefixes.bucket.length), prefixes.bucket) !== 0) return undefined
-  return new TupleReader(key, prefixes.bucket.length).text()
-}
 
 export const allBuckets = (): KeyRange => within(prefixes.bucket)
 export const allAccounts = (): KeyRange => within(prefixes.account)
