@@ -32,6 +32,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
+ * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
+ * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
@@ -65,6 +67,8 @@ export const subspace = {
   logLine: 0x17,
   delivery: 0x1c,
   deadLetter: 0x1d,
+  cursor: 0x20,
+  conflict: 0x21,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -115,6 +119,9 @@ export const keys = {
   floor: (partition: number) => append(prefixes.floor, [partition]),
   /** A versionstamp and an order follow. */
   job: (queue: string) => append(prefixes.job, [queue]),
+  cursor: (cell: number, incarnation: string, partition: number) =>
+    append(prefixes.cursor, [cell, incarnation, partition]),
+  conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
   logStream: (target: number, prefix: string, source: number) => append(prefixes.logStream, [target, prefix, source]),

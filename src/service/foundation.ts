@@ -21,6 +21,8 @@ export interface Foundation {
   readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
   readonly space?: { check(): void }
+  /** Whether records of other cells come here: then a bucket's setting does not tell which rows its keys have (C13). */
+  readonly hasPeers?: boolean
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }
