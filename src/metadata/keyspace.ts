@@ -32,6 +32,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
+ * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
+ * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
@@ -81,6 +83,8 @@ export const subspace = {
   namespaceCursor: 0x34,
   namespaceConfirmed: 0x35,
   namespaceHeard: 0x36,
+  cursor: 0x20,
+  conflict: 0x21,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -133,6 +137,9 @@ export const keys = {
   job: (queue: string) => append(prefixes.job, [queue]),
   /** `job`: the versionstamp and the order of the job that it was, in hexadecimal. */
   deadJob: (job: string) => Buffer.concat([prefixes.deadJob, Buffer.from(job, 'hex')]),
+  cursor: (cell: number, incarnation: string, partition: number) =>
+    append(prefixes.cursor, [cell, incarnation, partition]),
+  conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
   logStream: (target: number, prefix: string, source: number) => append(prefixes.logStream, [target, prefix, source]),

@@ -23,6 +23,8 @@ export interface Foundation {
   readonly space?: { check(): void }
   /** Throws where this node's clock is not to be believed, before it draws a stamp (C8). Absent: there is nobody to compare with. */
   readonly clock?: { check(): void }
+  /** Whether records of other cells come here: then a bucket's setting does not tell which rows its keys have (C13). */
+  readonly hasPeers?: boolean
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }
