@@ -178,9 +178,12 @@ test('Y11: nobody without the secret speaks for a client, and what a client says
   const meta = Buffer.from(JSON.stringify({ remoteAddress: '10.0.0.1', isSecure: true, isBare: true })).toString(
     'base64',
   )
-  const call = `1 1 ${'0'.repeat(32)} 1 0 ${Date.now()} ${'0'.repeat(32)}`
+  const incarnation = syd.node.node.region?.members.self.incarnation
+  const call = `1 1 ${incarnation} 1 0 ${Date.now()} ${'0'.repeat(32)}`
   const headers = { 'x-meridian-forward': `${call};${meta};${'0'.repeat(64)}` }
-  assert.equal((await fetch(`${fra.peer}/`, { headers })).status, 403)
+  const forged = await fetch(`${fra.peer}/`, { headers })
+  assert.equal(forged.status, 403)
+  assert.equal(await forged.text(), '', 'refused before the gateway')
   // The gateway of clients takes it for nothing, and does not hand it on.
   const anonymous = await fetch(`${syd.endpoint}/only-fra/nothing`, { headers })
   assert.equal(anonymous.headers.get('x-tigris-served-from'), 'fra')
