@@ -25,7 +25,7 @@ export async function openPeer(number: number, start: number) {
     sleep: async () => await new Promise((resolve) => setImmediate(resolve)),
   }
   const cell = await openCell(world, undefined, { region: `r${number}`, cell: number, hasPeers: true })
-  await cell.buckets.create({ name: bucketName, owner, acl, location: '', hasObjectLock: true })
+  await cell.buckets.create({ name: bucketName, owner, acl, location: '', hasObjectLock: false })
   const source: FeedSource = {
     foundation: cell.foundation,
     cells: new BucketCells(cell.foundation.namespace, () => undefined),
