@@ -9,6 +9,7 @@ import { type OpenNode, openNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
 import { peeringOf } from './peering.ts'
+import { Replicating } from './replicating.ts'
 
 /** One process that serves: the store and its gateway. */
 export interface ServingNode {
@@ -38,7 +39,9 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
   const world = realWorld
   const peering = peeringOf(config, world)
   const connect = peering === undefined ? {} : { connect: peering.connect }
-  const node = await openNode({ config, world, log, isFirst, broken: giveUp, ...connect })
+  const replicating = new Replicating(log, world)
+  const { caughtUp } = replicating
+  const node = await openNode({ config, world, log, isFirst, broken: giveUp, caughtUp, ...connect })
   const { services, access, region } = node
   const cluster = region === undefined ? undefined : peering?.front(region, services)
   const authenticate = authenticator({
@@ -68,13 +71,17 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
   try {
     await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
-    if (isFirst) node.startBackground()
+    if (isFirst) {
+      node.startBackground()
+      replicating.start(node)
+    }
     return {
       port: address.port,
       node,
       stop: async () => {
         await server.close()
         await peers?.close()
+        await replicating.stop()
         await node.close()
         peering?.close()
       },

@@ -28,12 +28,13 @@ export interface OpenRegionOptions {
   readonly world: World
   readonly log: Log
   readonly connect?: (members: Members) => Transport
+  readonly caughtUp?: (signal: AbortSignal) => Promise<void>
 }
 
 /** The store of a process, and its view of the other cells where there are any. */
 export async function openRegion(
   bare: Store,
-  { config, world, log, connect }: OpenRegionOptions,
+  { config, world, log, connect, caughtUp }: OpenRegionOptions,
 ): Promise<{ readonly store: Store; readonly region?: Region }> {
   const records = new ClusterRecords()
   const { store, standing } = await clusteredStore(bare, records)
@@ -47,6 +48,7 @@ export async function openRegion(
     members,
     transport: connect(members),
     staleness: config.authStaleness * 3_600_000,
+    ...(caughtUp !== undefined && { caughtUp }),
     failed: (what, error) => log.warn(what, { error }),
   })
   await region.replica.look()

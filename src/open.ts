@@ -44,6 +44,7 @@ import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
+import { type OpenPeers, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
 
 export interface OpenOptions {
@@ -56,6 +57,8 @@ export interface OpenOptions {
   readonly keys?: Keys
   /** How this cell asks others, where it is in a cluster. */
   readonly connect?: (members: Members) => Transport
+  /** Resolves once this cell, which joins, has what the others have. */
+  readonly caughtUp?: (signal: AbortSignal) => Promise<void>
   /** The metadata cannot be used by this process any more: it has to end, for another to take its place. */
   readonly broken?: () => void
 }
@@ -69,6 +72,8 @@ export interface OpenNode {
   readonly region?: Region
   /** What this cell answers to others. */
   readonly methods: readonly Method[]
+  /** Where what other cells tell is applied; absent where there are none. */
+  readonly target?: OpenPeers['target']
   /** Begins what goes on beside requests. One process of a node is enough. */
   startBackground(): void
   /** Waits for writes under way, then lets go of all files. */
@@ -271,17 +276,24 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
-  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const peers = region === undefined ? undefined : openPeers(alone, region, options)
+  const foundation = peers?.foundation ?? alone
   const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))
+  if (peers !== undefined) running.push(peers.watch(stopping.signal))
   return {
     services,
     access,
     foundation,
     ...(region !== undefined && { region }),
-    methods: region === undefined ? [] : [...region.methods, uploadsMethod(new CellListings(foundation))],
+    methods:
+      region === undefined
+        ? []
+        : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
+    ...(peers !== undefined && { target: peers.target }),
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))

@@ -145,6 +145,9 @@ export const settings = {
     .describe(
       'milliseconds that a round trip to those regions takes longer, such as `iad=90,syd=250`: plays far regions on one machine',
     ),
+  conflictDays: integer(0, 3_650)
+    .prefault('7')
+    .describe('how long what lost to a write of another region that had not seen it can be had back, in days'),
   authStaleness: z
     .string()
     .regex(/^\d{1,4}(\.\d{1,4})?$/, 'expected a number of hours')

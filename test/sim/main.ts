@@ -11,6 +11,9 @@ const noBlobs: Blobs = {
   read: () => {
     throw new Error('no bytes are kept')
   },
+  checksums: () => {
+    throw new Error('no bytes are kept')
+  },
 }
 
 const first = Number(process.argv[2] ?? 0)
@@ -29,7 +32,18 @@ for (let seed = first; seed < first + count; seed++) {
       isQuiet,
     })
     for (const [fault, times] of report.faults) totals.set(fault, (totals.get(fault) ?? 0) + times)
-    console.log(seed, report.acknowledged, report.refused, report.unknown, 'conflicts', report.conflicts, Math.round(report.lasted), 'ms', Math.round(performance.now() - began), 'ms real')
+    console.log(
+      seed,
+      report.acknowledged,
+      report.refused,
+      report.unknown,
+      'conflicts',
+      report.conflicts,
+      Math.round(report.lasted),
+      'ms',
+      Math.round(performance.now() - began),
+      'ms real',
+    )
   } catch (error) {
     failures++
     console.log(seed, 'FAILED', error)
