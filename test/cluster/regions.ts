@@ -156,18 +156,37 @@ async function recordOf({ cell, foundation }: Region, key: string) {
   })
 }
 
-/** Follows another cell's feed to its end, as the loops that follow do. */
-export async function pull(to: Region, from: Region): Promise<void> {
+type KeyRecord = Awaited<ReturnType<typeof recordOf>>
+
+/** A piece of a cell's feed, on its way: its records are as they were when it was read. */
+export interface Page {
+  readonly from: number
+  readonly to: number
+  readonly records: readonly (readonly [key: string, record: KeyRecord])[]
+}
+
+export async function readPage(to: Region, from: Region, end: number = from.feed.head): Promise<Page> {
   const cursor = to.feed.cursors.get(from.member.cell) ?? 0
-  const { head } = from.feed
-  const page = [...from.feed.entries].filter(([, position]) => position > cursor).sort((a, b) => a[1] - b[1])
-  for (const [key] of page) if (await apply(to, from, key)) to.feed.change(key)
-  to.feed.cursors.set(from.member.cell, head)
+  const entries = [...from.feed.entries].filter(([, position]) => position > cursor && position <= end)
+  const ordered = entries.sort((a, b) => a[1] - b[1])
+  const records = await Promise.all(ordered.map(async ([key]) => [key, await recordOf(from, key)] as const))
+  return { from: cursor, to: end, records }
+}
+
+/** Only a page that starts at the cursor is applied (C10). */
+export async function applyPage(to: Region, from: Region, page: Page): Promise<void> {
+  if ((to.feed.cursors.get(from.member.cell) ?? 0) !== page.from) return
+  for (const [key, record] of page.records) if (await apply(to, key, record)) to.feed.change(key)
+  to.feed.cursors.set(from.member.cell, page.to)
+}
+
+/** Follows another cell's feed to its end, or to where it ended then. */
+export async function pull(to: Region, from: Region, end?: number): Promise<void> {
+  await applyPage(to, from, await readPage(to, from, end))
 }
 
 /** The larger stamp stands. True: that changed something. */
-async function apply(to: Region, from: Region, key: string): Promise<boolean> {
-  const { place, version, tombstone, news } = await recordOf(from, key)
+async function apply(to: Region, key: string, { place, version, tombstone, news }: KeyRecord): Promise<boolean> {
   return await to.foundation.store.transact(async (transaction) => {
     const state = await readState(transaction, place, false)
     const early = to.feed.early.get(key) ?? 0n
