@@ -24,6 +24,8 @@ export interface Foundation {
   readonly space?: { check(): void }
   /** What other regions hold. Absent: there are none. */
   readonly remote?: RemoteBlobs
+  /** Throws where this node's clock is not to be believed, before it draws a stamp (C8). Absent: there is nobody to compare with. */
+  readonly clock?: { check(): void }
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }
