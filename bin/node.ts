@@ -52,6 +52,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       customerKeysNeedTls: config.customerKeysNeedTls,
     }),
     domains: config.domains,
+    websiteDomains: config.websiteDomains,
     log,
     logsAccess: config.accessLog,
     logs: services.logs,

@@ -15,9 +15,12 @@ import { conditionValues } from './auth/condition-values.ts'
 import { isQueryCall } from './auth/request.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
+import { getObject, headObject } from './operations/object/get-object.ts'
 import type { Context, Operation, S3Request, S3Response } from './operations/operation.ts'
 import type { QueryFront } from './query/front.ts'
 import { linkAnswer } from './query/sns/links.ts'
+import { objectRequest, pageRequest } from './website/requests.ts'
+import { servePage } from './website/serve.ts'
 import { hasCustomerKey } from './wire/encryption-headers.ts'
 
 /** A request as it came from the socket. */
@@ -55,6 +58,8 @@ export interface Outcome {
   readonly response?: S3Response
   readonly thrown?: unknown
   readonly corsHeaders?: Readonly<Record<string, string>>
+  /** Whether a browser is told what went wrong, by a page. */
+  readonly isWebsite?: boolean
   /** Where requests to the bucket, or to the one that a copy reads, are logged. */
   readonly recorded?: readonly Recorded[]
 }
@@ -179,37 +184,51 @@ function authorizing(access: Access, request: S3Request, values: ConditionValues
   }
 }
 
+/** What the operation may do, if the one who asks may have it done. */
+async function contextOf(
+  { services, access, customerKeysNeedTls }: PipelineParts,
+  operation: Operation,
+  request: S3Request,
+  notes: Notes,
+  requestTags?: Tags,
+): Promise<Context> {
+  const { caller, bucket, key, query } = request
+  if (customerKeysNeedTls === true && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
+  const values = conditionValues(request)
+  const authorize = authorizing(access, request, values, notes)
+  const versionId = query.get('versionId')
+  const resource = {
+    bucket,
+    ...(key !== '' && { key }),
+    ...(versionId !== undefined && { versionId }),
+    ...(requestTags !== undefined && { requestTags }),
+  }
+  const action = operation.action(request)
+  const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
+  notes.asked = asked
+  const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
+  await checkExpectedOwner(services.buckets, request)
+  return { services, caller, guard, authorize, request }
+}
+
+/** A page of a bucket's website. */
+async function page(parts: PipelineParts, incoming: Incoming, address: Address, notes: Notes): Promise<S3Response> {
+  const bucket = await parts.services.buckets.get(address.bucket)
+  note(notes, bucket)
+  return await servePage(pageRequest(incoming, address, bucket), async (key, method, isAsked) => {
+    const operation = method === 'GET' ? getObject : headObject
+    const request = objectRequest(incoming, address, key, isAsked)
+    notes.match = operation.match
+    notes.request = request
+    return await operation.handle(request, () => contextOf(parts, operation, request, notes))
+  })
+}
+
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
 export function pipeline(parts: PipelineParts): Route {
-  const { services, authenticate, access, operations, customerKeysNeedTls: needsTls = false } = parts
+  const { services, authenticate, operations } = parts
   const dispatch = dispatcher(operations)
   const { buckets } = services
-
-  /** What the operation may do, if the one who asks may have it done. */
-  async function contextOf(
-    operation: Operation,
-    request: S3Request,
-    notes: Notes,
-    requestTags?: Tags,
-  ): Promise<Context> {
-    const { caller, bucket, key, query } = request
-    if (needsTls && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
-    const values = conditionValues(request)
-    const authorize = authorizing(access, request, values, notes)
-    const versionId = query.get('versionId')
-    const resource = {
-      bucket,
-      ...(key !== '' && { key }),
-      ...(versionId !== undefined && { versionId }),
-      ...(requestTags !== undefined && { requestTags }),
-    }
-    const action = operation.action(request)
-    const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
-    notes.asked = asked
-    const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
-    await checkExpectedOwner(buckets, request)
-    return { services, caller, guard, authorize, request }
-  }
 
   async function answer(
     incoming: Incoming,
@@ -218,6 +237,10 @@ export function pipeline(parts: PipelineParts): Route {
     name: (operation: string) => void,
   ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
+    if (address.isWebsite === true) {
+      name('Website')
+      return await page(parts, incoming, address, notes)
+    }
 
     const link = linkAnswer(services, incoming, address)
     if (link !== undefined) return await link
@@ -252,7 +275,9 @@ export function pipeline(parts: PipelineParts): Route {
       authenticateForm,
     }
     notes.request = request
-    return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, notes, tags))
+    return await operation.handle(request, (instead = request, tags) =>
+      contextOf(parts, operation, instead, notes, tags),
+    )
   }
 
   return async (incoming, address) => {
@@ -274,6 +299,7 @@ export function pipeline(parts: PipelineParts): Route {
       const recorded = await recordedOf(parts, notes, incoming, address)
       if (recorded.length > 0) outcome.recorded = recorded
     }
-    return corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
+    const isWebsite = address.isWebsite === true && { isWebsite: true }
+    return { operation, ...outcome, ...(corsHeaders !== undefined && { corsHeaders }), ...isWebsite }
   }
 }

@@ -36,6 +36,7 @@ import {
 import { getBucketRequestPayment, putBucketRequestPayment } from './configuration/bucket-request-payment.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
 import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
+import { deleteBucketWebsite, getBucketWebsite, putBucketWebsite } from './configuration/bucket-website.ts'
 import { getObjectLockConfiguration, putObjectLockConfiguration } from './configuration/object-lock-configuration.ts'
 import {
   deletePublicAccessBlock,
@@ -106,6 +107,9 @@ export const implemented: readonly Operation[] = [
   deleteBucketTagging,
   getBucketVersioning,
   putBucketVersioning,
+  getBucketWebsite,
+  putBucketWebsite,
+  deleteBucketWebsite,
   getObjectLockConfiguration,
   putObjectLockConfiguration,
   getPublicAccessBlock,

@@ -211,6 +211,7 @@ const bodies: Readonly<Record<string, string>> = {
   PutBucketRequestPayment: '<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>',
   PutBucketTagging: tagging,
   PutBucketVersioning: '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>',
+  PutBucketWebsite: '<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>',
   PutObjectLockConfiguration:
     '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>',
   PutPublicAccessBlock:

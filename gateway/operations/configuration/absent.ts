@@ -62,13 +62,6 @@ const settings: readonly AbsentSetting[] = [
     action: 'ReplicationConfiguration',
     isDeletable: true,
   },
-  {
-    name: 'BucketWebsite',
-    key: 'website',
-    answer: 'NoSuchWebsiteConfiguration',
-    action: 'BucketWebsite',
-    isDeletable: true,
-  },
 ]
 
 /** Settings of which a bucket can have many, each with an id. */
