@@ -222,6 +222,10 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   SlowDown: { status: 503, message: 'Please reduce your request rate.' },
   SubscriptionLimitExceeded: { status: 403, message: 'The topic has as many subscriptions as it can have.' },
   TooManyBuckets: { status: 400, message: 'You have attempted to create more buckets than are allowed.' },
+  TooManyConfigurations: {
+    status: 400,
+    message: 'You are attempting to create a new configuration but have already reached the 1,000-configuration limit.',
+  },
   TopicLimitExceeded: { status: 403, message: 'The account has as many topics as it can have.' },
   UnexpectedContent: { status: 400, message: 'This request contains unsupported content.' },
   UnmodifiableEntity: { status: 400, message: 'This resource cannot be changed.' },

@@ -19,6 +19,7 @@ import { getObject, headObject } from './operations/object/get-object.ts'
 import type { Context, Operation, S3Request, S3Response } from './operations/operation.ts'
 import type { QueryFront } from './query/front.ts'
 import { linkAnswer } from './query/sns/links.ts'
+import { withCharge } from './request-payment.ts'
 import { objectRequest, pageRequest } from './website/requests.ts'
 import { servePage } from './website/serve.ts'
 import { hasCustomerKey } from './wire/encryption-headers.ts'
@@ -90,7 +91,9 @@ async function preflight(buckets: Settings, address: Address, incoming: Incoming
 async function checkExpectedOwner(buckets: Settings, request: S3Request): Promise<void> {
   const expected = request.headers['x-amz-expected-bucket-owner']
   if (expected === undefined || request.bucket === '') return
-  if ((await buckets.get(request.bucket)).owner !== expected) throw new Fault('AccessDenied')
+  // Of one that is not there, or is about to be made, the operation itself knows what to say.
+  const bucket = await findBucket(buckets, request.bucket)
+  if (bucket !== undefined && bucket.owner !== expected) throw new Fault('AccessDenied')
 }
 
 type CrossOrigin = Readonly<Record<string, string>> | undefined
@@ -275,9 +278,8 @@ export function pipeline(parts: PipelineParts): Route {
       authenticateForm,
     }
     notes.request = request
-    return await operation.handle(request, (instead = request, tags) =>
-      contextOf(parts, operation, instead, notes, tags),
-    )
+    const authorized = (instead = request, tags?: Tags) => contextOf(parts, operation, instead, notes, tags)
+    return withCharge(await operation.handle(request, authorized), notes)
   }
 
   return async (incoming, address) => {

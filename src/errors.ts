@@ -103,6 +103,7 @@ export type FaultCode =
   | 'SlowDown'
   | 'SubscriptionLimitExceeded'
   | 'TooManyBuckets'
+  | 'TooManyConfigurations'
   | 'TopicLimitExceeded'
   | 'UnexpectedContent'
   | 'UnmodifiableEntity'

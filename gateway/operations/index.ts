@@ -9,6 +9,10 @@ import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
 import { absentConfigurations } from './configuration/absent.ts'
+import {
+  getBucketAccelerateConfiguration,
+  putBucketAccelerateConfiguration,
+} from './configuration/bucket-accelerate.ts'
 import { getBucketAcl, putBucketAcl } from './configuration/bucket-acl.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from './configuration/bucket-cors.ts'
 import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './configuration/bucket-encryption.ts'
@@ -37,6 +41,7 @@ import { getBucketRequestPayment, putBucketRequestPayment } from './configuratio
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
 import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
 import { deleteBucketWebsite, getBucketWebsite, putBucketWebsite } from './configuration/bucket-website.ts'
+import { bucketConfigurations } from './configuration/configurations.ts'
 import { getObjectLockConfiguration, putObjectLockConfiguration } from './configuration/object-lock-configuration.ts'
 import {
   deletePublicAccessBlock,
@@ -77,6 +82,8 @@ export const implemented: readonly Operation[] = [
   listObjectsV2,
   listObjectVersions,
   listMultipartUploads,
+  getBucketAccelerateConfiguration,
+  putBucketAccelerateConfiguration,
   getBucketAcl,
   putBucketAcl,
   getBucketCors,
@@ -115,6 +122,7 @@ export const implemented: readonly Operation[] = [
   getPublicAccessBlock,
   putPublicAccessBlock,
   deletePublicAccessBlock,
+  ...bucketConfigurations,
   ...absentConfigurations,
   copyObject,
   deleteObject,

@@ -11,6 +11,7 @@ import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { BucketConfigurations } from './bucket-configurations.ts'
 import type { Iam } from './iam/iam.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
@@ -29,6 +30,7 @@ export interface Services {
   readonly logs: Logs
   readonly topics: Topics
   readonly notifications: BucketNotifications
+  readonly configurations: BucketConfigurations
 }
 
 /** What lifecycle configurations mean by what they leave out. */

@@ -5,24 +5,19 @@ import { everyOperation } from '#gateway/operations/unimplemented.ts'
 
 /** What docs/s3-operations.md prints of the registry of operations. */
 
-const encryption = 'headers of server-side encryption are NotImplemented'
+const toldOnly = 'kept and told as it was put; nothing comes of it'
 
 /** What an operation that is there does not do. */
 export const missing: Readonly<Record<string, string>> = {
   CreateBucket: 'no directory buckets; any location is taken, and none has an effect yet',
-  PutObject: `${encryption}, as is appending (x-amz-write-offset-bytes); a storage class is a name only`,
-  PostObject: `${encryption}; a storage class is a name only`,
-  GetObject: encryption,
-  HeadObject: encryption,
-  GetObjectAttributes: encryption,
-  CopyObject: `${encryption}; a storage class is a name only`,
-  CreateMultipartUpload: `${encryption}; a storage class is a name only`,
-  UploadPart: encryption,
-  UploadPartCopy: encryption,
-  CompleteMultipartUpload: encryption,
-  ListParts: encryption,
+  PutObject: 'appending (x-amz-write-offset-bytes) is NotImplemented',
+  PutBucketAccelerateConfiguration: 'kept and told; there is no other region yet that could be written to at once',
+  PutBucketAnalyticsConfiguration: toldOnly,
+  PutBucketIntelligentTieringConfiguration: toldOnly,
+  PutBucketInventoryConfiguration: toldOnly,
+  PutBucketMetricsConfiguration: toldOnly,
+  PutBucketRequestPayment: 'others must say that they pay, and are told that they do; nobody writes a bill',
   PutBucketVersioning: 'MFA delete is NotImplemented',
-  PutBucketRequestPayment: 'kept and told, but nobody is billed',
   GetObjectTorrent: 'NoSuchKey, as no object has a torrent any more',
 }
 

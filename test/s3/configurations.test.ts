@@ -302,8 +302,6 @@ test('what is not carried out yet is not taken: none is there, PUT is NotImpleme
         Rules: [{ Status: 'Enabled', Destination: { Bucket: 'arn:aws:s3:::b' } }],
       },
     }),
-    new s3.PutBucketAccelerateConfigurationCommand({ Bucket, AccelerateConfiguration: { Status: 'Enabled' } }),
-    new s3.PutBucketMetricsConfigurationCommand({ Bucket, Id: 'm', MetricsConfiguration: { Id: 'm' } }),
   ]
   for (const put of puts)
     await assert.rejects(main.send(put as s3.PutBucketReplicationCommand), answered('NotImplemented', 501))
