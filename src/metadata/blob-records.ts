@@ -127,6 +127,25 @@ export async function dropReference(to: Transaction, blob: BlobId, { bucket, key
   if (others.length === 0) await freeBlob(to, blob)
 }
 
+/** Whether just one version uses a blob, or a manifest. */
+export async function isReferredToOnce(from: Snapshot, blob: BlobId): Promise<boolean> {
+  const all = under('reference', [Buffer.from(blob, 'hex')])
+  return (await from.range(all.from, all.to, { limit: 2 })).length === 1
+}
+
+/** Takes a blob from the one version that uses it, for a manifest to name it (R1). */
+export function surrenderBlob(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): void {
+  to.clear(keys.reference(blob, bucket, key, slot))
+}
+
+/** Ends a manifest that one version uses, for another manifest to name its parts (R1). */
+export function dissolveManifest(to: Transaction, blob: BlobId, reference: Reference): void {
+  surrenderBlob(to, blob, reference)
+  to.clear(keys.blob(blob))
+  const pages = under('manifest', [Buffer.from(blob, 'hex')])
+  to.clearRange(pages.from, pages.to)
+}
+
 /** Forgets a blob that nothing names any more; its bytes are dead from then on. A repeat does nothing. */
 export async function freeBlob(to: Transaction, blob: BlobId): Promise<void> {
   const record = await readBlob(to, blob)

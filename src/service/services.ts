@@ -79,6 +79,13 @@ export interface PutObject {
   readonly isForm?: boolean
 }
 
+/** Fault `InvalidWriteOffset` where the object does not end at `offset`; also EncryptionTypeMismatch, TooManyParts, InvalidBucketState. */
+export interface AppendObject extends Omit<PutObject, 'isForm'> {
+  readonly offset: number
+  /** Whether the request itself says how it is encrypted, and not its bucket. */
+  readonly asksEncryption: boolean
+}
+
 export interface Written {
   readonly version: ObjectVersion
   /** On the wire; undefined where the write filled the `null` slot, as in a bucket without versions. */
@@ -135,6 +142,8 @@ export interface Deleted {
  */
 export interface Objects {
   put(request: PutObject): Promise<Written>
+  /** Writes behind the end of an object, or the first of it. */
+  append(request: AppendObject): Promise<Written>
   head(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
   get(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
   /** The record alone, for attributes, ACL, tags, locks. */
