@@ -9,6 +9,7 @@ import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
 import { absentConfigurations } from './configuration/absent.ts'
+import { getBucketAbac, putBucketAbac } from './configuration/bucket-abac.ts'
 import {
   getBucketAccelerateConfiguration,
   putBucketAccelerateConfiguration,
@@ -82,6 +83,8 @@ export const implemented: readonly Operation[] = [
   listObjectsV2,
   listObjectVersions,
   listMultipartUploads,
+  getBucketAbac,
+  putBucketAbac,
   getBucketAccelerateConfiguration,
   putBucketAccelerateConfiguration,
   getBucketAcl,

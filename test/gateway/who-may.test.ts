@@ -223,6 +223,7 @@ const bodies: Readonly<Record<string, string>> = {
   PutBucketRequestPayment: '<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>',
   PutBucketTagging: tagging,
   PutBucketVersioning: '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>',
+  PutBucketAbac: '<AbacStatus><Status>Enabled</Status></AbacStatus>',
   PutBucketAccelerateConfiguration: '<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>',
   PutBucketAnalyticsConfiguration: '<AnalyticsConfiguration><Id>c</Id><StorageClassAnalysis/></AnalyticsConfiguration>',
   PutBucketIntelligentTieringConfiguration:

@@ -204,3 +204,16 @@ test('acceleration is kept and told', async () => {
   assert.equal(await get(), 'Suspended')
   assert.equal(await refusal(put('Off')), '400 MalformedXML')
 })
+
+test('whether policies may ask for tags is kept and told', async () => {
+  const { client, otherClient, makeBucket } = harness()
+  const Bucket = await makeBucket()
+  const get = new s3.GetBucketAbacCommand({ Bucket })
+  assert.equal((await client.send(get)).AbacStatus?.Status, 'Disabled')
+  const put = (Status: string) =>
+    new s3.PutBucketAbacCommand({ Bucket, AbacStatus: { Status: Status as s3.BucketAbacStatus } })
+  await client.send(put('Enabled'))
+  assert.equal((await client.send(get)).AbacStatus?.Status, 'Enabled')
+  assert.equal(await refusal(client.send(put('On'))), '400 MalformedXML')
+  assert.equal(await refusal(otherClient.send(put('Disabled'))), '403 AccessDenied')
+})
