@@ -106,14 +106,14 @@ async function keyOf(
 
 /** Nothing is there, or nothing in it: what is appended is the object, with the attributes of what is there. */
 async function begin(foundation: Foundation, request: AppendObject, { bucket, row }: Standing): Promise<Written> {
-  const { body, digests, encryption, inlineBytesMax } = { ...foundation, ...request }
+  const { body, digests, encryption } = request
   const contentKey =
     row === undefined
       ? encryption && (await makeContentKey(foundation, bucket.id, encryption))
       : await keyOf(foundation, request, { bucket, row }, row.version)
   const encrypting = contentKey === undefined ? undefined : { contentKey, part: 0 }
   const expected = digestsOf(row?.version.checksum, digests)
-  const ingested = await ingest(foundation, body, expected, inlineBytesMax, encrypting)
+  const ingested = await ingest(foundation, body, expected, foundation.inlineBytesMax, encrypting)
   return await committed(foundation, request, ingested, async (transaction, target) => {
     const standing = target.state.current?.version
     if (standing?.stamp !== row?.version.stamp) throw new Fault('OperationAborted')

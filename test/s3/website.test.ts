@@ -1,39 +1,13 @@
 import assert from 'node:assert/strict'
-import { type IncomingHttpHeaders, request } from 'node:http'
 import { test } from 'node:test'
 import * as s3 from '@aws-sdk/client-s3'
+import { type Page, type Visit, visitSite } from '../support/visit.ts'
 import { refusal, useHarness } from './store.ts'
 
 const harness = useHarness()
 
-interface Page {
-  readonly status: number | undefined
-  readonly headers: IncomingHttpHeaders
-  readonly text: string
-}
-
-interface Visit {
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly domain?: string
-}
-
-/** As a browser asks that has found the host's address. */
-function visit(bucket: string, path: string, { method = 'GET', headers, domain }: Visit = {}): Promise<Page> {
-  const { hostname, port } = new URL(harness().endpoint)
-  const host = `${bucket}.${domain ?? 'website.localhost'}:${port}`
-  return new Promise((resolve, reject) => {
-    const asking = request({ hostname, port, path, method, agent: false, headers: { host, ...headers } }, (answer) => {
-      let text = ''
-      answer.setEncoding('utf8')
-      answer.on('data', (piece: string) => {
-        text += piece
-      })
-      answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, text }))
-    })
-    asking.on('error', reject).end()
-  })
-}
+const visit = (bucket: string, path: string, options: Visit = {}): Promise<Page> =>
+  visitSite(harness().endpoint, bucket, path, options)
 
 const publicRead = (bucket: string, ...actions: string[]): string =>
   JSON.stringify({
