@@ -19,6 +19,7 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 21, account id, topic, id     the subscription to the topic (Topics)
  * 22                            the key that messages to endpoints are signed with, and its certificate
  * 28, bucket id, kind, id       the configuration of that kind (analytics, inventory …; CellBucketConfigurations)
+ * 30                            the cells there are and were (ClusterRecords)
  */
 const namespace = Uint8Array.of(0x01)
 
@@ -37,6 +38,7 @@ const tables = {
   subscription: 21,
   messageKey: 22,
   configuration: 28,
+  cluster: 30,
 } as const
 
 export interface KeyRange {
@@ -86,6 +88,11 @@ export const topicsOf = (owner: string): KeyRange => within(append(namespace, [t
 export const subscriptionsTo = (owner: string, topic: string): KeyRange =>
   within(append(namespace, [tables.subscription, owner, topic]))
 export const subscriptionsUnder = (owner: string): KeyRange => within(append(namespace, [tables.subscription, owner]))
+
+export const clusterKey: Uint8Array = append(namespace, [tables.cluster])
+
+/** All of the namespace, as replicas have it too. */
+export const wholeNamespace: KeyRange = { from: namespace, to: Uint8Array.of(0x02) }
 
 export const allBuckets = (): KeyRange => within(prefixes.bucket)
 export const allAccounts = (): KeyRange => within(prefixes.account)

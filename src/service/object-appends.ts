@@ -3,7 +3,7 @@ import {
   addBlob,
   addManifest,
   dissolveManifest,
-  isReferredToOnce,
+  isForTaking,
   readManifest,
   surrenderBlob,
 } from '#src/metadata/blob-records.ts'
@@ -37,7 +37,7 @@ import type { AppendObject, Written } from './services.ts'
  *
  * W3  of appends at one offset, one succeeds.
  * W4  blobs are never changed, and a manifest neither: an append makes another, and takes the parts over from the one before
- *     where nothing else refers to that; otherwise, or where they are not blobs that can be parts, it writes the bytes again.
+ *     where nothing else refers to that, and no other cell may; otherwise, or where they are not blobs that can be parts, it writes the bytes again.
  */
 export async function commitAppend(foundation: Foundation, request: AppendObject): Promise<Written> {
   if (request.body.length === 0) throw emptyBody()
@@ -152,7 +152,7 @@ async function baseOf(
 ): Promise<Base> {
   const { content, size, etag, modified, checksum } = found.version
   const taken = await foundation.store.snapshot(async (snapshot): Promise<Base | undefined> => {
-    if (content.kind === 'inline' || !(await isReferredToOnce(snapshot, content.blob))) return undefined
+    if (content.kind === 'inline' || !(await isForTaking(snapshot, content.blob))) return undefined
     if (content.kind === 'manifest') return { parts: await readManifest(snapshot, content.blob), taken: content }
     // Its bytes are sealed as those of no part.
     if (contentKey !== undefined) return undefined
@@ -228,7 +228,7 @@ async function takeOver(to: Transaction, state: KeyState, taken: Base['taken'], 
   const { current, bucket, key } = state
   if (taken === undefined || current === undefined) return state
   // A copy that was made meanwhile shares them.
-  if (!(await isReferredToOnce(to, taken.blob))) throw new Fault('OperationAborted')
+  if (!(await isForTaking(to, taken.blob))) throw new Fault('OperationAborted')
   const reference = { bucket, key, slot: slotOf(current.version) }
   if (taken.kind === 'manifest') dissolveManifest(to, taken.blob, reference)
   else surrenderBlob(to, taken.blob, reference)

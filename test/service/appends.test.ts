@@ -175,6 +175,27 @@ describe('appends', () => {
     await cell.close()
   })
 
+  test('W4: where other cells may name blobs, no manifest takes them over', async () => {
+    const { cell, append, put, read } = await opened()
+    await put('k', 'x'.repeat(40))
+    const { readManifest, beginSharing } = await import('#src/metadata/blob-records.ts')
+    await cell.store.transact((transaction) => beginSharing(transaction, { region: 'fra', cell: 7 }))
+    const blobs = new Set<string>()
+    for (const [index, letter] of ['a', 'b', 'c'].entries()) {
+      const { version } = await append('k', 40 + index, letter)
+      const { content } = version
+      assert.ok(content.kind === 'manifest')
+      const parts = await cell.store.snapshot((from) => readManifest(from, content.blob))
+      for (const { blob } of parts) {
+        assert.ok(!blobs.has(blob))
+        blobs.add(blob)
+      }
+    }
+    assert.equal(blobs.size, 6)
+    assert.equal(await read('k'), `${'x'.repeat(40)}abc`)
+    await cell.close()
+  })
+
   test('an append says nothing of the object but its bytes, and tells the size that it came to', async () => {
     const { cell, append, put, read } = await opened()
     await put('k', 'x'.repeat(40))
