@@ -93,11 +93,9 @@ async function preflight(buckets: Settings, address: Address, incoming: Incoming
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html */
-async function checkExpectedOwner(buckets: Settings, request: S3Request): Promise<void> {
-  const expected = request.headers['x-amz-expected-bucket-owner']
-  if (expected === undefined || request.bucket === '') return
+async function checkOwner(buckets: Settings, name: string, expected: string): Promise<void> {
   // Of one that is not there, or is about to be made, the operation itself knows what to say.
-  const bucket = await findBucket(buckets, request.bucket)
+  const bucket = await findBucket(buckets, name)
   if (bucket !== undefined && bucket.owner !== expected) throw new Fault('AccessDenied')
 }
 
@@ -215,7 +213,8 @@ async function contextOf(
   const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
   notes.asked = asked
   const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
-  await checkExpectedOwner(services.buckets, request)
+  const owner = request.headers['x-amz-expected-bucket-owner']
+  if (owner !== undefined && bucket !== '') await checkOwner(services.buckets, bucket, owner)
   return { services, caller, guard, authorize, request }
 }
 
@@ -317,7 +316,7 @@ export function pipeline(parts: PipelineParts): Route {
       const recorded = await recordedOf(parts, notes, incoming, address)
       if (recorded.length > 0) outcome.recorded = recorded
     }
-    const isWebsite = address.isWebsite === true && { isWebsite: true }
-    return { operation, ...outcome, ...(corsHeaders !== undefined && { corsHeaders }), ...isWebsite }
+    const answered = corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
+    return address.isWebsite === true ? { ...answered, isWebsite: true } : answered
   }
 }
