@@ -17,6 +17,7 @@ import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
@@ -235,6 +236,7 @@ function servicesOf(
       keys: new MessageKeys({ store, world }),
     }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
+    configurations: new CellBucketConfigurations({ store, namespace }),
   }
   return { services, access }
 }

@@ -3,9 +3,10 @@ import { existsSync, globSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { implemented } from '#gateway/operations/index.ts'
+import { everyOperation } from '#gateway/operations/unimplemented.ts'
 import { subspace } from '#src/metadata/keyspace.ts'
 import { tabledSubspaces } from './keyspace.ts'
-import { missing } from './operations.ts'
+import { missing, reasons } from './operations.ts'
 import { printedDocuments, read, root } from './printed.ts'
 
 const documents = [...globSync('*.md', { cwd: root }), ...globSync('docs/**/*.md', { cwd: root })]
@@ -24,6 +25,15 @@ test('what is said to be missing is missing of operations that are there', () =>
   const names = new Set(implemented.map(({ name }) => name))
   assert.deepEqual(
     Object.keys(missing).filter((name) => !names.has(name)),
+    [],
+  )
+})
+
+test('what is not there says why', () => {
+  const names = new Set(implemented.map(({ name }) => name))
+  const absent = everyOperation.filter(({ name }) => !names.has(name)).map(({ name }) => name)
+  assert.deepEqual(
+    absent.filter((name) => reasons[name] === undefined),
     [],
   )
 })
