@@ -112,3 +112,16 @@ test('a query is read as forms write it, and the first of equal names counts', (
   )
   assert.throws(() => parseQuery('a=%ff'), Fault)
 })
+
+test('A3: what stands before a colon in the bucket of a path is its tenant', () => {
+  const asked = (target: string, at = host) => {
+    const { scope, bucket, key, tenant } = read(target, at)
+    return [scope, tenant, bucket, key]
+  }
+  assert.deepEqual(asked('/team:b/k:1'), ['object', 'team', 'b', 'k:1'])
+  assert.deepEqual(asked('/team%3Ab'), ['bucket', 'team', 'b', ''])
+  assert.deepEqual(asked('/:b'), ['bucket', '', 'b', ''])
+  assert.deepEqual(asked('/b/k'), ['object', undefined, 'b', 'k'])
+  assert.deepEqual(asked('/team:b', 'bucket.example.org'), ['object', undefined, 'bucket', 'team:b'])
+  refuses('/team:', 'InvalidBucketName')
+})

@@ -7,10 +7,14 @@ import type { Scope } from './operations/operation.ts'
  *
  * A1  the path is decoded exactly once, as UTF-8, strictly; `+`, `//`, `.` and `..` mean themselves.
  * A2  what was signed is the raw path and query, which are handed on as they came.
+ * A3  `tenant:bucket`, as ceph has it, names a bucket of that tenant, and `:bucket` one of the tenant without a name; no
+ *     bucket's own name has a colon.
  */
 export interface Address {
   readonly scope: Scope
   readonly bucket: string
+  /** Whose the bucket has to be; absent: anybody's. */
+  readonly tenant?: string
   readonly key: string
   readonly query: ReadonlyMap<string, string>
   readonly rawPath: string
@@ -97,6 +101,12 @@ function pathNames(path: string, hostBucket: string | undefined): { bucket: stri
   return { bucket: decode(path.slice(1, slash)), key: decode(path.slice(slash + 1)) }
 }
 
+/** In a path only: a host name has no colon but before its port. */
+function tenantOf(name: string): { readonly tenant?: string; readonly bucket: string } {
+  const colon = name.indexOf(':')
+  return colon < 0 ? { bucket: name } : { tenant: name.slice(0, colon), bucket: name.slice(colon + 1) }
+}
+
 /** Reads addresses under the given base domains. */
 export function addressing(domains: readonly string[]): (target: string, host: string) => Address {
   const findBucket = hostBuckets(domains)
@@ -108,10 +118,12 @@ export function addressing(domains: readonly string[]): (target: string, host: s
     const rawPath = mark < 0 ? origin : origin.slice(0, mark)
     const rawQuery = mark < 0 ? '' : origin.slice(mark + 1)
     const hostBucket = findBucket(host)
-    const { bucket, key } = pathNames(rawPath, hostBucket)
+    const { bucket: named, key } = pathNames(rawPath, hostBucket)
+    const { bucket, ...tenant } = tenantOf(named)
+    if (tenant.tenant !== undefined && bucket === '') throw new Fault('InvalidBucketName', { BucketName: named })
     if (bucket === '' && key !== '') throw new Fault('InvalidBucketName', { BucketName: '' })
     const scope = key !== '' ? 'object' : bucket !== '' ? 'bucket' : 'service'
     const bare = hostBucket === undefined ? host : host.slice(hostBucket.length + 1)
-    return { scope, bucket, key, query: parseQuery(rawQuery), rawPath, rawQuery, host: bare, hostBucket }
+    return { scope, bucket, ...tenant, key, query: parseQuery(rawQuery), rawPath, rawQuery, host: bare, hostBucket }
   }
 }

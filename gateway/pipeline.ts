@@ -88,6 +88,14 @@ async function checkExpectedOwner(buckets: Settings, request: S3Request): Promis
   if ((await buckets.get(request.bucket)).owner !== expected) throw new Fault('AccessDenied')
 }
 
+/** Names of buckets are everybody's: a tenant before one only says whose it has to be (A3). Fault NoSuchBucket otherwise. */
+async function checkTenant({ buckets, identity }: Services, { bucket, tenant }: Address): Promise<void> {
+  if (tenant === undefined) return
+  const { owner } = await buckets.get(bucket)
+  const account = await identity.findAccount(owner)
+  if ((account?.tenant ?? '') !== tenant) throw new Fault('NoSuchBucket', { BucketName: bucket })
+}
+
 type CrossOrigin = Readonly<Record<string, string>> | undefined
 
 async function readCrossOrigin(buckets: Settings, address: Address, incoming: Incoming): Promise<CrossOrigin> {
@@ -233,6 +241,7 @@ export function pipeline(parts: PipelineParts): Route {
     name(operation.name)
     notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
+    await checkTenant(services, address)
 
     const { id, method, remoteAddress, isSecure } = incoming
     const { scope, bucket, key, query, host } = address

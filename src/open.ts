@@ -187,14 +187,14 @@ function servicesOf(
   { config, log }: OpenOptions,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace, region } = foundation
-  const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
+  const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
     log.error('logging a bucket failed', { error }),
   )
-  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs })
+  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs, most: config.bucketsMax })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
@@ -205,7 +205,7 @@ function servicesOf(
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }),
-    lifecycle: { transitionMinimum },
+    lifecycle: { transitionMinimum, transitions },
     logs,
     topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),

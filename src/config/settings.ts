@@ -58,6 +58,7 @@ export const settings = {
     .describe('least level that is logged, on standard error'),
   accessLog: flag.prefault('false').describe('log a line for each request (level info)'),
   drainSeconds: integer(0, 3_600).prefault('30').describe('how long a stop waits for requests under way'),
+  bucketsMax: integer(1, 1_000_000).prefault('10000').describe('buckets that one account may own'),
   presignedDaysMax: integer(1, 90).prefault('7').describe('longest life of a presigned URL, in days'),
   connectionsMax: integer(1, 1_000_000).prefault('10000').describe('connections that one process has open at most'),
   headerBytesMax: bytes.prefault('16KiB').describe('size of a request line and its headers at most'),
@@ -107,6 +108,12 @@ export const settings = {
     .prefault('all_storage_classes_128K')
     .describe(
       'objects that are too small for a change of class, where a lifecycle configuration does not say: `all_storage_classes_128K`, `varies_by_storage_class`',
+    ),
+  transitions: z
+    .enum(['down', 'any'])
+    .prefault('down')
+    .describe(
+      'where lifecycle rules may lead: `down` the classes, as AWS has it, or to `any` class, STANDARD too; configurations keep what held when they were put',
     ),
   logRoll: integer(1, 86_400)
     .prefault('300')

@@ -312,6 +312,32 @@ test('Z2: what is locked stays, and its marker too, until the lock ends', async 
   assert.deepEqual(shown(await ruled.list(bucket)), ['a marker', 'a 2 STANDARD'])
 })
 
+test('Z3: where any way is open, a rule leads up too, once, and the last step that is due counts', async () => {
+  const ruled = await openRuled()
+  const bucket = await ruled.bucket()
+  await ruled.put(bucket, 'a', 1, [], 'DEEP_ARCHIVE')
+  await ruled.put(bucket, 'b', 1)
+  const transitions = [
+    { when: days(1), storageClass: 'STANDARD' },
+    { when: days(3), storageClass: 'GLACIER' },
+  ]
+  const lifecycle = { rules: [rule({ transitions })], transitionMinimum: 'varies_by_storage_class' } as const
+  const put = async (way: 'down' | 'any') =>
+    await ruled.buckets.update(bucket, (before) => withLifecycle(before, { ...lifecycle, way }))
+  await put('down')
+  ruled.clock.now = start + 2 * day
+  await ruled.pass()
+  assert.deepEqual(shown(await ruled.list(bucket)), ['a 1 DEEP_ARCHIVE', 'b 1 STANDARD'])
+  await put('any')
+  await ruled.pass()
+  assert.deepEqual(shown(await ruled.list(bucket)), ['a 1 STANDARD', 'b 1 STANDARD'])
+  ruled.clock.now = start + 4 * day
+  for (let again = 0; again < 2; again++) {
+    await ruled.pass()
+    assert.deepEqual(shown(await ruled.list(bucket)), ['a 1 GLACIER', 'b 1 GLACIER'])
+  }
+})
+
 /** What comes between the look at a version and the transaction that acts. */
 const between: Readonly<Record<string, (ruled: Ruled, bucket: string) => Promise<unknown>>> = {
   'an overwrite': (ruled, bucket) => ruled.put(bucket, 'a', 2),
