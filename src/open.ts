@@ -204,7 +204,7 @@ function servicesOf(
     listings: new CellListings(foundation),
     identity,
     iam: new Iam({ store, world, namespace, records }),
-    sts: openSts({ store, world, namespace, records }),
+    sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
     lifecycle: { transitionMinimum, transitions },
     logs,
     topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),

@@ -66,6 +66,9 @@ const lifecycleForTests = {
   MERIDIAN_TRANSITIONS: 'any',
 } as const
 
+/** Its issuer of web identities is on this machine. */
+const identityForTests = { MERIDIAN_ISSUER_ENDPOINTS: 'any' } as const
+
 /** What ceph's accounts may own, where nobody says otherwise: two tests ask. */
 const quotasForTests = { MERIDIAN_BUCKETS_MAX: '1000' } as const
 
@@ -160,7 +163,7 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
           owner: person('owner'),
           data,
           workers: Math.max(1, Math.floor(availableParallelism() / jobs)),
-          environment: { ...lifecycleForTests, ...quotasForTests, ...loggingForTests(options) },
+          environment: { ...lifecycleForTests, ...quotasForTests, ...identityForTests, ...loggingForTests(options) },
           log: join(reports, `server-${shard}.log`),
         })
       : undefined

@@ -92,6 +92,12 @@ export const settings = {
     .describe(
       'addresses that notifications may be sent to: `public` ones, those of private networks too (`private`), or `any`, this machine included',
     ),
+  issuerEndpoints: z
+    .enum(['public', 'private', 'any'])
+    .prefault('public')
+    .describe(
+      'addresses at which issuers of web identities may be asked for their keys: `public`, `private` too, or `any`',
+    ),
   notificationHours: z
     .string()
     .regex(/^\d{1,4}(\.\d{1,4})?$/, 'expected a number of hours')

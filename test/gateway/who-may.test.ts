@@ -85,7 +85,7 @@ async function openHouse(): Promise<House> {
   const keys = new MessageKeys({ store, world: realWorld })
   const topics = new CellTopics({ store, world: realWorld, region: 'fra', publicUrl: undefined, reach: 'any', keys })
   const parts = { store, world: realWorld, namespace, records: new IamRecords() }
-  const [iam, sts] = [new Iam(parts), openSts(parts)]
+  const [iam, sts] = [new Iam(parts), openSts(parts, 'public')]
   const services: Services = { ...cell, identity, iam, sts, listings, lifecycle, notifications, topics }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
