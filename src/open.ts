@@ -141,7 +141,7 @@ async function scrub(foundation: Foundation, volumes: Volumes, config: Config, l
 
 /** What runs until the signal, and may be waited for. */
 async function background(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   volumes: Volumes,
   { config, log }: OpenOptions,
   signal: AbortSignal,
@@ -165,12 +165,19 @@ async function background(
   ])
 }
 
+/** A node's own, which can encrypt. */
+type NodeFoundation = Foundation & { readonly keys: Keys }
+
+const messageKeysOf = ({ store, world, keys: { own } }: NodeFoundation): MessageKeys =>
+  new MessageKeys({ store, world, own })
+
 /** Takes what buckets and topics tell to their endpoints. */
-async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function notify(foundation: NodeFoundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const { store, world } = foundation
   const notifier = new Notifier({
     store,
     world,
-    keys: new MessageKeys({ store, world }),
+    keys: messageKeysOf(foundation),
     sender: new HttpSender(world, config.notificationEndpoints),
     giveUpMilliseconds: config.notificationHours * 3_600_000,
     report: ({ kind, ...fields }) => {
@@ -183,7 +190,7 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 }
 
 function servicesOf(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   { config, log }: OpenOptions,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace, region } = foundation
@@ -207,7 +214,7 @@ function servicesOf(
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
     lifecycle: { transitionMinimum, transitions },
     logs,
-    topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
+    topics: new CellTopics({ store, world, region, publicUrl, reach, keys: messageKeysOf(foundation) }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
   }
   return { services, access }
@@ -236,7 +243,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const space = await openMetadataSpace(options, directory.metadata, store)
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const records = { store, world, namespace, region, cell, logs }
-  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const foundation: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
   const { services, access } = servicesOf(foundation, options)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
@@ -279,6 +286,17 @@ export interface OpenDeadLetters {
 export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
   const store = await openLmdbStore({ path: directory.metadata, world })
   return { store, letters: new DeadLetters({ store, world }) }
+}
+
+export interface OpenMessageKeys {
+  readonly keys: MessageKeys
+  readonly store: Store
+}
+
+/** What notifications are signed with, also beside a server that runs. */
+export async function openMessageKeys(config: Config, world: World): Promise<OpenMessageKeys> {
+  const store = await openLmdbStore({ path: new DataDirectory(config.data).metadata, world })
+  return { store, keys: new MessageKeys({ store, world, own: openKeys(config, world).own }) }
 }
 
 export interface OpenMaintenance {

@@ -25,6 +25,7 @@ import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { realWorld } from '#src/world.ts'
 import { body as bodyOf, openCell } from '../service/cell.ts'
+import { memoryKeys } from '../support/memory-keys.ts'
 
 /**
  * I9, T4: every operation of the table, asked as a stranger and as nobody for what is Ann's and private: refused, and not a
@@ -82,7 +83,7 @@ async function openHouse(): Promise<House> {
   const { buckets } = cell
   const asked = new AccessControl({ buckets, accounts: identity, world: realWorld })
   const notifications = new CellBucketNotifications({ store, world: realWorld, namespace, access: asked })
-  const keys = new MessageKeys({ store, world: realWorld })
+  const keys = new MessageKeys({ store, world: realWorld, own: memoryKeys() })
   const topics = new CellTopics({ store, world: realWorld, region: 'fra', publicUrl: undefined, reach: 'any', keys })
   const parts = { store, world: realWorld, namespace, records: new IamRecords() }
   const [iam, sts] = [new Iam(parts), openSts(parts, 'public')]

@@ -12,6 +12,7 @@ import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import { realWorld, type World } from '#src/world.ts'
 import { Endpoint } from '../support/endpoint.ts'
+import { memoryKeys } from '../support/memory-keys.ts'
 
 const ears: { endpoint?: Endpoint } = {}
 before(async () => {
@@ -21,6 +22,8 @@ after(() => ears.endpoint?.close())
 const endpoint = (): Endpoint => ears.endpoint ?? assert.fail('the endpoint is not open yet')
 
 const hour = 3_600_000
+/** Of all processes that the tests start. */
+const own = memoryKeys()
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<readonly Item[]> {
   const found: Item[] = []
@@ -33,7 +36,7 @@ function open() {
   let late = 0
   const world: World = { ...realWorld, now: () => realWorld.now() + late }
   const store = new MemoryStore({ world })
-  const keys = new MessageKeys({ store, world })
+  const keys = new MessageKeys({ store, world, own })
   const topics = new CellTopics({ store, world, region: 'fra', publicUrl: 'https://here', reach: 'any', keys })
   const failures: unknown[] = []
   const notifier = new Notifier({
@@ -156,7 +159,7 @@ test('H3: what was under way when a process ended is sent by the next one, and n
   const next = new Notifier({
     store,
     world: realWorld,
-    keys: new MessageKeys({ store, world: realWorld }),
+    keys: new MessageKeys({ store, world: realWorld, own }),
     sender: new HttpSender(realWorld, 'any'),
     giveUpMilliseconds: hour,
     report: () => assert.fail('it was taken'),
@@ -188,7 +191,7 @@ test('H3: a message of a topic that is gone is a dead letter; its deliveries go 
   const later = new Notifier({
     store,
     world,
-    keys: new MessageKeys({ store, world }),
+    keys: new MessageKeys({ store, world, own }),
     sender: new HttpSender(world, 'any'),
     giveUpMilliseconds: hour,
     report: () => {},
