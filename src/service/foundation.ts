@@ -21,6 +21,8 @@ export interface Foundation {
   readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
   readonly space?: { check(): void }
+  /** Throws where this node's clock is not to be believed, before it draws a stamp (C8). Absent: there is nobody to compare with. */
+  readonly clock?: { check(): void }
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }
