@@ -180,6 +180,8 @@ async function notify(foundation: NodeFoundation, config: Config, log: Log, sign
     keys: messageKeysOf(foundation),
     sender: new HttpSender(world, config.notificationEndpoints),
     giveUpMilliseconds: config.notificationHours * 3_600_000,
+    deadLettersMost: config.deadLettersMax,
+    forgotten: (event) => log.error('the oldest dead letters of a topic were forgotten for newer ones', event),
     report: ({ kind, ...fields }) => {
       if (kind === 'given up') log.error('a notification was given up, and is a dead letter', fields)
       else log.warn('a notification was not taken, and is tried again', fields)

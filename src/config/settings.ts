@@ -104,6 +104,9 @@ export const settings = {
     .transform(Number)
     .prefault('24')
     .describe('how long a notification is tried before it becomes a dead letter, in hours'),
+  deadLettersMax: integer(1, 10_000_000)
+    .prefault('10000')
+    .describe('dead letters of one topic that are kept; for one more, the oldest is forgotten'),
   publicUrl: z
     .string()
     .regex(/^https?:\/\/[^/?#\s]+$/, 'expected a URL without a path')

@@ -34,6 +34,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * |             | ‖ versionstamp ‖ order             |                                                               |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
+ * | deadLetters | account, topic                     | atomic counter: its dead letters                              |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
  *
@@ -67,6 +68,7 @@ export const subspace = {
   delivery: 0x1c,
   deadLetter: 0x1d,
   deadJob: 0x1e,
+  deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -132,6 +134,7 @@ export const keys = {
     append(prefixes.delivery, [account, topic, target, due, id]),
   deadLetter: (account: string, topic: string, time: number, id: string) =>
     append(prefixes.deadLetter, [account, topic, time, id]),
+  deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */
