@@ -1,5 +1,5 @@
 import { operation } from '#gateway/operations/operation.ts'
-import { el } from '#gateway/xml/render.ts'
+import { el, renderPlain } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import type { BucketSize } from '#src/service/services.ts'
 import { measuredMost } from './head-bucket.ts'
@@ -28,18 +28,20 @@ export const getUsageStats = operation({
 
   encode: ({ total, most }) => ({
     status: 200,
-    body: el(
-      'Usage',
+    headers: { 'content-type': 'application/xml' },
+    body: renderPlain(
       el(
-        'Summary',
-        el('QuotaMaxBytes', unlimited),
-        el('QuotaMaxBuckets', String(most)),
-        el('QuotaMaxObjCount', unlimited),
-        el('QuotaMaxBytesPerBucket', unlimited),
-        el('QuotaMaxObjCountPerBucket', unlimited),
-        ...(total === undefined
-          ? []
-          : [el('TotalBytes', String(total.bytes)), el('TotalEntries', String(total.objects))]),
+        'Usage',
+        el(
+          'Summary',
+          el('QuotaMaxBytes', unlimited),
+          el('QuotaMaxBuckets', most),
+          el('QuotaMaxObjCount', unlimited),
+          el('QuotaMaxBytesPerBucket', unlimited),
+          el('QuotaMaxObjCountPerBucket', unlimited),
+          total === undefined ? undefined : el('TotalBytes', total.bytes),
+          total === undefined ? undefined : el('TotalEntries', total.objects),
+        ),
       ),
     ),
   }),
