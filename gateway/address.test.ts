@@ -124,3 +124,16 @@ test('a website has a host of its own, beside the API’s, and a query that nobo
   assert.equal(both('/', 'photos.example.org').isWebsite, undefined)
   assert.equal(addressing([])('/', 'photos.website.localhost').bucket, 'photos.website')
 })
+
+test('A3: what stands before a colon in the bucket of a path is its tenant', () => {
+  const asked = (target: string, at = host) => {
+    const { scope, bucket, key, tenant } = read(target, at)
+    return [scope, tenant, bucket, key]
+  }
+  assert.deepEqual(asked('/team:b/k:1'), ['object', 'team', 'b', 'k:1'])
+  assert.deepEqual(asked('/team%3Ab'), ['bucket', 'team', 'b', ''])
+  assert.deepEqual(asked('/:b'), ['bucket', '', 'b', ''])
+  assert.deepEqual(asked('/b/k'), ['object', undefined, 'b', 'k'])
+  assert.deepEqual(asked('/team:b', 'bucket.example.org'), ['object', undefined, 'bucket', 'team:b'])
+  refuses('/team:', 'InvalidBucketName')
+})

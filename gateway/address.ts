@@ -7,10 +7,14 @@ import type { Scope } from './operations/operation.ts'
  *
  * A1  the path is decoded exactly once, as UTF-8, strictly; `+`, `//`, `.` and `..` mean themselves.
  * A2  what was signed is the raw path and query, which are handed on as they came.
+ * A3  `tenant:bucket`, as ceph has it, names a bucket of that tenant, and `:bucket` one of the tenant without a name; no
+ *     bucket's own name has a colon.
  */
 export interface Address {
   readonly scope: Scope
   readonly bucket: string
+  /** Whose the bucket has to be; absent: anybody's. */
+  readonly tenant?: string
   readonly key: string
   readonly query: ReadonlyMap<string, string>
   readonly rawPath: string
@@ -108,6 +112,12 @@ function pathNames(path: string, hostBucket: string | undefined): { bucket: stri
   return { bucket: decode(path.slice(1, slash)), key: decode(path.slice(slash + 1)) }
 }
 
+/** In a path only: a host name has no colon but before its port. */
+function tenantOf(name: string): { readonly tenant?: string; readonly bucket: string } {
+  const colon = name.indexOf(':')
+  return colon < 0 ? { bucket: name } : { tenant: name.slice(0, colon), bucket: name.slice(colon + 1) }
+}
+
 /** Reads addresses under the given base domains. */
 export function addressing(
   domains: readonly string[],
@@ -123,14 +133,16 @@ export function addressing(
     const rawQuery = mark < 0 ? '' : origin.slice(mark + 1)
     const found = findBucket(host)
     const hostBucket = found?.bucket
-    const { bucket, key } = pathNames(rawPath, hostBucket)
+    const { bucket: named, key } = pathNames(rawPath, hostBucket)
+    const { bucket, ...tenant } = tenantOf(named)
+    if (tenant.tenant !== undefined && bucket === '') throw new Fault('InvalidBucketName', { BucketName: named })
     if (bucket === '' && key !== '') throw new Fault('InvalidBucketName', { BucketName: '' })
     const scope = key !== '' ? 'object' : bucket !== '' ? 'bucket' : 'service'
     const bare = hostBucket === undefined ? host : host.slice(hostBucket.length + 1)
     // A page's query is its own affair, and need not be one that S3 could read.
     const isWebsite = found?.isWebsite === true
     const query = isWebsite ? noQuery : parseQuery(rawQuery)
-    const address = { scope, bucket, key, query, rawPath, rawQuery, host: bare, hostBucket } as const
+    const address = { scope, bucket, ...tenant, key, query, rawPath, rawQuery, host: bare, hostBucket } as const
     return isWebsite ? { ...address, isWebsite } : address
   }
 }

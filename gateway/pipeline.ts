@@ -99,6 +99,14 @@ async function checkOwner(buckets: Settings, name: string, expected: string): Pr
   if (bucket !== undefined && bucket.owner !== expected) throw new Fault('AccessDenied')
 }
 
+/** Names of buckets are everybody's: a tenant before one only says whose it has to be (A3). Fault NoSuchBucket otherwise. */
+async function checkTenant({ buckets, identity }: Services, { bucket, tenant }: Address): Promise<void> {
+  if (tenant === undefined) return
+  const { owner } = await buckets.get(bucket)
+  const account = await identity.findAccount(owner)
+  if ((account?.tenant ?? '') !== tenant) throw new Fault('NoSuchBucket', { BucketName: bucket })
+}
+
 type CrossOrigin = Readonly<Record<string, string>> | undefined
 
 async function readCrossOrigin(buckets: Settings, address: Address, incoming: Incoming): Promise<CrossOrigin> {
@@ -288,6 +296,7 @@ export function pipeline(parts: PipelineParts): Route {
     name(operation.name)
     notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
+    await checkTenant(services, address)
 
     const request = requestOf(incoming, incoming.method, address, authenticated)
     notes.request = request

@@ -2,6 +2,7 @@ import { Fault } from '#src/errors.ts'
 import { createBucket } from './bucket/create-bucket.ts'
 import { deleteBucket } from './bucket/delete-bucket.ts'
 import { getBucketLocation } from './bucket/get-bucket-location.ts'
+import { getUsageStats } from './bucket/get-usage-stats.ts'
 import { headBucket } from './bucket/head-bucket.ts'
 import { listBuckets } from './bucket/list-buckets.ts'
 import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
@@ -75,6 +76,7 @@ import { uploadPartCopy } from './upload/upload-part-copy.ts'
 /** The operations there are: one import and one line each. Of equal weight, the first one is taken (D1). */
 export const implemented: readonly Operation[] = [
   listBuckets,
+  getUsageStats,
   createBucket,
   headBucket,
   deleteBucket,

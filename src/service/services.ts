@@ -4,7 +4,7 @@ import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/ch
 import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
-import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
+import type { Expiry, TransitionMinimum, TransitionWay } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
@@ -46,6 +46,7 @@ export interface Regions {
 /** What lifecycle configurations mean by what they leave out. */
 export interface LifecycleDefaults {
   readonly transitionMinimum: TransitionMinimum
+  readonly transitions: TransitionWay
 }
 
 export interface Page<Item> {
@@ -54,8 +55,10 @@ export interface Page<Item> {
   readonly next?: string
 }
 
-/** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState. */
+/** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState, TooManyBuckets. */
 export interface Buckets {
+  /** How many one account may own. */
+  readonly most: number
   create(request: CreateBucket): Promise<Bucket>
   /** The bucket; Fault `NoSuchBucket` where there is none. Cheap: decoded once and kept while its row is unchanged. */
   get(name: string): Promise<Bucket>
@@ -298,8 +301,16 @@ export interface Listing<Item> {
   readonly nextUploadId?: string
 }
 
-/** Ordered by UTF-8 bytes; costs grow with the answer, never with the bucket. */
+/** What lies in a bucket: current objects, and their bytes. */
+export interface BucketSize {
+  readonly objects: number
+  readonly bytes: number
+}
+
+/** Ordered by UTF-8 bytes; costs grow with the answer, never with the bucket, but for `measure`. */
 export interface Listings {
+  /** Counts, key by key; undefined: there are more objects than `most`. What changes meanwhile is counted or not. */
+  measure(bucket: Bucket, most: number): Promise<BucketSize | undefined>
   /** `after`: keys, and prefixes, greater than this only. */
   objects(query: ListQuery & { readonly after?: string }): Promise<Listing<Listed>>
   versions(

@@ -68,12 +68,25 @@ function request({ method, scope, keys = [] }: Match): string {
   return [target, ...headers].map((each) => `\`${each}\``).join(', ')
 }
 
+/** Old names of requests that have another one now. */
+export const otherNames: Readonly<Record<string, string>> = {
+  GetBucketLifecycle: 'GetBucketLifecycleConfiguration',
+  PutBucketLifecycle: 'PutBucketLifecycleConfiguration',
+  GetBucketNotification: 'GetBucketNotificationConfiguration',
+  PutBucketNotification: 'PutBucketNotificationConfiguration',
+}
+
 /** Every operation of the S3 API: how it is asked for, and whether it is there. */
 export function operationsTable(): string {
   const rows = everyOperation.map(({ name, match }) => {
     const [answer, what] = thereIs(name)
     return `| ${name} | ${request(match)} | ${answer} | ${what} |`
   })
+  for (const [name, now] of Object.entries(otherNames)) {
+    const matching = everyOperation.find((each) => each.name === now)
+    if (matching === undefined) throw new Error(`there is no ${now}`)
+    rows.push(`| ${name} | ${request(matching.match)} | ${thereIs(now)[0]} | the old name of ${now} |`)
+  }
   return ['| operation | request | there | what is missing, or answered |', '|---|---|---|---|', ...rows].join('\n')
 }
 
