@@ -385,7 +385,7 @@ test('O5 O6 O7 I4 I6 C9 C11 C12 C13: cells that were told the same, in any order
     fc.asyncProperty(
       fc.integer({ min: 2, max: 4 }),
       fc.constantFrom('off' as const, 'enabled' as const, 'suspended' as const),
-      fc.array(step, { minLength: 1, maxLength: 40 }),
+      fc.array(step, { minLength: 1, maxLength: 80, size: 'max' }),
       async (count, versioning, steps) => {
         const cells: Cell[] = []
         try {

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { applyPage } from '#src/cluster/feed-pages.ts'
+import { decodeConflict } from '#src/metadata/conflict-records.ts'
+import { keys, partitionOf, under } from '#src/metadata/keyspace.ts'
+import { readState } from '#src/metadata/object-records.ts'
+import { attributes, body, bytesOf, owner } from '../service/cell.ts'
+import {
+  bucketId,
+  bucketName,
+  type Cell,
+  conflictMilliseconds,
+  drain,
+  nextPage,
+  openPeer,
+  peerOf,
+  replicatedRows,
+  setVersioning,
+} from './cells.ts'
+
+const start = 1_767_225_600_000_000
+const guard = () => {}
+const name = { bucket: bucketName, key: 'k' }
+const common = { name, guard, conditions: {}, bypassGovernance: false, caller: owner }
+
+const put = (cell: Cell, text: string) =>
+  cell.objects.put({ name, attributes, body: body(Buffer.from(text)), digests: {}, guard, conditions: {} })
+
+const get = async (cell: Cell) => String(await bytesOf((await cell.objects.get({ name, guard, conditions: {} })).bytes))
+
+async function conflictsOf(cell: Cell) {
+  const all = under('conflict', [bucketId])
+  const rows = await cell.store.snapshot((snapshot) => snapshot.range(all.from, all.to, { limit: 100 }))
+  return rows.map(({ value }) => decodeConflict(value).conflict)
+}
+
+async function withCells(count: number, run: (...cells: Cell[]) => Promise<void>): Promise<void> {
+  const cells: Cell[] = []
+  try {
+    for (let number = 1; number <= count; number++) cells.push(await openPeer(number, start))
+    await run(...cells)
+  } finally {
+    for (const cell of cells) await cell.close()
+  }
+}
+
+test('C12 I6: of two writes at once the earlier is kept in every cell, with its bytes, once', () =>
+  withCells(3, async (one, two, three) => {
+    assert.ok(one && two && three)
+    const lost = await put(one, 'lost')
+    await put(two, 'stands')
+    await drain([one, two, three])
+    for (const cell of [one, two, three]) {
+      assert.equal(await get(cell), 'stands')
+      const [conflict, ...more] = await conflictsOf(cell)
+      assert.equal(more.length, 0)
+      assert.equal(conflict?.version.stamp, lost.version.stamp)
+      assert.equal(conflict?.expires, start / 1000 + conflictMilliseconds)
+      const kept = await cell.store.snapshot((from) => from.get(keys.inline(bucketId, 'k', lost.version.stamp)))
+      assert.equal(String(Buffer.from(kept ?? [])), 'lost')
+    }
+  }))
+
+test('C12: what was seen before it was overwritten is no conflict, and a deletion leaves none', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    await put(one, 'first')
+    await drain([one, two])
+    await put(two, 'second')
+    await drain([one, two])
+    assert.deepEqual(await conflictsOf(one), [])
+    await one.objects.delete(common)
+    two.clock.now += 10
+    await put(two, 'third')
+    await drain([one, two])
+    assert.equal(await get(one), 'third')
+    assert.deepEqual(await conflictsOf(one), [])
+    assert.deepEqual(await conflictsOf(two), [])
+  }))
+
+test('C12: a write that a deletion elsewhere beat unseen is kept', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    await put(one, 'first')
+    await drain([one, two])
+    await put(one, 'unseen')
+    two.clock.now += 10
+    await two.objects.delete(common)
+    await drain([one, two])
+    for (const cell of [one, two]) {
+      await assert.rejects(get(cell))
+      assert.equal((await conflictsOf(cell)).length, 1)
+    }
+  }))
+
+test('C12: a write of a version says nothing of what was seen of the null version', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    await setVersioning(two, 'suspended')
+    const unseen = await put(two, 'unseen')
+    await setVersioning(two, 'enabled')
+    two.clock.now += 10
+    await put(two, 'numbered')
+    // Its entry moves behind that of the version, which so comes first, and alone.
+    await two.objects.update({ name, versionId: 'null', guard, change: () => ({ tags: new Map([['a', 'b']]) }) })
+    const page = await nextPage(two, one, partitionOf(bucketId, 'k'), 1)
+    assert.equal(page.items.length, 1)
+    await applyPage(one.target, peerOf(two), page)
+    one.clock.now += 20
+    await put(one, 'stands')
+    await drain([one, two])
+    for (const cell of [one, two]) {
+      assert.deepEqual(
+        (await conflictsOf(cell)).map(({ version }) => version.stamp),
+        [unseen.version.stamp],
+      )
+    }
+  }))
+
+test('C13: a plain delete in a cell that does not know yet that the bucket keeps versions removes none', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    await setVersioning(one, 'enabled')
+    const { versionId } = await put(one, 'kept')
+    await drain([one, two])
+    await two.objects.delete(common)
+    await drain([one, two])
+    const found = await one.objects.get({ name, versionId: versionId ?? '', guard, conditions: {} })
+    assert.equal(String(await bytesOf(found.bytes)), 'kept')
+    await assert.rejects(get(one))
+    await put(two, 'null')
+    await drain([one, two])
+    assert.equal(await get(one), 'null')
+    assert.deepEqual(await replicatedRows(one), await replicatedRows(two))
+  }))
+
+test('C7 I5: a write gets a stamp above all that came, though the clock is behind', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    await setVersioning(one, 'enabled')
+    one.clock.now += 3_600_000_000
+    const { versionId } = await put(one, 'ahead')
+    await one.objects.delete({ ...common, versionId: versionId ?? '' })
+    await drain([one, two])
+    const state = await two.store.snapshot((from) => readState(from, { bucket: bucketId, key: 'k' }, true))
+    const { version } = await put(two, 'behind')
+    assert.ok(version.stamp > BigInt(versionId ?? 0))
+    assert.ok(version.stamp > state.largest)
+  }))
+
+test('C11: of tags set in two cells the later stand, and the content that is newer brings its own', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    await put(one, 'first')
+    await drain([one, two])
+    const tag = (cell: Cell, value: string) =>
+      cell.objects.update({ name, guard, change: () => ({ tags: new Map([['t', value]]) }) })
+    const tagsOf = async (cell: Cell) => (await cell.objects.find({ name, guard })).version.tags?.value.get('t')
+    await tag(one, 'earlier')
+    two.clock.now += 10
+    await tag(two, 'later')
+    await drain([one, two])
+    assert.deepEqual([await tagsOf(one), await tagsOf(two)], ['later', 'later'])
+    one.clock.now += 20
+    await put(one, 'second')
+    two.clock.now += 30
+    await tag(two, 'of the first')
+    await drain([one, two])
+    assert.deepEqual([await tagsOf(one), await tagsOf(two)], [undefined, undefined])
+    assert.equal(await get(two), 'second')
+  }))
