@@ -169,3 +169,17 @@ test('C11: of tags set in two cells the later stand, and the content that is new
     assert.deepEqual([await tagsOf(one), await tagsOf(two)], [undefined, undefined])
     assert.equal(await get(two), 'second')
   }))
+
+test('O1: when the newest version was removed elsewhere, the next is current here', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    for (const cell of [one, two]) await setVersioning(cell, 'enabled')
+    await put(one, 'first')
+    const second = await put(one, 'second')
+    await drain([one, two])
+    assert.equal(await get(two), 'second')
+    await one.objects.delete({ ...common, versionId: second.versionId ?? '' })
+    await drain([one, two])
+    assert.equal(await get(two), 'first')
+    assert.deepEqual(await replicatedRows(one), await replicatedRows(two))
+  }))

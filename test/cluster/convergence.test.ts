@@ -237,6 +237,8 @@ async function checkOwnRows(cell: Cell): Promise<void> {
     return reader.text()
   }
   const keep = (name: string, slot: Stamp, version: Version) => {
+    const named = version.vector.map(([number]) => number)
+    assert.deepEqual(named, [...named].sort(), 'vectors are in one order')
     if (version.kind === 'marker') return
     if (version.content.kind === 'inline') inline.add(`${name} ${slot}`)
     else needed.add(`${version.content.blob} ${name} ${slot}`)
