@@ -18,7 +18,7 @@ import {
 import type { Caller, Method, Transport } from './transport.ts'
 
 /** While a request waits, the feed is looked at so often: what is written here is elsewhere so much later, at most. */
-const lookMilliseconds = 20
+const lookMilliseconds = 100
 /** A request waits no longer, whatever it asks for: what stands between cells may cut silent connections. */
 const waitMost = 30_000
 const pageEntries = 4_096

@@ -1,85 +1,90 @@
-import { BucketCells } from '#src/cluster/bucket-cells.ts'
-import { applyPage, type FeedSource, type FeedTarget, type Page, readPage } from '#src/cluster/feed-pages.ts'
-import { readCursor } from '#src/metadata/cursors.ts'
-import { partitions, subspace } from '#src/metadata/keyspace.ts'
-import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
-import type { Bucket } from '#src/model/bucket.ts'
-import { realWorld, type World } from '#src/world.ts'
-import { acl, openCell, owner } from '../service/cell.ts'
+import { type Asking, admit } from '#src/cluster/admission.ts'
+import { admitRegion, found, newIncarnation, type Standing, settle } from '#src/cluster/founding.ts'
+import { Members } from '#src/cluster/members.ts'
+import { Region } from '#src/cluster/region.ts'
+import { type Method, PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
+import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
+import { guardNamespace, recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import type { Store } from '#src/store/store.ts'
+import { realWorld } from '#src/world.ts'
 
-export type Cell = Awaited<ReturnType<typeof openPeer>>
+/** A cell without a gateway: what `src/cluster` is, over stores in memory. */
+export interface BareCell {
+  readonly cell: number
+  /** Unguarded. */
+  readonly bare: Store
+  readonly store: Store
+  readonly region: Region
+  readonly namespace: Namespace
+}
 
-export const bucketName = 'bucket'
-/** The first that a namespace gives. */
-export const bucketId = 1
+/** Cells that call each other in memory, and a wire that a test may cut. */
+export class Wire {
+  readonly #methods = new Map<number, { readonly cell: BareCell; readonly methods: readonly Method[] }>()
+  readonly cut = new Set<number>()
+  /** Method and cell that was asked, in order. */
+  readonly calls: string[] = []
 
-export const conflictMilliseconds = 7 * 24 * 3600 * 1000
-
-/** A cell of several, with its clock, whose bucket has the id that it has everywhere. */
-export async function openPeer(number: number, start: number) {
-  const clock = { now: start }
-  const world: World = {
-    ...realWorld,
-    now: () => Math.floor(clock.now / 1000),
-    nowMicroseconds: () => BigInt(clock.now),
-    sleep: async () => await new Promise((resolve) => setImmediate(resolve)),
+  connect(cell: BareCell): void {
+    this.#methods.set(cell.cell, { cell, methods: cell.region.methods })
   }
-  const cell = await openCell(world, undefined, { region: `r${number}`, cell: number, hasPeers: true })
-  await cell.buckets.create({ name: bucketName, owner, acl, location: '', hasObjectLock: false })
-  const source: FeedSource = {
-    foundation: cell.foundation,
-    cells: new BucketCells(cell.foundation.namespace, () => undefined),
-    incarnation: `incarnation-${number}`,
-  }
-  const target: FeedTarget = { foundation: cell.foundation, conflictMilliseconds }
-  return { ...cell, number, clock, source, target }
-}
 
-export async function setVersioning(cell: Cell, versioning: Bucket['versioning']): Promise<void> {
-  await cell.buckets.update(bucketName, (each) => ({ ...each, versioning }))
-}
-
-export const peerOf = ({ number, source }: Cell) => ({ cell: number, incarnation: source.incarnation })
-
-/** What `to` would be told next. */
-export async function nextPage(from: Cell, to: Cell, partition: number, entries = 1000): Promise<Page> {
-  const after = await to.store.snapshot((snapshot) => readCursor(snapshot, { ...peerOf(from), partition }))
-  return await readPage(from.source, { partition, after, bytes: 1_000_000, entries, forCell: to.number })
-}
-
-/** Until nobody tells anybody anything new. Throws where that does not come. */
-export async function drain(cells: readonly Cell[]): Promise<void> {
-  for (let round = 0; round < 50; round++) {
-    let entries = 0
-    for (const from of cells) {
-      for (const to of cells) {
-        if (from === to) continue
-        for (let partition = 0; partition < partitions; partition++) {
-          const page = await nextPage(from, to, partition)
-          if (Buffer.compare(page.from, page.to) === 0) continue
-          entries++
-          const { cursor } = await applyPage(to.target, peerOf(from), page)
-          if (cursor === undefined) throw new Error('a page that was not applied')
-        }
-      }
+  transportOf(members: () => Members): Transport {
+    const ask = async (cell: number, name: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> => {
+      const { self, membership } = members()
+      const asking: Asking = { ...self, epoch: membership.epoch }
+      this.calls.push(`${name} ${cell}`)
+      const there = this.#methods.get(cell)
+      if (there === undefined || this.cut.has(cell) || this.cut.has(self.cell)) throw new PeerUnreachable(cell)
+      const caller = admit(there.cell.region.members.membership, asking)
+      if (typeof caller === 'string') throw new PeerUnreachable(cell, { cause: new Error(caller) })
+      const method = there.methods.find((each) => each.name === name)
+      const result = method?.answer(request, caller, signal)
+      if (!(result instanceof Promise)) throw new Error(`no method ${name}`)
+      return await result
     }
-    if (entries === 0) return
+    return {
+      ask,
+      async *stream(...args) {
+        yield await ask(...args)
+      },
+    }
   }
-  throw new Error('echoes that do not end')
 }
 
-const names = new Map(Object.entries(subspace).map(([name, byte]) => [byte, name]))
-
-/** All that cells must have alike, as text. */
-export async function replicatedRows(cell: Cell): Promise<readonly string[]> {
-  return await cell.store.snapshot(async (snapshot) => {
-    const rows: string[] = []
-    for (const space of replicatedSpaces) {
-      for (const { key, value } of await readReplicated(snapshot, space, bucketId, undefined, 100_000)) {
-        const name = names.get(key[0] as (typeof subspace)[keyof typeof subspace])
-        rows.push(`${name} ${Buffer.from(key).toString('hex')} ${Buffer.from(value).toString('hex')}`)
-      }
-    }
-    return rows
+function open(bare: Store, standing: Standing, wire: Wire): BareCell {
+  const isRoot = standing.membership.root === standing.self.cell
+  const store = isRoot ? recordNamespace(bare) : guardNamespace(bare)
+  const members = new Members({ store: bare, records: new ClusterRecords(), ...standing })
+  const region = new Region({
+    store: bare,
+    recording: store,
+    world: realWorld,
+    members,
+    transport: wire.transportOf(() => members),
+    staleness: 60_000,
+    confirmPatience: 300,
+    failed: () => {},
   })
+  const cell = { cell: standing.self.cell, bare, store, region, namespace: new Namespace() }
+  wire.connect(cell)
+  return cell
 }
+
+const locationOf = (region: string) => ({ region, geography: '', peer: `http://${region}.test:1` })
+
+export async function openRoot(wire: Wire, bare: Store = new MemoryStore({ world: realWorld })): Promise<BareCell> {
+  return open(bare, await found(bare, realWorld, locationOf('fra')), wire)
+}
+
+export async function openReplica(wire: Wire, root: BareCell, region: string): Promise<BareCell> {
+  const bare = new MemoryStore({ world: realWorld })
+  const request = { ...locationOf(region), incarnation: newIncarnation(realWorld) }
+  const answer = await admitRegion(root.store, root.namespace, request)
+  await root.region.members.refresh()
+  return open(bare, await settle(bare, request, answer), wire)
+}
+
+export const never = new AbortController().signal

@@ -26,7 +26,7 @@ import {
   peerOf,
   replicatedRows,
   setVersioning,
-} from './cells.ts'
+} from './merging-cells.ts'
 
 type Local =
   | { readonly kind: 'put'; readonly size: number }

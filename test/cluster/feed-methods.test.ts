@@ -11,7 +11,7 @@ import { partitionOf, partitions } from '#src/metadata/keyspace.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import { realWorld } from '#src/world.ts'
 import { acl, attributes, body, owner } from '../service/cell.ts'
-import { bucketId, bucketName, type Cell, openPeer, peerOf, replicatedRows, setVersioning } from './cells.ts'
+import { bucketId, bucketName, type Cell, openPeer, peerOf, replicatedRows, setVersioning } from './merging-cells.ts'
 
 const start = 1_767_225_600_000_000
 const guard = () => {}
