@@ -16,7 +16,7 @@ import {
   peerOf,
   replicatedRows,
   setVersioning,
-} from './cells.ts'
+} from './merging-cells.ts'
 
 const start = 1_767_225_600_000_000
 const guard = () => {}
