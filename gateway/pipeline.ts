@@ -87,10 +87,8 @@ async function preflight(buckets: Settings, address: Address, incoming: Incoming
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html */
-async function checkExpectedOwner(buckets: Settings, request: S3Request): Promise<void> {
-  const expected = request.headers['x-amz-expected-bucket-owner']
-  if (expected === undefined || request.bucket === '') return
-  if ((await buckets.get(request.bucket)).owner !== expected) throw new Fault('AccessDenied')
+async function checkOwner(buckets: Settings, bucket: string, expected: string): Promise<void> {
+  if ((await buckets.get(bucket)).owner !== expected) throw new Fault('AccessDenied')
 }
 
 type CrossOrigin = Readonly<Record<string, string>> | undefined
@@ -237,7 +235,8 @@ export function pipeline(parts: PipelineParts): Route {
     const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
     notes.asked = asked
     const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
-    await checkExpectedOwner(buckets, request)
+    const owner = request.headers['x-amz-expected-bucket-owner']
+    if (owner !== undefined && bucket !== '') await checkOwner(buckets, bucket, owner)
     return { services, caller, guard, authorize, request }
   }
 

@@ -297,10 +297,12 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))
+      if (peers !== undefined) running.push(peers.work(stopping.signal))
     },
     close: async () => {
       stopping.abort()
       await Promise.all(running)
+      await peers?.settled()
       await volumes.close()
       await bare.close()
     },
