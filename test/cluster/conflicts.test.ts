@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { applyPage } from '#src/cluster/feed-pages.ts'
+import { applyPage, readPage } from '#src/cluster/feed-pages.ts'
 import { decodeConflict } from '#src/metadata/conflict-records.ts'
+import { feedStart } from '#src/metadata/cursors.ts'
 import { keys, partitionOf, under } from '#src/metadata/keyspace.ts'
 import { readState } from '#src/metadata/object-records.ts'
+import { receive } from '#src/metadata/receive.ts'
+import { Conflicts } from '#src/service/conflicts.ts'
 import { attributes, body, bytesOf, owner } from '../service/cell.ts'
 import {
   bucketId,
@@ -182,4 +185,86 @@ test('O1: when the newest version was removed elsewhere, the next is current her
     await drain([one, two])
     assert.equal(await get(two), 'first')
     assert.deepEqual(await replicatedRows(one), await replicatedRows(two))
+  }))
+
+test('Q1 C12 I6: what was lost can be listed and restored, in any cell, and is offered no more then', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    await setVersioning(one, 'enabled')
+    await setVersioning(one, 'suspended')
+    for (const [index, text] of ['lost', 'lost, and large enough to be a blob'].entries()) {
+      const at = { bucket: bucketName, key: `k${index}` }
+      await one.objects.put({ ...common, name: at, attributes, body: body(Buffer.from(text)), digests: {} })
+      await two.objects.put({ ...common, name: at, attributes, body: body(Buffer.from('stands')), digests: {} })
+    }
+    await drain([one, two])
+    const conflicts = new Conflicts(one.foundation)
+    const { conflicts: all } = await conflicts.list(bucketName, { limit: 10 })
+    assert.deepEqual(
+      all.map(({ key }) => key),
+      ['k0', 'k1'],
+    )
+    const first = await conflicts.list(bucketName, { limit: 1 })
+    assert.deepEqual(first.next, { key: 'k0', id: all[0]?.id })
+    const second = await conflicts.list(bucketName, { limit: 1, ...(first.next && { after: first.next }) })
+    assert.deepEqual([second.conflicts.map(({ key }) => key), second.next], [['k1'], undefined])
+    assert.equal((await conflicts.list(bucketName, { limit: 9, prefix: 'k1' })).conflicts.length, 1)
+    assert.equal((await conflicts.list(bucketName, { limit: 9, prefix: 'x' })).conflicts.length, 0)
+    for (const { key: lostKey, id } of all) {
+      const at = { bucket: bucketName, key: lostKey }
+      await conflicts.restore({ name: at, id })
+      await assert.rejects(conflicts.restore({ name: at, id }), { code: 'NoSuchVersion' })
+    }
+    const read = async (lostKey: string) =>
+      String(await bytesOf((await one.objects.get({ ...common, name: { bucket: bucketName, key: lostKey } })).bytes))
+    assert.equal(await read('k0'), 'lost')
+    assert.equal(await read('k1'), 'lost, and large enough to be a blob')
+    await drain([one, two])
+    assert.deepEqual(await replicatedRows(one), await replicatedRows(two))
+    assert.deepEqual((await new Conflicts(two.foundation).list(bucketName, { limit: 10 })).conflicts, [])
+  }))
+
+test('C12: what was discarded does not come back from a cell that had not heard of it', () =>
+  withCells(3, async (one, two, three) => {
+    assert.ok(one && two && three)
+    const lost = await put(one, 'lost')
+    await put(two, 'stands')
+    await drain([one, two])
+    await new Conflicts(one.foundation).discard({ name, id: String(lost.version.stamp) })
+    await drain([one, two, three])
+    for (const cell of [one, two, three]) {
+      assert.deepEqual((await new Conflicts(cell.foundation).list(bucketName, { limit: 10 })).conflicts, [])
+      const kept = await cell.store.snapshot((from) => from.get(keys.inline(bucketId, 'k', lost.version.stamp)))
+      assert.equal(kept, undefined)
+    }
+    assert.deepEqual(await replicatedRows(three), await replicatedRows(one))
+  }))
+
+test('C12: a conflict that had its time goes, with its bytes and its entry, and a late word of it does not bring it back', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    const lost = await put(one, 'lost')
+    await put(two, 'stands')
+    await drain([one, two])
+    const partition = partitionOf(bucketId, 'k')
+    const word = await nextPage({ ...two, source: two.source }, { ...one, number: 9 }, partition)
+    assert.equal((await conflictsOf(one)).length, 1)
+    await one.collector.expireConflicts()
+    assert.equal((await conflictsOf(one)).length, 1, 'what is young is kept')
+    for (const cell of [one, two]) {
+      cell.clock.now += conflictMilliseconds * 1000
+      await cell.collector.expireConflicts()
+      assert.deepEqual(await conflictsOf(cell), [])
+    }
+    const again = await readPage(two.source, { partition, after: feedStart, bytes: 1e6, entries: 100, forCell: 1 })
+    assert.equal(again.items.length, 1, 'its entry is gone')
+    const records = word.items.map(({ record }) => record)
+    const receiving = { here: one.foundation, now: one.foundation.world.now(), conflictMilliseconds }
+    await one.store.transact((transaction) => receive(transaction, records, receiving))
+    assert.deepEqual(await conflictsOf(one), [])
+    assert.equal(
+      await one.store.snapshot((from) => from.get(keys.inline(bucketId, 'k', lost.version.stamp))),
+      undefined,
+    )
+    assert.equal(await get(one), 'stands')
   }))
