@@ -3,7 +3,7 @@ import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
 import type { EventName } from '#src/model/notification.ts'
-import { checkNewRetention } from '#src/model/retention.ts'
+import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
@@ -204,6 +204,6 @@ function changed(version: ObjectVersion, change: Mutable, stamp: Stamp): ObjectV
     ...('tags' in change && { tags: { stamp, value: tags ?? new Map() } }),
     ...(acl !== undefined && { acl: { stamp, value: acl } }),
     ...(hold !== undefined && { hold: { stamp, value: hold } }),
-    ...('retention' in change && { retention: { stamp, value: retention } }),
+    ...('retention' in change && { retention: changedRetention(version, retention, stamp) }),
   }
 }
