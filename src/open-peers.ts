@@ -2,6 +2,7 @@ import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
+import { feedPositions } from '#src/cluster/feed-positions.ts'
 import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
@@ -18,6 +19,10 @@ export interface OpenPeers {
   readonly methods: readonly Method[]
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
+  /** What one process of a cell has to do until the signal. */
+  work(signal: AbortSignal): Promise<void>
+  /** Before the store is closed. */
+  settled(): Promise<void>
   /** What every process has to do until the signal. */
   watch(signal: AbortSignal): Promise<void>
 }
@@ -47,6 +52,8 @@ export function openPeers(
       const order = health.nearest(cells)
       return order.flatMap((cell) => members.peers.filter((each) => each.cell === cell).map(({ region }) => region))
     },
+    positions: feedPositions(members.self.incarnation, () => members.membership),
+    durabilityRegions: 1,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
   })
   const foundation: Foundation = { ...known, remote: bytes.remote }
@@ -56,6 +63,8 @@ export function openPeers(
     foundation,
     methods: [clockMethod(world), ...feedMethods({ foundation, cells, incarnation, world }), ...bytes.methods],
     target: { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds },
+    work: (signal) => bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+    settled: () => bytes.copies.settled(),
     watch: (signal) => clock.run(signal),
   }
 }

@@ -17,6 +17,7 @@ import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
@@ -245,6 +246,7 @@ function servicesOf(
       keys: messageKeysOf(foundation),
     }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
+    configurations: new CellBucketConfigurations({ store, namespace }),
   }
   return { services, access }
 }
@@ -307,10 +309,12 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))
+      if (peers !== undefined) running.push(peers.work(stopping.signal))
     },
     close: async () => {
       stopping.abort()
       await Promise.all(running)
+      await peers?.settled()
       await volumes.close()
       await bare.close()
     },

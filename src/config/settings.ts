@@ -54,6 +54,10 @@ export const settings = {
     .describe(
       'base domains of virtual-hosted buckets (`<bucket>.<domain>`), separated by commas; localhost always is one',
     ),
+  websiteDomains: list
+    .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
+    .prefault('website.localhost')
+    .describe("base domains of buckets' websites (`<bucket>.<domain>`), separated by commas"),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .prefault('info')

@@ -19,6 +19,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | manifest    | blob, page                         | up to 500 parts of an object uploaded in parts (C6)           |
  * | blob        | blob                               | size, digest, keeper, holders (BlobRecords)                   |
  * | reference   | blob, bucket, key, stamp or 0      | nothing: that version uses that blob (C18)                    |
+ * | vote        | blob                               | token: this cell said that it names the blob no more (C19)    |
+ * | sharing     | nothing                            | region and cell: others may name the blobs of this one (C19)  |
  * | segment     | volume, segment                    | generation of a segment (C2)                                  |
  * | dead        | volume, segment                    | atomic counter: bytes of freed blobs in a segment             |
  * | upload      | bucket, key, upload id             | upload record (UploadRecords)                                 |
@@ -87,6 +89,8 @@ export const subspace = {
   namespaceHeard: 0x36,
   cursor: 0x20,
   conflict: 0x21,
+  vote: 0x28,
+  sharing: 0x29,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -127,6 +131,8 @@ export const keys = {
   blob: (blob: BlobId) => append(prefixes.blob, [hex(blob)]),
   reference: (blob: BlobId, bucket: number, key: string, slot: Stamp) =>
     append(prefixes.reference, [hex(blob), bucket, key, slot]),
+  vote: (blob: BlobId) => append(prefixes.vote, [hex(blob)]),
+  sharing: () => append(prefixes.sharing, []),
   segment: (volume: string, segment: number) => append(prefixes.segment, [volume, segment]),
   dead: (volume: string, segment: number) => append(prefixes.dead, [volume, segment]),
   upload: (bucket: number, key: string, upload: string) => append(prefixes.upload, [bucket, key, upload]),

@@ -9,7 +9,7 @@ import {
 import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
-import { addReference } from './blob-records.ts'
+import { addReference, type Sharing } from './blob-records.ts'
 import { readConflict } from './conflict-records.ts'
 import {
   changed,
@@ -35,8 +35,8 @@ import { addContent, type Received, type ReceivedContent } from './received.ts'
  * O7  the bucket's row is never read (C13), and no stamp is refused (C8).
  */
 export interface Receiving {
-  /** This region's code. */
-  readonly region: string
+  /** This region and its cell. */
+  readonly here: Sharing
   /** Milliseconds since the epoch. */
   readonly now: number
   /** How long a version that lost unseen is kept. */
@@ -239,7 +239,7 @@ class Merging {
     }
     addReference(this.#to, version.content.blob, { bucket, key, slot })
     if (source === 'here' || source === undefined || source.kind === 'inline') return
-    await addContent(this.#to, source, this.#receiving.region)
+    await addContent(this.#to, source, this.#receiving.here)
     this.#receipt.arrivals.push({ bucket, key, content: source })
   }
 }

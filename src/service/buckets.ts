@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
+import { clearConfigurations } from '#src/metadata/configuration-records.ts'
 import { clearLogsTo, type SealedLog } from '#src/metadata/log-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { abortUploads } from '#src/metadata/upload-records.ts'
@@ -117,6 +118,7 @@ export class NamespaceBuckets implements Buckets {
       }
       // Logs that were still to come to it have nowhere to go.
       clearLogsTo(transaction, bucket.id)
+      clearConfigurations(transaction, bucket.id)
       this.#namespace.removeBucket(transaction, bucket)
       return await this.#logs?.close(transaction, bucket)
     })

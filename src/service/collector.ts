@@ -1,4 +1,4 @@
-import { decodePage, freeBlob } from '#src/metadata/blob-records.ts'
+import { decodePage, freeBlob, readBlob } from '#src/metadata/blob-records.ts'
 import { forget, readForgettable } from '#src/metadata/forgetting.ts'
 import { decodeJob, type Job, readJobs } from '#src/metadata/jobs.ts'
 import { under } from '#src/metadata/keyspace.ts'
@@ -42,7 +42,8 @@ export class Collector {
         while (!signal.aborted && (await this.pass()) > 0);
         if (world.monotonic() - expired > expiryMilliseconds) {
           await this.expireCompletions()
-          await this.forgetDeleted(world.now() - tombstoneMilliseconds)
+          // With other cells, something older than a tombstone may still be on its way here (C10).
+          if (this.#foundation.hasPeers !== true) await this.forgetDeleted(world.now() - tombstoneMilliseconds)
           expired = world.monotonic()
         }
       } catch (error) {
@@ -121,6 +122,8 @@ async function collect(to: Transaction, job: Job): Promise<boolean> {
 }
 
 async function collectPage(to: Transaction, blob: string): Promise<boolean> {
+  // A change from another cell names it again: it was written anew, with all of its pages and parts.
+  if ((await readBlob(to, blob)) !== undefined) return true
   const { from, to: end } = under('manifest', [Buffer.from(blob, 'hex')])
   const [page, ...more] = await to.range(from, end, { limit: 2 })
   if (page === undefined) return true

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
+import type { EncryptionWish } from '#src/model/encryption.ts'
+import type { ObjectName } from '#src/model/names.ts'
 import type { EventName } from '#src/model/notification.ts'
 import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
@@ -10,6 +12,7 @@ import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingest } from './ingest.ts'
 import { journal } from './log-writing.ts'
+import { commitAppend } from './object-appends.ts'
 import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
 import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
@@ -17,7 +20,18 @@ import { tell } from './object-events.ts'
 import { checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
 import { commitRename } from './object-renames.ts'
 import { checkWriteConditions, commitPut } from './object-writes.ts'
-import type { CopyObject, Deleted, FindObject, Found, Mutable, Objects, PutObject, Read, Written } from './services.ts'
+import type {
+  AppendObject,
+  CopyObject,
+  Deleted,
+  FindObject,
+  Found,
+  Mutable,
+  Objects,
+  PutObject,
+  Read,
+  Written,
+} from './services.ts'
 
 /** The objects of all buckets, over one cell and this node's volumes. */
 export class CellObjects implements Objects {
@@ -29,9 +43,9 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
-    await this.#checkEarly(request)
-    const { body, digests } = request
-    const encrypting = await this.#encrypting(request)
+    const { body, digests, conditions, encryption } = request
+    if (Object.keys(conditions).length > 0) await this.#checkEarly(request)
+    const encrypting = encryption === undefined ? undefined : await this.#encrypting(request.name, encryption)
     const ingested = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
     try {
       return await commitPut(this.#foundation, request, ingested)
@@ -41,8 +55,12 @@ export class CellObjects implements Objects {
     }
   }
 
-  async #encrypting({ name, encryption }: PutObject): Promise<Encrypting | undefined> {
-    if (encryption === undefined) return undefined
+  async append(request: AppendObject): Promise<Written> {
+    checkNewRetention(request.attributes.retention, this.#foundation.world.now())
+    return await commitAppend(this.#foundation, request)
+  }
+
+  async #encrypting(name: ObjectName, encryption: EncryptionWish): Promise<Encrypting> {
     const { store, namespace } = this.#foundation
     const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name.bucket))
     return { contentKey: await makeContentKey(this.#foundation, bucket.id, encryption), part: 0 }
@@ -50,7 +68,6 @@ export class CellObjects implements Objects {
 
   /** Spares a client the sending of a body that its own conditions forbid; the commit decides. */
   async #checkEarly({ name, conditions, guard }: PutObject): Promise<void> {
-    if (Object.keys(conditions).length === 0) return
     const standing = await this.find({ name, guard }).catch((error: unknown) => {
       if (error instanceof Fault && error.code === 'NoSuchKey') return undefined
       throw error

@@ -11,6 +11,7 @@ import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { BucketConfigurations } from './bucket-configurations.ts'
 import type { Iam } from './iam/iam.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
@@ -29,6 +30,7 @@ export interface Services {
   readonly logs: Logs
   readonly topics: Topics
   readonly notifications: BucketNotifications
+  readonly configurations: BucketConfigurations
   /** Absent: there is one. */
   readonly regions?: Regions
 }
@@ -90,6 +92,13 @@ export interface PutObject {
   readonly isForm?: boolean
 }
 
+/** Fault `InvalidWriteOffset` where the object does not end at `offset`; also EncryptionTypeMismatch, TooManyParts, InvalidBucketState. */
+export interface AppendObject extends Omit<PutObject, 'isForm'> {
+  readonly offset: number
+  /** Whether the request itself says how it is encrypted, and not its bucket. */
+  readonly asksEncryption: boolean
+}
+
 export interface Written {
   readonly version: ObjectVersion
   /** On the wire; undefined where the write filled the `null` slot, as in a bucket without versions. */
@@ -146,6 +155,8 @@ export interface Deleted {
  */
 export interface Objects {
   put(request: PutObject): Promise<Written>
+  /** Writes behind the end of an object, or the first of it. */
+  append(request: AppendObject): Promise<Written>
   head(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
   get(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
   /** The record alone, for attributes, ACL, tags, locks. */

@@ -219,7 +219,8 @@ async function perform(cells: readonly Cell[], step: Step, history: History, pag
       const to = cellAt(step.to)
       if (page === undefined) return
       const records = page.items.map(({ record }) => record)
-      const receiving = { region: to.foundation.region, now: to.foundation.world.now(), conflictMilliseconds }
+      const here = { region: to.foundation.region, cell: to.number }
+      const receiving = { here, now: to.foundation.world.now(), conflictMilliseconds }
       await to.store.transact((transaction) => receive(transaction, records, receiving))
     }
   }

@@ -3,9 +3,10 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { implemented } from '#gateway/operations/index.ts'
+import { everyOperation } from '#gateway/operations/unimplemented.ts'
 import { subspace } from '#src/metadata/keyspace.ts'
 import { tabledSubspaces } from './keyspace.ts'
-import { missing, operationsTable } from './operations.ts'
+import { missing, operationsTable, reasons } from './operations.ts'
 import { printedDocuments, read, root } from './printed.ts'
 
 const documents = [...globSync('*.md', { cwd: root }), ...globSync('docs/**/*.md', { cwd: root })]
@@ -40,6 +41,15 @@ test('every operation that AWS has is in the table, once, and no other', () => {
     ([, name = '']) => name,
   )
   assert.deepEqual(names.toSorted(), [...known, ...unmodelled].toSorted())
+})
+
+test('what is not there says why', () => {
+  const names = new Set(implemented.map(({ name }) => name))
+  const absent = everyOperation.filter(({ name }) => !names.has(name)).map(({ name }) => name)
+  assert.deepEqual(
+    absent.filter((name) => reasons[name] === undefined),
+    [],
+  )
 })
 
 test('links of documents lead to files that are there', () => {

@@ -15,6 +15,7 @@ import { knownActions } from '#src/model/actions.ts'
 import { anonymous, type Caller } from '#src/model/identity.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -87,7 +88,18 @@ async function openHouse(): Promise<House> {
   const topics = new CellTopics({ store, world: realWorld, region: 'fra', publicUrl: undefined, reach: 'any', keys })
   const parts = { store, world: realWorld, namespace, records: new IamRecords() }
   const [iam, sts] = [new Iam(parts), openSts(parts, 'public')]
-  const services: Services = { ...cell, identity, iam, sts, listings, lifecycle, notifications, topics }
+  const configurations = new CellBucketConfigurations({ store, namespace })
+  const services: Services = {
+    ...cell,
+    identity,
+    iam,
+    sts,
+    listings,
+    lifecycle,
+    notifications,
+    topics,
+    configurations,
+  }
   for (const id of ['ann', 'bob']) {
     const account = await identity.createAccount({ id, displayName: id, email: `${id}@example.com` })
     callers.set(id, { kind: 'account', account, accessKeyId: 'key' })
@@ -212,6 +224,15 @@ const bodies: Readonly<Record<string, string>> = {
   PutBucketRequestPayment: '<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>',
   PutBucketTagging: tagging,
   PutBucketVersioning: '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>',
+  PutBucketAbac: '<AbacStatus><Status>Enabled</Status></AbacStatus>',
+  PutBucketAccelerateConfiguration: '<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>',
+  PutBucketAnalyticsConfiguration: '<AnalyticsConfiguration><Id>c</Id><StorageClassAnalysis/></AnalyticsConfiguration>',
+  PutBucketIntelligentTieringConfiguration:
+    '<IntelligentTieringConfiguration><Id>c</Id><Status>Enabled</Status><Tiering><AccessTier>ARCHIVE_ACCESS</AccessTier><Days>90</Days></Tiering></IntelligentTieringConfiguration>',
+  PutBucketInventoryConfiguration:
+    '<InventoryConfiguration><Destination><S3BucketDestination><Bucket>arn:aws:s3:::box</Bucket><Format>CSV</Format></S3BucketDestination></Destination><IsEnabled>true</IsEnabled><Id>c</Id><IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule></InventoryConfiguration>',
+  PutBucketMetricsConfiguration: '<MetricsConfiguration><Id>c</Id></MetricsConfiguration>',
+  PutBucketWebsite: '<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>',
   PutObjectLockConfiguration:
     '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>',
   PutPublicAccessBlock:
@@ -263,6 +284,8 @@ function askedOf(operation: Operation, { uploadId }: Pick<House, 'uploadId'>): O
     if (name === 'x-amz-copy-source') headers[name] = '/box/key'
     else query.set(name, name === 'uploadId' ? uploadId : name === 'partNumber' ? '1' : value)
   }
+  // Of what a bucket has many; the others do not ask for it.
+  query.set('id', 'c')
   const bucket = ofLocked.has(operation.name) ? locked : 'box'
   return { operation, query, headers: { ...headers, ...extraHeaders[operation.name] }, body, bucket }
 }
