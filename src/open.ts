@@ -234,7 +234,8 @@ function servicesOf(
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
-    lifecycle: { transitionMinimum, transitions },
+    // Regions merge to the deeper class: what led up in one would be led down again by another.
+    lifecycle: { transitionMinimum, transitions: region === undefined ? transitions : 'down' },
     logs,
     topics: new CellTopics({
       store,
@@ -289,7 +290,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
   const peers = region === undefined ? undefined : openPeers(alone, region, options)
-  const foundation = peers?.foundation ?? alone
+  const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
@@ -353,7 +354,7 @@ export interface OpenMessageKeys {
 
 /** What notifications are signed with, also beside a server that runs. */
 export async function openMessageKeys(config: Config, world: World): Promise<OpenMessageKeys> {
-  const store = await openLmdbStore({ path: new DataDirectory(config.data).metadata, world })
+  const { store } = await clusteredStore(await openLmdbStore({ path: new DataDirectory(config.data).metadata, world }))
   return { store, keys: new MessageKeys({ store, world, own: openKeys(config, world).own }) }
 }
 

@@ -128,7 +128,7 @@ export const settings = {
     .enum(['down', 'any'])
     .prefault('down')
     .describe(
-      'where lifecycle rules may lead: `down` the classes, as AWS has it, or to `any` class, STANDARD too; configurations keep what held when they were put',
+      'where lifecycle rules may lead: `down` the classes, as AWS has it, or to `any` class, STANDARD too (not in a cluster of regions); configurations keep what held when they were put',
     ),
   logRoll: integer(1, 86_400)
     .prefault('300')
