@@ -370,23 +370,18 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   for (const path of volumePaths(config, directory)) {
     if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
   }
-  const store = await openLmdbStore({ path: directory.metadata, world })
+  const { store, standing } = await clusteredStore(await openLmdbStore({ path: directory.metadata, world }))
   const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
     async (error: unknown) => {
       await store.close()
       throw error
     },
   )
-  const { region, inlineBytesMax } = config
-  const foundation = {
-    store,
-    world,
-    namespace: new Namespace(),
-    blobs: volumes,
-    region,
-    cell: onlyCell,
-    inlineBytesMax,
-  }
+  // A cell of a cluster knows where it is; what the settings say counts for a node that is alone.
+  const { region, cell } = standing?.self ?? { region: config.region, cell: onlyCell }
+  const { inlineBytesMax } = config
+  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys: openKeys(config, world) }
+  const foundation = { ...own, region, cell, inlineBytesMax, hasPeers: standing !== undefined }
   return {
     foundation,
     maintenance: volumes.maintenance,
