@@ -97,6 +97,7 @@ export type FaultCode =
   | 'RequestHeaderSectionTooLarge'
   | 'RequestTimeTooSkewed'
   | 'RequestTimeout'
+  | 'RestoreAlreadyInProgress'
   | 'ServerSideEncryptionConfigurationNotFoundError'
   | 'ServiceUnavailable'
   | 'SignatureDoesNotMatch'

@@ -4,16 +4,20 @@ import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
+import { S3Endpoint } from '#src/cloud/s3-endpoint.ts'
 import type { Config } from '#src/config/load.ts'
+import { loadTiers, type TierSettings } from '#src/config/tiers.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
+import type { Tier } from '#src/model/tier.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
+import { type CloudTier, CloudTiers } from '#src/service/cloud-tiers.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import { DeadLetters } from '#src/service/dead-letters.ts'
@@ -150,6 +154,11 @@ async function background(
     if (event.kind === 'compacted') log.info('a segment was compacted', event)
     else log.error('bytes that are named cannot be read', { error: event.error })
   })
+  const tiers = new CloudTiers(foundation, {
+    tiers: openTiers(config),
+    report: (failure) => log.warn('work at another endpoint failed, and is tried again', { ...failure }),
+    failed: (error) => log.error('working at other endpoints failed', { error }),
+  })
   const lifecycle = new LifecycleWorker(foundation, {
     dayMilliseconds: config.lifecycleDay * 1000,
     report: (done) => log.info('lifecycle rules were carried out', { ...done }),
@@ -160,10 +169,28 @@ async function background(
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
+    tiers.run(signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
     notify(foundation, config, log, signal),
   ])
 }
+
+const tierOf = (name: string, { bucket, prefix, retainHead, hideSize }: TierSettings): Tier => ({
+  name,
+  bucket,
+  // Where all buckets share one, their objects must not share names.
+  prefix: prefix ?? (bucket.includes('{bucket}') ? '' : '{bucket}/'),
+  retainsHead: retainHead,
+  hidesSize: hideSize,
+})
+
+const openTiers = (config: Config): ReadonlyMap<string, CloudTier> =>
+  new Map(
+    [...loadTiers(config.tiers)].map(([name, each]) => [
+      name,
+      { tier: tierOf(name, each), endpoint: new S3Endpoint(each) },
+    ]),
+  )
 
 /** Takes what buckets and topics tell to their endpoints. */
 async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
@@ -205,7 +232,7 @@ function servicesOf(
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }),
-    lifecycle: { transitionMinimum },
+    lifecycle: { transitionMinimum, tiers: new Set(foundation.tiers?.keys()) },
     logs,
     topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
@@ -217,6 +244,7 @@ function servicesOf(
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
+  const settings = loadTiers(config.tiers)
   const keys = options.keys ?? openKeys(config, world)
   const store = await openLmdbStore({
     path: directory.metadata,
@@ -236,7 +264,9 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const space = await openMetadataSpace(options, directory.metadata, store)
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const records = { store, world, namespace, region, cell, logs }
-  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const tiers = new Map([...settings].map(([name, each]) => [name, tierOf(name, each)]))
+  const dayMilliseconds = config.lifecycleDay * 1000
+  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, tiers, dayMilliseconds }
   const { services, access } = servicesOf(foundation, options)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()

@@ -55,6 +55,7 @@ import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './objec
 import { postObject } from './object/post-object.ts'
 import { putObject } from './object/put-object.ts'
 import { renameObject } from './object/rename-object.ts'
+import { restoreObject } from './object/restore-object.ts'
 import { selectObjectContent } from './object/select-object-content.ts'
 import { type Operation, operation } from './operation.ts'
 import { everyOperation } from './unimplemented.ts'
@@ -131,6 +132,7 @@ export const implemented: readonly Operation[] = [
   postObject,
   putObject,
   renameObject,
+  restoreObject,
   selectObjectContent,
   abortMultipartUpload,
   completeMultipartUpload,

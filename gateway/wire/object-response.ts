@@ -5,7 +5,7 @@ import { encodeContentHeaders, type Overrides } from './content-headers.ts'
 import { encodeEncryption } from './encryption-headers.ts'
 import { quoteEtag } from './etag.ts'
 import { formatHttpDate } from './http-date.ts'
-import { encodeExpiry } from './lifecycle-headers.ts'
+import { encodeExpiry, encodeRestore } from './lifecycle-headers.ts'
 import { encodeMetadata } from './metadata-headers.ts'
 import { encodeObjectLock } from './object-lock-headers.ts'
 import { formatContentRange } from './range.ts'
@@ -57,6 +57,7 @@ export function objectHeaders({ version, versionId, expiry }: Found): Record<str
   encodeObjectLock(version, headers)
   encodeVersionId(versionId, headers)
   encodeExpiry(expiry, headers)
+  encodeRestore(version, headers)
   const tags = version.tags?.value.size ?? 0
   if (tags > 0) headers['x-amz-tagging-count'] = String(tags)
   return headers

@@ -184,16 +184,26 @@ const waterfall: readonly string[] = [
   'DEEP_ARCHIVE',
 ]
 
-/** What a rule may lead to. */
+/** Classes that S3 does not know are those of other endpoints: below all others. */
+function rankOf(storageClass: string): number {
+  const rank = waterfall.indexOf(storageClass)
+  return rank < 0 ? waterfall.length : rank
+}
+
+/** What a rule may lead to, beside classes at other endpoints. */
 export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2))
 
 function leadsDown(from: string, to: string): boolean {
   if (from === 'ONEZONE_IA' && to === 'GLACIER_IR') return false
-  return waterfall.indexOf(to) > waterfall.indexOf(from)
+  return rankOf(to) > rankOf(from)
 }
 
 const smallBytes = 131_072
 const archives: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE'])
+const isArchive = (storageClass: string): boolean => archives.has(storageClass) || isElsewhere(storageClass)
+
+/** Whether a class is that of another endpoint. */
+export const isElsewhere = (storageClass: string): boolean => !waterfall.includes(storageClass)
 
 interface Step {
   readonly storageClass: string
@@ -211,13 +221,11 @@ function dueTransition(
   const isLarge = ({ storageClass, isBounded }: Step) =>
     isBounded ||
     version.size >= smallBytes ||
-    (transitionMinimum === 'varies_by_storage_class' && archives.has(storageClass))
+    (transitionMinimum === 'varies_by_storage_class' && isArchive(storageClass))
   const last = rules
     .flatMap((rule) => stepsOf(rule, version, place, day))
     .filter((step) => step.at <= now && leadsDown(version.storageClass, step.storageClass) && isLarge(step))
-    .sort(
-      (one, other) => one.at - other.at || waterfall.indexOf(one.storageClass) - waterfall.indexOf(other.storageClass),
-    )
+    .sort((one, other) => one.at - other.at || rankOf(one.storageClass) - rankOf(other.storageClass))
     .at(-1)
   return last === undefined ? undefined : { kind: 'transition', storageClass: last.storageClass }
 }
@@ -299,3 +307,14 @@ export const concernsVersions = (rule: LifecycleRule): boolean =>
   rule.transitions !== undefined ||
   rule.noncurrentExpiration !== undefined ||
   rule.noncurrentTransitions !== undefined
+
+/** The most newer versions that any rule counts. */
+export const newerMost = ({ rules }: Lifecycle): number =>
+  rules.reduce(
+    (most, { noncurrentExpiration, noncurrentTransitions }) =>
+      [noncurrentExpiration, ...(noncurrentTransitions ?? [])].reduce(
+        (each, noncurrent) => Math.max(each, noncurrent?.newer ?? 0),
+        most,
+      ),
+    0,
+  )

@@ -51,6 +51,8 @@ async function renameOnce(
   guard(place.state.current?.version, place.bucket)
   checkWriteConditions(conditions, place.state.current?.version, target.key)
   const { version } = found
+  // Its copy at the endpoint has the name that it had.
+  if (version.remote !== undefined) throw new Fault('InvalidObjectState', { StorageClass: version.storageClass })
   checkCustomerKey(version.encryption, customerKey)
   const { source: bytes, draft } = await draftOfVersion(transaction, found, source.key, known)
   const written = await writeVersion(foundation, transaction, place, draft, attributesOf(version))

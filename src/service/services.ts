@@ -34,6 +34,8 @@ export interface Services {
 /** What lifecycle configurations mean by what they leave out. */
 export interface LifecycleDefaults {
   readonly transitionMinimum: TransitionMinimum
+  /** Storage classes at other endpoints, which rules may lead to. */
+  readonly tiers: ReadonlySet<string>
 }
 
 export interface Page<Item> {
@@ -163,6 +165,13 @@ export interface Objects {
   update(
     request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable; readonly cause?: Cause },
   ): Promise<Found>
+  /**
+   * Brings the bytes of an object in a cloud tier back, for so many days, or for good. Gives whether they were here already: then
+   * their time is as if they had been brought now. Fault `InvalidObjectState` of any other object, `RestoreAlreadyInProgress`.
+   */
+  restore(
+    request: FindObject & { readonly days?: number; readonly cause?: Cause },
+  ): Promise<{ readonly isHere: boolean }>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
     request: FindObject & { readonly after: number; readonly limit: number },

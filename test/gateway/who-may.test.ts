@@ -78,7 +78,7 @@ async function openHouse(): Promise<House> {
   assert.ok(namespace instanceof Namespace)
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
-  const lifecycle = { transitionMinimum: 'all_storage_classes_128K' } as const
+  const lifecycle = { transitionMinimum: 'all_storage_classes_128K', tiers: new Set<string>() } as const
   const { buckets } = cell
   const asked = new AccessControl({ buckets, accounts: identity, world: realWorld })
   const notifications = new CellBucketNotifications({ store, world: realWorld, namespace, access: asked })

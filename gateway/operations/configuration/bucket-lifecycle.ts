@@ -33,10 +33,11 @@ export const putBucketLifecycleConfiguration = operation({
 
   async decode(request) {
     const minimum = decodeMinimum(request)
-    return { minimum, rules: parseLifecycle(await readDocument(request, 'LifecycleConfiguration')) }
+    return { minimum, document: await readDocument(request, 'LifecycleConfiguration') }
   },
 
-  async run({ rules, minimum }, context) {
+  async run({ document, minimum }, context) {
+    const rules = parseLifecycle(document, context.services.lifecycle.tiers)
     const transitionMinimum = minimum ?? context.services.lifecycle.transitionMinimum
     await changeBucket(context, (bucket) => withLifecycle(bucket, { rules, transitionMinimum }))
     return transitionMinimum
