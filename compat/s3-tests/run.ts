@@ -5,6 +5,7 @@ import { attempt } from '#compat/commands.ts'
 import { Journal, seconds } from '#compat/journal.ts'
 import { person } from '#compat/people.ts'
 import { createEncryptionKeys, enrol, startServer } from '#compat/server.ts'
+import { type CloudSettings, startCloud } from './cloud.ts'
 import {
   addSdkExtras,
   suiteEncryptionKeys,
@@ -106,9 +107,11 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     await using issuer = options.files.includes('test_sts.py') ? await startIssuer() : undefined
     const identity = issuer?.settings
     const jobs = Math.max(1, options.endpoint === undefined ? options.jobs : 1)
+    await using cloud = options.endpoint === undefined ? await startCloud(home, join(reports, 'cloud.log')) : undefined
     const shards = Array.from({ length: jobs }, (_, shard) => ({
       ...{ shard, jobs, home, reports, suite, python, template },
       ...(identity !== undefined && { identity }),
+      ...(cloud !== undefined && { cloud }),
     }))
     const files = await Promise.all(shards.map((each) => runShard(each, options, journal)))
     const results = await readResults(files)
@@ -139,6 +142,7 @@ interface Shard {
   readonly python: string
   readonly template: string
   readonly identity?: WebIdentitySettings
+  readonly cloud?: CloudSettings
 }
 
 /** One pytest process with a server of its own, so that no test meets another's buckets. Gives its file of results. */
@@ -155,12 +159,16 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
           owner: person('owner'),
           data,
           workers: Math.max(1, Math.floor(availableParallelism() / jobs)),
-          environment: { ...lifecycleForTests, ...loggingForTests(options) },
+          environment: {
+            ...lifecycleForTests,
+            ...loggingForTests(options),
+            ...(job.cloud !== undefined && { MERIDIAN_TIERS: job.cloud.file }),
+          },
           log: join(reports, `server-${shard}.log`),
         })
       : undefined
   try {
-    await writeSettings(settings, options.endpoint ?? server?.site.endpoint ?? '', job.identity)
+    await writeSettings(settings, { ...job, endpoint: options.endpoint ?? server?.site.endpoint ?? '' })
     const files = options.files.map((each) => join('s3tests', 'functional', each))
     const select = options.select === undefined ? [] : ['-k', options.select]
     const pytest = ['-m', 'pytest', '-p', 'meridian_compat', '-p', 'no:cacheprovider', '--tb=native', '-q', ...select]
