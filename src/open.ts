@@ -32,6 +32,7 @@ import { MessageKeys } from '#src/service/message-keys.ts'
 import { MetadataSpace } from '#src/service/metadata-space.ts'
 import { Notifier } from '#src/service/notifier.ts'
 import { CellObjects } from '#src/service/objects.ts'
+import { Replicator } from '#src/service/replication.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
 import { openSts } from '#src/service/sts/sts.ts'
@@ -159,6 +160,10 @@ async function background(
     report: (failure) => log.warn('work at another endpoint failed, and is tried again', { ...failure }),
     failed: (error) => log.error('working at other endpoints failed', { error }),
   })
+  const replicator = new Replicator(foundation, {
+    report: (failure) => log.warn('replicating failed, and is tried again', { ...failure }),
+    failed: (error) => log.error('replicating failed', { error }),
+  })
   const lifecycle = new LifecycleWorker(foundation, {
     dayMilliseconds: config.lifecycleDay * 1000,
     report: (done) => log.info('lifecycle rules were carried out', { ...done }),
@@ -170,6 +175,7 @@ async function background(
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
     tiers.run(signal),
+    replicator.runner.run(signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
     notify(foundation, config, log, signal),
   ])

@@ -33,6 +33,11 @@ import {
   getBucketPolicyStatus,
   putBucketPolicy,
 } from './configuration/bucket-policy.ts'
+import {
+  deleteBucketReplication,
+  getBucketReplication,
+  putBucketReplication,
+} from './configuration/bucket-replication.ts'
 import { getBucketRequestPayment, putBucketRequestPayment } from './configuration/bucket-request-payment.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
 import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
@@ -100,6 +105,9 @@ export const implemented: readonly Operation[] = [
   putBucketPolicy,
   deleteBucketPolicy,
   getBucketPolicyStatus,
+  getBucketReplication,
+  putBucketReplication,
+  deleteBucketReplication,
   getBucketRequestPayment,
   putBucketRequestPayment,
   getBucketTagging,

@@ -58,6 +58,8 @@ export function objectHeaders({ version, versionId, expiry }: Found): Record<str
   encodeVersionId(versionId, headers)
   encodeExpiry(expiry, headers)
   encodeRestore(version, headers)
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html
+  if (version.replication !== undefined) headers['x-amz-replication-status'] = version.replication
   const tags = version.tags?.value.size ?? 0
   if (tags > 0) headers['x-amz-tagging-count'] = String(tags)
   return headers

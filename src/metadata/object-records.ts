@@ -157,6 +157,23 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
   if (version.kind === 'marker' && version.isNull) to.set(keys.nullVersion(bucket, key), stampRow(version.stamp))
 }
 
+/** Puts a version that is not `null`, and that may be older than others, at its place among those of its key. */
+export async function insertAmong(to: Transaction, state: KeyState, version: Version): Promise<void> {
+  const newest = (state.current ?? state.newest)?.version
+  if (version.isNull || newest === undefined || newest.stamp < version.stamp) {
+    await insertVersion(to, state, version)
+    return
+  }
+  const { bucket, key } = state
+  const slot = slotOf(version)
+  const bytes = encodeVersion(version)
+  if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
+  const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, undefined)
+  setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
+  const blob = version.kind === 'object' ? blobOf(version.content) : undefined
+  if (blob !== undefined) addReference(to, blob, { bucket, key, slot })
+}
+
 /** Of a record under `current` or `version` (C6). */
 const recordBytesMax = 16_384
 

@@ -19,6 +19,7 @@ import { checkIsHere, checkReadConditions, type FoundRow, findRow, readSource, s
 import { commitRename } from './object-renames.ts'
 import { commitRestore } from './object-restores.ts'
 import { checkWriteConditions, commitPut } from './object-writes.ts'
+import { withChangedSlots } from './replication-asking.ts'
 import type { CopyObject, Deleted, FindObject, Found, Mutable, Objects, PutObject, Read, Written } from './services.ts'
 
 /** The objects of all buckets, over one cell and this node's volumes. */
@@ -137,7 +138,10 @@ export class CellObjects implements Objects {
       const state = await readState(transaction, place, bucket.versioning !== 'off')
       const stamp = this.#slotStamp(row.version)
       const change = request.change(row.version, this.#foundation.world.now())
-      const version = changed(row.version, change, stamp)
+      const { version: before } = row
+      const after = changed(before, change, stamp)
+      const { key } = request.name
+      const version = await withChangedSlots(this.#foundation, transaction, bucket, key, { before, after })
       rewriteVersion(transaction, state, row, version)
       if (bucket.logging !== undefined) {
         const { etag, size } = version

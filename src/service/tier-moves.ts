@@ -18,7 +18,8 @@ import { deleteWithin } from './object-deletes.ts'
 import type { ContentKey } from './object-encryption.ts'
 import { tell } from './object-events.ts'
 import { readSource } from './object-reads.ts'
-import { openTiered, randomId, readTiered, type TieredVersion, withoutBytes } from './tier-versions.ts'
+import { randomId } from './random-words.ts'
+import { openTiered, readTiered, type TieredVersion, withoutBytes } from './tier-versions.ts'
 
 export type MoveTask = Task<Extract<RemoteWork, { readonly kind: 'move' }>>
 
@@ -66,7 +67,7 @@ export class TierMoves {
     const digest = createHash('sha256').update(found.key).digest('hex')
     const named = { bucket: found.bucket.name, key: found.key, versionId: formatStamp(stamp), isNull, digest }
     const name = await takeName(to, remoteNames(tier, named))
-    const begun = { to: name, sealedAs: randomId(this.#foundation) }
+    const begun = { to: name, sealedAs: randomId(this.#foundation.world) }
     await changeTask(to, task, (now) => ({ ...now, work: { ...work, ...begun } }))
     return begun
   }
@@ -200,9 +201,9 @@ export class TierMoves {
   }
 }
 
-/** Bytes that a customer's key encrypts cannot be read here, and stay. */
-export const isMovable = ({ remote, encryption }: ObjectVersion): boolean =>
-  remote === undefined && encryption?.kind !== 'SSE-C'
+/** Bytes that a customer's key encrypts cannot be read here, and stay; what is still to be replicated is read here. */
+export const isMovable = ({ remote, encryption, replication }: ObjectVersion): boolean =>
+  remote === undefined && encryption?.kind !== 'SSE-C' && replication !== 'PENDING'
 
 async function* digested(
   bytes: AsyncIterable<Uint8Array>,

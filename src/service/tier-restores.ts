@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { CloudEndpoint } from '#src/cloud/endpoint.ts'
 import { ContentCipher } from '#src/encryption/content-cipher.ts'
-import { Fault } from '#src/errors.ts'
-import { addBlob, addDead, addManifest } from '#src/metadata/blob-records.ts'
 import { addJob } from '#src/metadata/jobs.ts'
-import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { moveContent } from '#src/metadata/object-records.ts'
 import {
   clearRestored,
@@ -15,30 +12,23 @@ import {
   setRestored,
 } from '#src/metadata/remote-records.ts'
 import { changeTask, endTask, readTask, type Task } from '#src/metadata/task-records.ts'
-import { clearParts, partsMax, readParts, setPart } from '#src/metadata/upload-records.ts'
 import { endOfDays, dayMilliseconds as usualDay } from '#src/model/lifecycle.ts'
 import type { EventName } from '#src/model/notification.ts'
 import { formatStamp } from '#src/model/stamp.ts'
 import type { RemoteCopy } from '#src/model/tier.ts'
-import type { ObjectVersion, Part } from '#src/model/version.ts'
-import type { Transaction } from '#src/store/store.ts'
+import type { ObjectVersion } from '#src/model/version.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { placeContent, setInline, throwAway, type WrittenContent, writeContent } from './content-placing.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, type Ingested, ingest } from './ingest.ts'
-import { bodyOf } from './object-copies.ts'
+import { discard } from './ingest.ts'
 import type { ContentKey } from './object-encryption.ts'
 import { tell } from './object-events.ts'
-import { openTiered, randomId, readTiered, type TieredVersion, withContent, withoutBytes } from './tier-versions.ts'
+import { randomId } from './random-words.ts'
+import { openTiered, readTiered, type TieredVersion, withContent, withoutBytes } from './tier-versions.ts'
 
 export type RestoreTask = Task<Extract<RemoteWork, { readonly kind: 'restore' }>>
 
-/** Never inline, as parts are. */
-const neverInline = -1
 const rowsPerPass = 100
-
-/** Bytes that came, in the form that they are kept in. */
-type Fetched =
-  | { readonly kind: 'whole'; readonly ingested: Ingested }
-  | { readonly kind: 'parts'; readonly staging: string }
 
 /**
  * Brings bytes back from other endpoints, and lets them go again.
@@ -64,7 +54,7 @@ export class TierRestores {
       return await store.transact((transaction) => this.#end(transaction, task, staging))
     }
     const contentKey = await openTiered(this.#foundation, found)
-    const fetched = await this.#fetch(found, remote, contentKey, { staging, endpoint, signal })
+    const fetched = await this.#fetch(task, found, remote, contentKey, { staging, endpoint, signal })
     try {
       await store.transact((transaction) => this.#commit(transaction, task, { remote, contentKey, fetched, staging }))
     } catch (error) {
@@ -79,7 +69,7 @@ export class TierRestores {
     if (kept === undefined) return undefined
     const before = (kept.work as RestoreTask['work']).staging
     if (before !== undefined) addJob(to, { kind: 'parts', upload: before })
-    const staging = `restore${randomId(this.#foundation)}`
+    const staging = `restore${randomId(this.#foundation.world)}`
     await changeTask(to, task, (now) => ({ ...now, work: { ...task.work, staging } }))
     return staging
   }
@@ -90,11 +80,12 @@ export class TierRestores {
   }
 
   async #fetch(
+    task: RestoreTask,
     found: TieredVersion,
     remote: RemoteCopy,
     contentKey: ContentKey | undefined,
     from: { readonly staging: string; readonly endpoint: CloudEndpoint; readonly signal: AbortSignal },
-  ): Promise<Fetched> {
+  ): Promise<WrittenContent> {
     const { version } = found.row
     const digest = createHash('sha256')
     const sent = checked(await from.endpoint.read(remote, from.signal), digest, remote.sha256)
@@ -103,41 +94,13 @@ export class TierRestores {
       contentKey === undefined
         ? sent
         : new ContentCipher(contentKey.plain, { id: remote.sealedAs ?? '', part: 0 }).open(span, () => sent)
-    if (found.parts === undefined) {
-      const encrypting = contentKey === undefined ? undefined : { contentKey, part: 0 }
-      const { inlineBytesMax } = this.#foundation
-      const body = bodyOf(plain, version.size)
-      return { kind: 'whole', ingested: await ingest(this.#foundation, body, {}, inlineBytesMax, encrypting) }
-    }
-    await this.#fetchParts(found.parts, plain, contentKey, from.staging)
-    return { kind: 'parts', staging: from.staging }
+    const wanted = { size: version.size, parts: found.parts, contentKey, staging: from.staging }
+    return await writeContent(this.#foundation, plain, wanted, (to) => this.#isMine(to, task, from.staging))
   }
 
-  async #fetchParts(
-    parts: readonly Part[],
-    plain: AsyncGenerator<Uint8Array>,
-    contentKey: ContentKey | undefined,
-    staging: string,
-  ): Promise<void> {
-    const { store, region, cell } = this.#foundation
-    const rest = new Remainder(plain)
-    try {
-      for (const part of parts) {
-        const encrypting = contentKey === undefined ? undefined : { contentKey, part: part.number }
-        const body = bodyOf(rest.take(part.size), part.size)
-        const { content } = await ingest(this.#foundation, body, {}, neverInline, encrypting)
-        if (content.kind === 'inline') throw new Error('a part that was not written to a volume')
-        const { stored } = content
-        await store.transact(async (transaction) => {
-          await addBlob(transaction, stored, region, cell)
-          setPart(transaction, staging, { ...part, blob: stored.id })
-        })
-      }
-      // The digest is compared where the bytes end.
-      await rest.end()
-    } finally {
-      await plain.return(undefined)
-    }
+  async #isMine(from: Snapshot, { lane, id }: RestoreTask, staging: string): Promise<boolean> {
+    const kept = await readTask(from, lane, id)
+    return (kept?.work as RestoreTask['work'] | undefined)?.staging === staging
   }
 
   async #commit(
@@ -151,53 +114,28 @@ export class TierRestores {
     }: {
       readonly remote: RemoteCopy
       readonly contentKey: ContentKey | undefined
-      readonly fetched: Fetched
+      readonly fetched: WrittenContent
       readonly staging: string
     },
   ): Promise<void> {
-    const kept = await readTask(to, task.lane, task.id)
-    // Another one took over, and has freed what this one fetched of parts.
-    const isMine = (kept?.work as RestoreTask['work'] | undefined)?.staging === staging
+    // Another one may have taken over, and freed what this one fetched of parts.
+    const isMine = await this.#isMine(to, task, staging)
     const found = isMine ? await readTiered(this.#foundation, to, task.work.version) : undefined
     const version = found?.row.version
     const { restore } = version ?? {}
     const isWanted = version?.content.kind === 'remote' && version.remote?.key === remote.key
     if (found === undefined || version === undefined || !isWanted || restore?.kind !== 'ongoing') {
-      if (fetched.kind === 'whole' && fetched.ingested.content.kind === 'blob') {
-        addDead(to, fetched.ingested.content.stored.extents)
-      }
+      throwAway(to, fetched)
       return isMine ? await this.#end(to, task, staging) : undefined
     }
-    const here = await this.#place(to, found, contentKey, fetched)
+    const { content, parts } = await placeContent(this.#foundation, to, fetched)
+    const here = withContent(version, content, found.key, contentKey, parts)
     const restored = restoredVersion(here, restore.days, this.#foundation)
     await moveContent(to, found.state, found.row, restored)
-    if (fetched.kind === 'whole' && fetched.ingested.content.kind === 'inline') {
-      to.set(keys.inline(found.bucket.id, found.key, slotOf(version)), fetched.ingested.content.bytes)
-    }
+    setInline(to, found.state, restored, fetched)
     await keepUntil(to, found, restored)
     await endTask(to, task)
     this.#told(to, found, 'ObjectRestore:Completed')
-  }
-
-  /** What was fetched becomes the version's content. */
-  async #place(
-    to: Transaction,
-    { key, row }: TieredVersion,
-    contentKey: ContentKey | undefined,
-    fetched: Fetched,
-  ): Promise<ObjectVersion> {
-    const { region, cell } = this.#foundation
-    if (fetched.kind === 'whole') {
-      const { content } = fetched.ingested
-      if (content.kind === 'blob') await addBlob(to, content.stored, region, cell)
-      const place = content.kind === 'inline' ? content : { kind: 'blob' as const, blob: content.stored.id }
-      return withContent(row.version, place.kind === 'inline' ? { kind: 'inline' } : place, key, contentKey, undefined)
-    }
-    const parts = await readParts(to, fetched.staging, 0, partsMax)
-    clearParts(to, fetched.staging)
-    const blob = randomId(this.#foundation)
-    addManifest(to, blob, parts)
-    return withContent(row.version, { kind: 'manifest', blob, parts: parts.length }, key, contentKey, parts)
   }
 
   #told(to: Transaction, { bucket, key, row: { version } }: TieredVersion, event: EventName): void {
@@ -271,34 +209,4 @@ async function* checked(
     yield slice
   }
   if (digest.digest('hex') !== expected) throw new Error('the endpoint does not give the bytes that it was sent')
-}
-
-/** Takes pieces of exact sizes off the front of a stream. */
-class Remainder {
-  readonly #from: AsyncIterator<Uint8Array>
-  #held: Uint8Array = new Uint8Array(0)
-
-  constructor(from: AsyncIterator<Uint8Array>) {
-    this.#from = from
-  }
-
-  async *take(size: number): AsyncGenerator<Uint8Array> {
-    for (let left = size; left > 0; ) {
-      if (this.#held.length === 0) {
-        const next = await this.#from.next()
-        if (next.done === true) throw new Fault('IncompleteBody')
-        this.#held = next.value
-        continue
-      }
-      const piece = this.#held.subarray(0, left)
-      this.#held = this.#held.subarray(piece.length)
-      left -= piece.length
-      yield piece
-    }
-  }
-
-  async end(): Promise<void> {
-    const next = await this.#from.next()
-    if (this.#held.length > 0 || next.done !== true) throw new Error('the endpoint gives more bytes than it was sent')
-  }
 }

@@ -7,6 +7,7 @@ import { manifestOf } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import { type ContentKey, checkSeal, openContentKey, sealedBy } from './object-encryption.ts'
+import { randomId } from './random-words.ts'
 
 /** A version that a task names, as it is now. */
 export interface TieredVersion {
@@ -73,9 +74,7 @@ export function withoutBytes(
 ): ObjectVersion {
   if (parts === undefined) return withContent(version, { kind: 'remote' }, key, contentKey, undefined)
   const hollow = parts.map((part) => ({ ...part, blob: nowhere }))
-  const manifest = { blob: randomId(foundation), parts: parts.length }
+  const manifest = { blob: randomId(foundation.world), parts: parts.length }
   addManifest(to, manifest.blob, hollow)
   return withContent(version, { kind: 'remote', manifest }, key, contentKey, hollow)
 }
-
-export const randomId = ({ world }: Foundation): string => Buffer.from(world.randomBytes(16)).toString('hex')

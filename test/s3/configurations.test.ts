@@ -296,13 +296,6 @@ test('what is not carried out yet is not taken: none is there, PUT is NotImpleme
   const Bucket = await newBucket()
   const puts = [
     new s3.PutBucketWebsiteCommand({ Bucket, WebsiteConfiguration: { IndexDocument: { Suffix: 'i' } } }),
-    new s3.PutBucketReplicationCommand({
-      Bucket,
-      ReplicationConfiguration: {
-        Role: 'arn:aws:iam::1:role/r',
-        Rules: [{ Status: 'Enabled', Destination: { Bucket: 'arn:aws:s3:::b' } }],
-      },
-    }),
     new s3.PutBucketAccelerateConfigurationCommand({ Bucket, AccelerateConfiguration: { Status: 'Enabled' } }),
     new s3.PutBucketMetricsConfigurationCommand({ Bucket, Id: 'm', MetricsConfiguration: { Id: 'm' } }),
   ]

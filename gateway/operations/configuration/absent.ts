@@ -56,13 +56,6 @@ const settings: readonly AbsentSetting[] = [
     isDeletable: false,
   },
   {
-    name: 'BucketReplication',
-    key: 'replication',
-    answer: 'ReplicationConfigurationNotFoundError',
-    action: 'ReplicationConfiguration',
-    isDeletable: true,
-  },
-  {
     name: 'BucketWebsite',
     key: 'website',
     answer: 'NoSuchWebsiteConfiguration',
