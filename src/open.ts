@@ -13,6 +13,7 @@ import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
+import type { Task } from '#src/metadata/task-records.ts'
 import type { Tier } from '#src/model/tier.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
@@ -38,6 +39,7 @@ import type { Services } from '#src/service/services.ts'
 import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
+import { waitingTasks } from '#src/service/waiting-tasks.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
@@ -315,6 +317,17 @@ export interface OpenDeadLetters {
 export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
   const store = await openLmdbStore({ path: directory.metadata, world })
   return { store, letters: new DeadLetters({ store, world }) }
+}
+
+export interface OpenTasks {
+  readonly tasks: () => AsyncGenerator<Task>
+  readonly store: Store
+}
+
+/** Work that waits for other endpoints or buckets, also beside a server that runs. */
+export async function openTasks(directory: DataDirectory, world: World): Promise<OpenTasks> {
+  const store = await openLmdbStore({ path: directory.metadata, world })
+  return { store, tasks: () => waitingTasks(store) }
 }
 
 export interface OpenMaintenance {
