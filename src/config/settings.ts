@@ -112,7 +112,7 @@ export const settings = {
     .string()
     .min(1)
     .optional()
-    .describe('file of storage classes whose objects lie at other S3 endpoints ([cloud tiers](docs/cloud-tiers.md))'),
+    .describe('file of storage classes whose objects lie at other S3 endpoints: see docs/cloud-tiers.md'),
   logRoll: integer(1, 86_400)
     .prefault('300')
     .describe(

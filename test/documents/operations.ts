@@ -21,6 +21,9 @@ export const missing: Readonly<Record<string, string>> = {
   UploadPartCopy: encryption,
   CompleteMultipartUpload: encryption,
   ListParts: encryption,
+  RestoreObject: 'of objects in cloud tiers; a restoration by a query is NotImplemented',
+  PutBucketReplication:
+    'existing objects, changes of replicas and SSE-C objects are not replicated; ReplicationTime and Metrics are kept and told',
   PutBucketVersioning: 'MFA delete is NotImplemented',
   PutBucketRequestPayment: 'kept and told, but nobody is billed',
   GetObjectTorrent: 'NoSuchKey, as no object has a torrent any more',

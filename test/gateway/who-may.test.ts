@@ -208,6 +208,8 @@ const bodies: Readonly<Record<string, string>> = {
   PutBucketOwnershipControls:
     '<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>',
   PutBucketPolicy: policy,
+  PutBucketReplication:
+    '<ReplicationConfiguration><Role>arn:aws:iam::1:role/r</Role><Rule><Prefix/><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::mine</Bucket></Destination></Rule></ReplicationConfiguration>',
   PutBucketRequestPayment: '<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>',
   PutBucketTagging: tagging,
   PutBucketVersioning: '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>',
@@ -225,6 +227,7 @@ const bodies: Readonly<Record<string, string>> = {
   CompleteMultipartUpload: `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${md5('part')}</ETag></Part></CompleteMultipartUpload>`,
   PostObject: form,
   PutObject: 'bytes',
+  RestoreObject: '<RestoreRequest><Days>1</Days></RestoreRequest>',
   SelectObjectContent:
     '<SelectObjectContentRequest><Expression>SELECT * FROM S3Object</Expression><ExpressionType>SQL</ExpressionType><InputSerialization><CSV/></InputSerialization><OutputSerialization><CSV/></OutputSerialization></SelectObjectContentRequest>',
   UploadPart: 'bytes',
