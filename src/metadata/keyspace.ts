@@ -39,6 +39,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
+ * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -73,6 +74,7 @@ export const subspace = {
   restored: 0x1b,
   delivery: 0x1c,
   deadLetter: 0x1d,
+  deadJob: 0x1e,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -123,6 +125,8 @@ export const keys = {
   floor: (partition: number) => append(prefixes.floor, [partition]),
   /** A versionstamp and an order follow. */
   job: (queue: string) => append(prefixes.job, [queue]),
+  /** `job`: the versionstamp and the order of the job that it was, in hexadecimal. */
+  deadJob: (job: string) => Buffer.concat([prefixes.deadJob, Buffer.from(job, 'hex')]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
   logStream: (target: number, prefix: string, source: number) => append(prefixes.logStream, [target, prefix, source]),

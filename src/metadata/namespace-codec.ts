@@ -1,7 +1,7 @@
-import assert from 'node:assert/strict'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Subscription, Topic } from '#src/model/topic.ts'
+import { decodeJson, encodeJson } from './json-rows.ts'
 
 /**
  * Rows of the namespace as bytes: a format number, then JSON. They are few, small and decoded once, so that they can be read
@@ -51,16 +51,5 @@ export interface MessageKey {
 export const encodeMessageKey = (key: MessageKey): Uint8Array => encode(key)
 export const decodeMessageKey = (bytes: Uint8Array): MessageKey => decode<MessageKey>(bytes)
 
-function encode(row: unknown): Uint8Array {
-  const text = JSON.stringify(row)
-  const bytes = Buffer.allocUnsafe(1 + Buffer.byteLength(text))
-  bytes[0] = format
-  bytes.write(text, 1, 'utf8')
-  return bytes
-}
-
-/** The store has verified the bytes' checksum, so what was written by `encode` needs no second check of its shape. */
-function decode<Row>(bytes: Uint8Array): Row {
-  assert.equal(bytes[0], format, 'a known format of a namespace row')
-  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 1).toString('utf8')) as Row
-}
+const encode = (row: unknown): Uint8Array => encodeJson(format, row)
+const decode = <Row>(bytes: Uint8Array): Row => decodeJson<Row>(format, bytes)

@@ -2,6 +2,7 @@ import type { TopicName } from '#src/model/topic.ts'
 import type { Source } from '#src/model/topic-policy.ts'
 import { type Entry, limits, type Snapshot, type Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
+import { decodeJson, encodeJson } from './json-rows.ts'
 import { keys, under } from './keyspace.ts'
 
 /**
@@ -67,18 +68,8 @@ export interface DeadLetter {
 const queue = 'publish'
 const format = 1
 
-function encode(row: unknown): Uint8Array {
-  const text = JSON.stringify(row)
-  const bytes = Buffer.allocUnsafe(1 + Buffer.byteLength(text))
-  bytes[0] = format
-  bytes.write(text, 1, 'utf8')
-  return bytes
-}
-
-function decode<Row>(bytes: Uint8Array): Row {
-  if (bytes[0] !== format) throw new Error('a message in a format that is not known')
-  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 1).toString('utf8')) as Row
-}
+const encode = (row: unknown): Uint8Array => encodeJson(format, row)
+const decode = <Row>(bytes: Uint8Array): Row => decodeJson<Row>(format, bytes)
 
 /** Room for what a dead letter says beside the message; and a message for a hundred endpoints fits into one transaction. */
 const roomBytes = 10_000

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
+import { decodeJson, encodeJson } from './json-rows.ts'
 import { keys, under } from './keyspace.ts'
 
 /**
@@ -26,14 +27,13 @@ export interface Task<Work = unknown> {
 
 const format = 1
 
-function encode({ lane: _lane, id: _id, ...rest }: Task): Uint8Array {
-  return Buffer.concat([Uint8Array.of(format), Buffer.from(JSON.stringify(rest))])
-}
+const encode = ({ lane: _lane, id: _id, ...rest }: Task): Uint8Array => encodeJson(format, rest)
 
-function decode(lane: string, id: string, bytes: Uint8Array): Task {
-  if (bytes[0] !== format) throw new Error('a task in a format that is not known')
-  return { ...(JSON.parse(Buffer.from(bytes.subarray(1)).toString()) as Omit<Task, 'lane' | 'id'>), lane, id }
-}
+const decode = (lane: string, id: string, bytes: Uint8Array): Task => ({
+  ...decodeJson<Omit<Task, 'lane' | 'id'>>(format, bytes),
+  lane,
+  id,
+})
 
 /** The same for the same words. */
 export const taskId = (...words: readonly (string | number)[]): string =>

@@ -6,6 +6,7 @@ import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 import { addJob } from './jobs.ts'
+import { decodeJson, encodeJson } from './json-rows.ts'
 import { keys, under } from './keyspace.ts'
 import { decodePart, encodePart } from './part-codec.ts'
 import { decodeVersion, encodeVersion } from './version-codec.ts'
@@ -14,8 +15,6 @@ import { decodeVersion, encodeVersion } from './version-codec.ts'
 
 const format = 1
 const writer = new RecordWriter()
-const encoder = new TextEncoder()
-const decoder = new TextDecoder()
 
 /** S3's own limit of parts in an upload. */
 export const partsMax = 10_000
@@ -30,7 +29,7 @@ export function encodeUpload({ attributes, initiated, initiator, checksum, encry
     ...(encryption !== undefined && { encryption }),
     attributes: { ...rest, metadata: [...metadata], ...(tags !== undefined && { tags: [...tags] }) },
   }
-  return Buffer.concat([Uint8Array.of(format), encoder.encode(JSON.stringify(stored))])
+  return encodeJson(format, stored)
 }
 
 type Pairs = readonly (readonly [string, string])[]
@@ -43,8 +42,7 @@ interface StoredUpload extends Omit<Upload, 'id' | 'name' | 'attributes'> {
 }
 
 export function decodeUpload(id: string, name: ObjectName, bytes: Uint8Array): Upload {
-  assert.equal(bytes[0], format, 'a known format of an upload')
-  const stored = JSON.parse(decoder.decode(bytes.subarray(1))) as StoredUpload
+  const stored = decodeJson<StoredUpload>(format, bytes)
   const { metadata, tags, ...rest } = stored.attributes
   const attributes = { ...rest, metadata: new Map(metadata), ...(tags !== undefined && { tags: new Map(tags) }) }
   return { ...stored, id, name, attributes }

@@ -26,6 +26,8 @@ export interface Foundation {
   readonly tiers?: ReadonlyMap<string, Tier>
   /** How long a day is, of lifecycle rules and of restored copies: 24 h, but for tests. */
   readonly dayMilliseconds?: number
+  /** Throws where this node's clock is not to be believed, before it draws a stamp (C8). Absent: there is nobody to compare with. */
+  readonly clock?: { check(): void }
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }

@@ -28,6 +28,7 @@ export interface Target {
 }
 
 export async function readTarget(foundation: Foundation, from: Transaction, name: ObjectName): Promise<Target> {
+  foundation.clock?.check()
   const bucket = await foundation.namespace.existingBucket(from, name.bucket)
   if (bucket.state !== 'active') throw new Fault('NoSuchBucket', { BucketName: name.bucket })
   const state = await readState(from, { bucket: bucket.id, key: name.key }, bucket.versioning !== 'off')

@@ -168,6 +168,7 @@ export class CellObjects implements Objects {
 
   /** Slots have clocks of their own: the content's stamp does not move with them (C11). */
   #slotStamp({ stamp, tags, acl, hold, retention }: ObjectVersion): Stamp {
+    this.#foundation.clock?.check()
     const seen = [stamp, tags?.stamp ?? 0n, acl.stamp, hold?.stamp ?? 0n, retention?.stamp ?? 0n]
     const largest = seen.reduce((most, each) => (each > most ? each : most))
     return nextStamp(this.#foundation.world.nowMicroseconds(), largest, this.#foundation.cell)

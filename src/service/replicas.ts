@@ -131,6 +131,7 @@ export async function replicateSlots(
   const seen = [replica.tags?.stamp, replica.acl.stamp, replica.hold?.stamp, replica.retention?.stamp, version.stamp]
   const largest = seen.reduce<bigint>((most, each) => (each !== undefined && each > most ? each : most), 0n)
   const stamp = nextStamp(foundation.world.nowMicroseconds(), largest, foundation.cell)
+  foundation.clock?.check()
   const { acl } = ownershipIn(target, version, destination.isOwned === true)
   const isLockable = target.hasObjectLock
   // A replica may be kept longer than its source, by its own bucket's rules.

@@ -19,6 +19,18 @@ import { CellUploads } from '#src/service/uploads.ts'
 import { MemoryStore, type StoreFault } from '#src/store/memory/memory-store.ts'
 import { realWorld, type World } from '#src/world.ts'
 
+/** A world whose clock stands still until a test moves it, and where nobody sleeps. */
+export function stoppedWorld(now: number) {
+  const clock = { now }
+  const world: World = {
+    ...realWorld,
+    now: () => clock.now,
+    nowMicroseconds: () => BigInt(clock.now) * 1000n,
+    sleep: async () => await new Promise((resolve) => setImmediate(resolve)),
+  }
+  return { clock, world }
+}
+
 /** Small, so that tests need few bytes to have blobs. */
 const inlineBytesMax = 16
 

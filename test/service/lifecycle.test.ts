@@ -6,8 +6,7 @@ import { withLifecycle } from '#src/model/lifecycle.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
 import type { ListedVersion } from '#src/service/services.ts'
-import { realWorld, type World } from '#src/world.ts'
-import { acl, attributes, body, openCell, owner } from './cell.ts'
+import { acl, attributes, body, openCell, owner, stoppedWorld } from './cell.ts'
 
 /** A short day: the naive model counts milliseconds one by one. */
 const day = 50
@@ -17,13 +16,7 @@ const never = new AbortController().signal
 
 /** A cell in a world whose clock stands still, and a worker that has met no failure. */
 async function openRuled() {
-  const clock = { now: start }
-  const world: World = {
-    ...realWorld,
-    now: () => clock.now,
-    nowMicroseconds: () => BigInt(clock.now) * 1000n,
-    sleep: async () => await new Promise((resolve) => setImmediate(resolve)),
-  }
+  const { clock, world } = stoppedWorld(start)
   const cell = await openCell(world)
   after(() => cell.close())
   const failures: unknown[] = []

@@ -5,8 +5,7 @@ import { type Lifecycle, withLifecycle } from '#src/model/lifecycle.ts'
 import { withNotifications } from '#src/model/notification.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import type { Store } from '#src/store/store.ts'
-import { realWorld, type World } from '#src/world.ts'
-import { acl, attributes, body, openCell, owner } from './cell.ts'
+import { acl, attributes, body, openCell, owner, stoppedWorld } from './cell.ts'
 
 /** What of a change lies in the outbox, before anybody looks at it. */
 
@@ -20,13 +19,7 @@ interface Told {
 }
 
 async function open(isTelling: boolean, versioning: 'off' | 'enabled' | 'suspended' = 'off') {
-  const clock = { now: 1_000_000 }
-  const world: World = {
-    ...realWorld,
-    now: () => clock.now,
-    nowMicroseconds: () => BigInt(clock.now) * 1000n,
-    sleep: async () => await new Promise((resolve) => setImmediate(resolve)),
-  }
+  const { clock, world } = stoppedWorld(1_000_000)
   const cell = await openCell(world)
   after(() => cell.close())
   const bucket = 'box'

@@ -3,7 +3,7 @@ import type { QueryOperation } from '#gateway/query/operation.ts'
 import { el } from '#gateway/xml/render.ts'
 import { checkName } from '#src/model/iam.ts'
 import type { BearerKind } from '#src/service/iam/bearers.ts'
-import { decodeLimit, decodeMarker, encodedDocument, markerElements, members, slice } from './documents.ts'
+import { decodePage, encodedDocument, markerElements, members, slice } from './documents.ts'
 import { groupTarget, type IamContext, iamOperation, roleTarget, type Target, userTarget } from './operation.ts'
 
 /** Policies of users, groups and roles are asked for alike, each kind under names of its own. */
@@ -54,8 +54,7 @@ function inlinePolicies(kind: BearerKind): readonly QueryOperation[] {
       name: `List${word}Policies`,
       decode: (parameters) => ({
         name: bearerName(kind, parameters),
-        marker: decodeMarker(parameters),
-        limit: decodeLimit(parameters),
+        ...decodePage(parameters),
       }),
       target,
       run: async ({ name, marker, limit }, { iam, realm }) =>
@@ -99,8 +98,7 @@ function attachedPolicies(kind: BearerKind): readonly QueryOperation[] {
       name: `ListAttached${word}Policies`,
       decode: (parameters) => ({
         name: bearerName(kind, parameters),
-        marker: decodeMarker(parameters),
-        limit: decodeLimit(parameters),
+        ...decodePage(parameters),
       }),
       target,
       run: async ({ name, marker, limit }, { iam, realm }) =>

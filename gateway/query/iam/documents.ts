@@ -102,11 +102,13 @@ export const keyElements = (key: AccessKey, name: string | undefined): Child[] =
 const listMost = 1_000
 
 /** `MaxItems` and `Marker`, as all lists have them. */
-export const decodeLimit = (parameters: FormParameters): number => parameters.integer('MaxItems', 1, listMost) ?? 100
-
-export const decodeMarker = (parameters: FormParameters): string | undefined => {
+export function decodePage(parameters: FormParameters): {
+  readonly marker: string | undefined
+  readonly limit: number
+} {
   const text = parameters.text('Marker')
-  return text === undefined ? undefined : Buffer.from(text, 'base64url').toString('utf8')
+  const marker = text === undefined ? undefined : Buffer.from(text, 'base64url').toString('utf8')
+  return { marker, limit: parameters.integer('MaxItems', 1, listMost) ?? 100 }
 }
 
 export function decodeEntityQuery(parameters: FormParameters): EntityQuery {
@@ -114,7 +116,7 @@ export function decodeEntityQuery(parameters: FormParameters): EntityQuery {
   if (!pathPrefix.startsWith('/') || pathPrefix.length > 512) {
     throw new Fault('ValidationError', { message: 'The path prefix must begin with /.' })
   }
-  return { pathPrefix, marker: decodeMarker(parameters), limit: decodeLimit(parameters) }
+  return { pathPrefix, ...decodePage(parameters) }
 }
 
 export const markerElements = (marker: string | undefined): Child[] => [

@@ -2,8 +2,7 @@ import { el } from '#gateway/xml/render.ts'
 import { arnOf, checkName, checkPath } from '#src/model/iam.ts'
 import {
   decodeEntityQuery,
-  decodeLimit,
-  decodeMarker,
+  decodePage,
   groupElements,
   markerElements,
   members,
@@ -29,8 +28,7 @@ export const getGroup = iamOperation({
   name: 'GetGroup',
   decode: (parameters) => ({
     name: parameters.needed('GroupName'),
-    marker: decodeMarker(parameters),
-    limit: decodeLimit(parameters),
+    ...decodePage(parameters),
   }),
   target: ({ name }, context) => groupTarget(name, context),
   async run({ name, marker, limit }, { iam, realm }) {
@@ -67,8 +65,7 @@ export const listGroupsForUser = iamOperation({
   name: 'ListGroupsForUser',
   decode: (parameters) => ({
     name: parameters.needed('UserName'),
-    marker: decodeMarker(parameters),
-    limit: decodeLimit(parameters),
+    ...decodePage(parameters),
   }),
   target: ({ name }, context) => userTarget(name, context),
   run: async ({ name, marker, limit }, { iam, realm }) => slice(await iam.groups.ofUser(realm, name), marker, limit),

@@ -3,8 +3,7 @@ import { Fault } from '#src/errors.ts'
 import { arnOf, checkName, checkPath } from '#src/model/iam.ts'
 import {
   decodeEntityQuery,
-  decodeLimit,
-  decodeMarker,
+  decodePage,
   markerElements,
   members,
   policyElements,
@@ -100,8 +99,7 @@ export const listPolicyVersions = iamOperation({
   name: 'ListPolicyVersions',
   decode: (parameters) => ({
     arn: parameters.needed('PolicyArn'),
-    marker: decodeMarker(parameters),
-    limit: decodeLimit(parameters),
+    ...decodePage(parameters),
   }),
   target: named,
   async run({ arn, marker, limit }, { iam, realm }) {

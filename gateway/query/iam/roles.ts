@@ -1,15 +1,6 @@
 import { el } from '#gateway/xml/render.ts'
 import { arnOf, checkName, checkPath } from '#src/model/iam.ts'
-import {
-  decodeEntityQuery,
-  decodeLimit,
-  decodeMarker,
-  markerElements,
-  members,
-  roleElements,
-  slice,
-  tagList,
-} from './documents.ts'
+import { decodeEntityQuery, decodePage, markerElements, members, roleElements, slice, tagList } from './documents.ts'
 import { iamOperation, roleTarget } from './operation.ts'
 
 const hour = 3_600
@@ -129,8 +120,7 @@ export const listRoleTags = iamOperation({
   name: 'ListRoleTags',
   decode: (parameters) => ({
     name: parameters.needed('RoleName'),
-    marker: decodeMarker(parameters),
-    limit: decodeLimit(parameters),
+    ...decodePage(parameters),
   }),
   target: ({ name }, context) => roleTarget(name, context),
   run: async ({ name, marker, limit }, { iam, realm }) => slice((await iam.roles.get(realm, name)).tags, marker, limit),

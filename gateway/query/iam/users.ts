@@ -4,8 +4,7 @@ import { arnOf, checkName, checkPath, rootArn } from '#src/model/iam.ts'
 import {
   dateText,
   decodeEntityQuery,
-  decodeLimit,
-  decodeMarker,
+  decodePage,
   keyElements,
   markerElements,
   members,
@@ -110,8 +109,7 @@ export const listUserTags = iamOperation({
   name: 'ListUserTags',
   decode: (parameters) => ({
     name: parameters.needed('UserName'),
-    marker: decodeMarker(parameters),
-    limit: decodeLimit(parameters),
+    ...decodePage(parameters),
   }),
   target: ({ name }, context) => userTarget(name, context),
   run: async ({ name, marker, limit }, { iam, realm }) => slice((await iam.users.get(realm, name)).tags, marker, limit),
@@ -132,8 +130,7 @@ export const listAccessKeys = iamOperation({
   name: 'ListAccessKeys',
   decode: (parameters, context) => ({
     name: userOrSelf(parameters, context),
-    marker: decodeMarker(parameters),
-    limit: decodeLimit(parameters),
+    ...decodePage(parameters),
   }),
   target: ({ name }, context) => userTarget(name, context),
   run: async ({ name, marker, limit }, { iam, asker }) => slice(await iam.users.listKeys(asker, name), marker, limit),
