@@ -9,6 +9,7 @@ import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
+import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { Iam } from './iam/iam.ts'
@@ -260,16 +261,20 @@ export interface ListQuery {
   /** At most 1,000. */
   readonly limit: number
   readonly guard: Guard
+  /** Whether to tell what was restored, which is read for it alone. */
+  readonly showsRestores?: boolean
 }
 
 export interface Listed {
   readonly key: string
   readonly version: ObjectSummary
+  readonly restore?: Restore
 }
 
 export interface ListedVersion {
   readonly key: string
   readonly version: ObjectSummary | DeleteMarker
+  readonly restore?: Restore
   /** `null` or a stamp. */
   readonly versionId: string
   readonly isLatest: boolean

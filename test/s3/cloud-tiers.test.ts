@@ -15,6 +15,7 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  ListObjectVersionsCommand,
   PutBucketLifecycleConfigurationCommand,
   PutObjectCommand,
   RestoreObjectCommand,
@@ -155,6 +156,15 @@ describe('cloud tiers', { concurrency: true }, () => {
     assert.match(here.Restore ?? '', /^ongoing-request="false", expiry-date="[A-Z][a-z]{2}, \d\d .* GMT"$/)
     assert.deepEqual([here.StorageClass, here.ContentLength], ['PER_BUCKET', 27])
     assert.equal((await bytesAt(near, bucket, 'k')).toString(), 'some bytes that come and go')
+    const expires = new Date(here.Restore?.replace(/^.*expiry-date="(.*)"$/, '$1') ?? '')
+    const OptionalObjectAttributes = ['RestoreStatus' as const]
+    const asks = { Bucket: bucket, OptionalObjectAttributes }
+    const status = { IsRestoreInProgress: false, RestoreExpiryDate: expires }
+    const [listed] = (await near.client.send(new ListObjectsV2Command(asks))).Contents ?? []
+    const [version] = (await near.client.send(new ListObjectVersionsCommand(asks))).Versions ?? []
+    assert.deepEqual([listed?.RestoreStatus, version?.RestoreStatus], [status, status])
+    const [plain] = (await near.client.send(new ListObjectsV2Command({ Bucket: bucket }))).Contents ?? []
+    assert.deepEqual([plain?.RestoreStatus, plain?.StorageClass, plain?.Size], [undefined, 'PER_BUCKET', 27])
     // Asked for again, its time is another.
     assert.equal((await restore(bucket, 'k', 1)).$metadata.httpStatusCode, 200)
     const over = Date.now() + 2 * day * 1000
