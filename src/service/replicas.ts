@@ -86,12 +86,9 @@ function ownershipIn(
   return { owner: target.owner, acl: { owner: target.owner, grants: [{ grantee, permission: 'FULL_CONTROL' }] } }
 }
 
-/** Puts a replica among the versions of its key; gives false where it is there already. */
-export async function insertReplica(to: Transaction, state: KeyState, version: Version, there: Version | undefined) {
-  if (there === undefined) {
-    await insertAmong(to, state, version)
-    return true
-  }
+/** Whether a version's replica is there already; Fault where another version has its id. */
+export function isThere(there: Version | undefined, version: Version): boolean {
+  if (there === undefined) return false
   const isSame =
     there.kind === version.kind &&
     (there.kind === 'marker' ||
@@ -99,7 +96,7 @@ export async function insertReplica(to: Transaction, state: KeyState, version: V
       (there.etag === version.etag && there.size === version.size))
   // Stamps are unique in their own bucket only.
   if (!isSame) throw new Fault('OperationAborted', { message: 'The destination has another version of this id.' })
-  return false
+  return true
 }
 
 export async function replicateMarkerTo(
@@ -111,7 +108,7 @@ export async function replicateMarkerTo(
 ): Promise<void> {
   const { state, row } = await readStamped(to, { bucket: target.id, key }, marker.stamp, true)
   const vector = seenVector(state, foundation.cell, marker.stamp)
-  await insertReplica(to, state, { ...marker, vector }, row?.version)
+  if (!isThere(row?.version, marker)) await insertAmong(to, state, { ...marker, vector })
 }
 
 /** Makes tags, ACL and locks of a replica what they are at the source; one that was deleted stays so. */

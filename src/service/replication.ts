@@ -1,11 +1,10 @@
 import { Fault } from '#src/errors.ts'
 import { addJob } from '#src/metadata/jobs.ts'
-import { readStamped, rewriteVersion } from '#src/metadata/object-records.ts'
+import { insertAmong, readStamped, rewriteVersion } from '#src/metadata/object-records.ts'
 import { isReplicationLane, isStillReplicating, type ReplicationWork } from '#src/metadata/replication-records.ts'
 import { changeTask, endTask, readTask, type Task } from '#src/metadata/task-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type ReplicationRule, replicationOf, rulesOfMarker, rulesOfObject } from '#src/model/replication.ts'
-import type { ReplicationStatus } from '#src/model/replication-status.ts'
 import { formatStamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
@@ -18,7 +17,7 @@ import { tell, tellWritten } from './object-events.ts'
 import { checkIsHere, readSource } from './object-reads.ts'
 import { journalWrite } from './object-writes.ts'
 import { randomId } from './random-words.ts'
-import { insertReplica, readDestination, replicaOf, replicateMarkerTo, replicateSlots, wishOf } from './replicas.ts'
+import { isThere, readDestination, replicaOf, replicateMarkerTo, replicateSlots, wishOf } from './replicas.ts'
 import { type TaskFailure, TaskRunner } from './task-runner.ts'
 import { withContent } from './tier-versions.ts'
 
@@ -102,7 +101,7 @@ export class Replicator {
     const staging = await store.transact((transaction) => this.#begin(transaction, task))
     if (staging === undefined) return
     const copied = await this.#copyBytes(task, found, staging, signal)
-    if (copied === undefined) return await store.transact((transaction) => this.#end(transaction, task, undefined))
+    if (copied === undefined) return await store.transact((transaction) => this.#end(transaction, task, 'FAILED'))
     const { written, contentKey } = copied
     try {
       await store.transact((transaction) => this.#commit(transaction, task, { written, contentKey, staging }))
@@ -193,18 +192,20 @@ export class Replicator {
     const { row } = await this.#readSource(to, task)
     const version = row?.version.kind === 'object' ? row.version : undefined
     const subject = version === undefined ? undefined : await this.#subject(to, task, version)
-    if (
-      version === undefined ||
-      subject === undefined ||
-      subject.target.id !== (contentKey?.bucket ?? subject.target.id)
-    ) {
+    if (version === undefined || subject === undefined) {
       throwAway(to, written)
-      addJob(to, { kind: 'parts', upload: staging })
-      return await this.#end(to, task, undefined)
+      return await this.#end(to, task, 'FAILED')
     }
     const { target, rule } = subject
+    // Made anew under the same name meanwhile: the data key is bound to the bucket that was.
+    if (contentKey !== undefined && contentKey.bucket !== target.id) throw new Fault('SlowDown')
     const { key } = task.work.source
     const { state, row: there } = await readStamped(to, { bucket: target.id, key }, version.stamp, true)
+    if (isThere(there?.version, version)) {
+      throwAway(to, written)
+      addJob(to, { kind: 'parts', upload: staging })
+      return await this.#end(to, task, 'COMPLETED')
+    }
     const { content, parts } = await placeContent(this.#foundation, to, written)
     const replica = withContent(
       replicaOf(this.#foundation, version, target, state, rule),
@@ -213,12 +214,11 @@ export class Replicator {
       contentKey,
       parts,
     )
-    if (await insertReplica(to, state, replica, there?.version)) {
-      setInline(to, state, replica, written)
-      const made = { version: replica, versionId: formatStamp(replica.stamp) }
-      await journalWrite(this.#foundation, to, { bucket: target, state, stamp: replica.stamp }, 'REST.PUT.OBJECT', made)
-      tellWritten(this.#foundation, to, { bucket: target, key }, made, 'ObjectCreated:Put', undefined)
-    }
+    await insertAmong(to, state, replica)
+    setInline(to, state, replica, written)
+    const made = { version: replica, versionId: formatStamp(replica.stamp) }
+    await journalWrite(this.#foundation, to, { bucket: target, state, stamp: replica.stamp }, 'REST.PUT.OBJECT', made)
+    tellWritten(this.#foundation, to, { bucket: target, key }, made, 'ObjectCreated:Put', undefined)
     await this.#end(to, task, 'COMPLETED')
   }
 
@@ -246,7 +246,12 @@ export class Replicator {
   }
 
   /** Ends the task, and has the source tell how it stands: what failed once has failed, what is not all done is not done. */
-  async #end(to: Transaction, task: ReplicationTask, outcome: ReplicationStatus | undefined): Promise<void> {
+  async #end(to: Transaction, task: ReplicationTask, outcome: 'COMPLETED' | 'FAILED'): Promise<void> {
+    const kept = await readTask(to, task.lane, task.id)
+    // Another one was faster, and has told.
+    if (kept === undefined) return
+    const { staging } = kept.work as ReplicationWork
+    if (staging !== undefined && outcome === 'FAILED') addJob(to, { kind: 'parts', upload: staging })
     await endTask(to, task)
     const { row, state } = await this.#readSource(to, task)
     const version = row?.version
