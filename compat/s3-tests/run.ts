@@ -209,7 +209,8 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
     if (![0, 1, 5].includes(Number(ran.code))) {
       throw new Error(`pytest ended with ${ran.code}\n${ran.stdout.slice(-4_000)}\n${ran.stderr.slice(-4_000)}`)
     }
-    journal.say(`process ${shard + 1} of ${jobs}: ${ran.stdout.trim().split('\n').at(-1)}`)
+    const which = job.hasLongDays ? 'by itself' : `process ${shard + 1} of ${jobs}`
+    journal.say(`${which}: ${ran.stdout.trim().split('\n').at(-1)}`)
   } finally {
     await server?.stop()
   }

@@ -118,8 +118,10 @@ async function openReplicated() {
         const rows = await cell.store.snapshot((snapshot) => snapshot.range(from, to, { limit: 1000 }))
         return rows.map(({ key }) => Buffer.from(unpack(key.subarray(1))[0] as Uint8Array).toString('hex')).sort()
       }
-      assert.deepEqual(await named('blob'), await named('reference'))
+      const blobs = await named('blob')
+      assert.deepEqual(blobs, await named('reference'))
       assert.deepEqual(await named('part'), [])
+      return blobs
     },
     /** The ETag of what is to be read without an id. */
     current: (bucket: string, key: string) =>
@@ -205,13 +207,14 @@ test('Q5: what no rule asks for any more has failed; what is there already is no
   const version = await opened.put('source', 'there', 3000)
   await opened.drain()
   const before = await opened.versions('other')
+  const blobs = await opened.checkBlobs()
   const source = await opened.buckets.get('source')
   const named = { bucket: 'source', bucketId: source.id, key: 'there', stamp: formatStamp(version.stamp) }
   await opened.store.transact((to) => askToReplicate(to, 'version', named, ['other'], opened.clock.now))
   await opened.drain()
   assert.deepEqual(await opened.versions('other'), before)
   assert.equal(await opened.status('source', 'there'), 'COMPLETED')
-  await opened.checkBlobs()
+  assert.deepEqual(await opened.checkBlobs(), blobs)
 })
 
 test('Q4: a write that does not come to be asks for nothing', async () => {
