@@ -4,21 +4,22 @@ import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
-import { S3Endpoint } from '#src/cloud/s3-endpoint.ts'
+import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
+import { ClusterRegions } from '#src/cluster/cluster-regions.ts'
+import type { Members } from '#src/cluster/members.ts'
+import type { Region } from '#src/cluster/region.ts'
+import type { Method, Transport } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
-import { loadTiers, type TierSettings } from '#src/config/tiers.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
-import type { Task } from '#src/metadata/task-records.ts'
-import type { Tier } from '#src/model/tier.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
-import { type CloudTier, CloudTiers } from '#src/service/cloud-tiers.ts'
+import { CloudTiers } from '#src/service/cloud-tiers.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import { DeadLetters } from '#src/service/dead-letters.ts'
@@ -39,13 +40,15 @@ import type { Services } from '#src/service/services.ts'
 import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
-import { waitingTasks } from '#src/service/waiting-tasks.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
+import { type OpenPeers, openPeers } from './open-peers.ts'
+import { clusteredStore, openRegion } from './open-region.ts'
+import { openEndpoints, openTiers, refuseTiers } from './open-tiers.ts'
 
 export interface OpenOptions {
   readonly config: Config
@@ -55,6 +58,10 @@ export interface OpenOptions {
   readonly isFirst: boolean
   /** Keeps the keys of server-side encryption; default: a file. */
   readonly keys?: Keys
+  /** How this cell asks others, where it is in a cluster. */
+  readonly connect?: (members: Members) => Transport
+  /** Resolves once this cell, which joins, has what the others have. */
+  readonly caughtUp?: (signal: AbortSignal) => Promise<void>
   /** The metadata cannot be used by this process any more: it has to end, for another to take its place. */
   readonly broken?: () => void
 }
@@ -63,6 +70,13 @@ export interface OpenOptions {
 export interface OpenNode {
   readonly services: Services
   readonly access: AccessControl
+  readonly foundation: Foundation
+  /** The other cells, where there are any. */
+  readonly region?: Region
+  /** What this cell answers to others. */
+  readonly methods: readonly Method[]
+  /** Where what other cells tell is applied; absent where there are none. */
+  readonly target?: OpenPeers['target']
   /** Begins what goes on beside requests. One process of a node is enough. */
   startBackground(): void
   /** Waits for writes under way, then lets go of all files. */
@@ -72,8 +86,8 @@ export interface OpenNode {
 /** What one process adds to a log at most before it is closed and delivered: a few seconds of a busy bucket. */
 const logBytesMax = 16 * 2 ** 20
 
-/** This node's number among cells; there is one cell until regions come. */
-const cell = 0
+/** The number of a node that is alone. */
+const onlyCell = 0
 
 const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
   config.volumes.length > 0 ? config.volumes : [directory.volume]
@@ -158,7 +172,7 @@ async function background(
     else log.error('bytes that are named cannot be read', { error: event.error })
   })
   const tiers = new CloudTiers(foundation, {
-    tiers: openTiers(config),
+    tiers: openEndpoints(config),
     report: (failure) => log.warn('work at another endpoint failed, and is tried again', { ...failure }),
     failed: (error) => log.error('working at other endpoints failed', { error }),
   })
@@ -183,23 +197,6 @@ async function background(
   ])
 }
 
-const tierOf = (name: string, { bucket, prefix, retainHead, hideSize }: TierSettings): Tier => ({
-  name,
-  bucket,
-  // Where all buckets share one, their objects must not share names.
-  prefix: prefix ?? (bucket.includes('{bucket}') ? '' : '{bucket}/'),
-  retainsHead: retainHead,
-  hidesSize: hideSize,
-})
-
-const openTiers = (config: Config): ReadonlyMap<string, CloudTier> =>
-  new Map(
-    [...loadTiers(config.tiers)].map(([name, each]) => [
-      name,
-      { tier: tierOf(name, each), endpoint: new S3Endpoint(each) },
-    ]),
-  )
-
 /** Takes what buckets and topics tell to their endpoints. */
 async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
   const notifier = new Notifier({
@@ -220,8 +217,9 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 function servicesOf(
   foundation: Foundation,
   { config, log }: OpenOptions,
+  region: Region | undefined,
 ): { services: Services; access: AccessControl } {
-  const { store, world, namespace, region } = foundation
+  const { store, world, namespace } = foundation
   const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
@@ -236,25 +234,44 @@ function servicesOf(
     buckets,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
-    listings: new CellListings(foundation),
+    ...placedServices(foundation, region),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum, tiers: new Set(foundation.tiers?.keys()) },
     logs,
-    topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
+    topics: new CellTopics({
+      store,
+      world,
+      region: foundation.region,
+      publicUrl,
+      reach,
+      keys: new MessageKeys({ store, world }),
+    }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
   }
   return { services, access }
+}
+
+/** What depends on whether there are other cells. */
+function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {
+  const local = new CellListings(foundation)
+  if (region === undefined) return { listings: local }
+  const { members, routing, transport } = region
+  const { store, namespace } = foundation
+  return {
+    listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
+    regions: new ClusterRegions(members),
+  }
 }
 
 /** The composition of a node: everything below the gateway, built from a Config. */
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
-  const settings = loadTiers(config.tiers)
+  const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
-  const store = await openLmdbStore({
+  const bare = await openLmdbStore({
     path: directory.metadata,
     world,
     probed: isFirst,
@@ -264,31 +281,47 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     },
   })
   const volumes = await openNodeVolumes(options, directory).catch(async (error: unknown) => {
-    await store.close()
+    await bare.close()
     throw error
   })
-  const { region, inlineBytesMax } = config
+  const { region: code, inlineBytesMax } = config
   const namespace = new Namespace()
-  const space = await openMetadataSpace(options, directory.metadata, store)
+  const { store, region } = await openRegion(bare, options)
+  const space = await openMetadataSpace(options, directory.metadata, bare)
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
-  const records = { store, world, namespace, region, cell, logs }
-  const tiers = new Map([...settings].map(([name, each]) => [name, tierOf(name, each)]))
-  const dayMilliseconds = config.lifecycleDay * 1000
-  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, tiers, dayMilliseconds }
-  const { services, access } = servicesOf(foundation, options)
+  const cell = region?.members.self.cell ?? onlyCell
+  const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
+  refuseTiers(tiers, region !== undefined)
+  const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
+  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
+  const peers = region === undefined ? undefined : openPeers(alone, region, options)
+  const foundation = peers?.foundation ?? alone
+  const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
-  let running: Promise<void> = Promise.resolve()
+  const running: Promise<void>[] = []
+  if (region !== undefined) running.push(region.watch(stopping.signal))
+  if (peers !== undefined) running.push(peers.watch(stopping.signal))
   return {
     services,
     access,
+    foundation,
+    ...(region !== undefined && { region }),
+    methods:
+      region === undefined
+        ? []
+        : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
+    ...(peers !== undefined && { target: peers.target }),
     startBackground: () => {
-      running = background(foundation, volumes, options, stopping.signal)
+      running.push(background(foundation, volumes, options, stopping.signal))
+      if (region !== undefined) running.push(region.followRoot(stopping.signal))
+      if (peers !== undefined) running.push(peers.work(stopping.signal))
     },
     close: async () => {
       stopping.abort()
-      await running
+      await Promise.all(running)
+      await peers?.settled()
       await volumes.close()
-      await store.close()
+      await bare.close()
     },
   }
 }
@@ -304,7 +337,7 @@ export interface OpenIdentity {
 
 /** Accounts and keys alone, also beside a server that runs. */
 export async function openIdentity(directory: DataDirectory, world: World): Promise<OpenIdentity> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
+  const { store } = await clusteredStore(await openLmdbStore({ path: directory.metadata, world }))
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
 }
 
@@ -317,17 +350,6 @@ export interface OpenDeadLetters {
 export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
   const store = await openLmdbStore({ path: directory.metadata, world })
   return { store, letters: new DeadLetters({ store, world }) }
-}
-
-export interface OpenTasks {
-  readonly tasks: () => AsyncGenerator<Task>
-  readonly store: Store
-}
-
-/** Work that waits for other endpoints or buckets, also beside a server that runs. */
-export async function openTasks(directory: DataDirectory, world: World): Promise<OpenTasks> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
-  return { store, tasks: () => waitingTasks(store) }
 }
 
 export interface OpenMaintenance {
@@ -350,7 +372,15 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
     },
   )
   const { region, inlineBytesMax } = config
-  const foundation = { store, world, namespace: new Namespace(), blobs: volumes, region, cell, inlineBytesMax }
+  const foundation = {
+    store,
+    world,
+    namespace: new Namespace(),
+    blobs: volumes,
+    region,
+    cell: onlyCell,
+    inlineBytesMax,
+  }
   return {
     foundation,
     maintenance: volumes.maintenance,

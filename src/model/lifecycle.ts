@@ -184,18 +184,21 @@ const waterfall: readonly string[] = [
   'DEEP_ARCHIVE',
 ]
 
-/** Classes that S3 does not know are those of other endpoints: below all others. */
-function rankOf(storageClass: string): number {
-  const rank = waterfall.indexOf(storageClass)
-  return rank < 0 ? waterfall.length : rank
-}
-
 /** What a rule may lead to, beside classes at other endpoints. */
 export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2))
 
+/**
+ * How far down a class is; transitions only ever lead further down. Classes that S3 does not know are those of other endpoints: below
+ * all others.
+ */
+export function depthOf(storageClass: string): number {
+  const depth = waterfall.indexOf(storageClass)
+  return depth < 0 ? waterfall.length : depth
+}
+
 function leadsDown(from: string, to: string): boolean {
   if (from === 'ONEZONE_IA' && to === 'GLACIER_IR') return false
-  return rankOf(to) > rankOf(from)
+  return depthOf(to) > depthOf(from)
 }
 
 const smallBytes = 131_072
@@ -225,7 +228,7 @@ function dueTransition(
   const last = rules
     .flatMap((rule) => stepsOf(rule, version, place, day))
     .filter((step) => step.at <= now && leadsDown(version.storageClass, step.storageClass) && isLarge(step))
-    .sort((one, other) => one.at - other.at || rankOf(one.storageClass) - rankOf(other.storageClass))
+    .sort((one, other) => one.at - other.at || depthOf(one.storageClass) - depthOf(other.storageClass))
     .at(-1)
   return last === undefined ? undefined : { kind: 'transition', storageClass: last.storageClass }
 }

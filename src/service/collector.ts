@@ -1,4 +1,4 @@
-import { decodePage, freeBlob } from '#src/metadata/blob-records.ts'
+import { decodePage, freeBlob, readBlob } from '#src/metadata/blob-records.ts'
 import { forget, readForgettable } from '#src/metadata/forgetting.ts'
 import { decodeJob, type Job, readJobs } from '#src/metadata/jobs.ts'
 import { under } from '#src/metadata/keyspace.ts'
@@ -121,6 +121,8 @@ async function collect(to: Transaction, job: Job): Promise<boolean> {
 }
 
 async function collectPage(to: Transaction, blob: string): Promise<boolean> {
+  // A change from another cell names it again: it was written anew, with all of its pages and parts.
+  if ((await readBlob(to, blob)) !== undefined) return true
   const { from, to: end } = under('manifest', [Buffer.from(blob, 'hex')])
   const [page, ...more] = await to.range(from, end, { limit: 2 })
   if (page === undefined) return true

@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
-import { type BlobRecord, readBlob, readManifest } from '#src/metadata/blob-records.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
+import { readBlob, readManifest } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { type Row, readCurrent, readLatest, readVersion } from '#src/metadata/object-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'

@@ -156,6 +156,7 @@ test('Q5: a task that is taken over while it runs makes one replica; one that wa
         return await blobs.write(...args)
       },
       read: (...args: Parameters<Blobs['read']>) => blobs.read(...args),
+      checksums: (...args: Parameters<Blobs['checksums']>) => blobs.checksums(...args),
     })
     await look(slow)
     assert.equal(isFirst, false)
