@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty'
 import { describeSetting, loadConfig } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
-import { openTasks } from '#src/open-tiers.ts'
+import { openTasks } from '#src/open-beside.ts'
 import { realWorld } from '#src/world.ts'
 
 const shared = {

@@ -1,14 +1,11 @@
 import { S3Endpoint } from '#src/cloud/s3-endpoint.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
 import { loadTiers, type TierSettings } from '#src/config/tiers.ts'
-import type { DataDirectory } from '#src/data-directory.ts'
-import type { Task } from '#src/metadata/task-records.ts'
 import type { Tier } from '#src/model/tier.ts'
-import type { CloudTier } from '#src/service/cloud-tiers.ts'
-import { waitingTasks } from '#src/service/waiting-tasks.ts'
-import { openLmdbStore } from '#src/store/lmdb/open.ts'
-import type { Store } from '#src/store/store.ts'
-import type { World } from '#src/world.ts'
+import { type CloudTier, CloudTiers } from '#src/service/cloud-tiers.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import { Replicator } from '#src/service/replication.ts'
+import type { Log } from '#src/telemetry/log.ts'
 
 /** Storage classes at other endpoints, by name, from their file. */
 export const openTiers = (config: Config): ReadonlyMap<string, Tier> =>
@@ -20,7 +17,7 @@ export function refuseTiers(tiers: ReadonlyMap<string, Tier>, hasOtherCells: boo
 }
 
 /** The same, with what reaches them. */
-export const openEndpoints = (config: Config): ReadonlyMap<string, CloudTier> =>
+const openEndpoints = (config: Config): ReadonlyMap<string, CloudTier> =>
   new Map(
     [...loadTiers(config.tiers)].map(([name, each]) => [
       name,
@@ -37,13 +34,21 @@ const tierOf = (name: string, { bucket, prefix, retainHead, hideSize }: TierSett
   hidesSize: hideSize,
 })
 
-export interface OpenTasks {
-  readonly tasks: () => AsyncGenerator<Task>
-  readonly store: Store
-}
-
-/** Work that waits for other endpoints or buckets, also beside a server that runs. */
-export async function openTasks(directory: DataDirectory, world: World): Promise<OpenTasks> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
-  return { store, tasks: () => waitingTasks(store) }
+/** What waits for other endpoints and other buckets, until the signal. */
+export async function performTasks(
+  foundation: Foundation,
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  const tiers = new CloudTiers(foundation, {
+    tiers: openEndpoints(config),
+    report: (failure) => log.warn('work at another endpoint failed, and is tried again', { ...failure }),
+    failed: (error) => log.error('working at other endpoints failed', { error }),
+  })
+  const replicator = new Replicator(foundation, {
+    report: (failure) => log.warn('replicating failed, and is tried again', { ...failure }),
+    failed: (error) => log.error('replicating failed', { error }),
+  })
+  await Promise.all([tiers.run(signal), replicator.runner.run(signal)])
 }

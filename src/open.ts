@@ -17,12 +17,11 @@ import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
-import { CloudTiers } from '#src/service/cloud-tiers.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
-import { DeadLetters } from '#src/service/dead-letters.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -34,7 +33,6 @@ import { MessageKeys } from '#src/service/message-keys.ts'
 import { MetadataSpace } from '#src/service/metadata-space.ts'
 import { Notifier } from '#src/service/notifier.ts'
 import { CellObjects } from '#src/service/objects.ts'
-import { Replicator } from '#src/service/replication.ts'
 import { type Damage, Scrubber } from '#src/service/scrubber.ts'
 import type { Services } from '#src/service/services.ts'
 import { openSts } from '#src/service/sts/sts.ts'
@@ -48,7 +46,7 @@ import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
 import { type OpenPeers, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
-import { openEndpoints, openTiers, refuseTiers } from './open-tiers.ts'
+import { openTiers, performTasks, refuseTiers } from './open-tiers.ts'
 
 export interface OpenOptions {
   readonly config: Config
@@ -162,7 +160,7 @@ async function scrub(foundation: Foundation, volumes: Volumes, config: Config, l
 
 /** What runs until the signal, and may be waited for. */
 async function background(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   volumes: Volumes,
   { config, log }: OpenOptions,
   signal: AbortSignal,
@@ -170,15 +168,6 @@ async function background(
   const compactor = new Compactor(foundation, volumes.maintenance, (event) => {
     if (event.kind === 'compacted') log.info('a segment was compacted', event)
     else log.error('bytes that are named cannot be read', { error: event.error })
-  })
-  const tiers = new CloudTiers(foundation, {
-    tiers: openEndpoints(config),
-    report: (failure) => log.warn('work at another endpoint failed, and is tried again', { ...failure }),
-    failed: (error) => log.error('working at other endpoints failed', { error }),
-  })
-  const replicator = new Replicator(foundation, {
-    report: (failure) => log.warn('replicating failed, and is tried again', { ...failure }),
-    failed: (error) => log.error('replicating failed', { error }),
   })
   const lifecycle = new LifecycleWorker(foundation, {
     dayMilliseconds: config.lifecycleDay * 1000,
@@ -190,21 +179,29 @@ async function background(
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
-    tiers.run(signal),
-    replicator.runner.run(signal),
+    performTasks(foundation, config, log, signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
     notify(foundation, config, log, signal),
   ])
 }
 
+/** A node's own, which can encrypt. */
+type NodeFoundation = Foundation & { readonly keys: Keys }
+
+const messageKeysOf = ({ store, world, keys: { own } }: NodeFoundation): MessageKeys =>
+  new MessageKeys({ store, world, own })
+
 /** Takes what buckets and topics tell to their endpoints. */
-async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function notify(foundation: NodeFoundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const { store, world } = foundation
   const notifier = new Notifier({
     store,
     world,
-    keys: new MessageKeys({ store, world }),
+    keys: messageKeysOf(foundation),
     sender: new HttpSender(world, config.notificationEndpoints),
     giveUpMilliseconds: config.notificationHours * 3_600_000,
+    deadLettersMost: config.deadLettersMax,
+    forgotten: (event) => log.error('the oldest dead letters of a topic were forgotten for newer ones', event),
     report: ({ kind, ...fields }) => {
       if (kind === 'given up') log.error('a notification was given up, and is a dead letter', fields)
       else log.warn('a notification was not taken, and is tried again', fields)
@@ -215,19 +212,19 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 }
 
 function servicesOf(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace } = foundation
-  const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
+  const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
     log.error('logging a bucket failed', { error }),
   )
-  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs })
+  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs, most: config.bucketsMax })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
@@ -237,8 +234,8 @@ function servicesOf(
     ...placedServices(foundation, region),
     identity,
     iam: new Iam({ store, world, namespace, records }),
-    sts: openSts({ store, world, namespace, records }),
-    lifecycle: { transitionMinimum, tiers: new Set(foundation.tiers?.keys()) },
+    sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
+    lifecycle: { transitionMinimum, transitions, tiers: new Set(foundation.tiers?.keys()) },
     logs,
     topics: new CellTopics({
       store,
@@ -246,9 +243,10 @@ function servicesOf(
       region: foundation.region,
       publicUrl,
       reach,
-      keys: new MessageKeys({ store, world }),
+      keys: messageKeysOf(foundation),
     }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
+    configurations: new CellBucketConfigurations({ store, namespace }),
   }
   return { services, access }
 }
@@ -293,7 +291,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   refuseTiers(tiers, region !== undefined)
   const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
-  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
+  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
   const peers = region === undefined ? undefined : openPeers(alone, region, options)
   const foundation = peers?.foundation ?? alone
   const { services, access } = servicesOf(foundation, options, region)
@@ -339,17 +337,6 @@ export interface OpenIdentity {
 export async function openIdentity(directory: DataDirectory, world: World): Promise<OpenIdentity> {
   const { store } = await clusteredStore(await openLmdbStore({ path: directory.metadata, world }))
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
-}
-
-export interface OpenDeadLetters {
-  readonly letters: DeadLetters
-  readonly store: Store
-}
-
-/** Notifications that were given up, also beside a server that runs. */
-export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
-  return { store, letters: new DeadLetters({ store, world }) }
 }
 
 export interface OpenMaintenance {

@@ -63,7 +63,15 @@ export const defaultFiles = [
 const lifecycleForTests = {
   MERIDIAN_LIFECYCLE_DAY: '9',
   MERIDIAN_TRANSITION_MINIMUM: 'varies_by_storage_class',
+  // Ceph's classes are places without an order among them.
+  MERIDIAN_TRANSITIONS: 'any',
 } as const
+
+/** Its issuer of web identities is on this machine. */
+const identityForTests = { MERIDIAN_ISSUER_ENDPOINTS: 'any' } as const
+
+/** What ceph's accounts may own, where nobody says otherwise: two tests ask. */
+const quotasForTests = { MERIDIAN_BUCKETS_MAX: '1000' } as const
 
 /**
  * This test looks for objects at the eleventh of its intervals that a rule takes after nine days: its days have to be longer than
@@ -174,6 +182,8 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
           workers: Math.max(1, Math.floor(availableParallelism() / jobs)),
           environment: {
             ...lifecycleForTests,
+            ...quotasForTests,
+            ...identityForTests,
             ...loggingForTests(options),
             ...(job.cloud !== undefined && { MERIDIAN_TIERS: job.cloud.file }),
             ...(job.hasLongDays && longDays.environment),

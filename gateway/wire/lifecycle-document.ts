@@ -33,7 +33,9 @@ export function parseLifecycle(document: XmlNode, tiers: ReadonlySet<string>): r
 function checkClasses(rules: readonly LifecycleRule[], tiers: ReadonlySet<string>): void {
   for (const { transitions = [], noncurrentTransitions = [] } of rules) {
     for (const { storageClass } of [...transitions, ...noncurrentTransitions]) {
-      if (!transitionClasses.has(storageClass) && !tiers.has(storageClass)) throw malformed()
+      // Whether this node lets rules lead back to STANDARD is for the operation to say.
+      const isKnown = storageClass === 'STANDARD' || transitionClasses.has(storageClass) || tiers.has(storageClass)
+      if (!isKnown) throw malformed()
     }
   }
 }

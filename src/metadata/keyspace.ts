@@ -42,6 +42,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
+ * | deadLetters | account, topic                     | atomic counter: its dead letters                              |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
  * | self        |                                    | which cell this is (ClusterRecords)                           |
@@ -97,6 +98,7 @@ export const subspace = {
   conflict: 0x21,
   vote: 0x28,
   sharing: 0x29,
+  deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -180,6 +182,7 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

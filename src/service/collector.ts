@@ -42,7 +42,8 @@ export class Collector {
         while (!signal.aborted && (await this.pass()) > 0);
         if (world.monotonic() - expired > expiryMilliseconds) {
           await this.expireCompletions()
-          await this.forgetDeleted(world.now() - tombstoneMilliseconds)
+          // With other cells, something older than a tombstone may still be on its way here (C10).
+          if (this.#foundation.hasPeers !== true) await this.forgetDeleted(world.now() - tombstoneMilliseconds)
           expired = world.monotonic()
         }
       } catch (error) {
