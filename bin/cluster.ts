@@ -18,7 +18,6 @@ import { encodeMessage } from '#src/cluster/messages.ts'
 import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
-import type { Keys } from '#src/encryption/key-provider.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { recordNamespace } from '#src/metadata/namespace-feed.ts'
@@ -76,7 +75,7 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
     const parts = { store, world, secret, location }
     if (standing !== undefined) return await begin({ ...parts, standing })
     if (config.join !== undefined) return await join({ ...parts, root: config.join })
-    await makeSharedKeys(store, world, openKeys(config, world).own)
+    await makeSharedKeys(store, config, world)
     await found(store, world, location)
     return { isRoot: true }
   } finally {
@@ -92,8 +91,8 @@ interface Starting {
 }
 
 /** What other cells only read of the namespace must be there before they are. */
-async function makeSharedKeys(store: Store, world: World, own: Keys['own']): Promise<void> {
-  await new MessageKeys({ store, world, own }).current()
+async function makeSharedKeys(store: Store, config: Config, world: World): Promise<void> {
+  await new MessageKeys({ store, world, own: openKeys(config, world).own }).current()
   await new SessionTokens({ store, world, records: new IamRecords() }).currentKey()
 }
 

@@ -288,7 +288,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
-  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
   const peers = region === undefined ? undefined : openPeers(alone, region, options)
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region)

@@ -53,16 +53,16 @@ export class ClusterListings implements Listings {
     this.#parts = parts
   }
 
+  measure(...args: Parameters<Listings['measure']>): ReturnType<Listings['measure']> {
+    return this.#parts.local.measure(...args)
+  }
+
   objects(...args: Parameters<Listings['objects']>): ReturnType<Listings['objects']> {
     return this.#parts.local.objects(...args)
   }
 
   versions(...args: Parameters<Listings['versions']>): ReturnType<Listings['versions']> {
     return this.#parts.local.versions(...args)
-  }
-
-  measure(...args: Parameters<Listings['measure']>): ReturnType<Listings['measure']> {
-    return this.#parts.local.measure(...args)
   }
 
   /** Fault `ServiceUnavailable` where one of the cells cannot be asked: a listing without its uploads would be wrong. */

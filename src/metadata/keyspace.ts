@@ -79,7 +79,6 @@ export const subspace = {
   delivery: 0x1c,
   deadLetter: 0x1d,
   deadJob: 0x1e,
-  deadLetters: 0x1f,
   self: 0x30,
   namespaceFeed: 0x31,
   namespaceEntry: 0x32,
@@ -91,6 +90,7 @@ export const subspace = {
   conflict: 0x21,
   vote: 0x28,
   sharing: 0x29,
+  deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -161,7 +161,6 @@ export const keys = {
     append(prefixes.delivery, [account, topic, target, due, id]),
   deadLetter: (account: string, topic: string, time: number, id: string) =>
     append(prefixes.deadLetter, [account, topic, time, id]),
-  deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
   self: prefixes.self,
   /** A versionstamp and an order follow. */
   namespaceFeed: prefixes.namespaceFeed,
@@ -170,6 +169,7 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */
