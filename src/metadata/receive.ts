@@ -10,7 +10,7 @@ import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, type Sharing } from './blob-records.ts'
-import { readConflict } from './conflict-records.ts'
+import { readConflict, setConflict } from './conflict-records.ts'
 import {
   changed,
   type KeyRows,
@@ -18,7 +18,6 @@ import {
   occupantRow,
   type Placed,
   readKeyRows,
-  setConflict,
   setNumbered,
   setTombstone,
   unchanged,
