@@ -13,9 +13,9 @@ import type { Log } from '#src/telemetry/log.ts'
 const dayMilliseconds = 86_400_000
 
 /** What a process has because there are other cells: their records, their bytes, their clocks. */
-export interface OpenPeers {
+export interface OpenPeers<Known extends Foundation = Foundation> {
   /** For services: it knows of bytes elsewhere, and whether its clock can be believed. */
-  readonly foundation: Foundation
+  readonly foundation: Known
   readonly methods: readonly Method[]
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
@@ -27,11 +27,11 @@ export interface OpenPeers {
   watch(signal: AbortSignal): Promise<void>
 }
 
-export function openPeers(
-  alone: Foundation,
+export function openPeers<Known extends Foundation>(
+  alone: Known,
   { members, transport, health }: Region,
   { config, log }: { readonly config: Config; readonly log: Log },
-): OpenPeers {
+): OpenPeers<Known> {
   const { world, namespace } = alone
   const clock = new ClockGuard({
     world,
@@ -42,7 +42,7 @@ export function openPeers(
       else log.warn("this node's clock agrees with the others again", { milliseconds })
     },
   })
-  const known: Foundation = { ...alone, world: clock.world, clock, hasPeers: true }
+  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true }
   const bytes = openRegionBytes({
     foundation: known,
     transport,
@@ -56,7 +56,7 @@ export function openPeers(
     durabilityRegions: 1,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
   })
-  const foundation: Foundation = { ...known, remote: bytes.remote }
+  const foundation: Known = { ...known, remote: bytes.remote }
   const cells = new BucketCells(namespace, () => members.membership)
   const { incarnation } = members.self
   return {

@@ -17,6 +17,7 @@ import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
@@ -159,7 +160,7 @@ async function scrub(foundation: Foundation, volumes: Volumes, config: Config, l
 
 /** What runs until the signal, and may be waited for. */
 async function background(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   volumes: Volumes,
   { config, log }: OpenOptions,
   signal: AbortSignal,
@@ -183,14 +184,23 @@ async function background(
   ])
 }
 
+/** A node's own, which can encrypt. */
+type NodeFoundation = Foundation & { readonly keys: Keys }
+
+const messageKeysOf = ({ store, world, keys: { own } }: NodeFoundation): MessageKeys =>
+  new MessageKeys({ store, world, own })
+
 /** Takes what buckets and topics tell to their endpoints. */
-async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function notify(foundation: NodeFoundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const { store, world } = foundation
   const notifier = new Notifier({
     store,
     world,
-    keys: new MessageKeys({ store, world }),
+    keys: messageKeysOf(foundation),
     sender: new HttpSender(world, config.notificationEndpoints),
     giveUpMilliseconds: config.notificationHours * 3_600_000,
+    deadLettersMost: config.deadLettersMax,
+    forgotten: (event) => log.error('the oldest dead letters of a topic were forgotten for newer ones', event),
     report: ({ kind, ...fields }) => {
       if (kind === 'given up') log.error('a notification was given up, and is a dead letter', fields)
       else log.warn('a notification was not taken, and is tried again', fields)
@@ -201,19 +211,19 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 }
 
 function servicesOf(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace } = foundation
-  const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
+  const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
     log.error('logging a bucket failed', { error }),
   )
-  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs })
+  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs, most: config.bucketsMax })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
@@ -223,8 +233,8 @@ function servicesOf(
     ...placedServices(foundation, region),
     identity,
     iam: new Iam({ store, world, namespace, records }),
-    sts: openSts({ store, world, namespace, records }),
-    lifecycle: { transitionMinimum },
+    sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
+    lifecycle: { transitionMinimum, transitions },
     logs,
     topics: new CellTopics({
       store,
@@ -232,9 +242,10 @@ function servicesOf(
       region: foundation.region,
       publicUrl,
       reach,
-      keys: new MessageKeys({ store, world }),
+      keys: messageKeysOf(foundation),
     }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
+    configurations: new CellBucketConfigurations({ store, namespace }),
   }
   return { services, access }
 }
@@ -276,7 +287,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
-  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
   const peers = region === undefined ? undefined : openPeers(alone, region, options)
   const foundation = peers?.foundation ?? alone
   const { services, access } = servicesOf(foundation, options, region)
@@ -333,6 +344,17 @@ export interface OpenDeadLetters {
 export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
   const store = await openLmdbStore({ path: directory.metadata, world })
   return { store, letters: new DeadLetters({ store, world }) }
+}
+
+export interface OpenMessageKeys {
+  readonly keys: MessageKeys
+  readonly store: Store
+}
+
+/** What notifications are signed with, also beside a server that runs. */
+export async function openMessageKeys(config: Config, world: World): Promise<OpenMessageKeys> {
+  const store = await openLmdbStore({ path: new DataDirectory(config.data).metadata, world })
+  return { store, keys: new MessageKeys({ store, world, own: openKeys(config, world).own }) }
 }
 
 export interface OpenMaintenance {

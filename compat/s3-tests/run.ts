@@ -62,7 +62,15 @@ export const defaultFiles = [
 const lifecycleForTests = {
   MERIDIAN_LIFECYCLE_DAY: '9',
   MERIDIAN_TRANSITION_MINIMUM: 'varies_by_storage_class',
+  // Ceph's classes are places without an order among them.
+  MERIDIAN_TRANSITIONS: 'any',
 } as const
+
+/** Its issuer of web identities is on this machine. */
+const identityForTests = { MERIDIAN_ISSUER_ENDPOINTS: 'any' } as const
+
+/** What ceph's accounts may own, where nobody says otherwise: two tests ask. */
+const quotasForTests = { MERIDIAN_BUCKETS_MAX: '1000' } as const
 
 /**
  * Of tests of bucket logging. The keys of partitioned logs name the source's region, which ceph calls so where none was set up.
@@ -155,7 +163,7 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
           owner: person('owner'),
           data,
           workers: Math.max(1, Math.floor(availableParallelism() / jobs)),
-          environment: { ...lifecycleForTests, ...loggingForTests(options) },
+          environment: { ...lifecycleForTests, ...quotasForTests, ...identityForTests, ...loggingForTests(options) },
           log: join(reports, `server-${shard}.log`),
         })
       : undefined

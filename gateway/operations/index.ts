@@ -2,6 +2,7 @@ import { Fault } from '#src/errors.ts'
 import { createBucket } from './bucket/create-bucket.ts'
 import { deleteBucket } from './bucket/delete-bucket.ts'
 import { getBucketLocation } from './bucket/get-bucket-location.ts'
+import { getUsageStats } from './bucket/get-usage-stats.ts'
 import { headBucket } from './bucket/head-bucket.ts'
 import { listBuckets } from './bucket/list-buckets.ts'
 import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
@@ -9,6 +10,11 @@ import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
 import { absentConfigurations } from './configuration/absent.ts'
+import { getBucketAbac, putBucketAbac } from './configuration/bucket-abac.ts'
+import {
+  getBucketAccelerateConfiguration,
+  putBucketAccelerateConfiguration,
+} from './configuration/bucket-accelerate.ts'
 import { getBucketAcl, putBucketAcl } from './configuration/bucket-acl.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from './configuration/bucket-cors.ts'
 import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './configuration/bucket-encryption.ts'
@@ -36,6 +42,8 @@ import {
 import { getBucketRequestPayment, putBucketRequestPayment } from './configuration/bucket-request-payment.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
 import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
+import { deleteBucketWebsite, getBucketWebsite, putBucketWebsite } from './configuration/bucket-website.ts'
+import { bucketConfigurations } from './configuration/configurations.ts'
 import { getObjectLockConfiguration, putObjectLockConfiguration } from './configuration/object-lock-configuration.ts'
 import {
   deletePublicAccessBlock,
@@ -68,6 +76,7 @@ import { uploadPartCopy } from './upload/upload-part-copy.ts'
 /** The operations there are: one import and one line each. Of equal weight, the first one is taken (D1). */
 export const implemented: readonly Operation[] = [
   listBuckets,
+  getUsageStats,
   createBucket,
   headBucket,
   deleteBucket,
@@ -76,6 +85,10 @@ export const implemented: readonly Operation[] = [
   listObjectsV2,
   listObjectVersions,
   listMultipartUploads,
+  getBucketAbac,
+  putBucketAbac,
+  getBucketAccelerateConfiguration,
+  putBucketAccelerateConfiguration,
   getBucketAcl,
   putBucketAcl,
   getBucketCors,
@@ -106,11 +119,15 @@ export const implemented: readonly Operation[] = [
   deleteBucketTagging,
   getBucketVersioning,
   putBucketVersioning,
+  getBucketWebsite,
+  putBucketWebsite,
+  deleteBucketWebsite,
   getObjectLockConfiguration,
   putObjectLockConfiguration,
   getPublicAccessBlock,
   putPublicAccessBlock,
   deletePublicAccessBlock,
+  ...bucketConfigurations,
   ...absentConfigurations,
   copyObject,
   deleteObject,

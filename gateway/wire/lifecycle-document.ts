@@ -109,7 +109,8 @@ const readTransition = (node: XmlNode): Transition => ({
 
 function readClass(node: XmlNode): string {
   const storageClass = text(node, 'StorageClass')
-  if (!transitionClasses.has(storageClass)) throw malformed()
+  // Whether this node lets rules lead back to STANDARD is for the operation to say.
+  if (storageClass !== 'STANDARD' && !transitionClasses.has(storageClass)) throw malformed()
   return storageClass
 }
 

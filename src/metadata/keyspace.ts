@@ -35,9 +35,12 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
  * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
+ * | passing     | cell                               | how far that cell has followed this one's feed (passing.ts)   |
+ * | healing     |                                    | until when records come in beside the feeds (healing.ts)      |
  * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
+ * | deadLetters | account, topic                     | atomic counter: its dead letters                              |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
  * | self        |                                    | which cell this is (ClusterRecords)                           |
@@ -87,8 +90,11 @@ export const subspace = {
   namespaceHeard: 0x36,
   cursor: 0x20,
   conflict: 0x21,
+  passing: 0x22,
+  healing: 0x23,
   vote: 0x28,
   sharing: 0x29,
+  deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -145,6 +151,8 @@ export const keys = {
   deadJob: (job: string) => Buffer.concat([prefixes.deadJob, Buffer.from(job, 'hex')]),
   cursor: (cell: number, incarnation: string, partition: number) =>
     append(prefixes.cursor, [cell, incarnation, partition]),
+  passing: (cell: number) => append(prefixes.passing, [cell]),
+  healing: prefixes.healing,
   conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
@@ -167,6 +175,7 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

@@ -1,9 +1,10 @@
 import { Fault } from '#src/errors.ts'
-import { keys } from '#src/metadata/keyspace.ts'
+import { keys, under } from '#src/metadata/keyspace.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { readLatest, readVersion } from '#src/metadata/object-records.ts'
 import { decodeUpload, uploadOfRow } from '#src/metadata/upload-records.ts'
 import { decodeSummary } from '#src/metadata/version-codec.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import { commonPrefix, ListingPage, scanStart } from '#src/model/listing.ts'
 import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
 import type { Upload } from '#src/model/upload.ts'
@@ -11,8 +12,10 @@ import type { ObjectSummary } from '#src/model/version.ts'
 import type { Entry, Snapshot, Store } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { ListingScan, type ScanOptions } from './listing-scan.ts'
-import type { Listed, ListedVersion, Listing, Listings, ListQuery } from './services.ts'
+import type { BucketSize, Listed, ListedVersion, Listing, Listings, ListQuery } from './services.ts'
 import { VersionWalk } from './version-walk.ts'
+
+const measuredRows = 1000
 
 type ObjectsQuery = Parameters<Listings['objects']>[0]
 type VersionsQuery = Parameters<Listings['versions']>[0]
@@ -87,6 +90,22 @@ export class CellListings implements Listings {
         if (offered === 'under') scan.pass(page.lastKey ?? '')
       }
     })
+  }
+
+  /** In pages, each from a snapshot of its own: no store keeps one open for as long as a large bucket takes. */
+  async measure(bucket: Bucket, most: number): Promise<BucketSize | undefined> {
+    const { from, to } = under('current', [bucket.id])
+    let objects = 0
+    let bytes = 0
+    for (let next = from; ; ) {
+      const rows = await this.#store.snapshot((snapshot) => snapshot.range(next, to, { limit: measuredRows }))
+      for (const row of rows) bytes += summaryOf(row).size
+      objects += rows.length
+      const last = rows.at(-1)
+      if (objects > most) return undefined
+      if (last === undefined || rows.length < measuredRows) return { objects, bytes }
+      next = afterKey(last.key)
+    }
   }
 
   async #page<Item>(

@@ -12,6 +12,7 @@ import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingest } from './ingest.ts'
 import { journal } from './log-writing.ts'
+import { commitAppend } from './object-appends.ts'
 import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
 import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
@@ -19,7 +20,18 @@ import { tell } from './object-events.ts'
 import { checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
 import { commitRename } from './object-renames.ts'
 import { checkWriteConditions, commitPut } from './object-writes.ts'
-import type { CopyObject, Deleted, FindObject, Found, Mutable, Objects, PutObject, Read, Written } from './services.ts'
+import type {
+  AppendObject,
+  CopyObject,
+  Deleted,
+  FindObject,
+  Found,
+  Mutable,
+  Objects,
+  PutObject,
+  Read,
+  Written,
+} from './services.ts'
 
 /** The objects of all buckets, over one cell and this node's volumes. */
 export class CellObjects implements Objects {
@@ -41,6 +53,11 @@ export class CellObjects implements Objects {
       await discard(this.#foundation, ingested)
       throw error
     }
+  }
+
+  async append(request: AppendObject): Promise<Written> {
+    checkNewRetention(request.attributes.retention, this.#foundation.world.now())
+    return await commitAppend(this.#foundation, request)
   }
 
   async #encrypting(name: ObjectName, encryption: EncryptionWish): Promise<Encrypting> {

@@ -1,7 +1,8 @@
 """A pytest plug-in that makes ceph/s3-tests quick and its results exact; it changes no test.
 
 It runs one shard of the tests, keeps the clients that clean up around every test (making them anew takes most of the
-suite's time), ends a test that hangs, and writes one line of JSON for each test.
+suite's time), ends a test that hangs, and writes one line of JSON for each test. Where botocore or the suite's cleanup keep
+a test from reaching the server as it is written, it clears the way (meridian_kept_edits.py, meridian_cleanup.py).
 """
 
 import functools
@@ -11,6 +12,8 @@ import signal
 import zlib
 
 import pytest
+from meridian_cleanup import take_users_out_of_groups
+from meridian_kept_edits import keep_edits_of_tests
 
 RESULTS = os.environ["MERIDIAN_RESULTS"]
 SHARD, SHARDS = (int(each) for each in os.environ.get("MERIDIAN_SHARD", "0/1").split("/"))
@@ -30,6 +33,8 @@ def identity(nodeid):
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     sign_in_python()
+    keep_edits_of_tests()
+    take_users_out_of_groups()
     keep_cleanup_clients()
     mine = [item for item in items if zlib.crc32(item.nodeid.encode()) % SHARDS == SHARD]
     others = [item for item in items if zlib.crc32(item.nodeid.encode()) % SHARDS != SHARD]

@@ -1,7 +1,13 @@
 import { operation, type S3Request } from '#gateway/operations/operation.ts'
 import { lifecycleElement, parseLifecycle } from '#gateway/wire/lifecycle-document.ts'
 import { Fault } from '#src/errors.ts'
-import { lifecycleOf, type TransitionMinimum, transitionMinimums, withLifecycle } from '#src/model/lifecycle.ts'
+import {
+  leadsToStandard,
+  lifecycleOf,
+  type TransitionMinimum,
+  transitionMinimums,
+  withLifecycle,
+} from '#src/model/lifecycle.ts'
 import { changeBucket, gone, present, readBucket, readDocument } from './setting.ts'
 
 const minimumHeader = 'x-amz-transition-default-minimum-object-size'
@@ -37,8 +43,11 @@ export const putBucketLifecycleConfiguration = operation({
   },
 
   async run({ rules, minimum }, context) {
-    const transitionMinimum = minimum ?? context.services.lifecycle.transitionMinimum
-    await changeBucket(context, (bucket) => withLifecycle(bucket, { rules, transitionMinimum }))
+    const { transitions: way, ...defaults } = context.services.lifecycle
+    if (way === 'down' && rules.some(leadsToStandard)) throw new Fault('MalformedXML')
+    const transitionMinimum = minimum ?? defaults.transitionMinimum
+    const lifecycle = { rules, transitionMinimum, ...(way !== 'down' && { way }) }
+    await changeBucket(context, (bucket) => withLifecycle(bucket, lifecycle))
     return transitionMinimum
   },
 
