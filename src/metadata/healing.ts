@@ -23,3 +23,8 @@ export const isHealing = async (from: Snapshot, now: number): Promise<boolean> =
 export async function beginHealing(to: Transaction, until: number): Promise<void> {
   if (until > (await readUntil(to))) to.set(keys.healing, writer.byte(format).integer(until).take())
 }
+
+/** Others, if there are any, notice, and begin again. */
+export async function endHealing(to: Transaction): Promise<void> {
+  to.clear(keys.healing)
+}
