@@ -28,7 +28,7 @@ import { entryBytes } from './feed.ts'
 const formats = { plain: 1, encrypted: 2 } as const
 export const entryOffset = 1
 
-const flag = { marker: 1, isNull: 2, checksum: 4, tags: 8, hold: 16, retention: 32, grants: 64 } as const
+const flag = { marker: 1, isNull: 2, checksum: 4, tags: 8, hold: 16, retention: 32, grants: 64, moved: 128 } as const
 const contents = ['inline', 'blob', 'manifest'] as const
 const algorithms: readonly ChecksumAlgorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']
 const permissions: readonly Permission[] = ['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']
@@ -67,6 +67,7 @@ function objectFlags(version: ObjectVersion): number {
   if (version.hold !== undefined) flags |= flag.hold
   if (version.retention !== undefined) flags |= flag.retention
   if (!isPrivate(version)) flags |= flag.grants
+  if (version.moved !== undefined) flags |= flag.moved
   return flags
 }
 
@@ -126,6 +127,7 @@ function writeDetails(version: ObjectVersion): void {
     writer.stamp(stamp).byte(value === undefined ? 0 : value.mode === 'GOVERNANCE' ? 1 : 2)
     if (value !== undefined) writer.integer(value.until)
   }
+  if (version.moved !== undefined) writer.stamp(version.moved)
   if (version.encryption !== undefined) writeEncryption(writer, version.encryption)
 }
 
@@ -229,6 +231,7 @@ export function decodeVersion(bytes: Uint8Array): Version {
     ...((flags & flag.tags) !== 0 && { tags: { stamp: from.stamp(), value: readPairs(from) } }),
     ...((flags & flag.hold) !== 0 && { hold: { stamp: from.stamp(), value: from.byte() === 1 } }),
     ...((flags & flag.retention) !== 0 && { retention: readRetention(from) }),
+    ...((flags & flag.moved) !== 0 && { moved: from.stamp() }),
     ...(head.isEncrypted && { encryption: readEncryption(from) }),
   }
 }

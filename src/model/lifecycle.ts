@@ -193,8 +193,7 @@ const waterfall: readonly string[] = [
 /** What a rule may lead to. */
 export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2))
 
-/** How far down a class is; transitions only ever lead further down. */
-export const depthOf = (storageClass: string): number => waterfall.indexOf(storageClass)
+const depthOf = (storageClass: string): number => waterfall.indexOf(storageClass)
 /** Whether a rule leads where none may on AWS: back to STANDARD. */
 export const leadsToStandard = ({ transitions = [], noncurrentTransitions = [] }: LifecycleRule): boolean =>
   [...transitions, ...noncurrentTransitions].some(({ storageClass }) => storageClass === 'STANDARD')

@@ -1,4 +1,3 @@
-import { depthOf } from './lifecycle.ts'
 import { strongerRetention } from './retention.ts'
 import type { Stamp } from './stamp.ts'
 import type { ObjectVersion, Slot, Vector, Version } from './version.ts'
@@ -73,14 +72,15 @@ export function mergeCopies(ours: Version, theirs: Version): Version {
   const acl = theirs.acl.stamp > ours.acl.stamp ? theirs.acl : ours.acl
   const hold = laterSlot(ours.hold, theirs.hold)
   const retention = strongerRetention(ours.retention, theirs.retention)
-  const isDeeper = depthOf(theirs.storageClass) > depthOf(ours.storageClass)
-  const storageClass = isDeeper ? theirs.storageClass : ours.storageClass
+  const isMoved = (theirs.moved ?? 0n) > (ours.moved ?? 0n)
+  const { storageClass, moved } = isMoved ? theirs : ours
   const isSame = tags === ours.tags && acl === ours.acl && hold === ours.hold && retention === ours.retention
-  if (isSame && !isDeeper) return merged
+  if (isSame && !isMoved) return merged
   return {
     ...merged,
     acl,
     storageClass,
+    ...(moved !== undefined && { moved }),
     ...(tags !== undefined && { tags }),
     ...(hold !== undefined && { hold }),
     ...(retention !== undefined && { retention }),
