@@ -1,12 +1,16 @@
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
-import { feedMethods } from '#src/cluster/feed-methods.ts'
+import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
+import { Forgetter } from '#src/cluster/forgetter.ts'
+import { Healer } from '#src/cluster/healer.ts'
+import { rangeMethods } from '#src/cluster/range-methods.ts'
 import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
+import { cellsOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Log } from '#src/telemetry/log.ts'
 
@@ -59,11 +63,39 @@ export function openPeers<Known extends Foundation>(
   const foundation: Known = { ...known, remote: bytes.remote }
   const cells = new BucketCells(namespace, () => members.membership)
   const { incarnation } = members.self
+  const forgetter = new Forgetter({ foundation, incarnation, peers: () => members.peers })
+  const passed: FeedServer['passed'] = (caller, request) =>
+    // Whoever follows must not stop because of what is only noted here.
+    forgetter.passed(caller, request).catch((error) => log.error('noting how far a cell is failed', { error }))
+  const source = { foundation, cells, incarnation }
+  const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds }
+  const healer = new Healer({
+    target,
+    transport,
+    peersOf: ({ location }) => {
+      const own = members.self.cell
+      const sharing = cellsOf(location, members.membership)
+      return sharing.includes(own) ? sharing.filter((cell) => cell !== own) : []
+    },
+    report: (healed) => log.warn('records that were missing here were taken over from another region', { ...healed }),
+    failed: (error) => log.error('comparing with another region failed', { error }),
+  })
   return {
     foundation,
-    methods: [clockMethod(world), ...feedMethods({ foundation, cells, incarnation, world }), ...bytes.methods],
-    target: { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds },
-    work: (signal) => bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+    methods: [
+      clockMethod(world),
+      ...feedMethods({ ...source, world, passed }),
+      ...rangeMethods(source),
+      ...bytes.methods,
+    ],
+    target,
+    work: async (signal) => {
+      await Promise.all([
+        bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+        forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
+        healer.run(signal),
+      ])
+    },
     settled: () => bytes.copies.settled(),
     watch: (signal) => clock.run(signal),
   }

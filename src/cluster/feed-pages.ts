@@ -56,7 +56,7 @@ const batchEntries = 32
 /** Of a record without bytes of its own, about. */
 const recordBytes = 300
 
-const sizeOf = (record: Received): number => {
+export const sizeOf = (record: Received): number => {
   if (record.kind === 'removal' || record.content === undefined) return recordBytes
   const { content } = record
   if (content.kind === 'inline') return recordBytes + content.bytes.length

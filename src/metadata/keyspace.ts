@@ -39,6 +39,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | remoteName  | tier, bucket, key                  | nothing: the name at an endpoint is taken (remote-records.ts) |
  * | restored    | until, bucket, key, stamp          | bucket's name: a copy is here until then (remote-records.ts)  |
  * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
+ * | passing     | cell                               | how far that cell has followed this one's feed (passing.ts)   |
+ * | healing     |                                    | until when records come in beside the feeds (healing.ts)      |
  * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
@@ -96,6 +98,8 @@ export const subspace = {
   namespaceHeard: 0x36,
   cursor: 0x20,
   conflict: 0x21,
+  passing: 0x22,
+  healing: 0x23,
   vote: 0x28,
   sharing: 0x29,
   deadLetters: 0x1f,
@@ -155,6 +159,8 @@ export const keys = {
   deadJob: (job: string) => Buffer.concat([prefixes.deadJob, Buffer.from(job, 'hex')]),
   cursor: (cell: number, incarnation: string, partition: number) =>
     append(prefixes.cursor, [cell, incarnation, partition]),
+  passing: (cell: number) => append(prefixes.passing, [cell]),
+  healing: prefixes.healing,
   conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),

@@ -82,6 +82,7 @@ const object: fc.Arbitrary<ObjectVersion> = fc.record(
     ),
     content,
     storageClass: fc.constantFrom('STANDARD', 'GLACIER'),
+    moved: stamp,
     headers,
     metadata: pairs,
     acl: slot(acl),

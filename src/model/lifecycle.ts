@@ -197,7 +197,7 @@ export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2)
  * How far down a class is; transitions only ever lead further down. Classes that S3 does not know are those of other endpoints: below
  * all others.
  */
-export function depthOf(storageClass: string): number {
+function depthOf(storageClass: string): number {
   const depth = waterfall.indexOf(storageClass)
   return depth < 0 ? waterfall.length : depth
 }

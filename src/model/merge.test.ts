@@ -78,11 +78,15 @@ const copy = (stamp: Stamp) =>
         { nil: undefined },
       ),
       retention: fc.option(retentionSlot, { nil: undefined }),
-      storageClass: fc.constantFrom('STANDARD', 'STANDARD_IA', 'GLACIER'),
+      moved: fc.option(
+        slot((at) => ['STANDARD', 'STANDARD_IA', 'GLACIER'][Number(at % 3n)] ?? ''),
+        { nil: undefined },
+      ),
     })
-    .map(({ vector, tags, hold, retention, ...more }) =>
+    .map(({ vector, tags, hold, retention, moved, ...more }) =>
       object(stamp, vector, {
         ...more,
+        ...(moved !== undefined && { moved: moved.stamp, storageClass: moved.value }),
         ...(tags !== undefined && { tags }),
         ...(hold !== undefined && { hold }),
         ...(retention !== undefined && { retention }),

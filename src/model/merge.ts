@@ -1,4 +1,3 @@
-import { depthOf } from './lifecycle.ts'
 import { type ReplicationStatus, replicationStatuses } from './replication-status.ts'
 import { strongerRetention } from './retention.ts'
 import type { Stamp } from './stamp.ts'
@@ -84,15 +83,16 @@ export function mergeCopies(ours: Version, theirs: Version): Version {
   const acl = theirs.acl.stamp > ours.acl.stamp ? theirs.acl : ours.acl
   const hold = laterSlot(ours.hold, theirs.hold)
   const retention = strongerRetention(ours.retention, theirs.retention)
-  const isDeeper = depthOf(theirs.storageClass) > depthOf(ours.storageClass)
-  const storageClass = isDeeper ? theirs.storageClass : ours.storageClass
+  const isMoved = (theirs.moved ?? 0n) > (ours.moved ?? 0n)
+  const { storageClass, moved } = isMoved ? theirs : ours
   const replication = laterStatus(ours.replication, theirs.replication)
   const isSame = tags === ours.tags && acl === ours.acl && hold === ours.hold && retention === ours.retention
-  if (isSame && !isDeeper && replication === ours.replication) return merged
+  if (isSame && !isMoved && replication === ours.replication) return merged
   return {
     ...merged,
     acl,
     storageClass,
+    ...(moved !== undefined && { moved }),
     ...(tags !== undefined && { tags }),
     ...(hold !== undefined && { hold }),
     ...(retention !== undefined && { retention }),

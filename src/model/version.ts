@@ -87,6 +87,8 @@ export interface ObjectVersion extends VersionBase {
   readonly content: Content
   readonly checksum?: Checksum
   readonly storageClass: string
+  /** Of the last transition to another class; absent: it has the class that it was written with. */
+  readonly moved?: Stamp
   readonly headers: ContentHeaders
   /** Names without `x-amz-meta-`, lower case. */
   readonly metadata: ReadonlyMap<string, string>

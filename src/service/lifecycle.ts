@@ -35,6 +35,7 @@ import { logDue, logGivenUp } from './lifecycle-log.ts'
 import { type From, KeyHistory, readStanding, readVersions, type Seen } from './lifecycle-scan.ts'
 import { deleteWithin } from './object-deletes.ts'
 import { tell } from './object-events.ts'
+import { slotStamp } from './slot-stamps.ts'
 import { isMovable } from './tier-moves.ts'
 
 /** Records read in one snapshot. */
@@ -244,10 +245,11 @@ class Round {
       if (version.kind === 'marker') return undefined
       if (isElsewhere(due.storageClass)) return await this.#askForMove(to, bucket, key, version, due.storageClass)
       this.#foundation.space?.check()
-      rewriteVersion(to, state, { version, bytes: row.bytes }, { ...version, storageClass: due.storageClass })
+      const moved = slotStamp(this.#foundation, version)
+      rewriteVersion(to, state, { version, bytes: row.bytes }, { ...version, storageClass: due.storageClass, moved })
       const versionId = version.isNull ? undefined : formatStamp(stamp)
-      const moved = { bucket, key, stamp, versionId, object: version, cause: undefined }
-      tell(this.#foundation, to, { ...moved, event: 'LifecycleTransition' })
+      const told = { bucket, key, stamp, versionId, object: version, cause: undefined }
+      tell(this.#foundation, to, { ...told, event: 'LifecycleTransition' })
     } else if (due !== undefined) {
       await deleteWithin(this.#foundation, to, {
         name: { bucket: bucket.name, key },

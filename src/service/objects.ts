@@ -6,7 +6,7 @@ import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { EventName } from '#src/model/notification.ts'
 import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
-import { nextStamp, type Stamp } from '#src/model/stamp.ts'
+import type { Stamp } from '#src/model/stamp.ts'
 import { isHere } from '#src/model/tier.ts'
 import { manifestOf, type ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
@@ -35,6 +35,7 @@ import type {
   Read,
   Written,
 } from './services.ts'
+import { slotStamp } from './slot-stamps.ts'
 
 /** The objects of all buckets, over one cell and this node's volumes. */
 export class CellObjects implements Objects {
@@ -153,7 +154,7 @@ export class CellObjects implements Objects {
       const { bucket, row, versionId } = found
       const place = { bucket: bucket.id, key: request.name.key }
       const state = await readState(transaction, place, bucket.versioning !== 'off')
-      const stamp = this.#slotStamp(row.version)
+      const stamp = slotStamp(this.#foundation, row.version)
       const change = request.change(row.version, this.#foundation.world.now())
       const { version: before } = row
       const after = changed(before, change, stamp)
@@ -181,14 +182,6 @@ export class CellObjects implements Objects {
       }
       return { version, versionId }
     })
-  }
-
-  /** Slots have clocks of their own: the content's stamp does not move with them (C11). */
-  #slotStamp({ stamp, tags, acl, hold, retention }: ObjectVersion): Stamp {
-    this.#foundation.clock?.check()
-    const seen = [stamp, tags?.stamp ?? 0n, acl.stamp, hold?.stamp ?? 0n, retention?.stamp ?? 0n]
-    const largest = seen.reduce((most, each) => (each > most ? each : most))
-    return nextStamp(this.#foundation.world.nowMicroseconds(), largest, this.#foundation.cell)
   }
 
   async restore(request: Parameters<Objects['restore']>[0]): ReturnType<Objects['restore']> {
