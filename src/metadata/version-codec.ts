@@ -118,13 +118,17 @@ function writeVector(vector: Vector): void {
   for (const [cell, stamp] of vector) writer.integer(cell).stamp(stamp)
 }
 
-function writeDetails(version: ObjectVersion): void {
-  const { content, headers, metadata, acl, tags, hold, retention } = version
+function writeContent(content: Content): void {
   writer.byte(contents.indexOf(content.kind))
   const [blob, manifest] = [blobOf(content), manifestOf(content)]
   if (content.kind === 'remote') writer.byte(manifest === undefined ? 0 : 1)
   if (blob !== undefined) writer.hex(blob)
   if (manifest !== undefined) writer.integer(manifest.parts)
+}
+
+function writeDetails(version: ObjectVersion): void {
+  const { content, headers, metadata, acl, tags, hold, retention } = version
+  writeContent(content)
   writeHeaders(headers)
   writePairs(metadata)
   writer.stamp(acl.stamp)
