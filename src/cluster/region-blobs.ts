@@ -63,7 +63,7 @@ export class RegionBlobs implements RemoteBlobs {
     let flight: Flight | undefined
     try {
       for (let chunk = Math.floor(from / chunkBytes); chunk <= last; chunk++) {
-        let bytes = await this.#cached(blob, record, chunk)
+        let bytes = flight?.holds(chunk) === true ? undefined : await this.#cached(blob, record, chunk)
         if (bytes === undefined) {
           if (flight?.offers(chunk) !== true) {
             flight?.leave()
@@ -129,7 +129,7 @@ export class RegionBlobs implements RemoteBlobs {
       try {
         for await (const bytes of this.#from(cell, blob, record, next, last, signal)) {
           counters?.add('blobs.fetchedBytes', bytes.length)
-          await cache?.add(blob, next, bytes)
+          cache?.add(blob, next, bytes)
           next += 1
           yield bytes
         }
