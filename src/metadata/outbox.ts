@@ -87,7 +87,3 @@ export async function reviveJob(to: Transaction, id: string, now: number): Promi
   askFor(to, { kind, payload }, now)
   return true
 }
-
-export function forgetDeadJob(to: Transaction, id: string): void {
-  to.clear(keys.deadJob(id))
-}

@@ -22,10 +22,12 @@ export interface Foundation {
   readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
   readonly space?: { check(): void }
-  /** What other regions hold. Absent: there are none. */
-  readonly remote?: RemoteBlobs
   /** Throws where this node's clock is not to be believed, before it draws a stamp (C8). Absent: there is nobody to compare with. */
   readonly clock?: { check(): void }
+  /** Whether records of other cells come here: then a bucket's setting does not tell which rows its keys have (C13). */
+  readonly hasPeers?: boolean
+  /** What other regions hold. Absent: there are none. */
+  readonly remote?: RemoteBlobs
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }

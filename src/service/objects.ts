@@ -2,8 +2,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
+import type { EncryptionWish } from '#src/model/encryption.ts'
+import type { ObjectName } from '#src/model/names.ts'
 import type { EventName } from '#src/model/notification.ts'
-import { checkNewRetention } from '#src/model/retention.ts'
+import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
@@ -29,9 +31,9 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
-    await this.#checkEarly(request)
-    const { body, digests } = request
-    const encrypting = await this.#encrypting(request)
+    const { body, digests, conditions, encryption } = request
+    if (Object.keys(conditions).length > 0) await this.#checkEarly(request)
+    const encrypting = encryption === undefined ? undefined : await this.#encrypting(request.name, encryption)
     const ingested = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
     try {
       return await commitPut(this.#foundation, request, ingested)
@@ -41,8 +43,7 @@ export class CellObjects implements Objects {
     }
   }
 
-  async #encrypting({ name, encryption }: PutObject): Promise<Encrypting | undefined> {
-    if (encryption === undefined) return undefined
+  async #encrypting(name: ObjectName, encryption: EncryptionWish): Promise<Encrypting> {
     const { store, namespace } = this.#foundation
     const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name.bucket))
     return { contentKey: await makeContentKey(this.#foundation, bucket.id, encryption), part: 0 }
@@ -50,7 +51,6 @@ export class CellObjects implements Objects {
 
   /** Spares a client the sending of a body that its own conditions forbid; the commit decides. */
   async #checkEarly({ name, conditions, guard }: PutObject): Promise<void> {
-    if (Object.keys(conditions).length === 0) return
     const standing = await this.find({ name, guard }).catch((error: unknown) => {
       if (error instanceof Fault && error.code === 'NoSuchKey') return undefined
       throw error
@@ -204,6 +204,6 @@ function changed(version: ObjectVersion, change: Mutable, stamp: Stamp): ObjectV
     ...('tags' in change && { tags: { stamp, value: tags ?? new Map() } }),
     ...(acl !== undefined && { acl: { stamp, value: acl } }),
     ...(hold !== undefined && { hold: { stamp, value: hold } }),
-    ...('retention' in change && { retention: { stamp, value: retention } }),
+    ...('retention' in change && { retention: changedRetention(version, retention, stamp) }),
   }
 }

@@ -48,7 +48,6 @@ export class PinnedSnapshot implements Snapshot {
  * What is given to it, and what it gave, must not be changed by the caller: it is kept, not copied.
  */
 export class Attempt implements Transaction {
-  readonly relaxed: Snapshot
   readonly writes: Write[] = []
   readonly #age: Age
   readonly #pin: Pin
@@ -65,7 +64,10 @@ export class Attempt implements Transaction {
   constructor(world: World, pin: Pin) {
     this.#age = new Age(world)
     this.#pin = pin
-    this.relaxed = {
+  }
+
+  get relaxed(): Snapshot {
+    return {
       get: async (key) => this.#get(key, this.#begin(checkKey(key))),
       range: async (from, to, options) =>
         this.#range(from, to, options, this.#begin(checkBound(from) + checkBound(to))),

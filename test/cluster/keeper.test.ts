@@ -23,7 +23,7 @@ import {
   type Region,
   readPage,
   remove,
-} from './regions.ts'
+} from './byte-regions.ts'
 
 type Opened = Awaited<ReturnType<typeof openRegions>>
 

@@ -1,213 +1,117 @@
-import assert from 'node:assert/strict'
-import type { BlobCache } from '#src/blobs/blob-cache.ts'
-import type { Positions } from '#src/cluster/positions.ts'
-import { openRegionBytes } from '#src/cluster/region-bytes.ts'
-import { beginSharing, copyIn, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
-import { insertVersion, readCurrent, readState, removeVersion } from '#src/metadata/object-records.ts'
-import type { Member, Membership } from '#src/model/region.ts'
-import type { Foundation } from '#src/service/foundation.ts'
-import { CellObjects } from '#src/service/objects.ts'
-import { Counters } from '#src/telemetry/counters.ts'
-import { realWorld, type World } from '#src/world.ts'
-import { acl, attributes, body, bytesOf, openCell, owner } from '../service/cell.ts'
-import { Peers } from '../support/peers.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { S3Client } from '@aws-sdk/client-s3'
+import { loadConfig } from '#src/config/load.ts'
+import { DataDirectory } from '#src/data-directory.ts'
+import { openLog } from '#src/telemetry/log.ts'
+import { realWorld } from '#src/world.ts'
+import { prepareCluster } from '../../bin/cluster.ts'
+import { type ServingNode, startNode } from '../../bin/node.ts'
 
-export const bucket = 'bucket'
-export const guard = () => {}
-
-const codes = ['fra', 'iad', 'syd']
-
-const memberOf = (region: string, cell: number): Member => ({
-  region,
-  cell,
-  geography: '',
-  incarnation: `${cell}`,
-  peer: '',
-  state: 'active',
-})
-
-export interface RegionsOptions {
-  readonly count: number
-  readonly world?: World
-  readonly durabilityRegions?: number
-  readonly cache?: (cell: number) => BlobCache | undefined
+/** A region in this process, with its whole gateway, as `meridian serve` would start it. */
+export interface StartedRegion {
+  readonly code: string
+  readonly node: ServingNode
+  readonly endpoint: string
+  readonly peer: string
+  /** Of alice, who is no administrator. */
+  readonly client: S3Client
+  stop(): Promise<void>
 }
 
-/** Which records a cell changed, in order: a record that changes again moves to the end (C14). And how far it followed others. */
-export class Feed {
-  head = 0
-  readonly entries = new Map<string, number>()
-  readonly cursors = new Map<number, number>()
-  /** Stamps of tombstones that came before what they are about. */
-  readonly early = new Map<string, bigint>()
+export interface Cluster {
+  /** The first is the root. */
+  start(code: string, flags?: Readonly<Record<string, string>>): Promise<StartedRegion>
+  /** Stops what runs, and removes all files. */
+  close(): Promise<void>
+}
 
-  change(key: string): void {
-    this.head += 1
-    this.entries.set(key, this.head)
+export const alice = {
+  accessKeyId: 'ALICEALICEALICEALICE',
+  secretAccessKey: 'alice-secret-alice-secret-alice-secret-1',
+}
+export const clusterSecret = 'a secret that all regions of the test share'
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  if (address === null || typeof address === 'string') throw new Error('no address')
+  return address.port
+}
+
+export async function openCluster(): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'meridian-cluster-'))
+  const log = openLog('silent')
+  const running = new Set<StartedRegion>()
+  const ports = new Map<string, number>()
+  let root: string | undefined
+
+  async function start(code: string, flags: Readonly<Record<string, string>> = {}): Promise<StartedRegion> {
+    const data = join(folder, code)
+    const peerPort = ports.get(code) ?? (await freePort())
+    ports.set(code, peerPort)
+    const config = loadConfig(
+      {
+        data,
+        port: '0',
+        region: code,
+        peerPort: String(peerPort),
+        ...(root !== undefined && root !== code && { join: `http://127.0.0.1:${ports.get(root)}` }),
+        ...flags,
+      },
+      { MERIDIAN_CLUSTER_SECRET: clusterSecret },
+    )
+    new DataDirectory(data).prepare()
+    await prepareCluster(config, realWorld)
+    const node = await startNode(config, log, true)
+    if (root === undefined) {
+      const { identity } = node.node.services
+      const account = await identity.createAccount({ displayName: 'alice', email: 'alice@example.com' })
+      const { accessKeyId: id, secretAccessKey: secret } = alice
+      await identity.createKey({ accountId: account.id, id, secret })
+    }
+    root ??= code
+    const endpoint = `http://127.0.0.1:${node.port}`
+    const client = new S3Client({ endpoint, region: 'auto', forcePathStyle: true, credentials: alice, maxAttempts: 1 })
+    const region: StartedRegion = {
+      code,
+      node,
+      endpoint,
+      peer: `http://127.0.0.1:${peerPort}`,
+      client,
+      async stop() {
+        running.delete(region)
+        client.destroy()
+        await node.stop()
+      },
+    }
+    running.add(region)
+    return region
   }
-}
 
-const positionsOf = (feed: Feed): Positions => ({
-  heads: async () => Buffer.from(String(feed.head)),
-  hasReached: async (_, cell, heads) => (feed.cursors.get(cell) ?? 0) >= Number(Buffer.from(heads).toString()),
-})
-
-/** Regions with a bucket of the same id, in one process. `fra` is cell 1, `iad` 2, `syd` 3. */
-export async function openRegions({ count, ...options }: RegionsOptions) {
-  const peers = new Peers()
-  const members = codes.slice(0, count).map((code, index) => memberOf(code, index + 1))
-  const membership: Membership = { epoch: 1, root: 1, members }
-  const regions = await Promise.all(members.map((member) => openRegion(member, peers, membership, options)))
   return {
-    peers,
-    regions,
-    membership,
+    start,
     async close() {
-      for (const { bytes, cell } of regions) {
-        await bytes.copies.settled()
-        await cell.close()
-      }
+      for (const region of [...running].reverse()) await region.stop()
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }
 
-async function openRegion(
-  member: Member,
-  peers: Peers,
-  membership: Membership,
-  { world = realWorld, durabilityRegions = 1, cache: cacheOf = () => undefined }: Omit<RegionsOptions, 'count'>,
-) {
-  const cell = await openCell(world, undefined, member)
-  const counters = new Counters()
-  const errors: unknown[] = []
-  const cache = cacheOf(member.cell)
-  const feed = new Feed()
-  const bytes = openRegionBytes({
-    foundation: cell.foundation,
-    transport: peers.transport(member),
-    membership: () => membership,
-    nearest: (regions) => regions,
-    positions: positionsOf(feed),
-    durabilityRegions,
-    counters,
-    failed: (error) => errors.push(error),
-    ...(cache !== undefined && { cache }),
-  })
-  peers.connect(member.cell, bytes.methods)
-  await cell.store.transact((transaction) => beginSharing(transaction, member))
-  await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
-  const foundation: Foundation = { ...cell.foundation, remote: bytes.remote }
-  return { member, cell, bytes, feed, counters, errors, foundation, objects: new CellObjects(foundation) }
-}
-
-export type Region = Awaited<ReturnType<typeof openRegion>>
-
-export async function put({ objects, feed }: Region, key: string, bytes: Uint8Array): Promise<void> {
-  await objects.put({ name: { bucket, key }, attributes, body: body(bytes), digests: {}, conditions: {}, guard })
-  feed.change(key)
-}
-
-export async function get({ objects }: Region, key: string, from?: number, to?: number): Promise<Buffer> {
-  const wanted = from === undefined ? {} : { wanted: { kind: 'range', from, ...(to !== undefined && { to }) } as const }
-  const read = await objects.get({ name: { bucket, key }, guard, conditions: {}, ...wanted })
-  return await bytesOf(read.bytes)
-}
-
-/** Brings the current version of a key from one cell to another, as following its feed does. */
-export async function follow(to: Region, from: Region, key: string): Promise<string> {
-  const { id } = await to.cell.buckets.get(bucket)
-  const place = { bucket: id, key }
-  const { version, news } = await from.foundation.store.snapshot(async (snapshot) => {
-    const row = await readCurrent(snapshot, place)
-    assert.ok(row?.version.content.kind === 'blob')
-    const record = await readBlob(snapshot, row.version.content.blob)
-    assert.ok(record?.kind === 'bytes')
-    return { version: row.version, news: newsOf(record) }
-  })
-  const { content } = version
-  assert.ok(content.kind === 'blob')
-  await to.foundation.store.transact(async (transaction) => {
-    await receiveBlob(transaction, content.blob, news, to.member)
-    await insertVersion(transaction, await readState(transaction, place, false), version)
-  })
-  return content.blob
-}
-
-export async function copy({ objects, feed }: Region, from: string, to: string): Promise<void> {
-  const source = { name: { bucket, key: from }, conditions: {}, guard }
-  await objects.copy({ source, name: { bucket, key: to }, attributes: () => attributes, conditions: {}, guard })
-  feed.change(to)
-}
-
-export async function remove({ objects, feed }: Region, key: string): Promise<void> {
-  await objects.delete({ name: { bucket, key }, guard, conditions: {}, bypassGovernance: false, caller: owner })
-  feed.change(key)
-}
-
-/** What a cell says of a key: its version, or the tombstone of it, and what it names. */
-async function recordOf({ cell, foundation }: Region, key: string) {
-  const { id } = await cell.buckets.get(bucket)
-  const place = { bucket: id, key }
-  return await foundation.store.snapshot(async (snapshot) => {
-    const { current, tombstone } = await readState(snapshot, place, false)
-    const content = current?.version.content
-    const record = content?.kind === 'blob' ? await readBlob(snapshot, content.blob) : undefined
-    return { place, version: current?.version, tombstone, ...(record?.kind === 'bytes' && { news: newsOf(record) }) }
-  })
-}
-
-type KeyRecord = Awaited<ReturnType<typeof recordOf>>
-
-/** A piece of a cell's feed, on its way: its records are as they were when it was read. */
-export interface Page {
-  readonly from: number
-  readonly to: number
-  readonly records: readonly (readonly [key: string, record: KeyRecord])[]
-}
-
-export async function readPage(to: Region, from: Region, end: number = from.feed.head): Promise<Page> {
-  const cursor = to.feed.cursors.get(from.member.cell) ?? 0
-  const entries = [...from.feed.entries].filter(([, position]) => position > cursor && position <= end)
-  const ordered = entries.sort((a, b) => a[1] - b[1])
-  const records = await Promise.all(ordered.map(async ([key]) => [key, await recordOf(from, key)] as const))
-  return { from: cursor, to: end, records }
-}
-
-/** Only a page that starts at the cursor is applied (C10). */
-export async function applyPage(to: Region, from: Region, page: Page): Promise<void> {
-  if ((to.feed.cursors.get(from.member.cell) ?? 0) !== page.from) return
-  for (const [key, record] of page.records) if (await apply(to, key, record)) to.feed.change(key)
-  to.feed.cursors.set(from.member.cell, page.to)
-}
-
-/** Follows another cell's feed to its end, or to where it ended then. */
-export async function pull(to: Region, from: Region, end?: number): Promise<void> {
-  await applyPage(to, from, await readPage(to, from, end))
-}
-
-/** The larger stamp stands. True: that changed something. */
-async function apply(to: Region, key: string, { place, version, tombstone, news }: KeyRecord): Promise<boolean> {
-  return await to.foundation.store.transact(async (transaction) => {
-    const state = await readState(transaction, place, false)
-    const early = to.feed.early.get(key) ?? 0n
-    if (version !== undefined && version.stamp > state.largest && version.stamp > early) {
-      const { content } = version
-      assert.ok(content.kind === 'blob' && news !== undefined)
-      await receiveBlob(transaction, content.blob, news, to.member)
-      await insertVersion(transaction, state, version)
-      return true
-    }
-    if (tombstone === undefined || tombstone.stamp <= state.largest) return false
-    if (state.current === undefined) {
-      to.feed.early.set(key, tombstone.stamp)
-      return false
-    }
-    await removeVersion(transaction, state, state.current, tombstone.stamp, tombstone.vector)
-    return true
-  })
-}
-
-export async function copyOf({ foundation }: Region, blob: string) {
-  const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
-  return record?.kind === 'bytes' ? copyIn(record, foundation.region) : undefined
+/** Waits until something is so, for ten seconds at most. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 10_000
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error('it has not become so')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
 }

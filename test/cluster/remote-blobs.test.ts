@@ -6,7 +6,7 @@ import { afterEach, describe, test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import { Fault } from '#src/errors.ts'
 import { readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
-import { copyOf, follow, get, openRegions, put, type Region } from './regions.ts'
+import { copyOf, follow, get, openRegions, put, type Region } from './byte-regions.ts'
 
 type Opened = Awaited<ReturnType<typeof openRegions>>
 const opened: Opened[] = []

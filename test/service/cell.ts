@@ -34,12 +34,11 @@ export function stoppedWorld(now: number) {
 /** Small, so that tests need few bytes to have blobs. */
 const inlineBytesMax = 16
 
+/** One of several, or the only one. */
+const alone: Pick<Foundation, 'region' | 'cell' | 'hasPeers'> = { region: 'fra', cell: 7 }
+
 /** Services over a store in memory and a volume in a temporary folder. */
-export async function openCell(
-  world: World = realWorld,
-  fault?: () => StoreFault | undefined,
-  self: { readonly region: string; readonly cell: number } = { region: 'fra', cell: 7 },
-) {
+export async function openCell(world: World = realWorld, fault?: () => StoreFault | undefined, place = alone) {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-cell-'))
   const store = new MemoryStore({ world, ...(fault !== undefined && { fault }) })
   const namespace = new Namespace()
@@ -50,7 +49,7 @@ export async function openCell(
     segmentBytes: 8 * 2 ** 20,
   })
   const keys = LocalKeys.open(join(folder, 'keys.json'), world)
-  const foundation: Foundation = { store, world, namespace, blobs, ...self, inlineBytesMax, keys }
+  const foundation: Foundation = { store, world, namespace, blobs, ...place, inlineBytesMax, keys }
   const isEmpty = (
     ...[transaction, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>
   ) => bucketIsEmpty(transaction, bucket.id)
