@@ -65,6 +65,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     logsAccess: config.accessLog,
     logs: services.logs,
     limits: limitsOf(config),
+    ...(node.counters !== undefined && { counters: node.counters }),
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)

@@ -1,3 +1,4 @@
+import type { BlobCache } from '#src/blobs/blob-cache.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
@@ -8,6 +9,7 @@ import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 
 const dayMilliseconds = 86_400_000
@@ -16,6 +18,8 @@ const dayMilliseconds = 86_400_000
 export interface OpenPeers {
   /** For services: it knows of bytes elsewhere, and whether its clock can be believed. */
   readonly foundation: Foundation
+  /** `cache.hits`, `cache.misses` (both by chunk), `blobs.fetchedBytes`, `blobs.failedSources`, `blobs.repaired`. */
+  readonly counters: Counters
   readonly methods: readonly Method[]
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
@@ -30,7 +34,7 @@ export interface OpenPeers {
 export function openPeers(
   alone: Foundation,
   { members, transport, health }: Region,
-  { config, log }: { readonly config: Config; readonly log: Log },
+  { config, log, cache }: { readonly config: Config; readonly log: Log; readonly cache: BlobCache },
 ): OpenPeers {
   const { world, namespace } = alone
   const clock = new ClockGuard({
@@ -43,8 +47,11 @@ export function openPeers(
     },
   })
   const known: Foundation = { ...alone, world: clock.world, clock, hasPeers: true }
+  const counters = new Counters()
   const bytes = openRegionBytes({
     foundation: known,
+    cache,
+    counters,
     transport,
     membership: () => members.membership,
     nearest: (regions) => {
@@ -61,6 +68,7 @@ export function openPeers(
   const { incarnation } = members.self
   return {
     foundation,
+    counters,
     methods: [clockMethod(world), ...feedMethods({ foundation, cells, incarnation, world }), ...bytes.methods],
     target: { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds },
     work: (signal) => bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { BlobCache } from '#src/blobs/blob-cache.ts'
 import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
@@ -41,6 +42,7 @@ import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
+import type { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
@@ -70,6 +72,8 @@ export interface OpenNode {
   readonly foundation: Foundation
   /** The other cells, where there are any. */
   readonly region?: Region
+  /** What this process counts, beside requests, where there are other cells. */
+  readonly counters?: Counters
   /** What this cell answers to others. */
   readonly methods: readonly Method[]
   /** Where what other cells tell is applied; absent where there are none. */
@@ -143,6 +147,12 @@ async function openMetadataSpace(
 function logDamage(log: Log, { kind, error, objects, ...fields }: Damage): void {
   log.error(kind === 'blob' ? 'a blob is damaged' : 'a value of the metadata is damaged', { ...fields, error, objects })
 }
+
+const openCache = (volumes: Volumes, { cacheBytes, cacheDays }: Config): Promise<BlobCache> =>
+  volumes.openCache({
+    ageMilliseconds: cacheDays * 86_400_000,
+    ...(cacheBytes !== undefined && { budget: cacheBytes }),
+  })
 
 /** Reads everything, slowly, round after round. */
 async function scrub(foundation: Foundation, volumes: Volumes, config: Config, log: Log, signal: AbortSignal) {
@@ -277,7 +287,8 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
-  const peers = region === undefined ? undefined : openPeers(alone, region, options)
+  const peers =
+    region === undefined ? undefined : openPeers(alone, region, { ...options, cache: await openCache(volumes, config) })
   const foundation = peers?.foundation ?? alone
   const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
@@ -293,7 +304,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
       region === undefined
         ? []
         : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
-    ...(peers !== undefined && { target: peers.target }),
+    ...(peers !== undefined && { target: peers.target, counters: peers.counters }),
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))

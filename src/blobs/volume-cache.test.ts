@@ -7,7 +7,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { realWorld, type World } from '#src/world.ts'
-import { chunkBytes } from './frame.ts'
+import { chunkBytes, describeChunk, headerBytes, idBytes, placeHeader, volumeSeed } from './frame.ts'
 import type { VolumeCache } from './volume-cache.ts'
 import { openVolumes, type Volumes } from './volumes.ts'
 
@@ -127,6 +127,25 @@ suite('C4: the cache of a node', () => {
     fs.writeFileSync(file, content)
     assert.equal(await has(cache, second), false)
     assert.equal(await has(cache, first), true)
+  })
+
+  test('K2: another chunk where one is thought to lie is a miss, however whole it is', async () => {
+    const cache = await open()
+    const [kept] = await keep(cache, 1)
+    assert.ok(kept !== undefined)
+    const name = segments()[0] ?? ''
+    const file = `${folder}/a/cache/segments/${name}`
+    const content = fs.readFileSync(file)
+    const { id } = JSON.parse(fs.readFileSync(`${folder}/a/cache/identity.json`, 'utf8')) as { id: string }
+    const header = Buffer.alloc(headerBytes)
+    const other = newChunk()
+    describeChunk(header, idBytes(other.id), kept.chunk, other.bytes)
+    const at = content.indexOf(kept.bytes) - headerBytes
+    placeHeader(header, { seed: volumeSeed(id), segment: Number.parseInt(name, 10) }, at)
+    header.copy(content, at)
+    other.bytes.copy(content, at + headerBytes)
+    fs.writeFileSync(file, content)
+    assert.equal(await has(cache, kept), false)
   })
 
   test('K3 K4: takes no more than its budget: the oldest goes, what is read stays', async () => {

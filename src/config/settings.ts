@@ -145,6 +145,14 @@ export const settings = {
     .describe(
       'milliseconds that a round trip to those regions takes longer, such as `iad=90,syd=250`: plays far regions on one machine',
     ),
+  cacheBytes: bytes
+    .optional()
+    .describe(
+      'what copies of bytes of other regions may take on all volumes; default: a tenth of what is free at the start',
+    ),
+  cacheDays: integer(1, 3_650)
+    .prefault('7')
+    .describe('such copies go after so many days at the latest: so long may bytes of what was deleted lie on a disk'),
   conflictDays: integer(0, 3_650)
     .prefault('7')
     .describe('how long what lost to a write of another region that had not seen it can be had back, in days'),
