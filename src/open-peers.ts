@@ -60,10 +60,15 @@ export function openPeers(
       return order.flatMap((cell) => members.peers.filter((each) => each.cell === cell).map(({ region }) => region))
     },
     positions: feedPositions(members.self.incarnation, () => members.membership),
-    durabilityRegions: 1,
+    durabilityRegions: config.durabilityRegions,
+    isReachable: (cell) => health.state(cell).isUp,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
   })
-  const foundation: Foundation = { ...known, remote: bytes.remote }
+  const foundation: Foundation = {
+    ...known,
+    remote: bytes.remote,
+    ...(config.durabilityRegions > 1 && { durability: bytes.durability }),
+  }
   const cells = new BucketCells(namespace, () => members.membership)
   const { incarnation } = members.self
   return {

@@ -143,7 +143,7 @@ export class RegionBlobs implements RemoteBlobs {
     throw new Fault('ServiceUnavailable', {}, { cause })
   }
 
-  /** Cells to ask, each once: those whose regions are said to hold it, nearest first; then whom its keeper names. */
+  /** Cells to ask, each once: those whose regions are said to hold it, nearest first; then whom its keeper names; then all others. */
   async *#sources(blob: BlobId, record: BlobRecord): AsyncGenerator<number> {
     const { foundation, membership, nearest, transport } = this.#options
     const asked = new Set<number>([foundation.cell])
@@ -158,11 +158,14 @@ export class RegionBlobs implements RemoteBlobs {
     yield* cellsIn(regionsBeside(record, foundation.region))
     const { keeper } = record
     const member = memberOf(membership(), keeper)
-    if (member === undefined || member.state === 'removed' || keeper === foundation.cell) return
-    const answer = await within(foundation.world, askMilliseconds, (signal) =>
-      transport.ask(keeper, 'holders', encodeBlobId(blob), signal),
-    ).catch(() => undefined)
-    if (answer !== undefined) yield* cellsIn(decodeRegions(answer).filter((each) => each !== foundation.region))
+    if (member !== undefined && member.state !== 'removed' && keeper !== foundation.cell) {
+      const answer = await within(foundation.world, askMilliseconds, (signal) =>
+        transport.ask(keeper, 'holders', encodeBlobId(blob), signal),
+      ).catch(() => undefined)
+      if (answer !== undefined) yield* cellsIn(decodeRegions(answer).filter((each) => each !== foundation.region))
+    }
+    // A keeper that is lost takes along who knew where the other copies are.
+    yield* cellsIn(membership().members.map(({ region }) => region))
   }
 
   async *#from(

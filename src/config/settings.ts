@@ -145,6 +145,9 @@ export const settings = {
     .describe(
       'milliseconds that a round trip to those regions takes longer, such as `iad=90,syd=250`: plays far regions on one machine',
     ),
+  durabilityRegions: integer(1, 16)
+    .prefault('1')
+    .describe('in how many regions a write has to be, bytes and record, before it is acknowledged'),
   cacheBytes: bytes
     .optional()
     .describe(

@@ -88,6 +88,7 @@ async function openRegion(
     transport: peers.transport(member),
     membership: () => membership,
     nearest: (regions) => regions,
+    isReachable: (other) => peers.faults.get(other)?.isDown !== true,
     positions: positionsOf(feed),
     durabilityRegions,
     counters,

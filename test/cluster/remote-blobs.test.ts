@@ -123,7 +123,7 @@ describe('bytes that another region holds', () => {
     await follow(syd, fra, 'k')
     peers.faultsOf(1).isDown = true
     await assert.rejects(get(syd, 'k'), isUnavailable)
-    assert.deepEqual(peers.calls, ['1 blob', '1 holders'])
+    assert.deepEqual(peers.calls, ['1 blob', '1 holders', '2 blob'])
     peers.faultsOf(1).isDown = false
     assert.ok(await iad.bytes.copies.take(blob))
     assert.ok((await get(syd, 'k')).equals(bytes))
