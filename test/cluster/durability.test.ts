@@ -94,6 +94,7 @@ describe('C20: two regions', () => {
     peers.between = async (call) => {
       if (call !== '2 keep') return
       isKept = true
+      await new Promise((resolve) => setTimeout(resolve, 200))
       await assert.rejects(get(fra, 'k'), isFault('NoSuchKey'))
     }
     await put(fra, 'k', randomBytes(large))
