@@ -1,8 +1,9 @@
 import { defineCommand } from 'citty'
 import { describeSetting, loadConfig } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
-import { openDeadLetters } from '#src/open.ts'
+import { openDeadLetters, openMessageKeys } from '#src/open-beside.ts'
 import type { DeadLetters, LettersOf } from '#src/service/dead-letters.ts'
+import { fingerprintOf } from '#src/service/message-keys.ts'
 import { realWorld } from '#src/world.ts'
 
 const shared = {
@@ -21,6 +22,14 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
+function existing(data: string): DataDirectory {
+  const directory = new DataDirectory(data)
+  if (!directory.exists())
+    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
+  directory.prepare()
+  return directory
+}
+
 /** Also beside a server that runs on the same directory. */
 async function withLetters(args: Shared, body: (letters: DeadLetters, of: LettersOf) => Promise<void>): Promise<void> {
   const { user, topic } = args
@@ -28,11 +37,7 @@ async function withLetters(args: Shared, body: (letters: DeadLetters, of: Letter
     throw new DataDirectoryError('topics have names within an account: say whose, with --user')
   }
   const { data } = loadConfig({ data: args.data }, { MERIDIAN_DATA: process.env['MERIDIAN_DATA'] })
-  const directory = new DataDirectory(data)
-  if (!directory.exists())
-    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
-  directory.prepare()
-  const { letters, store } = await openDeadLetters(directory, realWorld)
+  const { letters, store } = await openDeadLetters(existing(data), realWorld)
   try {
     await body(letters, { ...(user !== undefined && { owner: user }), ...(topic !== undefined && { topic }) })
   } finally {
@@ -79,7 +84,30 @@ const deadLetters = defineCommand({
   subCommands: { list: listLetters, retry: retryLetters, delete: deleteLetters },
 })
 
+const rotateKey = defineCommand({
+  meta: { name: 'rotate-key', description: 'Sign notifications with a new key from now on, and print its fingerprint' },
+  args: {
+    data: shared.data,
+    'key-file': {
+      type: 'string',
+      description: `${describeSetting('keyFile').description} (MERIDIAN_KEY_FILE)`,
+      valueHint: 'file',
+    },
+  },
+  async run({ args }) {
+    const { MERIDIAN_DATA, MERIDIAN_KEY_FILE } = process.env
+    const config = loadConfig({ data: args.data, keyFile: args['key-file'] }, { MERIDIAN_DATA, MERIDIAN_KEY_FILE })
+    existing(config.data)
+    const { keys, store } = await openMessageKeys(config, realWorld)
+    try {
+      print(fingerprintOf(await keys.rotate()))
+    } finally {
+      await store.close()
+    }
+  },
+})
+
 export const notificationsCommand = defineCommand({
   meta: { name: 'notifications', description: 'Look after the notifications of buckets and topics' },
-  subCommands: { 'dead-letters': deadLetters },
+  subCommands: { 'dead-letters': deadLetters, 'rotate-key': rotateKey },
 })

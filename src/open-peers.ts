@@ -1,4 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
@@ -15,9 +16,9 @@ import type { Log } from '#src/telemetry/log.ts'
 const dayMilliseconds = 86_400_000
 
 /** What a process has because there are other cells: their records, their bytes, their clocks. */
-export interface OpenPeers {
+export interface OpenPeers<Known extends Foundation = Foundation> {
   /** For services: it knows of bytes elsewhere, and whether its clock can be believed. */
-  readonly foundation: Foundation
+  readonly foundation: Known
   /** `cache.hits`, `cache.misses` (both by chunk), `blobs.fetchedBytes`, `blobs.failedSources`, `blobs.repaired`. */
   readonly counters: Counters
   readonly methods: readonly Method[]
@@ -31,11 +32,18 @@ export interface OpenPeers {
   watch(signal: AbortSignal): Promise<void>
 }
 
-export function openPeers(
-  alone: Foundation,
+/** Where copies of what other regions hold are kept for a while. */
+export const openNodeCache = (volumes: Volumes, { cacheBytes, cacheDays }: Config): Promise<BlobCache> =>
+  volumes.openCache({
+    ageMilliseconds: cacheDays * dayMilliseconds,
+    ...(cacheBytes !== undefined && { budget: cacheBytes }),
+  })
+
+export function openPeers<Known extends Foundation>(
+  alone: Known,
   { members, transport, health }: Region,
   { config, log, cache }: { readonly config: Config; readonly log: Log; readonly cache: BlobCache },
-): OpenPeers {
+): OpenPeers<Known> {
   const { world, namespace } = alone
   const clock = new ClockGuard({
     world,
@@ -46,7 +54,7 @@ export function openPeers(
       else log.warn("this node's clock agrees with the others again", { milliseconds })
     },
   })
-  const known: Foundation = { ...alone, world: clock.world, clock, hasPeers: true }
+  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true }
   const counters = new Counters()
   const bytes = openRegionBytes({
     foundation: known,
@@ -64,7 +72,7 @@ export function openPeers(
     isReachable: (cell) => health.state(cell).isUp,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
   })
-  const foundation: Foundation = {
+  const foundation: Known = {
     ...known,
     remote: bytes.remote,
     ...(config.durabilityRegions > 1 && { durability: bytes.durability }),

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { BlobCache } from '#src/blobs/blob-cache.ts'
 import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
@@ -18,11 +17,11 @@ import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
-import { DeadLetters } from '#src/service/dead-letters.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -46,8 +45,9 @@ import type { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
-import { type OpenPeers, openPeers } from './open-peers.ts'
+import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
+import { openTiers, performTasks, refuseTiers } from './open-tiers.ts'
 
 export interface OpenOptions {
   readonly config: Config
@@ -148,12 +148,6 @@ function logDamage(log: Log, { kind, error, objects, ...fields }: Damage): void 
   log.error(kind === 'blob' ? 'a blob is damaged' : 'a value of the metadata is damaged', { ...fields, error, objects })
 }
 
-const openCache = (volumes: Volumes, { cacheBytes, cacheDays }: Config): Promise<BlobCache> =>
-  volumes.openCache({
-    ageMilliseconds: cacheDays * 86_400_000,
-    ...(cacheBytes !== undefined && { budget: cacheBytes }),
-  })
-
 /** Reads everything, slowly, round after round. */
 async function scrub(foundation: Foundation, volumes: Volumes, config: Config, log: Log, signal: AbortSignal) {
   if (config.scrubDays === 0) return
@@ -169,7 +163,7 @@ async function scrub(foundation: Foundation, volumes: Volumes, config: Config, l
 
 /** What runs until the signal, and may be waited for. */
 async function background(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   volumes: Volumes,
   { config, log }: OpenOptions,
   signal: AbortSignal,
@@ -188,19 +182,29 @@ async function background(
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
+    performTasks(foundation, config, log, signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
     notify(foundation, config, log, signal),
   ])
 }
 
+/** A node's own, which can encrypt. */
+type NodeFoundation = Foundation & { readonly keys: Keys }
+
+const messageKeysOf = ({ store, world, keys: { own } }: NodeFoundation): MessageKeys =>
+  new MessageKeys({ store, world, own })
+
 /** Takes what buckets and topics tell to their endpoints. */
-async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function notify(foundation: NodeFoundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const { store, world } = foundation
   const notifier = new Notifier({
     store,
     world,
-    keys: new MessageKeys({ store, world }),
+    keys: messageKeysOf(foundation),
     sender: new HttpSender(world, config.notificationEndpoints),
     giveUpMilliseconds: config.notificationHours * 3_600_000,
+    deadLettersMost: config.deadLettersMax,
+    forgotten: (event) => log.error('the oldest dead letters of a topic were forgotten for newer ones', event),
     report: ({ kind, ...fields }) => {
       if (kind === 'given up') log.error('a notification was given up, and is a dead letter', fields)
       else log.warn('a notification was not taken, and is tried again', fields)
@@ -211,19 +215,19 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 }
 
 function servicesOf(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace } = foundation
-  const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
+  const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
     log.error('logging a bucket failed', { error }),
   )
-  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs })
+  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs, most: config.bucketsMax })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
@@ -233,8 +237,13 @@ function servicesOf(
     ...placedServices(foundation, region),
     identity,
     iam: new Iam({ store, world, namespace, records }),
-    sts: openSts({ store, world, namespace, records }),
-    lifecycle: { transitionMinimum },
+    sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
+    // Regions merge to the deeper class: what led up in one would be led down again by another.
+    lifecycle: {
+      transitionMinimum,
+      transitions: region === undefined ? transitions : 'down',
+      tiers: new Set(foundation.tiers?.keys()),
+    },
     logs,
     topics: new CellTopics({
       store,
@@ -242,9 +251,10 @@ function servicesOf(
       region: foundation.region,
       publicUrl,
       reach,
-      keys: new MessageKeys({ store, world }),
+      keys: messageKeysOf(foundation),
     }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
+    configurations: new CellBucketConfigurations({ store, namespace }),
   }
   return { services, access }
 }
@@ -265,6 +275,7 @@ function placedServices(foundation: Foundation, region: Region | undefined): Pic
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
+  const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
   const bare = await openLmdbStore({
     path: directory.metadata,
@@ -286,10 +297,11 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
-  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
-  const peers =
-    region === undefined ? undefined : openPeers(alone, region, { ...options, cache: await openCache(volumes, config) })
-  const foundation = peers?.foundation ?? alone
+  refuseTiers(tiers, region !== undefined)
+  const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
+  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
+  const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
+  const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
@@ -335,17 +347,6 @@ export async function openIdentity(directory: DataDirectory, world: World): Prom
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
 }
 
-export interface OpenDeadLetters {
-  readonly letters: DeadLetters
-  readonly store: Store
-}
-
-/** Notifications that were given up, also beside a server that runs. */
-export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
-  return { store, letters: new DeadLetters({ store, world }) }
-}
-
 export interface OpenMaintenance {
   readonly foundation: Foundation
   readonly maintenance: VolumeMaintenance
@@ -358,23 +359,18 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   for (const path of volumePaths(config, directory)) {
     if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
   }
-  const store = await openLmdbStore({ path: directory.metadata, world })
+  const { store, standing } = await clusteredStore(await openLmdbStore({ path: directory.metadata, world }))
   const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
     async (error: unknown) => {
       await store.close()
       throw error
     },
   )
-  const { region, inlineBytesMax } = config
-  const foundation = {
-    store,
-    world,
-    namespace: new Namespace(),
-    blobs: volumes,
-    region,
-    cell: onlyCell,
-    inlineBytesMax,
-  }
+  // A cell of a cluster knows where it is; what the settings say counts for a node that is alone.
+  const { region, cell } = standing?.self ?? { region: config.region, cell: onlyCell }
+  const { inlineBytesMax } = config
+  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys: openKeys(config, world) }
+  const foundation = { ...own, region, cell, inlineBytesMax, hasPeers: standing !== undefined }
   return {
     foundation,
     maintenance: volumes.maintenance,

@@ -171,6 +171,29 @@ export async function dropReference(to: Transaction, blob: BlobId, { bucket, key
 }
 
 /**
+ * Whether just one version uses a blob, or a manifest, so that a manifest may take it, or its parts, over. Never where other cells
+ * may name it: they free the parts of what was replaced when they hear of that, and would free those of the new manifest (C19).
+ */
+export async function isForTaking(from: Snapshot, blob: BlobId): Promise<boolean> {
+  if ((await readSharing(from)) !== undefined) return false
+  const all = under('reference', [Buffer.from(blob, 'hex')])
+  return (await from.range(all.from, all.to, { limit: 2 })).length === 1
+}
+
+/** Takes a blob from the one version that uses it, for a manifest to name it (R1). */
+export function surrenderBlob(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): void {
+  to.clear(keys.reference(blob, bucket, key, slot))
+}
+
+/** Ends a manifest that one version uses, for another manifest to name its parts (R1). */
+export function dissolveManifest(to: Transaction, blob: BlobId, reference: Reference): void {
+  surrenderBlob(to, blob, reference)
+  to.clear(keys.blob(blob))
+  const pages = under('manifest', [Buffer.from(blob, 'hex')])
+  to.clearRange(pages.from, pages.to)
+}
+
+/**
  * Forgets a blob that nothing names any more; its bytes are dead from then on. A repeat does nothing. Where other cells may name
  * it, and its bytes are here, or it is kept here, it stays until its keeper has let go.
  */

@@ -34,10 +34,15 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
+ * | task        | lane, id                           | work that is tried until it is done (task-records.ts)         |
+ * | taskDue     | lane, due, id                      | nothing: when a task is due                                   |
+ * | remoteName  | tier, bucket, key                  | nothing: the name at an endpoint is taken (remote-records.ts) |
+ * | restored    | until, bucket, key, stamp          | bucket's name: a copy is here until then (remote-records.ts)  |
  * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
  * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
+ * | deadLetters | account, topic                     | atomic counter: its dead letters                              |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
  * | self        |                                    | which cell this is (ClusterRecords)                           |
@@ -75,6 +80,10 @@ export const subspace = {
   logStream: 0x15,
   logSealed: 0x16,
   logLine: 0x17,
+  task: 0x18,
+  taskDue: 0x19,
+  remoteName: 0x1a,
+  restored: 0x1b,
   delivery: 0x1c,
   deadLetter: 0x1d,
   deadJob: 0x1e,
@@ -89,6 +98,7 @@ export const subspace = {
   conflict: 0x21,
   vote: 0x28,
   sharing: 0x29,
+  deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -154,6 +164,11 @@ export const keys = {
   /** A versionstamp and an order follow. */
   logLine: (target: number, prefix: string, source: number, log: number) =>
     append(prefixes.logLine, [target, prefix, source, log]),
+  task: (lane: string, id: string) => append(prefixes.task, [lane, id]),
+  taskDue: (lane: string, due: number, id: string) => append(prefixes.taskDue, [lane, due, id]),
+  remoteName: (tier: string, bucket: string, key: string) => append(prefixes.remoteName, [tier, bucket, key]),
+  restored: (until: number, bucket: number, key: string, stamp: Stamp) =>
+    append(prefixes.restored, [until, bucket, key, stamp]),
   /** `target`: the id of a subscription, or nothing for the topic's own endpoint. */
   delivery: (account: string, topic: string, target: string, due: number, id: string) =>
     append(prefixes.delivery, [account, topic, target, due, id]),
@@ -167,6 +182,7 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

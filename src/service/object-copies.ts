@@ -20,7 +20,7 @@ import {
   withContentKey,
 } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
-import { type FoundRow, findRow, readSource, type Source } from './object-reads.ts'
+import { checkIsHere, type FoundRow, findRow, readSource, type Source } from './object-reads.ts'
 import {
   checkWriteConditions,
   type Draft,
@@ -61,7 +61,8 @@ export async function commitCopy(
 
 /** What is to be shared becomes durable in other regions too. */
 async function spreadSource(foundation: Foundation, spread: Spread, { content }: ObjectVersion): Promise<void> {
-  if (content.kind === 'inline') return
+  // What a tier holds is in no region.
+  if (content.kind === 'inline' || content.kind === 'remote') return
   if (content.kind === 'blob') return await spread.keep([content.blob])
   const parts = await foundation.store.snapshot((snapshot) => readManifest(snapshot, content.blob))
   const blobs = parts.map(({ blob }) => blob)
@@ -83,6 +84,7 @@ export async function findSource(
   if (checkRead(source.conditions, found.version) !== 'passed') {
     throw new Fault('PreconditionFailed', { Condition: 'x-amz-copy-source-If-*' })
   }
+  checkIsHere(found.version, foundation.world.now())
   return found
 }
 
