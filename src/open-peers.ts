@@ -2,6 +2,8 @@ import type { BlobCache } from '#src/blobs/blob-cache.ts'
 import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
+import type { Copies } from '#src/cluster/copies.ts'
+import { Demand } from '#src/cluster/demand.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
@@ -22,6 +24,7 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
   /** `cache.hits`, `cache.misses` (both by chunk), `blobs.fetchedBytes`, `blobs.failedSources`, `blobs.repaired`. */
   readonly counters: Counters
   readonly methods: readonly Method[]
+  readonly copies: Copies
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
   /** What one process of a cell has to do until the signal. */
@@ -56,7 +59,15 @@ export function openPeers<Known extends Foundation>(
   })
   const known: Known = { ...alone, world: clock.world, clock, hasPeers: true }
   const counters = new Counters()
+  const cells = new BucketCells(namespace, () => members.membership)
+  const demand = new Demand({
+    foundation: known,
+    cells,
+    promoteReads: config.promoteReads,
+    failed: (error) => log.error('a copy of what another region holds could not be asked for', { error }),
+  })
   const bytes = openRegionBytes({
+    wanted: demand.wanted,
     foundation: known,
     cache,
     counters,
@@ -77,15 +88,18 @@ export function openPeers<Known extends Foundation>(
     remote: bytes.remote,
     ...(config.durabilityRegions > 1 && { durability: bytes.durability }),
   }
-  const cells = new BucketCells(namespace, () => members.membership)
   const { incarnation } = members.self
   return {
     foundation,
     counters,
     methods: [clockMethod(world), ...feedMethods({ foundation, cells, incarnation, world }), ...bytes.methods],
-    target: { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds },
+    copies: bytes.copies,
+    target: { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, arrived: demand.arrived },
     work: (signal) => bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
-    settled: () => bytes.copies.settled(),
+    settled: async () => {
+      await demand.settled()
+      await bytes.copies.settled()
+    },
     watch: (signal) => clock.run(signal),
   }
 }

@@ -72,6 +72,8 @@ export interface OpenNode {
   readonly foundation: Foundation
   /** The other cells, where there are any. */
   readonly region?: Region
+  /** Where what other regions hold becomes durable here; absent where there are none. */
+  readonly copies?: OpenPeers['copies']
   /** What this process counts, beside requests, where there are other cells. */
   readonly counters?: Counters
   /** What this cell answers to others. */
@@ -316,7 +318,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
       region === undefined
         ? []
         : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
-    ...(peers !== undefined && { target: peers.target, counters: peers.counters }),
+    ...(peers !== undefined && { target: peers.target, copies: peers.copies, counters: peers.counters }),
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))

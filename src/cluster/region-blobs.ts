@@ -4,7 +4,7 @@ import { checksumOf, chunkBytes, chunkLength, chunksOf, idBytes } from '#src/blo
 import { digestOfChecksums } from '#src/blobs/reader.ts'
 import { Fault } from '#src/errors.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
-import { regionsBeside } from '#src/metadata/blob-records.ts'
+import { copyIn, regionsBeside } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { type Membership, memberIn, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -31,6 +31,8 @@ export interface RegionBlobsOptions {
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly cache?: BlobCache
   readonly counters?: Counters
+  /** Told of each read of what is not held here. */
+  readonly wanted: (blob: BlobId) => void
   /** Puts a copy in the place of one that cannot be read. */
   readonly repair: (blob: BlobId) => void
 }
@@ -58,7 +60,13 @@ export class RegionBlobs implements RemoteBlobs {
     this.#options.repair(blob)
   }
 
-  async *read(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
+  read(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
+    if (copyIn(record, this.#options.foundation.region) === undefined) this.#options.wanted(blob)
+    return this.fetch(blob, record, from, to)
+  }
+
+  /** As `read`, on nobody's behalf who might come again. */
+  async *fetch(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
     const last = chunksOf(to) - 1
     let flight: Flight | undefined
     try {

@@ -1,4 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Durability } from '#src/service/durability.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -26,6 +27,8 @@ export interface RegionBytesOptions {
   /** Whether a cell seems to answer. */
   readonly isReachable: (cell: number) => boolean
   readonly cache?: BlobCache
+  /** Told of each read of what is not held here. */
+  readonly wanted?: (blob: BlobId) => void
   readonly counters?: Counters
   readonly failed: (error: unknown) => void
 }
@@ -44,11 +47,11 @@ export interface RegionBytes {
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   const { foundation, counters, failed, cache, transport } = options
-  const remote: RegionBlobs = new RegionBlobs({ ...options, repair: (blob) => copies.repair(blob) })
+  const remote: RegionBlobs = new RegionBlobs({ wanted: () => {}, ...options, repair: (blob) => copies.repair(blob) })
   const copies = new Copies({
     foundation,
     transport,
-    read: (...range) => remote.read(...range),
+    read: (...range) => remote.fetch(...range),
     failed,
     ...(counters !== undefined && { counters }),
   })

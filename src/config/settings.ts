@@ -173,6 +173,16 @@ export const settings = {
   durabilityRegions: integer(1, 16)
     .prefault('1')
     .describe('in how many regions a write has to be, bytes and record, before it is acknowledged'),
+  promoteReads: integer(0, 1_000)
+    .prefault('3')
+    .describe(
+      'what is read so often within an hour in a region that does not hold it gets a durable copy there; 0: never',
+    ),
+  redis: z
+    .string()
+    .regex(/^rediss?:\/\/\S+$/, 'expected a URL such as redis://[::1]:6379/0')
+    .optional()
+    .describe("queues the region's jobs for several nodes, such as `redis://[::1]:6379/0`; default: in the process"),
   cacheBytes: bytes
     .optional()
     .describe(

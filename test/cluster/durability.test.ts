@@ -6,7 +6,18 @@ import { Fault } from '#src/errors.ts'
 import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { attributes, body } from '../service/cell.ts'
-import { bucket, copy, type FedRegion, get, inParts, openFedRegions, put, remove, single } from './fed-regions.ts'
+import {
+  bucket,
+  copy,
+  type FedRegion,
+  get,
+  inParts,
+  openFedRegions,
+  put,
+  remove,
+  single,
+  until,
+} from './fed-regions.ts'
 
 type Opened = Awaited<ReturnType<typeof openFedRegions>>
 const opened: Opened[] = []
@@ -32,14 +43,6 @@ async function references({ cell }: FedRegion): Promise<number> {
 async function blobs({ cell }: FedRegion): Promise<number> {
   const all = under('blob', [])
   return (await cell.store.snapshot((snapshot) => snapshot.range(all.from, all.to, { limit: 1000 }))).length
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 600; attempt++) {
-    if (await holds()) return
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-  assert.fail('not in time')
 }
 
 const large = 2 * chunkBytes + 99

@@ -1,5 +1,11 @@
+import assert from 'node:assert/strict'
 import { Followers } from '#replicator/follow.ts'
+import { JobWorker } from '#replicator/job-worker.ts'
+import { fetchBlobJob } from '#replicator/jobs/fetch-blob.ts'
+import { ProcessQueue } from '#replicator/process-queue.ts'
+import { Relay } from '#replicator/relay.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
+import { Demand } from '#src/cluster/demand.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
@@ -48,7 +54,15 @@ async function openRegion(member: Member, peers: Peers, membership: Membership, 
   const positions = feedPositions(incarnation, () => membership)
   const errors: unknown[] = []
   const counters = new Counters()
+  const cells = new BucketCells(cell.foundation.namespace, () => membership)
+  const demand = new Demand({
+    foundation: cell.foundation,
+    cells,
+    promoteReads: 3,
+    failed: (error) => errors.push(error),
+  })
   const bytes = openRegionBytes({
+    wanted: demand.wanted,
     foundation: cell.foundation,
     transport,
     membership: () => membership,
@@ -60,19 +74,35 @@ async function openRegion(member: Member, peers: Peers, membership: Membership, 
     failed: (error) => errors.push(error),
   })
   const foundation: Foundation = { ...cell.foundation, remote: bytes.remote, durability: bytes.durability }
-  const cells = new BucketCells(foundation.namespace, () => membership)
   peers.connect(member.cell, [...feedMethods({ foundation, cells, incarnation, world: realWorld }), ...bytes.methods])
   await cell.store.transact((transaction) => beginSharing(transaction, member))
   await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
   await cell.buckets.create({ name: single, owner, acl, location: 'fra', hasObjectLock: false })
   const followers = new Followers({
-    target: { foundation, conflictMilliseconds: 1_000_000 },
+    target: { foundation, conflictMilliseconds: 1_000_000, arrived: demand.arrived },
     transport,
     peers: () => membership.members.filter((each) => each.cell !== member.cell),
     failed: () => {},
   })
   const stopping = new AbortController()
-  const running = followers.run(stopping.signal)
+  const queue = new ProcessQueue(realWorld)
+  const { store } = foundation
+  const failed = (error: unknown) => errors.push(error)
+  const kind = fetchBlobJob(bytes.copies)
+  const relay = new Relay({ store, world: realWorld, queue, urgencyOf: () => kind.urgency, failed })
+  const pace = { concurrency: 2, perSecond: 1_000 }
+  const kinds = new Map([[kind.name, kind]])
+  const worker = new JobWorker({
+    store,
+    world: realWorld,
+    queue,
+    kinds,
+    pace,
+    report: (_, error) => errors.push(error),
+    failed,
+  })
+  const { signal } = stopping
+  const running = Promise.all([followers.run(signal), relay.run(signal), worker.run(signal)])
   return {
     member,
     cell,
@@ -85,6 +115,7 @@ async function openRegion(member: Member, peers: Peers, membership: Membership, 
     async stop() {
       stopping.abort()
       await running
+      await demand.settled()
     },
   }
 }
@@ -122,4 +153,12 @@ export async function inParts({ uploads }: FedRegion, key: string, bodies: reado
     parts.push({ number, etag })
   }
   await uploads.complete({ name, uploadId, parts, conditions: {}, guard })
+}
+
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    if (await holds()) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  assert.fail('not in time')
 }
