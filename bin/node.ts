@@ -39,7 +39,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
   const world = realWorld
   const peering = peeringOf(config, world)
   const connect = peering === undefined ? {} : { connect: peering.connect }
-  const replicating = new Replicating(log, world)
+  const replicating = new Replicating(log, world, config.redis)
   const { caughtUp } = replicating
   const node = await openNode({ config, world, log, isFirst, broken: giveUp, caughtUp, ...connect })
   const { services, access, region } = node
@@ -66,6 +66,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     logsAccess: config.accessLog,
     logs: services.logs,
     limits: limitsOf(config),
+    ...(node.counters !== undefined && { counters: node.counters }),
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)

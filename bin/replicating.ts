@@ -1,4 +1,10 @@
 import { Followers } from '#replicator/follow.ts'
+import { JobWorker } from '#replicator/job-worker.ts'
+import { fetchBlobJob } from '#replicator/jobs/fetch-blob.ts'
+import { ProcessQueue } from '#replicator/process-queue.ts'
+import { RedisQueue } from '#replicator/queue.ts'
+import { Relay } from '#replicator/relay.ts'
+import type { Copies } from '#src/cluster/copies.ts'
 import type { Members } from '#src/cluster/members.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import type { OpenNode } from '#src/open.ts'
@@ -8,6 +14,12 @@ import type { World } from '#src/world.ts'
 /** How often a cell that joins looks whether it has caught up, in milliseconds. */
 const lookMilliseconds = 200
 
+/** Jobs at once, and a second. */
+const pace = { concurrency: 4, perSecond: 200 }
+const leastUrgent = 999
+
+type Target = NonNullable<OpenNode['target']>
+
 /** The replicator of a cell: one process of it follows the others. */
 export class Replicating {
   readonly #log: Log
@@ -15,16 +27,20 @@ export class Replicating {
   readonly #stopping = new AbortController()
   #members: Members | undefined
   #followers: Followers | undefined
-  #running: Promise<void> = Promise.resolve()
+  #running: Promise<unknown> = Promise.resolve()
 
-  constructor(log: Log, world: World) {
+  readonly #redis: string | undefined
+
+  /** `redis`: where the region's queue is; undefined: in this process. */
+  constructor(log: Log, world: World, redis: string | undefined) {
     this.#log = log
     this.#world = world
+    this.#redis = redis
   }
 
   /** Does nothing where there are no other cells. */
-  start({ target, region }: OpenNode): void {
-    if (target === undefined || region === undefined) return
+  start({ target, region, copies }: OpenNode): void {
+    if (target === undefined || region === undefined || copies === undefined) return
     const { members, transport } = region
     this.#members = members
     this.#followers = new Followers({
@@ -40,7 +56,39 @@ export class Replicating {
         if (!(error instanceof PeerUnreachable)) this.#log.error('following a region failed', { cell, error })
       },
     })
-    this.#running = this.#followers.run(this.#stopping.signal)
+    this.#running = Promise.all([this.#followers.run(this.#stopping.signal), this.#work(target, members, copies)])
+  }
+
+  /** Does the jobs of the outbox. */
+  async #work({ foundation }: Target, { self }: Members, copies: Copies): Promise<void> {
+    const { store, world } = foundation
+    const { signal } = this.#stopping
+    const failed = (error: unknown): void => this.#log.error("the region's jobs are held up", { error })
+    const queue =
+      this.#redis === undefined
+        ? new ProcessQueue(world)
+        : new RedisQueue({ url: this.#redis, name: `meridian-${self.region}`, failed })
+    const kinds = new Map([fetchBlobJob(copies)].map((kind) => [kind.name, kind]))
+    const relay = new Relay({
+      store,
+      world,
+      queue,
+      urgencyOf: (kind) => kinds.get(kind)?.urgency ?? leastUrgent,
+      failed,
+    })
+    const worker = new JobWorker({
+      store,
+      world,
+      queue,
+      kinds,
+      pace,
+      report: ({ kind, payload }, error, isGivenUp) => {
+        if (isGivenUp) this.#log.error('a job was given up, and is a dead letter', { kind, ...payload, error })
+      },
+      failed,
+    })
+    await Promise.all([relay.run(signal), worker.run(signal)])
+    await queue.close()
   }
 
   /** Once all that the others had to tell has been applied. */

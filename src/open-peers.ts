@@ -1,5 +1,9 @@
+import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
+import type { Copies } from '#src/cluster/copies.ts'
+import { Demand } from '#src/cluster/demand.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
@@ -12,6 +16,7 @@ import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
 import { cellsOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 
 const dayMilliseconds = 86_400_000
@@ -20,7 +25,10 @@ const dayMilliseconds = 86_400_000
 export interface OpenPeers<Known extends Foundation = Foundation> {
   /** For services: it knows of bytes elsewhere, and whether its clock can be believed. */
   readonly foundation: Known
+  /** `cache.hits`, `cache.misses` (both by chunk), `blobs.fetchedBytes`, `blobs.failedSources`, `blobs.repaired`. */
+  readonly counters: Counters
   readonly methods: readonly Method[]
+  readonly copies: Copies
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
   /** What one process of a cell has to do until the signal. */
@@ -31,10 +39,36 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
   watch(signal: AbortSignal): Promise<void>
 }
 
+/** Where copies of what other regions hold are kept for a while. */
+export const openNodeCache = (volumes: Volumes, { cacheBytes, cacheDays }: Config): Promise<BlobCache> =>
+  volumes.openCache({
+    ageMilliseconds: cacheDays * dayMilliseconds,
+    ...(cacheBytes !== undefined && { budget: cacheBytes }),
+  })
+
+/** Compares with the cells that should have the same, and takes over what is missing here. */
+function healerOf(
+  target: FeedTarget & { readonly foundation: Foundation },
+  { members, transport }: Pick<Region, 'members' | 'transport'>,
+  log: Log,
+): Healer {
+  return new Healer({
+    target,
+    transport,
+    peersOf: ({ location }) => {
+      const own = members.self.cell
+      const sharing = cellsOf(location, members.membership)
+      return sharing.includes(own) ? sharing.filter((cell) => cell !== own) : []
+    },
+    report: (healed) => log.warn('records that were missing here were taken over from another region', { ...healed }),
+    failed: (error) => log.error('comparing with another region failed', { error }),
+  })
+}
+
 export function openPeers<Known extends Foundation>(
   alone: Known,
   { members, transport, health }: Region,
-  { config, log }: { readonly config: Config; readonly log: Log },
+  { config, log, cache }: { readonly config: Config; readonly log: Log; readonly cache: BlobCache },
 ): OpenPeers<Known> {
   const { world, namespace } = alone
   const clock = new ClockGuard({
@@ -47,8 +81,19 @@ export function openPeers<Known extends Foundation>(
     },
   })
   const known: Known = { ...alone, world: clock.world, clock, hasPeers: true }
-  const bytes = openRegionBytes({
+  const counters = new Counters()
+  const cells = new BucketCells(namespace, () => members.membership)
+  const demand = new Demand({
     foundation: known,
+    cells,
+    promoteReads: config.promoteReads,
+    failed: (error) => log.error('a copy of what another region holds could not be asked for', { error }),
+  })
+  const bytes = openRegionBytes({
+    wanted: demand.wanted,
+    foundation: known,
+    cache,
+    counters,
     transport,
     membership: () => members.membership,
     nearest: (regions) => {
@@ -57,37 +102,34 @@ export function openPeers<Known extends Foundation>(
       return order.flatMap((cell) => members.peers.filter((each) => each.cell === cell).map(({ region }) => region))
     },
     positions: feedPositions(members.self.incarnation, () => members.membership),
-    durabilityRegions: 1,
+    durabilityRegions: config.durabilityRegions,
+    isReachable: (cell) => health.state(cell).isUp,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
   })
-  const foundation: Known = { ...known, remote: bytes.remote }
-  const cells = new BucketCells(namespace, () => members.membership)
+  const foundation: Known = {
+    ...known,
+    remote: bytes.remote,
+    ...(config.durabilityRegions > 1 && { durability: bytes.durability }),
+  }
   const { incarnation } = members.self
   const forgetter = new Forgetter({ foundation, incarnation, peers: () => members.peers })
   const passed: FeedServer['passed'] = (caller, request) =>
     // Whoever follows must not stop because of what is only noted here.
     forgetter.passed(caller, request).catch((error) => log.error('noting how far a cell is failed', { error }))
   const source = { foundation, cells, incarnation }
-  const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds }
-  const healer = new Healer({
-    target,
-    transport,
-    peersOf: ({ location }) => {
-      const own = members.self.cell
-      const sharing = cellsOf(location, members.membership)
-      return sharing.includes(own) ? sharing.filter((cell) => cell !== own) : []
-    },
-    report: (healed) => log.warn('records that were missing here were taken over from another region', { ...healed }),
-    failed: (error) => log.error('comparing with another region failed', { error }),
-  })
+  const { arrived } = demand
+  const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, arrived }
+  const healer = healerOf(target, { members, transport }, log)
   return {
     foundation,
+    counters,
     methods: [
       clockMethod(world),
       ...feedMethods({ ...source, world, passed }),
       ...rangeMethods(source),
       ...bytes.methods,
     ],
+    copies: bytes.copies,
     target,
     work: async (signal) => {
       await Promise.all([
@@ -96,7 +138,10 @@ export function openPeers<Known extends Foundation>(
         healer.run(signal),
       ])
     },
-    settled: () => bytes.copies.settled(),
+    settled: async () => {
+      await demand.settled()
+      await bytes.copies.settled()
+    },
     watch: (signal) => clock.run(signal),
   }
 }

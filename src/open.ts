@@ -41,10 +41,11 @@ import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
+import type { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
-import { type OpenPeers, openPeers } from './open-peers.ts'
+import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
 import { openTiers, performTasks, refuseTiers } from './open-tiers.ts'
 
@@ -71,6 +72,10 @@ export interface OpenNode {
   readonly foundation: Foundation
   /** The other cells, where there are any. */
   readonly region?: Region
+  /** Where what other regions hold becomes durable here; absent where there are none. */
+  readonly copies?: OpenPeers['copies']
+  /** What this process counts, beside requests, where there are other cells. */
+  readonly counters?: Counters
   /** What this cell answers to others. */
   readonly methods: readonly Method[]
   /** Where what other cells tell is applied; absent where there are none. */
@@ -297,7 +302,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   refuseTiers(tiers, region !== undefined)
   const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
   const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
-  const peers = region === undefined ? undefined : openPeers(alone, region, options)
+  const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
@@ -313,7 +318,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
       region === undefined
         ? []
         : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
-    ...(peers !== undefined && { target: peers.target }),
+    ...(peers !== undefined && { target: peers.target, copies: peers.copies, counters: peers.counters }),
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))

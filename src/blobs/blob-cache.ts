@@ -7,10 +7,6 @@ import type { BlobId } from '#src/model/blob.ts'
 export interface BlobCache {
   /** A chunk of `length` bytes that matches its checksum, or undefined: it is not here, or not whole. Never rejects. */
   read(id: BlobId, chunk: number, length: number): Promise<Uint8Array | undefined>
-  /** Takes a chunk in that was verified, if it may. Never rejects. */
-  add(id: BlobId, chunk: number, bytes: Uint8Array): Promise<void>
-  /** Overwrites what is here of a blob that was deleted. */
-  erase(id: BlobId): Promise<void>
-  /** Blobs of which something is here. */
-  ids(): readonly BlobId[]
+  /** Takes a chunk in that was verified, if it may, some time later: nobody waits for it. Nothing may change the bytes any more. */
+  add(id: BlobId, chunk: number, bytes: Uint8Array): void
 }

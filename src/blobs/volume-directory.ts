@@ -142,6 +142,11 @@ export class VolumeDirectory {
     return found.sort((a, b) => a.number - b.number)
   }
 
+  /** Of all segments there are, in no order; their names may not be durable. */
+  async segmentNumbers(): Promise<readonly number[]> {
+    return (await this.#numbers()).flatMap(({ number, isGone }) => (isGone ? [] : [number]))
+  }
+
   async segmentState(number: number): Promise<SegmentState | undefined> {
     let file: number
     try {

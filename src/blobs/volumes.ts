@@ -10,6 +10,7 @@ import { FrameRun, RunMemory, runBytes } from './frame-run.ts'
 import { digestOf, readChecksums, readRange } from './reader.ts'
 import { segmentDataStart } from './segment-header.ts'
 import { Volume, type VolumeEvent } from './volume.ts'
+import { VolumeCache, type VolumeCacheOptions } from './volume-cache.ts'
 import { VolumeDirectory } from './volume-directory.ts'
 import { VolumeMaintenance } from './volume-maintenance.ts'
 
@@ -71,6 +72,7 @@ export class Volumes implements Blobs {
   readonly #memory = new RunMemory(idleRunBytes)
   readonly #closing = new AbortController()
   readonly #writes = new Set<Promise<unknown>>()
+  readonly #caches: VolumeCache[] = []
   readonly #tending: Promise<void>
 
   constructor(world: World, volumes: ReadonlyMap<string, Volume>) {
@@ -99,6 +101,13 @@ export class Volumes implements Blobs {
     return readChecksums(this.#volumes, id, extents)
   }
 
+  /** Begins to keep copies of what other regions hold, until the volumes are closed. */
+  async openCache(options: Omit<VolumeCacheOptions, 'world'>): Promise<VolumeCache> {
+    const cache = await VolumeCache.open([...this.#volumes.values()], { world: this.#world, ...options })
+    this.#caches.push(cache)
+    return cache
+  }
+
   /** Closes all segments that nothing is being written to, so that they can be compacted. */
   async seal(): Promise<void> {
     await Promise.all([...this.#volumes.values()].map((volume) => volume.seal()))
@@ -109,6 +118,7 @@ export class Volumes implements Blobs {
     this.#closing.abort()
     await Promise.allSettled(this.#writes)
     await this.#tending
+    await Promise.all(this.#caches.map((cache) => cache.close()))
     await Promise.all([...this.#volumes.values()].map((volume) => volume.close()))
   }
 

@@ -1,4 +1,5 @@
 import type { Namespace } from '#src/metadata/namespace.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf, type Membership } from '#src/model/region.ts'
 import type { Snapshot } from '#src/store/store.ts'
 
@@ -21,18 +22,19 @@ export class BucketCells {
   async share(from: Snapshot, bucket: number, cell: number): Promise<Share> {
     const membership = this.#membership()
     if (membership === undefined) return 'yes'
-    const location = (await this.#location(from, bucket)) ?? (await this.#searched(from, bucket))
+    const location = (await this.bucket(from, bucket))?.location
     if (location === undefined) return (await this.#namespace.largestBucketId(from)) < bucket ? 'later' : 'no'
     return cellsOf(location, membership).includes(cell) ? 'yes' : 'no'
   }
 
-  async #location(from: Snapshot, bucket: number): Promise<string | undefined> {
-    const name = this.#names.get(bucket)
+  /** By its id. */
+  async bucket(from: Snapshot, id: number): Promise<Bucket | undefined> {
+    const name = this.#names.get(id)
     const found = name === undefined ? undefined : await this.#namespace.bucket(from, name)
-    return found?.id === bucket ? found.location : undefined
+    return found?.id === id ? found : await this.#searched(from, id)
   }
 
-  async #searched(from: Snapshot, bucket: number): Promise<string | undefined> {
+  async #searched(from: Snapshot, bucket: number): Promise<Bucket | undefined> {
     // Deleted, and known to have been: looking through all buckets again finds nothing else.
     if (this.#names.has(bucket)) return undefined
     const buckets = await this.#namespace.buckets(from)
@@ -41,6 +43,6 @@ export class BucketCells {
     if (found === undefined && (await this.#namespace.largestBucketId(from)) >= bucket) {
       this.#names = new Map([...this.#names, [bucket, '']])
     }
-    return found?.location
+    return found
   }
 }

@@ -77,6 +77,14 @@ export class Copies {
     return await this.take(blob)
   }
 
+  /** Holds a blob here too, if it is named here and not held already. Rejects as `take`. */
+  async ensure(blob: BlobId): Promise<void> {
+    const { store, region } = this.#options.foundation
+    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    const isWanted = record?.kind === 'bytes' && record.isUnreferenced === undefined
+    if (isWanted && copyIn(record, region) === undefined) await this.take(blob)
+  }
+
   /**
    * Fetches a whole blob and makes its copy here durable, in the place of the one there is, if there is one. False: the blob
    * was freed meanwhile, or somebody else was first. Rejects with Fault `ServiceUnavailable` where no other region gives it.

@@ -40,6 +40,11 @@ export class Flight {
     return chunk >= this.#next || this.#kept.has(chunk)
   }
 
+  /** Whether a chunk is here already. */
+  holds(chunk: number): boolean {
+    return this.#kept.has(chunk)
+  }
+
   join(): void {
     this.#readers += 1
   }

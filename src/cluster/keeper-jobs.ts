@@ -1,6 +1,7 @@
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
-import { addBlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
+import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
 import { giveUp, type Held, type Let, renumber } from '#src/metadata/keeping.ts'
+import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { FreeingOptions } from './freeing.ts'
@@ -13,6 +14,8 @@ const jobsTogether = 200
 const askMilliseconds = 10_000
 /** Idle time between passes. */
 const passMilliseconds = 1_000
+
+type KeeperJob = Exclude<BlobJob, { readonly kind: 'reserved' }>
 
 /** A job, its row, and the copy here that it is about. */
 interface BlobWork {
@@ -58,7 +61,13 @@ export class KeeperJobs {
       const last = rows.at(-1)
       if (last === undefined) return done
       start = afterKey(last.key)
-      const all = await Promise.all(rows.map(({ key, value }) => this.#look(key, value)))
+      const jobs = rows.map(({ key, value }) => ({ row: key, job: decodeBlobJob(value) }))
+      const asked: { readonly row: Uint8Array; readonly job: KeeperJob }[] = []
+      for (const { row, job } of jobs) {
+        if (job.kind === 'reserved') done += await this.#endReservation(row, job)
+        else asked.push({ row, job })
+      }
+      const all = await Promise.all(asked.map(({ row, job }) => this.#look(row, job)))
       for (const [keeper, work] of Map.groupBy(all, (each) => each.keeper)) {
         // One keeper that does not answer keeps the others from nothing.
         done += await this.#do(keeper, work).catch((error: unknown) => {
@@ -69,9 +78,19 @@ export class KeeperJobs {
     }
   }
 
-  async #look(row: Uint8Array, value: Uint8Array): Promise<BlobWork> {
+  /** Once its time is over, or the write has come to its end by itself. */
+  async #endReservation(row: Uint8Array, job: Extract<BlobJob, { kind: 'reserved' }>): Promise<number> {
+    const { store, world } = this.#options.foundation
+    if (job.until > world.now() && (await store.snapshot((snapshot) => isReserved(snapshot, job)))) return 0
+    await store.transact(async (transaction) => {
+      await endReservation(transaction, job)
+      transaction.clear(row)
+    })
+    return 1
+  }
+
+  async #look(row: Uint8Array, { kind, blob }: KeeperJob): Promise<BlobWork> {
     const { store, region, cell } = this.#options.foundation
-    const { kind, blob } = decodeBlobJob(value)
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes') return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false }
     const own = copyIn(record, region)

@@ -4,7 +4,7 @@ import { checksumOf, chunkBytes, chunkLength, chunksOf, idBytes } from '#src/blo
 import { digestOfChecksums } from '#src/blobs/reader.ts'
 import { Fault } from '#src/errors.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
-import { regionsBeside } from '#src/metadata/blob-records.ts'
+import { copyIn, regionsBeside } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { type Membership, memberIn, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -31,6 +31,8 @@ export interface RegionBlobsOptions {
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly cache?: BlobCache
   readonly counters?: Counters
+  /** Told of each read of what is not held here. */
+  readonly wanted: (blob: BlobId) => void
   /** Puts a copy in the place of one that cannot be read. */
   readonly repair: (blob: BlobId) => void
 }
@@ -58,12 +60,18 @@ export class RegionBlobs implements RemoteBlobs {
     this.#options.repair(blob)
   }
 
-  async *read(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
+  read(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
+    if (copyIn(record, this.#options.foundation.region) === undefined) this.#options.wanted(blob)
+    return this.fetch(blob, record, from, to)
+  }
+
+  /** As `read`, on nobody's behalf who might come again. */
+  async *fetch(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
     const last = chunksOf(to) - 1
     let flight: Flight | undefined
     try {
       for (let chunk = Math.floor(from / chunkBytes); chunk <= last; chunk++) {
-        let bytes = await this.#cached(blob, record, chunk)
+        let bytes = flight?.holds(chunk) === true ? undefined : await this.#cached(blob, record, chunk)
         if (bytes === undefined) {
           if (flight?.offers(chunk) !== true) {
             flight?.leave()
@@ -129,7 +137,7 @@ export class RegionBlobs implements RemoteBlobs {
       try {
         for await (const bytes of this.#from(cell, blob, record, next, last, signal)) {
           counters?.add('blobs.fetchedBytes', bytes.length)
-          await cache?.add(blob, next, bytes)
+          cache?.add(blob, next, bytes)
           next += 1
           yield bytes
         }
@@ -143,7 +151,7 @@ export class RegionBlobs implements RemoteBlobs {
     throw new Fault('ServiceUnavailable', {}, { cause })
   }
 
-  /** Cells to ask, each once: those whose regions are said to hold it, nearest first; then whom its keeper names. */
+  /** Cells to ask, each once: those whose regions are said to hold it, nearest first; then whom its keeper names; then all others. */
   async *#sources(blob: BlobId, record: BlobRecord): AsyncGenerator<number> {
     const { foundation, membership, nearest, transport } = this.#options
     const asked = new Set<number>([foundation.cell])
@@ -158,11 +166,14 @@ export class RegionBlobs implements RemoteBlobs {
     yield* cellsIn(regionsBeside(record, foundation.region))
     const { keeper } = record
     const member = memberOf(membership(), keeper)
-    if (member === undefined || member.state === 'removed' || keeper === foundation.cell) return
-    const answer = await within(foundation.world, askMilliseconds, (signal) =>
-      transport.ask(keeper, 'holders', encodeBlobId(blob), signal),
-    ).catch(() => undefined)
-    if (answer !== undefined) yield* cellsIn(decodeRegions(answer).filter((each) => each !== foundation.region))
+    if (member !== undefined && member.state !== 'removed' && keeper !== foundation.cell) {
+      const answer = await within(foundation.world, askMilliseconds, (signal) =>
+        transport.ask(keeper, 'holders', encodeBlobId(blob), signal),
+      ).catch(() => undefined)
+      if (answer !== undefined) yield* cellsIn(decodeRegions(answer).filter((each) => each !== foundation.region))
+    }
+    // A keeper that is lost takes along who knew where the other copies are.
+    yield* cellsIn(membership().members.map(({ region }) => region))
   }
 
   async *#from(

@@ -1,5 +1,7 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
+import type { Durability } from '#src/service/durability.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
@@ -9,6 +11,7 @@ import { Keeper } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
+import { Spreading, spreadMethods } from './spreading.ts'
 import type { Method, Transport } from './transport.ts'
 
 export interface RegionBytesOptions {
@@ -19,9 +22,13 @@ export interface RegionBytesOptions {
   /** The regions, nearest first. */
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly positions: Positions
-  /** How many regions hold a blob that somebody names, at least, before one may give its copy up. */
+  /** In how many regions a write has to be before it is acknowledged, and a blob before one may give its copy up. */
   readonly durabilityRegions: number
+  /** Whether a cell seems to answer. */
+  readonly isReachable: (cell: number) => boolean
   readonly cache?: BlobCache
+  /** Told of each read of what is not held here. */
+  readonly wanted?: (blob: BlobId) => void
   readonly counters?: Counters
   readonly failed: (error: unknown) => void
 }
@@ -30,6 +37,7 @@ export interface RegionBytesOptions {
 export interface RegionBytes {
   /** For the foundation that services are made of. */
   readonly remote: RemoteBlobs
+  readonly durability: Durability
   readonly copies: Copies
   /** What goes on beside requests, in one process of a node. */
   readonly jobs: KeeperJobs
@@ -39,11 +47,11 @@ export interface RegionBytes {
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   const { foundation, counters, failed, cache, transport } = options
-  const remote: RegionBlobs = new RegionBlobs({ ...options, repair: (blob) => copies.repair(blob) })
+  const remote: RegionBlobs = new RegionBlobs({ wanted: () => {}, ...options, repair: (blob) => copies.repair(blob) })
   const copies = new Copies({
     foundation,
     transport,
-    read: (...range) => remote.read(...range),
+    read: (...range) => remote.fetch(...range),
     failed,
     ...(counters !== undefined && { counters }),
   })
@@ -55,5 +63,7 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   }
   const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
   const jobs = new KeeperJobs({ ...options, keeper })
-  return { remote, copies, jobs, methods: [blobMethod(source), ...keeper.methods] }
+  const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
+  const methods = [blobMethod(source), ...keeper.methods, ...spreadMethods({ ...options, copies })]
+  return { remote, durability, copies, jobs, methods }
 }

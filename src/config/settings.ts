@@ -170,6 +170,27 @@ export const settings = {
     .describe(
       'milliseconds that a round trip to those regions takes longer, such as `iad=90,syd=250`: plays far regions on one machine',
     ),
+  durabilityRegions: integer(1, 16)
+    .prefault('1')
+    .describe('in how many regions a write has to be, bytes and record, before it is acknowledged'),
+  promoteReads: integer(0, 1_000)
+    .prefault('3')
+    .describe(
+      'what is read so often within an hour in a region that does not hold it gets a durable copy there; 0: never',
+    ),
+  redis: z
+    .string()
+    .regex(/^rediss?:\/\/\S+$/, 'expected a URL such as redis://[::1]:6379/0')
+    .optional()
+    .describe("queues the region's jobs for several nodes, such as `redis://[::1]:6379/0`; default: in the process"),
+  cacheBytes: bytes
+    .optional()
+    .describe(
+      'what copies of bytes of other regions may take on all volumes; default: a tenth of what is free at the start',
+    ),
+  cacheDays: integer(1, 3_650)
+    .prefault('7')
+    .describe('such copies go after so many days at the latest: so long may bytes of what was deleted lie on a disk'),
   conflictDays: integer(0, 3_650)
     .prefault('7')
     .describe('how long what lost to a write of another region that had not seen it can be had back, in days'),

@@ -20,6 +20,14 @@ export type BlobJob =
   | { readonly kind: 'hold'; readonly blob: string }
   /** Nothing here names the blob any more. */
   | { readonly kind: 'leave'; readonly blob: string }
+  /** A write under way needs the blob, until then: milliseconds since the epoch. */
+  | {
+      readonly kind: 'reserved'
+      readonly blob: string
+      readonly token: number
+      readonly whole?: string
+      readonly until: number
+    }
 
 const queue = 'collect'
 const blobQueue = 'blobs'

@@ -4,6 +4,7 @@ import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Tier } from '#src/model/tier.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
+import type { Durability } from './durability.ts'
 import type { LogOptions } from './log-writing.ts'
 import type { RemoteBlobs } from './remote-blobs.ts'
 
@@ -31,6 +32,8 @@ export interface Foundation {
   readonly clock?: { check(): void }
   /** Whether records of other cells come here: then a bucket's setting does not tell which rows its keys have (C13). */
   readonly hasPeers?: boolean
+  /** What an acknowledged write survives besides. Absent: nobody else has to have it. */
+  readonly durability?: Durability
   /** What other regions hold. Absent: there are none. */
   readonly remote?: RemoteBlobs
   /** How buckets are logged. Absent: as by default. */

@@ -3,6 +3,7 @@ import type { Body as BlobBody } from '#src/blobs/blobs.ts'
 import { ContentCipher, sealedSize } from '#src/encryption/content-cipher.ts'
 import { Fault } from '#src/errors.ts'
 import { addDead } from '#src/metadata/blob-records.ts'
+import { endReservation, type Reservation } from '#src/metadata/reservations.ts'
 import type { BlobId, StoredBlob } from '#src/model/blob.ts'
 import type { Checksum, ExpectedDigests } from '#src/model/checksum.ts'
 import { createDigest, type Digest, hexToBase64 } from '#src/model/digests.ts'
@@ -22,6 +23,8 @@ export interface Ingested {
     | { readonly kind: 'blob'; readonly stored: StoredBlob }
   /** What its bytes are encrypted with. */
   readonly contentKey?: ContentKey
+  /** Its blob has a record already, which this keeps until a version names it. */
+  readonly reservation?: Reservation
 }
 
 /** A data key, and the part of an object that it encrypts. */
@@ -198,7 +201,12 @@ function checkedChecksum({ algorithm, value }: ExpectedChecksum, digest: Digest)
 }
 
 /** Counts the bytes of a write that did not come to be as dead. Best effort: the sweep finds what this misses. */
-export async function discard({ store }: Foundation, { content }: Ingested): Promise<void> {
+export async function discard({ store }: Foundation, { content, reservation }: Ingested): Promise<void> {
   if (content.kind === 'inline') return
-  await store.transact(async (transaction) => addDead(transaction, content.stored.extents)).catch(() => undefined)
+  await store
+    .transact(async (transaction) => {
+      if (reservation === undefined) addDead(transaction, content.stored.extents)
+      else await endReservation(transaction, reservation)
+    })
+    .catch(() => undefined)
 }

@@ -1,10 +1,13 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
+import { readManifest } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { checkRead } from '#src/model/conditions.ts'
 import { checkNewRetention } from '#src/model/retention.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { openingOf, readContent } from './content.ts'
+import { type Spread, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Ingested, ingest } from './ingest.ts'
 import {
@@ -38,7 +41,11 @@ const copyBytesMax = 5 * 2 ** 30
  * Within a bucket a copy shares the blob, in one transaction that sees source and target (C18). Between buckets, or where
  * another checksum or encryption is asked for, the bytes are read and written again.
  */
-export async function commitCopy(foundation: Foundation, request: CopyObject): Promise<Copied> {
+export async function commitCopy(
+  foundation: Foundation,
+  request: CopyObject,
+  spread: Spread | undefined,
+): Promise<Copied> {
   const found = await foundation.store.snapshot((snapshot) => findSource(foundation, snapshot, request.source))
   checkNewRetention(request.attributes(found.version).retention, foundation.world.now())
   if (found.version.size > copyBytesMax) {
@@ -47,7 +54,19 @@ export async function commitCopy(foundation: Foundation, request: CopyObject): P
     })
   }
   const isShared = request.source.name.bucket === request.name.bucket && keepsContent(found.version, request)
-  return isShared ? await share(foundation, request) : await rewrite(foundation, request)
+  if (!isShared) return await rewrite(foundation, request, spread)
+  if (spread !== undefined) await spreadSource(foundation, spread, found.version)
+  return await share(foundation, request, spread === undefined ? undefined : found.version)
+}
+
+/** What is to be shared becomes durable in other regions too. */
+async function spreadSource(foundation: Foundation, spread: Spread, { content }: ObjectVersion): Promise<void> {
+  // What a tier holds is in no region.
+  if (content.kind === 'inline' || content.kind === 'remote') return
+  if (content.kind === 'blob') return await spread.keep([content.blob])
+  const parts = await foundation.store.snapshot((snapshot) => readManifest(snapshot, content.blob))
+  const blobs = parts.map(({ blob }) => blob)
+  await spread.keep(blobs, content.blob)
 }
 
 function keepsContent({ checksum, encryption }: ObjectVersion, request: CopyObject): boolean {
@@ -77,11 +96,22 @@ async function readCopyTarget(foundation: Foundation, from: Transaction, request
   return target
 }
 
-async function share(foundation: Foundation, request: CopyObject): Promise<Copied> {
+/** `expected`: other content than that version's is not to be shared. */
+async function share(
+  foundation: Foundation,
+  request: CopyObject,
+  expected: ObjectVersion | undefined,
+): Promise<Copied> {
   foundation.space?.check()
   const { customerKey } = request.source
   return await withContentKey(foundation, customerKey, (known) =>
-    foundation.store.transact((transaction) => shareOnce(foundation, transaction, request, known)),
+    foundation.store.transact(async (transaction) => {
+      const copied = await shareOnce(foundation, transaction, request, known)
+      if (expected !== undefined && !isDeepStrictEqual(copied.version.content, expected.content)) {
+        throw new Fault('OperationAborted')
+      }
+      return copied
+    }),
   )
 }
 
@@ -126,7 +156,7 @@ export async function draftOfVersion(
   return { source, draft: { ...draft, contentKey, ...parts } }
 }
 
-async function rewrite(foundation: Foundation, request: CopyObject): Promise<Copied> {
+async function rewrite(foundation: Foundation, request: CopyObject, spread: Spread | undefined): Promise<Copied> {
   const { found, source, target } = await foundation.store.snapshot(async (snapshot) => {
     const row = await findSource(foundation, snapshot, request.source)
     return {
@@ -145,7 +175,8 @@ async function rewrite(foundation: Foundation, request: CopyObject): Promise<Cop
     encryption === undefined
       ? undefined
       : { contentKey: await makeContentKey(foundation, target.id, encryption), part: 0 }
-  const ingested = await ingest(foundation, bodyOf(bytes, size), digests, foundation.inlineBytesMax, encrypting)
+  const here = await ingest(foundation, bodyOf(bytes, size), digests, foundation.inlineBytesMax, encrypting)
+  const ingested = await spreadOut(foundation, spread, here)
   try {
     return await commitRewrite(foundation, request, found, ingested)
   } catch (error) {

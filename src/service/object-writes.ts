@@ -2,6 +2,7 @@ import { Fault } from '#src/errors.ts'
 import { addBlob } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { insertVersion, type KeyState, readState, seenVector } from '#src/metadata/object-records.ts'
+import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type Conditions, checkWrite } from '#src/model/conditions.ts'
 import { expiryOf } from '#src/model/lifecycle.ts'
@@ -124,9 +125,14 @@ export async function writeIngested(
   ingested: Ingested,
   attributes: ObjectAttributes,
 ): Promise<Written> {
-  const { content } = ingested
-  if (content.kind === 'blob') await addBlob(to, content.stored, foundation.region, foundation.cell)
+  const { content, reservation } = ingested
+  if (content.kind === 'blob') {
+    if (reservation === undefined) await addBlob(to, content.stored, foundation.region, foundation.cell)
+    // Its time was over, and it may be gone: whoever waited so long waits for nothing.
+    else if (!(await isReserved(to, reservation))) throw new Fault('ServiceUnavailable')
+  }
   const written = await writeVersion(foundation, to, target, draftOf(ingested), attributes)
+  if (reservation !== undefined) await endReservation(to, reservation)
   if (content.kind === 'inline') {
     const { bucket, key } = target.state
     to.set(keys.inline(bucket, key, slotOf(written.version)), content.bytes)

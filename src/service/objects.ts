@@ -10,6 +10,7 @@ import type { Stamp } from '#src/model/stamp.ts'
 import { isHere } from '#src/model/tier.ts'
 import { manifestOf, type ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
+import { durably, type Spread, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingest } from './ingest.ts'
 import { journal } from './log-writing.ts'
@@ -47,10 +48,15 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
+    return await durably(this.#foundation, request.name.bucket, (spread) => this.#put(request, spread))
+  }
+
+  async #put(request: PutObject, spread: Spread | undefined): Promise<Written> {
     const { body, digests, conditions, encryption } = request
     if (Object.keys(conditions).length > 0) await this.#checkEarly(request)
     const encrypting = encryption === undefined ? undefined : await this.#encrypting(request.name, encryption)
-    const ingested = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
+    const here = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
+    const ingested = spread === undefined ? here : await spreadOut(this.#foundation, spread, here)
     try {
       return await commitPut(this.#foundation, request, ingested)
     } catch (error) {
@@ -137,15 +143,17 @@ export class CellObjects implements Objects {
   }
 
   async delete(request: DeleteRequest): Promise<Deleted> {
-    return await commitDelete(this.#foundation, request)
+    return await durably(this.#foundation, request.name.bucket, () => commitDelete(this.#foundation, request))
   }
 
   async copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }> {
-    return await commitCopy(this.#foundation, request)
+    return await durably(this.#foundation, request.name.bucket, (spread) =>
+      commitCopy(this.#foundation, request, spread),
+    )
   }
 
   async rename(request: Parameters<Objects['rename']>[0]): Promise<Written> {
-    return await commitRename(this.#foundation, request)
+    return await durably(this.#foundation, request.target.bucket, () => commitRename(this.#foundation, request))
   }
 
   async update(request: Parameters<Objects['update']>[0]): Promise<Found> {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { Fault } from '#src/errors.ts'
 import { addBlob, addManifest, freeBlob } from '#src/metadata/blob-records.ts'
 import { addJob } from '#src/metadata/jobs.ts'
@@ -13,6 +14,7 @@ import {
   setPart,
   setUpload,
 } from '#src/metadata/upload-records.ts'
+import type { BlobId } from '#src/model/blob.ts'
 import type { ExpectedDigests } from '#src/model/checksum.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import { joinParts } from '#src/model/multipart.ts'
@@ -21,6 +23,7 @@ import type { Upload } from '#src/model/upload.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { openingOf, readContent } from './content.ts'
+import { durably, type Spread } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, type Ingested, ingest } from './ingest.ts'
 import { bodyOf, findSource } from './object-copies.ts'
@@ -161,12 +164,35 @@ export class CellUploads implements Uploads {
   }
 
   async complete(request: Complete): Promise<Written> {
-    return await withContentKey(this.#foundation, request.customerKey, (known) =>
-      this.#foundation.store.transact((transaction) => this.#completeOnce(transaction, request, known)),
-    )
+    return await durably(this.#foundation, request.name.bucket, async (spread) => {
+      const kept = spread === undefined ? undefined : await this.#spreadParts(request, spread)
+      return await withContentKey(this.#foundation, request.customerKey, (known) =>
+        this.#foundation.store.transact((transaction) => this.#completeOnce(transaction, request, known, kept)),
+      )
+    })
   }
 
-  async #completeOnce(transaction: Transaction, request: Complete, known: ContentKey | undefined): Promise<Written> {
+  /** The parts become durable in other regions; gives which. */
+  async #spreadParts(request: Complete, spread: Spread): Promise<ReadonlySet<BlobId>> {
+    const { store, namespace } = this.#foundation
+    const blobs = await store.snapshot(async (snapshot) => {
+      const bucket = await namespace.existingBucket(snapshot, request.name.bucket)
+      const upload = await readUpload(snapshot, bucket.id, request.name, request.uploadId)
+      if (upload === undefined) return []
+      const { parts } = joinParts(upload, await readParts(snapshot, upload.id, 0, partsMax), request)
+      return parts.map(({ blob }) => blob)
+    })
+    await spread.keep(blobs, manifestOf(request.uploadId))
+    return new Set(blobs)
+  }
+
+  /** `kept`: the parts that other regions hold too, where that is asked for. */
+  async #completeOnce(
+    transaction: Transaction,
+    request: Complete,
+    known: ContentKey | undefined,
+    kept: ReadonlySet<BlobId> | undefined,
+  ): Promise<Written> {
     const target = await readTarget(this.#foundation, transaction, request.name)
     const standing = target.state.current?.version
     request.guard(standing, target.bucket)
@@ -176,7 +202,8 @@ export class CellUploads implements Uploads {
     checkWriteConditions(request.conditions, standing, request.name.key)
     const uploaded = await readParts(transaction, upload.id, 0, partsMax)
     const { parts, ...joined } = joinParts(upload, uploaded, request)
-    const blob = Buffer.from(this.#foundation.world.randomBytes(16)).toString('hex')
+    if (kept !== undefined && parts.some((part) => !kept.has(part.blob))) throw new Fault('OperationAborted')
+    const blob = manifestOf(upload.id)
     addManifest(transaction, blob, parts)
     const contentKey = neededKey(known, target.bucket.id, upload.encryption)
     const content = { kind: 'manifest', blob, parts: parts.length } as const
@@ -225,6 +252,9 @@ export class CellUploads implements Uploads {
     })
   }
 }
+
+/** An upload has one manifest, however often its completion is tried, so that other cells may be told of it before it is there. */
+const manifestOf = (uploadId: string): BlobId => hash('sha256', uploadId, 'hex').slice(0, 32)
 
 /** A part gets the checksum that its upload was started with, whether the client sends one or not. */
 function partDigests({ checksum }: Upload, digests: ExpectedDigests): ExpectedDigests {

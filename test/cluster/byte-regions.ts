@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import type { BlobCache } from '#src/blobs/blob-cache.ts'
 import type { Positions } from '#src/cluster/positions.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import { beginSharing, copyIn, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
@@ -30,7 +29,8 @@ export interface RegionsOptions {
   readonly count: number
   readonly world?: World
   readonly durabilityRegions?: number
-  readonly cache?: (cell: number) => BlobCache | undefined
+  /** Of each region's cache; absent: they have none. */
+  readonly cacheBytes?: number
 }
 
 /** Which records a cell changed, in order: a record that changes again moves to the end (C14). And how far it followed others. */
@@ -75,18 +75,20 @@ async function openRegion(
   member: Member,
   peers: Peers,
   membership: Membership,
-  { world = realWorld, durabilityRegions = 1, cache: cacheOf = () => undefined }: Omit<RegionsOptions, 'count'>,
+  { world = realWorld, durabilityRegions = 1, cacheBytes: budget }: Omit<RegionsOptions, 'count'>,
 ) {
   const cell = await openCell(world, undefined, member)
   const counters = new Counters()
   const errors: unknown[] = []
-  const cache = cacheOf(member.cell)
+  const ageMilliseconds = 86_400_000
+  const cache = budget === undefined ? undefined : await cell.blobs.openCache({ budget, ageMilliseconds })
   const feed = new Feed()
   const bytes = openRegionBytes({
     foundation: cell.foundation,
     transport: peers.transport(member),
     membership: () => membership,
     nearest: (regions) => regions,
+    isReachable: (other) => peers.faults.get(other)?.isDown !== true,
     positions: positionsOf(feed),
     durabilityRegions,
     counters,
@@ -97,7 +99,7 @@ async function openRegion(
   await cell.store.transact((transaction) => beginSharing(transaction, member))
   await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
   const foundation: Foundation = { ...cell.foundation, remote: bytes.remote }
-  return { member, cell, bytes, feed, counters, errors, foundation, objects: new CellObjects(foundation) }
+  return { member, cell, bytes, cache, feed, counters, errors, foundation, objects: new CellObjects(foundation) }
 }
 
 export type Region = Awaited<ReturnType<typeof openRegion>>

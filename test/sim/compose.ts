@@ -39,6 +39,7 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
     transport,
     membership: () => membership,
     nearest: (regions) => regions,
+    isReachable: () => true,
     positions: feedPositions(incarnation, () => membership),
     durabilityRegions: 1,
     failed: surprised,

@@ -3,7 +3,7 @@ import { malformed, text } from '#gateway/xml/parse.ts'
 import { el } from '#gateway/xml/render.ts'
 import { changeBucket, done, readBucket, readDocument } from './setting.ts'
 
-/** Asks for copies in other regions as soon as something is written; there is one region yet, so it is kept and told only. */
+/** Enabled: all regions of the bucket take durable copies as soon as they hear of something that was written (src/cluster/demand.ts). */
 const setting = 'accelerate'
 const statuses: ReadonlySet<string> = new Set(['Enabled', 'Suspended'])
 

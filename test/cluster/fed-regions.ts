@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { Followers } from '#replicator/follow.ts'
+import { JobWorker } from '#replicator/job-worker.ts'
+import { fetchBlobJob } from '#replicator/jobs/fetch-blob.ts'
+import { ProcessQueue } from '#replicator/process-queue.ts'
+import { Relay } from '#replicator/relay.ts'
+import { BucketCells } from '#src/cluster/bucket-cells.ts'
+import { Demand } from '#src/cluster/demand.ts'
+import { feedMethods } from '#src/cluster/feed-methods.ts'
+import { feedPositions } from '#src/cluster/feed-positions.ts'
+import { openRegionBytes } from '#src/cluster/region-bytes.ts'
+import { beginSharing } from '#src/metadata/blob-records.ts'
+import type { Member, Membership } from '#src/model/region.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import { CellObjects } from '#src/service/objects.ts'
+import { CellUploads } from '#src/service/uploads.ts'
+import { Counters } from '#src/telemetry/counters.ts'
+import { realWorld } from '#src/world.ts'
+import { acl, attributes, body, bytesOf, openCell, owner } from '../service/cell.ts'
+import { Peers } from '../support/peers.ts'
+
+export const guard = () => {}
+/** Everywhere, and in one region only. */
+export const [bucket, single] = ['bucket', 'single']
+
+const codes = ['fra', 'iad', 'syd']
+
+/** Regions in one process that follow each other's feeds and fetch each other's bytes. `fra` is cell 1, `iad` 2, `syd` 3. */
+export async function openFedRegions(durabilityRegions: number) {
+  const peers = new Peers()
+  const members = codes.map((region, index): Member => {
+    const cell = index + 1
+    return { region, cell, geography: '', incarnation: `incarnation-${cell}`, peer: '', state: 'active' }
+  })
+  const membership: Membership = { epoch: 1, root: 1, members }
+  const regions = await Promise.all(members.map((member) => openRegion(member, peers, membership, durabilityRegions)))
+  return {
+    peers,
+    regions,
+    async close() {
+      for (const region of regions) await region.stop()
+      for (const { bytes, cell } of regions) {
+        await bytes.copies.settled()
+        await cell.close()
+      }
+    },
+  }
+}
+
+async function openRegion(member: Member, peers: Peers, membership: Membership, durabilityRegions: number) {
+  const { region, incarnation } = member
+  const cell = await openCell(realWorld, undefined, { region, cell: member.cell, hasPeers: true })
+  const transport = peers.transport(member)
+  const positions = feedPositions(incarnation, () => membership)
+  const errors: unknown[] = []
+  const counters = new Counters()
+  const cells = new BucketCells(cell.foundation.namespace, () => membership)
+  const demand = new Demand({
+    foundation: cell.foundation,
+    cells,
+    promoteReads: 3,
+    failed: (error) => errors.push(error),
+  })
+  const bytes = openRegionBytes({
+    wanted: demand.wanted,
+    foundation: cell.foundation,
+    transport,
+    membership: () => membership,
+    nearest: (all) => all,
+    isReachable: (other) => peers.faults.get(other)?.isDown !== true,
+    positions,
+    durabilityRegions,
+    counters,
+    failed: (error) => errors.push(error),
+  })
+  const foundation: Foundation = { ...cell.foundation, remote: bytes.remote, durability: bytes.durability }
+  peers.connect(member.cell, [...feedMethods({ foundation, cells, incarnation, world: realWorld }), ...bytes.methods])
+  await cell.store.transact((transaction) => beginSharing(transaction, member))
+  await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
+  await cell.buckets.create({ name: single, owner, acl, location: 'fra', hasObjectLock: false })
+  const followers = new Followers({
+    target: { foundation, conflictMilliseconds: 1_000_000, arrived: demand.arrived },
+    transport,
+    peers: () => membership.members.filter((each) => each.cell !== member.cell),
+    failed: () => {},
+  })
+  const stopping = new AbortController()
+  const queue = new ProcessQueue(realWorld)
+  const { store } = foundation
+  const failed = (error: unknown) => errors.push(error)
+  const kind = fetchBlobJob(bytes.copies)
+  const relay = new Relay({ store, world: realWorld, queue, urgencyOf: () => kind.urgency, failed })
+  const pace = { concurrency: 2, perSecond: 1_000 }
+  const kinds = new Map([[kind.name, kind]])
+  const worker = new JobWorker({
+    store,
+    world: realWorld,
+    queue,
+    kinds,
+    pace,
+    report: (_, error) => errors.push(error),
+    failed,
+  })
+  const { signal } = stopping
+  const running = Promise.all([followers.run(signal), relay.run(signal), worker.run(signal)])
+  return {
+    member,
+    cell,
+    bytes,
+    counters,
+    errors,
+    foundation,
+    objects: new CellObjects(foundation),
+    uploads: new CellUploads(foundation),
+    async stop() {
+      stopping.abort()
+      await running
+      await demand.settled()
+    },
+  }
+}
+
+export type FedRegion = Awaited<ReturnType<typeof openRegion>>
+
+export const put = ({ objects }: FedRegion, key: string, bytes: Uint8Array, name = bucket) =>
+  objects.put({ name: { bucket: name, key }, attributes, body: body(bytes), digests: {}, conditions: {}, guard })
+
+export async function get({ objects }: FedRegion, key: string): Promise<Buffer> {
+  const read = await objects.get({ name: { bucket, key }, guard, conditions: {} })
+  return await bytesOf(read.bytes)
+}
+
+export const remove = ({ objects }: FedRegion, key: string) =>
+  objects.delete({ name: { bucket, key }, guard, conditions: {}, bypassGovernance: false, caller: owner })
+
+export const copy = ({ objects }: FedRegion, from: string, to: string) =>
+  objects.copy({
+    source: { name: { bucket, key: from }, conditions: {}, guard },
+    name: { bucket, key: to },
+    attributes: () => attributes,
+    conditions: {},
+    guard,
+  })
+
+/** An object in parts of these bytes. */
+export async function inParts({ uploads }: FedRegion, key: string, bodies: readonly Uint8Array[]): Promise<void> {
+  const name = { bucket, key }
+  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner })
+  const parts: { number: number; etag: string }[] = []
+  for (const [index, bytes] of bodies.entries()) {
+    const number = index + 1
+    const { etag } = await uploads.putPart({ name, uploadId, number, digests: {}, body: body(bytes) })
+    parts.push({ number, etag })
+  }
+  await uploads.complete({ name, uploadId, parts, conditions: {}, guard })
+}
+
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    if (await holds()) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  assert.fail('not in time')
+}
