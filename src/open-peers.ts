@@ -1,4 +1,5 @@
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
+import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
@@ -7,6 +8,7 @@ import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Log } from '#src/telemetry/log.ts'
 
@@ -17,6 +19,8 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
   /** For services: it knows of bytes elsewhere, and whether its clock can be believed. */
   readonly foundation: Known
   readonly methods: readonly Method[]
+  /** Asks the other cells before a bucket goes. */
+  readonly deletion: BucketDeletion
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
   /** What one process of a cell has to do until the signal. */
@@ -29,7 +33,7 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
 
 export function openPeers<Known extends Foundation>(
   alone: Known,
-  { members, transport, health }: Region,
+  { members, transport, health, routing, confirmations }: Region,
   { config, log }: { readonly config: Config; readonly log: Log },
 ): OpenPeers<Known> {
   const { world, namespace } = alone
@@ -42,7 +46,9 @@ export function openPeers<Known extends Foundation>(
       else log.warn("this node's clock agrees with the others again", { milliseconds })
     },
   })
-  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true }
+  const isHome = (bucket: Bucket): boolean => routing.home(bucket) === members.self.cell
+  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true, isHome }
+  const deletion = new BucketDeletion({ store: alone.store, world, namespace, members, transport, confirmations })
   const bytes = openRegionBytes({
     foundation: known,
     transport,
@@ -61,9 +67,20 @@ export function openPeers<Known extends Foundation>(
   const { incarnation } = members.self
   return {
     foundation,
-    methods: [clockMethod(world), ...feedMethods({ foundation, cells, incarnation, world }), ...bytes.methods],
+    methods: [
+      clockMethod(world),
+      ...feedMethods({ foundation, cells, incarnation, world }),
+      ...bytes.methods,
+      ...deletion.methods,
+    ],
+    deletion,
     target: { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds },
-    work: (signal) => bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+    work: async (signal) => {
+      await Promise.all([
+        bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+        deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
+      ])
+    },
     settled: () => bytes.copies.settled(),
     watch: (signal) => clock.run(signal),
   }

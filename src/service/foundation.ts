@@ -1,6 +1,7 @@
 import type { Blobs } from '#src/blobs/blobs.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import type { LogOptions } from './log-writing.ts'
@@ -26,6 +27,8 @@ export interface Foundation {
   readonly clock?: { check(): void }
   /** Whether records of other cells come here: then a bucket's setting does not tell which rows its keys have (C13). */
   readonly hasPeers?: boolean
+  /** Whether what is done once for a bucket, and not once in each cell, is done here (C23). Absent: it is. */
+  isHome?(bucket: Bucket): boolean
   /** What other regions hold. Absent: there are none. */
   readonly remote?: RemoteBlobs
   /** How buckets are logged. Absent: as by default. */
