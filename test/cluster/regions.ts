@@ -35,7 +35,7 @@ export const alice = {
 export const clusterSecret = 'a secret that all regions of the test share'
 
 /** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)

@@ -81,10 +81,17 @@ async function send(
   path: string,
   headers: Record<string, string> = {},
   body?: Uint8Array,
+  query?: Record<string, string>,
 ): Promise<Answer> {
   const client = new SignedClient(region.endpoint, { accessKey: alice.accessKeyId, secretKey: alice.secretAccessKey })
   try {
-    return await client.send({ method, path, headers, ...(body !== undefined && { body }) })
+    return await client.send({
+      method,
+      path,
+      headers,
+      ...(body !== undefined && { body }),
+      ...(query !== undefined && { query }),
+    })
   } finally {
     client.close()
   }
@@ -172,6 +179,30 @@ test('a location names regions of the cluster, or none at all', async () => {
   assert.equal((await send(syd, 'PUT', '/elsewhere', {}, constraint('eu-west-1'))).status, 200)
   const put = await send(syd, 'PUT', '/elsewhere/key', {}, Buffer.from('x'))
   assert.equal(put.headers['x-tigris-served-from'], 'syd')
+})
+
+test('a copy is carried out where both of its buckets are, and refused where no region has both', async () => {
+  const made = await send(syd, 'PUT', '/only-syd', { 'x-tigris-regions': 'syd' })
+  assert.equal(made.status, 200)
+  assert.equal((await send(fra, 'PUT', '/only-fra/source', {}, Buffer.from('what is copied'))).status, 200)
+  const copied = await send(syd, 'PUT', '/everywhere/copy', { 'x-amz-copy-source': 'only-fra/source' })
+  assert.equal(copied.status, 200)
+  assert.equal(copied.headers['x-tigris-served-from'], 'fra')
+  assert.equal((await send(fra, 'GET', '/everywhere/copy')).body.toString(), 'what is copied')
+  const apart = await send(syd, 'PUT', '/only-syd/copy', { 'x-amz-copy-source': '/only-fra/source' })
+  assert.equal(apart.status, 501)
+  const [Bucket, Key] = ['everywhere', 'in-parts']
+  const { UploadId } = await syd.client.send(new CreateMultipartUploadCommand({ Bucket, Key }))
+  const query = { partNumber: '1', uploadId: UploadId ?? '' }
+  assert.equal(
+    (await send(fra, 'PUT', `/${Bucket}/${Key}`, { 'x-amz-copy-source': 'only-fra/source' }, undefined, query)).status,
+    501,
+  )
+  assert.equal((await send(syd, 'PUT', '/only-syd/source', {}, Buffer.from('a part'))).status, 200)
+  assert.equal(
+    (await send(fra, 'PUT', `/${Bucket}/${Key}`, { 'x-amz-copy-source': 'only-syd/source' }, undefined, query)).status,
+    200,
+  )
 })
 
 test('Y11: nobody without the secret speaks for a client, and what a client says of other regions is not passed on', async () => {
