@@ -118,6 +118,16 @@ function tenantOf(name: string): { readonly tenant?: string; readonly bucket: st
   return colon < 0 ? { bucket: name } : { tenant: name.slice(0, colon), bucket: name.slice(colon + 1) }
 }
 
+/** What a path names; a key, or a tenant, without a bucket is nothing. */
+function namesOf(path: string, hostBucket: string | undefined) {
+  const { bucket: named, key } = pathNames(path, hostBucket)
+  const { bucket, ...tenant } = tenantOf(named)
+  if (bucket === '' && (key !== '' || tenant.tenant !== undefined)) {
+    throw new Fault('InvalidBucketName', { BucketName: named })
+  }
+  return { bucket, ...tenant, key }
+}
+
 /** Reads addresses under the given base domains. */
 export function addressing(
   domains: readonly string[],
@@ -133,16 +143,14 @@ export function addressing(
     const rawQuery = mark < 0 ? '' : origin.slice(mark + 1)
     const found = findBucket(host)
     const hostBucket = found?.bucket
-    const { bucket: named, key } = pathNames(rawPath, hostBucket)
-    const { bucket, ...tenant } = tenantOf(named)
-    if (tenant.tenant !== undefined && bucket === '') throw new Fault('InvalidBucketName', { BucketName: named })
-    if (bucket === '' && key !== '') throw new Fault('InvalidBucketName', { BucketName: '' })
+    const names = namesOf(rawPath, hostBucket)
+    const { bucket, key } = names
     const scope = key !== '' ? 'object' : bucket !== '' ? 'bucket' : 'service'
     const bare = hostBucket === undefined ? host : host.slice(hostBucket.length + 1)
     // A page's query is its own affair, and need not be one that S3 could read.
     const isWebsite = found?.isWebsite === true
     const query = isWebsite ? noQuery : parseQuery(rawQuery)
-    const address = { scope, bucket, ...tenant, key, query, rawPath, rawQuery, host: bare, hostBucket } as const
+    const address = { scope, ...names, query, rawPath, rawQuery, host: bare, hostBucket } as const
     return isWebsite ? { ...address, isWebsite } : address
   }
 }
