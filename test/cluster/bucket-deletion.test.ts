@@ -14,7 +14,7 @@ import {
 import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
 import { encodeMessage } from '#src/cluster/messages.ts'
 import { under } from '#src/metadata/keyspace.ts'
-import { type Cluster, openCluster, type StartedRegion, until } from './regions.ts'
+import { type Cluster, openCluster, type StartedRegion, until, untilJoined } from './regions.ts'
 
 let cluster: Cluster
 let fra: StartedRegion
@@ -24,9 +24,7 @@ before(async () => {
   cluster = await openCluster()
   fra = await cluster.start('fra')
   syd = await cluster.start('syd')
-  await until(
-    () => syd.node.node.region?.members.isServing === true && fra.node.node.region?.members.peers.length === 1,
-  )
+  await untilJoined(fra, syd)
 })
 after(() => cluster.close())
 

@@ -115,3 +115,13 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
+
+/** Until the other region serves, and the root has heard it: from then on it waits for it with every change. */
+export async function untilJoined(root: StartedRegion, other: StartedRegion): Promise<void> {
+  await until(() => {
+    const [there, here] = [other.node.node.region, root.node.node.region]
+    if (there?.members.isServing !== true) return false
+    const state = here?.health.state(there.members.self.cell)
+    return state?.isUp === true && state.roundTrip !== undefined
+  })
+}
