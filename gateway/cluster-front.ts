@@ -10,6 +10,7 @@ import type { Operation, S3Response } from './operations/operation.ts'
 import type { Forwarder } from './peer/forwarding.ts'
 import { positionHeader } from './peer/forwarding.ts'
 import type { Incoming } from './pipeline.ts'
+import { parseCopySource } from './wire/copy-source.ts'
 
 export interface ClusterFrontParts {
   readonly region: Region
@@ -112,10 +113,13 @@ export class ClusterFront {
     const { address, operation, incoming } = asked
     const site = isRootCall(asked) ? 'root' : operation?.site
     if (site === undefined) return undefined
-    const bucket = site === 'cells' || site === 'upload' ? await this.#bucket(address.bucket) : undefined
+    const isPlaced = site === 'cells' || site === 'upload'
+    const bucket = isPlaced ? await this.#bucket(address.bucket) : undefined
+    const from = isPlaced ? sourceBucket(incoming.headers['x-amz-copy-source']) : undefined
     const place = region.routing.place({
       site,
       bucket,
+      source: from === undefined ? undefined : await this.#bucket(from),
       uploadId: address.query.get('uploadId'),
       isConsistent: incoming.headers['x-tigris-consistent'] === 'true',
       regions: listOf(incoming.headers['x-tigris-regions']),
@@ -130,6 +134,16 @@ export class ClusterFront {
       if (error instanceof Fault) return undefined
       throw error
     }
+  }
+}
+
+/** That a copy names what it reads badly is told to it where it is carried out. */
+function sourceBucket(header: string | readonly string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined
+  try {
+    return parseCopySource(header).name.bucket
+  } catch {
+    return undefined
   }
 }
 

@@ -240,7 +240,7 @@ async function page(parts: PipelineParts, incoming: Incoming, address: Address, 
 }
 
 function requestOf(
-  { id, remoteAddress, isSecure }: Incoming,
+  { id, remoteAddress, isSecure, forwardedBy }: Incoming,
   method: Method,
   { scope, bucket, key, query, host }: Address,
   authenticated: Authenticated,
@@ -258,6 +258,7 @@ function requestOf(
     body,
     caller,
     remoteAddress,
+    ...(forwardedBy !== undefined && { forwardedBy }),
     isSecure,
     host,
     authenticateForm,

@@ -1,6 +1,7 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
 import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
+import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import type { Copies } from '#src/cluster/copies.ts'
 import { Demand } from '#src/cluster/demand.ts'
@@ -14,6 +15,7 @@ import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Counters } from '#src/telemetry/counters.ts'
@@ -29,6 +31,8 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
   readonly counters: Counters
   readonly methods: readonly Method[]
   readonly copies: Copies
+  /** Asks the other cells before a bucket goes. */
+  readonly deletion: BucketDeletion
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
   /** What one process of a cell has to do until the signal. */
@@ -67,7 +71,7 @@ function healerOf(
 
 export function openPeers<Known extends Foundation>(
   alone: Known,
-  { members, transport, health }: Region,
+  { members, transport, health, routing, confirmations }: Region,
   { config, log, cache }: { readonly config: Config; readonly log: Log; readonly cache: BlobCache },
 ): OpenPeers<Known> {
   const { world, namespace } = alone
@@ -80,7 +84,9 @@ export function openPeers<Known extends Foundation>(
       else log.warn("this node's clock agrees with the others again", { milliseconds })
     },
   })
-  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true }
+  const isHome = (bucket: Bucket): boolean => routing.home(bucket) === members.self.cell
+  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true, isHome }
+  const deletion = new BucketDeletion({ store: alone.store, world, namespace, members, transport, confirmations })
   const counters = new Counters()
   const cells = new BucketCells(namespace, () => members.membership)
   const demand = new Demand({
@@ -128,7 +134,9 @@ export function openPeers<Known extends Foundation>(
       ...feedMethods({ ...source, world, passed }),
       ...rangeMethods(source),
       ...bytes.methods,
+      ...deletion.methods,
     ],
+    deletion,
     copies: bytes.copies,
     target,
     work: async (signal) => {
@@ -136,6 +144,7 @@ export function openPeers<Known extends Foundation>(
         bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
         forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
         healer.run(signal),
+        deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
       ])
     },
     settled: async () => {

@@ -1,3 +1,4 @@
+import { leaveBucket } from '#src/cluster/bucket-deletion.ts'
 import { type JoinRequest, readStanding, type Standing } from '#src/cluster/founding.ts'
 import { Members } from '#src/cluster/members.ts'
 import { Region } from '#src/cluster/region.ts'
@@ -50,6 +51,7 @@ export async function openRegion(
     world,
     members,
     transport: connect(members),
+    applying: leaveBucket,
     staleness: config.authStaleness * 3_600_000,
     ...(caughtUp !== undefined && { caughtUp }),
     failed: (what, error) => log.warn(what, { error }),

@@ -19,7 +19,7 @@ import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
-import { NamespaceBuckets } from '#src/service/buckets.ts'
+import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -220,6 +220,7 @@ function servicesOf(
   foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
+  others: OtherCells | undefined,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace } = foundation
   const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
@@ -229,7 +230,8 @@ function servicesOf(
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
     log.error('logging a bucket failed', { error }),
   )
-  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs, most: config.bucketsMax })
+  const parts = { store, world, namespace, isEmpty, logs, most: config.bucketsMax }
+  const buckets = new NamespaceBuckets({ ...parts, ...(others !== undefined && { others }) })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
@@ -304,7 +306,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
   const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
-  const { services, access } = servicesOf(foundation, options, region)
+  const { services, access } = servicesOf(foundation, options, region, peers?.deletion)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))

@@ -61,6 +61,8 @@ export interface S3Request {
   /** Of the client's connection. */
   readonly remoteAddress: string
   readonly isSecure: boolean
+  /** The region that passed it on; absent: it came from the client. */
+  readonly forwardedBy?: string
   /** The host asked for, without the bucket, with the port: for Location elements. */
   readonly host: string
   /** Verifies the policy of a POST form, and that the form keeps to it. Absent where no form can come. */

@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
-import { isKnown, memberIn } from '#src/model/region.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import { cellsOf, isKnown, memberIn } from '#src/model/region.ts'
 import type { Regions } from '#src/service/services.ts'
 import type { Members } from './members.ts'
 
@@ -26,6 +27,13 @@ export class ClusterRegions implements Regions {
     const names = location.split(',')
     if (names.every((name) => this.#isPlace(name, names.length === 1))) return location
     throw new Fault('InvalidLocationConstraint', { LocationConstraint: location })
+  }
+
+  homeOfNew(location: string, region: string | undefined): Bucket['home'] {
+    const { membership, self } = this.#members
+    const member = memberIn(membership, region ?? self.region)
+    if (member?.state !== 'active' || !cellsOf(location, membership).includes(member.cell)) return undefined
+    return { cell: member.cell, epoch: 1 }
   }
 
   /** A region; or, alone, a geography. */

@@ -16,6 +16,8 @@ export interface Asked {
   readonly site: Site
   /** As this cell knows it; undefined: it knows none, and says so itself. */
   readonly bucket: Bucket | undefined
+  /** The bucket that a copy reads; undefined: it is no copy, or of a bucket that is not known here. */
+  readonly source?: Pick<Bucket, 'location'> | undefined
   readonly uploadId: string | undefined
   /** `X-Tigris-Consistent: true`: at the bucket's home cell (C23). */
   readonly isConsistent: boolean
@@ -43,17 +45,17 @@ export class Routing {
     this.#health = health
   }
 
-  /** Throws Fault `ServiceUnavailable` where no cell could do it. */
-  place({ site, bucket, uploadId, isConsistent, regions }: Asked): Place {
+  /** Throws Fault `ServiceUnavailable` where no cell could do it; `NotImplemented`: none has both ends of the copy. */
+  place({ site, bucket, source, uploadId, isConsistent, regions }: Asked): Place {
     if (site === 'root') return this.#at(this.#members.membership.root)
     if (site === 'anywhere' || bucket === undefined) return 'here'
     if (site === 'upload') {
       const cell = cellOfUpload(uploadId ?? '')
       const member = cell === undefined ? undefined : memberOf(this.#members.membership, cell)
-      if (member !== undefined && member.state !== 'removed') return this.#at(member.cell)
+      if (member !== undefined && member.state !== 'removed') return this.#at(this.#reading([member.cell], source)[0])
     }
-    const cells = this.#chosen(this.cells(bucket), regions)
-    if (isConsistent) return this.#at(this.home(bucket))
+    if (isConsistent) return this.#at(this.#reading([this.home(bucket)], source)[0])
+    const cells = this.#chosen(this.#reading(this.cells(bucket), source), regions)
     const { self, isServing } = this.#members
     if (isServing && cells.includes(self.cell)) return 'here'
     const others = cells.filter((cell) => cell !== self.cell)
@@ -85,7 +87,18 @@ export class Routing {
     return chosen.length > 0 ? chosen : cells
   }
 
-  #at(cell: number): Place {
+  /** Of the cells those that have the source of a copy too: a cell reads what it copies from its own records. */
+  #reading(cells: readonly number[], source: Asked['source']): readonly number[] {
+    if (source === undefined || cells.length === 0) return cells
+    const having = cellsOf(source.location, this.#members.membership)
+    const both = cells.filter((cell) => having.includes(cell))
+    if (both.length > 0) return both
+    const message = 'No region has both buckets of the copy, or the one that the upload is in does not have the source.'
+    throw new Fault('NotImplemented', { message })
+  }
+
+  #at(cell: number | undefined): Place {
+    if (cell === undefined) throw unavailable()
     return cell === this.#members.self.cell ? 'here' : [cell]
   }
 }

@@ -53,6 +53,8 @@ const prefixes = {
   email: append(namespace, [tables.email]),
 }
 
+export const isBucketKey = (key: Uint8Array): boolean =>
+  Buffer.from(key.buffer, key.byteOffset, prefixes.bucket.length).equals(prefixes.bucket)
 export const bucketKey = (name: string): Uint8Array => append(prefixes.bucket, [name])
 export const accountKey = (id: string): Uint8Array => append(prefixes.account, [id])
 export const accessKeyKey = (id: string): Uint8Array => append(prefixes.key, [id])

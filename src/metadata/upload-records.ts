@@ -84,6 +84,11 @@ export async function abortUploads(to: Transaction, bucket: number, limit: numbe
   return uploads.length <= limit
 }
 
+export async function hasUploadsBeyond(from: Snapshot, bucket: number, limit: number): Promise<boolean> {
+  const all = under('upload', [bucket])
+  return (await from.range(all.from, all.to, { limit: limit + 1 })).length > limit
+}
+
 export async function readPart(from: Snapshot, upload: string, number: number): Promise<Part | undefined> {
   const bytes = await from.get(keys.part(upload, number))
   return bytes === undefined ? undefined : decodePart(new RecordReader(bytes, 1))

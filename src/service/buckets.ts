@@ -8,7 +8,7 @@ import { abortUploads } from '#src/metadata/upload-records.ts'
 import type { Acl } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { checkBucketName } from '#src/model/names.ts'
-import type { Store, Transaction } from '#src/store/store.ts'
+import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import type { Buckets, CreateBucket, Page } from './services.ts'
 
@@ -21,11 +21,29 @@ export interface ClosingLogs {
   deliver(sealed: SealedLog): Promise<void>
 }
 
+/** The cells that may have objects of a bucket, as its deletion asks them (C22). Absent: there is but this one. */
+export interface OtherCells {
+  /** All whose word is needed, this one among them where it has the bucket; none: only this one has. Read in the transaction. */
+  cells(from: Snapshot, bucket: Bucket): Promise<readonly number[]>
+  /**
+   * Resolves once each of them has seen the mark on the bucket, has what the others had written to it until then, and is empty.
+   * Fault `BucketNotEmpty`; `ServiceUnavailable`: one of them cannot be asked.
+   */
+  checkEmpty(marked: Bucket, cells: readonly number[]): Promise<void>
+  /** Resolves once those that can be reached know that the mark is gone, or after some seconds. */
+  unmarked(): Promise<void>
+}
+
 /** As with AWS: https://docs.aws.amazon.com/AmazonS3/latest/userguide/BucketRestrictions.html */
 const bucketsMost = 10_000
 
 /** That one deletion may end: they are one transaction, with two small writes each. */
-const uploadsMost = 1000
+export const uploadsMost = 1000
+
+export const tooManyUploads = (name: string): Fault => {
+  const message = 'The bucket has too many uploads in progress: abort some first.'
+  return new Fault('BucketNotEmpty', { BucketName: name, message })
+}
 
 /**
  * B1  of requests that create one name at once, one makes the bucket; the others see it.
@@ -39,6 +57,7 @@ export class NamespaceBuckets implements Buckets {
   readonly #namespace: Namespace
   readonly #isEmpty: IsEmpty
   readonly #logs: ClosingLogs | undefined
+  readonly #others: OtherCells | undefined
   readonly most: number
 
   constructor(parts: {
@@ -47,6 +66,7 @@ export class NamespaceBuckets implements Buckets {
     namespace: Namespace
     isEmpty: IsEmpty
     logs?: ClosingLogs
+    others?: OtherCells
     most?: number
   }) {
     this.most = parts.most ?? bucketsMost
@@ -55,6 +75,7 @@ export class NamespaceBuckets implements Buckets {
     this.#namespace = parts.namespace
     this.#isEmpty = parts.isEmpty
     this.#logs = parts.logs
+    this.#others = parts.others
   }
 
   async create(request: CreateBucket): Promise<Bucket> {
@@ -62,6 +83,7 @@ export class NamespaceBuckets implements Buckets {
     return await this.#store.transact(async (transaction) => {
       const standing = await this.#namespace.bucket(transaction, request.name)
       if (standing !== undefined) {
+        if (standing.state === 'deleting') throw new Fault('OperationAborted', { BucketName: request.name })
         checkSame(standing, request)
         return standing
       }
@@ -108,23 +130,62 @@ export class NamespaceBuckets implements Buckets {
   }
 
   async delete(name: string, check?: (bucket: Bucket) => void): Promise<void> {
-    const sealed = await this.#store.transact(async (transaction) => {
+    const begun = await this.#store.transact(async (transaction) => {
       const bucket = await this.#namespace.existingBucket(transaction, name)
       check?.(bucket)
+      const cells = (await this.#others?.cells(transaction, bucket)) ?? []
+      if (cells.length === 0) return { sealed: await this.#remove(transaction, bucket) }
       if (!(await this.#isEmpty(transaction, bucket))) throw new Fault('BucketNotEmpty', { BucketName: name })
-      if (!(await abortUploads(transaction, bucket.id, uploadsMost))) {
-        const message = 'The bucket has too many uploads in progress: abort some first.'
-        throw new Fault('BucketNotEmpty', { BucketName: name, message })
-      }
-      // Logs that were still to come to it have nowhere to go.
-      clearLogsTo(transaction, bucket.id)
-      clearConfigurations(transaction, bucket.id)
-      this.#namespace.removeBucket(transaction, bucket)
-      return await this.#logs?.close(transaction, bucket)
+      // A deletion that is under way already is taken over: who began it may be no more.
+      const marked: Bucket = { ...bucket, state: 'deleting', epoch: bucket.epoch + 1 }
+      this.#namespace.changeBucket(transaction, marked)
+      return { marked, cells }
     })
+    if (begun.marked !== undefined) await this.#deleteMarked(begun.marked, begun.cells)
+    else await this.#deliver(begun.sealed)
+  }
+
+  /** C22: asks the other cells, and takes the mark away again where the bucket stays. */
+  async #deleteMarked(marked: Bucket, cells: readonly number[]): Promise<void> {
+    const isMarked = (bucket: Bucket | undefined): bucket is Bucket =>
+      bucket?.id === marked.id && bucket.epoch === marked.epoch && bucket.state === 'deleting'
+    const { name } = marked
+    try {
+      await this.#others?.checkEmpty(marked, cells)
+      const sealed = await this.#store.transact(async (transaction) => {
+        const bucket = await this.#namespace.bucket(transaction, name)
+        if (!isMarked(bucket)) throw new Fault('OperationAborted', { BucketName: name })
+        return await this.#remove(transaction, bucket)
+      })
+      await this.#deliver(sealed)
+    } catch (error) {
+      await this.#store.transact(async (transaction) => {
+        const bucket = await this.#namespace.bucket(transaction, name)
+        if (isMarked(bucket)) this.#namespace.changeBucket(transaction, unmarked(bucket))
+      })
+      await this.#others?.unmarked()
+      throw error
+    }
+  }
+
+  async #remove(transaction: Transaction, bucket: Bucket): Promise<SealedLog | undefined> {
+    const { name, id } = bucket
+    if (!(await this.#isEmpty(transaction, bucket))) throw new Fault('BucketNotEmpty', { BucketName: name })
+    if (!(await abortUploads(transaction, id, uploadsMost))) throw tooManyUploads(name)
+    // Logs that were still to come to it have nowhere to go.
+    clearLogsTo(transaction, id)
+    clearConfigurations(transaction, id)
+    this.#namespace.removeBucket(transaction, bucket)
+    return await this.#logs?.close(transaction, bucket)
+  }
+
+  async #deliver(sealed: SealedLog | undefined): Promise<void> {
     if (sealed !== undefined) await this.#logs?.deliver(sealed)
   }
 }
+
+/** A bucket that stays, after all. */
+export const unmarked = (bucket: Bucket): Bucket => ({ ...bucket, state: 'active', epoch: bucket.epoch + 1 })
 
 /**
  * Asking for a bucket that one has is a success, as in us-east-1, where AWS would reset the ACL: a request for another ACL is

@@ -1,6 +1,7 @@
 import type { Blobs } from '#src/blobs/blobs.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import type { Tier } from '#src/model/tier.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -34,6 +35,8 @@ export interface Foundation {
   readonly hasPeers?: boolean
   /** What an acknowledged write survives besides. Absent: nobody else has to have it. */
   readonly durability?: Durability
+  /** Whether what is done once for a bucket, and not once in each cell, is done here (C23). Absent: it is. */
+  isHome?(bucket: Bucket): boolean
   /** What other regions hold. Absent: there are none. */
   readonly remote?: RemoteBlobs
   /** How buckets are logged. Absent: as by default. */

@@ -143,7 +143,9 @@ class Round {
     const enabled = this.#lifecycle.rules.filter((rule) => rule.isEnabled)
     await this.#keep(progress)
     if (enabled.some((rule) => rule.abortDays !== undefined)) await this.#abortUploads(signal)
-    for (const prefix of concernedPrefixes(enabled.filter(concernsVersions))) {
+    // Uploads are in one cell each; what is done to objects reaches the other cells, and would be done twice (C23).
+    const isHome = this.#foundation.isHome?.(this.#bucket) ?? true
+    for (const prefix of isHome ? concernedPrefixes(enabled.filter(concernsVersions)) : []) {
       await this.#walk(prefix, progress, signal)
     }
     if (signal.aborted) return

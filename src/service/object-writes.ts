@@ -28,10 +28,16 @@ export interface Target {
   readonly stamp: Stamp
 }
 
+/** Whether a bucket that is being deleted stays is not decided yet, and nothing may come into it meanwhile (C22). */
+export function checkTakesWrites({ name, state }: Bucket): void {
+  if (state === 'active') return
+  throw new Fault('ServiceUnavailable', { BucketName: name, message: 'The bucket is being deleted. Try again.' })
+}
+
 export async function readTarget(foundation: Foundation, from: Transaction, name: ObjectName): Promise<Target> {
   foundation.clock?.check()
   const bucket = await foundation.namespace.existingBucket(from, name.bucket)
-  if (bucket.state !== 'active') throw new Fault('NoSuchBucket', { BucketName: name.bucket })
+  checkTakesWrites(bucket)
   const wasVersioned = bucket.versioning !== 'off' || foundation.hasPeers === true
   const state = await readState(from, { bucket: bucket.id, key: name.key }, wasVersioned)
   const stamp = nextStamp(foundation.world.nowMicroseconds(), state.largest, foundation.cell)

@@ -42,6 +42,8 @@ export interface Regions {
   chosen(text: string): string
   /** As `chosen`; what names no region at all is another store's constraint, and stays. Fault `InvalidLocationConstraint`. */
   constrained(location: string): string
+  /** Home of a bucket that is created through a region, or here: undefined where that region is none of the bucket's (C23). */
+  homeOfNew(location: string, region: string | undefined): Bucket['home']
 }
 
 /** What lifecycle configurations mean by what they leave out. */
@@ -72,7 +74,10 @@ export interface Buckets {
   delete(name: string, check?: (bucket: Bucket) => void): Promise<void>
 }
 
-export type CreateBucket = Pick<Bucket, 'name' | 'owner' | 'acl' | 'location' | 'hasObjectLock' | 'ownership' | 'tags'>
+export type CreateBucket = Pick<
+  Bucket,
+  'name' | 'owner' | 'acl' | 'location' | 'home' | 'hasObjectLock' | 'ownership' | 'tags'
+>
 
 export interface Body {
   /** Undefined: not known beforehand. */

@@ -35,7 +35,7 @@ export const alice = {
 export const clusterSecret = 'a secret that all regions of the test share'
 
 /** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)
@@ -114,4 +114,14 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
     if (performance.now() > end) throw new Error('it has not become so')
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
+}
+
+/** Until the other region serves, and the root has heard it: from then on it waits for it with every change. */
+export async function untilJoined(root: StartedRegion, other: StartedRegion): Promise<void> {
+  await until(() => {
+    const [there, here] = [other.node.node.region, root.node.node.region]
+    if (there?.members.isServing !== true) return false
+    const state = here?.health.state(there.members.self.cell)
+    return state?.isUp === true && state.roundTrip !== undefined
+  })
 }

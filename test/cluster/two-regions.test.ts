@@ -13,9 +13,10 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { say } from '../support/raw-socket.ts'
 import { type Answer, SignedClient } from '../support/signed-client.ts'
-import { alice, type Cluster, openCluster, type StartedRegion, until } from './regions.ts'
+import { alice, type Cluster, openCluster, type StartedRegion, until, untilJoined } from './regions.ts'
 
 let cluster: Cluster
 let fra: StartedRegion
@@ -25,9 +26,7 @@ before(async () => {
   cluster = await openCluster()
   fra = await cluster.start('fra')
   syd = await cluster.start('syd')
-  await until(
-    () => syd.node.node.region?.members.isServing === true && fra.node.node.region?.members.peers.length === 1,
-  )
+  await untilJoined(fra, syd)
 })
 after(() => cluster.close())
 
@@ -81,10 +80,17 @@ async function send(
   path: string,
   headers: Record<string, string> = {},
   body?: Uint8Array,
+  query?: Record<string, string>,
 ): Promise<Answer> {
   const client = new SignedClient(region.endpoint, { accessKey: alice.accessKeyId, secretKey: alice.secretAccessKey })
   try {
-    return await client.send({ method, path, headers, ...(body !== undefined && { body }) })
+    return await client.send({
+      method,
+      path,
+      headers,
+      ...(body !== undefined && { body }),
+      ...(query !== undefined && { query }),
+    })
   } finally {
     client.close()
   }
@@ -103,6 +109,38 @@ test('C23: a consistent request is carried out at the home cell, whoever is aske
   assert.equal(pinned.body.toString(), 'value')
   const own = await send(fra, 'GET', '/everywhere/key', consistent)
   assert.equal(own.headers['x-tigris-served-from'], 'fra')
+})
+
+test('C23: the home of a bucket is the region through which it was created, where the bucket is there', async () => {
+  assert.equal((await send(syd, 'PUT', '/home-in-syd')).status, 200)
+  assert.equal((await send(syd, 'PUT', '/home-in-fra', { 'x-tigris-regions': 'fra' })).status, 200)
+  for (const [bucket, home] of [
+    ['home-in-syd', 'syd'],
+    ['home-in-fra', 'fra'],
+  ]) {
+    for (const region of [fra, syd]) {
+      const put = await send(region, 'PUT', `/${bucket}/key`, consistent, Buffer.from(region.code))
+      assert.equal(put.headers['x-tigris-served-from'], home)
+      const read = await send(region === fra ? syd : fra, 'GET', `/${bucket}/key`, consistent)
+      assert.equal(read.body.toString(), region.code)
+    }
+  }
+  const rules =
+    '<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter/><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>'
+  assert.equal((await send(fra, 'PUT', '/home-in-syd', {}, Buffer.from(rules), { lifecycle: '' })).status, 200)
+  const later = Date.now() + 3 * 86_400_000
+  const pass = async (region: StartedRegion) => {
+    const { foundation } = region.node.node
+    const world = { ...foundation.world, now: () => later }
+    const failed = (error: unknown) => assert.ifError(error)
+    const options = { dayMilliseconds: 86_400_000, transitions: 'down', report: () => {}, failed } as const
+    await new LifecycleWorker({ ...foundation, world }, options).pass(new AbortController().signal)
+  }
+  await until(async () => (await send(fra, 'GET', '/home-in-syd/key')).body.toString() === 'syd')
+  await pass(fra)
+  assert.equal((await send(fra, 'GET', '/home-in-syd/key')).status, 200, 'not by another cell than the home')
+  await pass(syd)
+  assert.equal((await send(syd, 'GET', '/home-in-syd/key')).status, 404)
 })
 
 test('answers of another region come as they are there: HEAD, ranges, conditions, errors', async () => {
@@ -172,6 +210,30 @@ test('a location names regions of the cluster, or none at all', async () => {
   assert.equal((await send(syd, 'PUT', '/elsewhere', {}, constraint('eu-west-1'))).status, 200)
   const put = await send(syd, 'PUT', '/elsewhere/key', {}, Buffer.from('x'))
   assert.equal(put.headers['x-tigris-served-from'], 'syd')
+})
+
+test('a copy is carried out where both of its buckets are, and refused where no region has both', async () => {
+  const made = await send(syd, 'PUT', '/only-syd', { 'x-tigris-regions': 'syd' })
+  assert.equal(made.status, 200)
+  assert.equal((await send(fra, 'PUT', '/only-fra/source', {}, Buffer.from('what is copied'))).status, 200)
+  const copied = await send(syd, 'PUT', '/everywhere/copy', { 'x-amz-copy-source': 'only-fra/source' })
+  assert.equal(copied.status, 200)
+  assert.equal(copied.headers['x-tigris-served-from'], 'fra')
+  assert.equal((await send(fra, 'GET', '/everywhere/copy')).body.toString(), 'what is copied')
+  const apart = await send(syd, 'PUT', '/only-syd/copy', { 'x-amz-copy-source': '/only-fra/source' })
+  assert.equal(apart.status, 501)
+  const [Bucket, Key] = ['everywhere', 'in-parts']
+  const { UploadId } = await syd.client.send(new CreateMultipartUploadCommand({ Bucket, Key }))
+  const query = { partNumber: '1', uploadId: UploadId ?? '' }
+  assert.equal(
+    (await send(fra, 'PUT', `/${Bucket}/${Key}`, { 'x-amz-copy-source': 'only-fra/source' }, undefined, query)).status,
+    501,
+  )
+  assert.equal((await send(syd, 'PUT', '/only-syd/source', {}, Buffer.from('a part'))).status, 200)
+  assert.equal(
+    (await send(fra, 'PUT', `/${Bucket}/${Key}`, { 'x-amz-copy-source': 'only-syd/source' }, undefined, query)).status,
+    200,
+  )
 })
 
 test('Y11: nobody without the secret speaks for a client, and what a client says of other regions is not passed on', async () => {

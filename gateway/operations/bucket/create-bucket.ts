@@ -43,6 +43,7 @@ export const createBucket = operation({
       regions !== undefined && chosen !== undefined
         ? regions.chosen(chosen)
         : (regions?.constrained(constraint) ?? constraint)
+    const home = regions?.homeOfNew(location, request.forwardedBy)
     const acl = await new Acls(services.identity).ofNewBucket(caller.account, ownership, wish)
     return await services.buckets.create({
       name: request.bucket,
@@ -50,6 +51,7 @@ export const createBucket = operation({
       acl,
       location,
       hasObjectLock,
+      ...(home !== undefined && { home }),
       ...(ownership !== undefined && { ownership }),
       ...(tags !== undefined && tags.size > 0 && { tags }),
     })
