@@ -79,6 +79,19 @@ async function checkNothingLost(regions: readonly Region[], keys: readonly strin
   }
 }
 
+/** The next two transactions of a cell begin together: what either looked at before says nothing of the other. */
+function meetBeforeCommits({ cell: { store } }: Region): void {
+  const transact = store.transact.bind(store)
+  const { promise: met, resolve: meet } = Promise.withResolvers<void>()
+  let arrived = 0
+  store.transact = async (body) => {
+    arrived += 1
+    if (arrived === 2) meet()
+    await met
+    return await transact(body)
+  }
+}
+
 describe('the keeper of a blob', () => {
   test('C19 V1: counts a copy once it was told of it, and names it to those who ask', async () => {
     await withRegions(3, async ({ peers }, fra, iad, syd) => {
@@ -139,6 +152,7 @@ describe('the keeper of a blob', () => {
           assert.ok(await region.bytes.copies.take(blob))
           await region.bytes.jobs.pass()
         }
+        meetBeforeCommits(fra)
         const release = fra.bytes.methods.find(({ name }) => name === 'release')
         const answers = await Promise.all(
           [iad, syd].map(async (region) => {
