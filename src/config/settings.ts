@@ -124,11 +124,16 @@ export const settings = {
     .describe(
       'objects that are too small for a change of class, where a lifecycle configuration does not say: `all_storage_classes_128K`, `varies_by_storage_class`',
     ),
+  tiers: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of storage classes whose objects lie at other S3 endpoints: see docs/cloud-tiers.md'),
   transitions: z
     .enum(['down', 'any'])
     .prefault('down')
     .describe(
-      'where lifecycle rules may lead: `down` the classes, as AWS has it, or to `any` class, STANDARD too; configurations keep what held when they were put',
+      'where lifecycle rules may lead: `down` the classes, as AWS has it, or to `any` class, STANDARD too (not in a cluster of regions); configurations keep what held when they were put',
     ),
   logRoll: integer(1, 86_400)
     .prefault('300')

@@ -3,7 +3,7 @@ import { blobOfRow, copyIn } from '#src/metadata/blob-records.ts'
 import { keys, type subspace, under } from '#src/metadata/keyspace.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { Content } from '#src/model/version.ts'
+import { blobOf, type Content } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { type Birth, type Ledger, standing, Violation } from './ledger.ts'
@@ -80,8 +80,10 @@ interface Use {
   readonly name: string
 }
 
-const useOf = (content: Content, bucket: number, key: string, slot: Stamp): Use | undefined =>
-  content.kind === 'inline' ? undefined : { blob: content.blob, name: `${content.blob} ${bucket} ${key} ${slot}` }
+function useOf(content: Content, bucket: number, key: string, slot: Stamp): Use | undefined {
+  const blob = blobOf(content)
+  return blob === undefined ? undefined : { blob, name: `${blob} ${bucket} ${key} ${slot}` }
+}
 
 /** C18, C21: every version that has a blob has its reference and the blob's record, and nothing else has. */
 export function checkReferences({ name, view }: QuietCell): void {
