@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ObjectVersion } from '#src/model/version.ts'
+import { blobOf, type ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, readBlob } from './blob-records.ts'
 import { keys, slotOf } from './keyspace.ts'
@@ -49,8 +49,8 @@ async function mendContent(
     to.set(row, content.bytes)
     return true
   }
-  if (version.content.kind === 'inline' || version.content.kind === 'remote') return false
-  const { blob } = version.content
+  const blob = blobOf(version.content)
+  if (blob === undefined) return false
   const isNamed = (await to.get(keys.reference(blob, bucket, key, slot))) !== undefined
   if (isNamed && (await readBlob(to, blob)) !== undefined) return false
   addReference(to, blob, { bucket, key, slot })

@@ -32,7 +32,7 @@ import { hasExtras, readExtras, writeExtras } from './version-extras.ts'
 const formats = { plain: 1, encrypted: 2, extended: 3 } as const
 export const entryOffset = 1
 
-const flag = { marker: 1, isNull: 2, checksum: 4, tags: 8, hold: 16, retention: 32, grants: 64, moved: 128 } as const
+const flag = { marker: 1, isNull: 2, checksum: 4, tags: 8, hold: 16, retention: 32, grants: 64 } as const
 const contents = ['inline', 'blob', 'manifest', 'remote'] as const
 const algorithms: readonly ChecksumAlgorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']
 const permissions: readonly Permission[] = ['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']
@@ -77,7 +77,6 @@ function objectFlags(version: ObjectVersion): number {
   if (version.hold !== undefined) flags |= flag.hold
   if (version.retention !== undefined) flags |= flag.retention
   if (!isPrivate(version)) flags |= flag.grants
-  if (version.moved !== undefined) flags |= flag.moved
   return flags
 }
 
@@ -118,17 +117,13 @@ function writeVector(vector: Vector): void {
   for (const [cell, stamp] of vector) writer.integer(cell).stamp(stamp)
 }
 
-function writeContent(content: Content): void {
+function writeDetails(version: ObjectVersion): void {
+  const { content, headers, metadata, acl, tags, hold, retention } = version
   writer.byte(contents.indexOf(content.kind))
   const [blob, manifest] = [blobOf(content), manifestOf(content)]
   if (content.kind === 'remote') writer.byte(manifest === undefined ? 0 : 1)
   if (blob !== undefined) writer.hex(blob)
   if (manifest !== undefined) writer.integer(manifest.parts)
-}
-
-function writeDetails(version: ObjectVersion): void {
-  const { content, headers, metadata, acl, tags, hold, retention } = version
-  writeContent(content)
   writeHeaders(headers)
   writePairs(metadata)
   writer.stamp(acl.stamp)
@@ -143,7 +138,6 @@ function writeDetails(version: ObjectVersion): void {
     writer.stamp(stamp).byte(value === undefined ? 0 : value.mode === 'GOVERNANCE' ? 1 : 2)
     if (value !== undefined) writer.integer(value.until)
   }
-  if (version.moved !== undefined) writer.stamp(version.moved)
   if (hasExtras(version)) writeExtras(writer, version)
   else if (version.encryption !== undefined) writeEncryption(writer, version.encryption)
 }
@@ -248,7 +242,6 @@ export function decodeVersion(bytes: Uint8Array): Version {
     ...((flags & flag.tags) !== 0 && { tags: { stamp: from.stamp(), value: readPairs(from) } }),
     ...((flags & flag.hold) !== 0 && { hold: { stamp: from.stamp(), value: from.byte() === 1 } }),
     ...((flags & flag.retention) !== 0 && { retention: readRetention(from) }),
-    ...((flags & flag.moved) !== 0 && { moved: from.stamp() }),
     ...(head.format === formats.encrypted && { encryption: readEncryption(from) }),
     ...(head.format === formats.extended && readExtras(from)),
   }

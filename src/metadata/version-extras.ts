@@ -6,19 +6,20 @@ import type { RecordReader, RecordWriter } from './codec.ts'
 import { readEncryption, writeEncryption } from './encryption-codec.ts'
 
 /** What few versions say of themselves: a byte that tells which of these follow, in this order. */
-const extra = { encryption: 1, remote: 2, restore: 4, replication: 8 } as const
+const extra = { encryption: 1, remote: 2, restore: 4, replication: 8, moved: 16 } as const
 
-type Extras = Pick<ObjectVersion, 'encryption' | 'remote' | 'restore' | 'replication'>
+type Extras = Pick<ObjectVersion, 'encryption' | 'remote' | 'restore' | 'replication' | 'moved'>
 
 /** Whether there is anything that older formats have no place for. */
-export const hasExtras = ({ remote, restore, replication }: Extras): boolean =>
-  remote !== undefined || restore !== undefined || replication !== undefined
+export const hasExtras = ({ remote, restore, replication, moved }: Extras): boolean =>
+  remote !== undefined || restore !== undefined || replication !== undefined || moved !== undefined
 
-export function writeExtras(to: RecordWriter, { encryption, remote, restore, replication }: Extras): void {
+export function writeExtras(to: RecordWriter, { encryption, remote, restore, replication, moved }: Extras): void {
   let present = encryption === undefined ? 0 : extra.encryption
   if (remote !== undefined) present |= extra.remote
   if (restore !== undefined) present |= extra.restore
   if (replication !== undefined) present |= extra.replication
+  if (moved !== undefined) present |= extra.moved
   to.byte(present)
   if (encryption !== undefined) writeEncryption(to, encryption)
   if (remote !== undefined) {
@@ -31,6 +32,7 @@ export function writeExtras(to: RecordWriter, { encryption, remote, restore, rep
   }
   if (restore !== undefined) writeRestore(to, restore)
   if (replication !== undefined) to.byte(replicationStatuses.indexOf(replication))
+  if (moved !== undefined) to.stamp(moved)
 }
 
 function writeRestore(to: RecordWriter, restore: Restore): void {
@@ -47,6 +49,7 @@ export function readExtras(from: RecordReader): Extras {
     ...(has('remote') && { remote: readRemote(from) }),
     ...(has('restore') && { restore: readRestore(from) }),
     ...(has('replication') && { replication: readReplication(from) }),
+    ...(has('moved') && { moved: from.stamp() }),
   }
 }
 

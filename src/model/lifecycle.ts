@@ -194,7 +194,7 @@ const waterfall: readonly string[] = [
 export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2))
 
 /**
- * How far down a class is; transitions only ever lead further down. Classes that S3 does not know are those of other endpoints: below
+ * How far down a class is; as far as rules lead down. Classes that S3 does not know are those of other endpoints: below
  * all others.
  */
 function depthOf(storageClass: string): number {
