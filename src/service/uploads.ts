@@ -175,7 +175,7 @@ export class CellUploads implements Uploads {
     checkCustomerKey(upload.encryption, request.customerKey)
     checkWriteConditions(request.conditions, standing, request.name.key)
     const uploaded = await readParts(transaction, upload.id, 0, partsMax)
-    const { parts, ...joined } = joinParts(upload, uploaded, request)
+    const { parts, ...joined } = joinParts(upload, uploaded, request, this.#foundation.partBytesMin)
     const blob = Buffer.from(this.#foundation.world.randomBytes(16)).toString('hex')
     addManifest(transaction, blob, parts)
     const contentKey = neededKey(known, target.bucket.id, upload.encryption)
