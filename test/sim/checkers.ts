@@ -1,11 +1,15 @@
+import { Fault } from '#src/errors.ts'
 import { conflictOfRow } from '#src/metadata/conflict-records.ts'
-import { keys, type subspace, under } from '#src/metadata/keyspace.ts'
+import { keys, partitionOf, type subspace, under } from '#src/metadata/keyspace.ts'
+import { entryOf } from '#src/metadata/object-records.ts'
 import type { Extent } from '#src/model/blob.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import type { View } from '#src/store/overlay.ts'
+import { TupleReader } from '#src/store/tuple.ts'
 import { buckets, bytesOf, guard } from './content.ts'
 import { type Birth, type Ledger, standing, Violation } from './ledger.ts'
 import type { Region } from './region.ts'
+import type { Timeline } from './timeline.ts'
 
 /** One cell, when everything is quiet. */
 export interface QuietCell {
@@ -100,8 +104,27 @@ function hasSeen(births: ReadonlyMap<Stamp, Birth>, later: Birth, stamp: Stamp):
   return seen === stamp
 }
 
+/** F1: each record has its entry in the feed, and no entry is left that no record has. */
+export function checkFeed({ name, view }: QuietCell): void {
+  const wanted = new Set<string>()
+  for (const space of ['current', 'version', 'tombstone', 'conflict'] as const) {
+    const all = under(space, [])
+    for (const { key, value } of view.range(all.from, all.to, everything, false)) {
+      const reader = new TupleReader(key, 1)
+      const partition = keys.feed(partitionOf(reader.number(), reader.text()))
+      wanted.add(Buffer.concat([partition, entryOf(value)]).toString('hex'))
+    }
+  }
+  const feed = under('feed', [])
+  for (const { key } of view.range(feed.from, feed.to, everything, false)) {
+    const entry = Buffer.from(key).toString('hex')
+    if (!wanted.delete(entry)) throw new Violation(`${name}: an entry of the feed that no record has: ${entry}`)
+  }
+  for (const entry of wanted) throw new Violation(`${name}: a record whose entry is not in the feed: ${entry}`)
+}
+
 /** C21, I3: all that stands can be read in every cell, and is what was written; every old version too that is asked for. */
-export async function checkReadable(region: Region, ledger: Ledger): Promise<void> {
+export async function checkReadable(region: Region, ledger: Ledger, timeline: Timeline): Promise<void> {
   const { services, member } = region
   if (services === undefined) throw new Error(`${member.region} is down`)
   for (const bucket of buckets) {
@@ -109,17 +132,34 @@ export async function checkReadable(region: Region, ledger: Ledger): Promise<voi
     const { items } = await services.listings.versions(query)
     for (const { key, versionId, version, isLatest } of items) {
       if (version.kind === 'marker' || !(isLatest || Number(version.stamp / 1000n) % oldVersionsRead === 0)) continue
-      const name = { bucket: bucket.name, key }
-      const read = await services.objects.get({ name, versionId, guard, conditions: {} }).catch((error: unknown) => {
+      const request = { name: { bucket: bucket.name, key }, versionId, guard, conditions: {} }
+      const read = await insisting(timeline, async () => {
+        const found = await services.objects.get(request)
+        return { version: found.version, bytes: await bytesOf(found) }
+      }).catch((error: unknown) => {
         throw new Violation(`${member.region}: ${key} at ${versionId} cannot be read`, { cause: error })
       })
-      ledger.checkRead(bucket, key, read.version, await bytesOf(read))
+      ledger.checkRead(bucket, key, read.version, read.bytes)
     }
   }
 }
 
 /** One in so many. */
 const oldVersionsRead = 20
+/** A read may join one that began while something was wrong, and wait with it until it gives up. */
+const attempts = 3
+const pauseMilliseconds = 15_000
+
+async function insisting<T>(timeline: Timeline, read: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (attempt === attempts || !(error instanceof Fault) || error.code !== 'ServiceUnavailable') throw error
+      await timeline.sleep(pauseMilliseconds)
+    }
+  }
+}
 
 /** What a subspace holds, for those who want to see that something was cleaned up. */
 export function countRows(view: View, space: keyof typeof subspace): number {

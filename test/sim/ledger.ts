@@ -44,6 +44,7 @@ export class Ledger {
   /** Conflicts that clients were about to restore: bucket, key and stamp. */
   readonly restored = new Set<string>()
   readonly #seen = new Map<string, Stamp>()
+  readonly #largest = new Map<string, Stamp>()
   readonly #fail: (error: Violation) => void
 
   constructor(fail: (error: Violation) => void) {
@@ -106,6 +107,7 @@ export class Ledger {
       const slot = BigInt(reader.integer())
       const { stamp } = decodeTombstone(value)
       this.#maybeBorn(cell, { ...place, slot, stamp, kind: 'tombstone', etag: undefined }, before)
+      this.#had(cell, place, stamp)
       return
     }
     const version = decodeVersion(value)
@@ -113,6 +115,7 @@ export class Ledger {
     const etag = version.kind === 'object' ? version.etag : undefined
     const isNew = this.#maybeBorn(cell, { ...place, slot, stamp: version.stamp, kind: version.kind, etag }, before)
     if (isNew) this.#checkBytes(version, place, after)
+    this.#had(cell, place, version.stamp)
   }
 
   /** I8, C7: what stands in a slot is never followed by what is older. */
@@ -125,12 +128,15 @@ export class Ledger {
     throw new Violation(`in cell ${cell}, ${place.key} went from ${was.kind} ${was.stamp} to ${is?.kind} ${is?.stamp}`)
   }
 
-  #maybeBorn(cell: number, found: Omit<Birth, 'cell' | 'replaced'>, before: View): boolean {
+  #maybeBorn(cell: number, found: Omit<Birth, 'cell' | 'replaced'>, view: View): boolean {
     if (Number(found.stamp % 1000n) !== cell) return false
     const name = nameOf(found.bucket, found.key, found.slot)
     const all = this.births.get(name) ?? new Map<Stamp, Birth>()
     if (all.has(found.stamp)) return false
-    const replaced = found.slot === 0n ? standing(before, found.bucket, found.key) : undefined
+    const replaced = found.slot === 0n ? standing(view, found.bucket, found.key) : undefined
+    // O4, C7: no stamp is drawn that is not above all that the key ever had in the cell.
+    const before = this.#largest.get(`${cell} ${found.bucket} ${found.key}`) ?? 0n
+    if (before >= found.stamp) throw new Violation(`cell ${cell} wrote ${found.key} at ${found.stamp} after ${before}`)
     // I5: what a write has seen in its cell is older than it.
     if (replaced !== undefined && replaced.stamp >= found.stamp) {
       throw new Violation(`cell ${cell} wrote ${found.key} at ${found.stamp} over ${replaced.stamp}`)
@@ -138,6 +144,11 @@ export class Ledger {
     all.set(found.stamp, { ...found, cell, replaced: replaced?.stamp })
     this.births.set(name, all)
     return true
+  }
+
+  #had(cell: number, { bucket, key }: { bucket: number; key: string }, stamp: Stamp): void {
+    const name = `${cell} ${bucket} ${key}`
+    if (stamp > (this.#largest.get(name) ?? 0n)) this.#largest.set(name, stamp)
   }
 
   /** I3: bytes that lie beside a new record are those that a client wrote. */

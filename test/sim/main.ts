@@ -7,7 +7,7 @@ import type { Told } from './worker.ts'
 
 /**
  * `npm run sim -- --seeds 1000`: histories of regions, each from its seed. `--from 500` begins at another; `--seed WORD` runs that
- * one alone; `--operations 2000` is how many requests each has. See docs/simulation.md.
+ * one alone; `--operations 2000` is how many requests each has; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
  */
 const { values } = parseArgs({
   options: {
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     operations: { type: 'string', default: '2000' },
     seed: { type: 'string' },
+    'until-failure': { type: 'boolean', default: false },
   },
 })
 const processes = 2
@@ -43,6 +44,7 @@ function hear({ ran, failure, ...rest }: Told): void {
     console.log(`\nseed ${ran.seed} FAILED: ${failure}`)
     console.log(`again: npm run sim -- --seed ${ran.seed} --operations ${ran.operations}\n`)
     remember(ran)
+    if (values['until-failure']) wanted.length = 0
   }
   if (performance.now() - shown < progressMilliseconds) return
   shown = performance.now()
@@ -73,7 +75,8 @@ function work(child: ChildProcess): Promise<void> {
 const worker = join(import.meta.dirname, 'worker.ts')
 await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
 for (const line of summary.lines()) console.log(line)
-const shortcomings = values.seed === undefined ? summary.shortcomings() : []
+const isWhole = values.seed === undefined && !values['until-failure']
+const shortcomings = isWhole ? summary.shortcomings() : []
 for (const line of shortcomings) console.log(`NOT SHOWN: ${line}`)
 if (summary.failed.length > 0) console.log(`FAILED: ${summary.failed.join(' ')}`)
 process.exitCode = summary.failed.length + shortcomings.length > 0 ? 1 : 0

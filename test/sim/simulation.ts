@@ -1,6 +1,6 @@
 import { checkCopies, checkReferences } from './blob-checkers.ts'
 import { Chance } from './chance.ts'
-import { checkConflicts, checkConverged, checkNothingLost, checkReadable, countRows } from './checkers.ts'
+import { checkConflicts, checkConverged, checkFeed, checkNothingLost, checkReadable, countRows } from './checkers.ts'
 import { Client } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { type FaultClass, Faults } from './faults.ts'
@@ -83,7 +83,7 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
       await timeline.sleep(1_000)
       if (timeline.now > deadline) throw new Error('the regions do not come to rest')
     } while (!(await isQuiet(regions)))
-    for (const region of regions) await checkReadable(region, ledger)
+    for (const region of regions) await checkReadable(region, ledger, timeline)
   }
   await timeline.until(Promise.race([history(), failing.promise]), longest)
   await checkRest(regions, ledger)
@@ -107,6 +107,7 @@ async function checkRest(regions: readonly Region[], ledger: Ledger): Promise<vo
     checkNothingLost(ledger, cell)
     checkConflicts(ledger, cell)
     checkReferences(cell)
+    checkFeed(cell)
   }
   checkConverged(cells)
   checkCopies(cells)

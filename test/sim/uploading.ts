@@ -1,10 +1,11 @@
+import { Fault } from '#src/errors.ts'
 import { multipartEtag } from '#src/model/digests.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Uploads } from '#src/service/services.ts'
 import type { Chance } from './chance.ts'
 import { attributes, bodyOf, guard, owner } from './content.ts'
-import type { Ledger } from './ledger.ts'
+import { type Ledger, Violation } from './ledger.ts'
 
 export interface Uploading {
   readonly uploads: Uploads
@@ -38,6 +39,9 @@ export async function upload({ uploads, chance, ledger, draft }: Uploading, name
   const complete = () => uploads.complete({ name, uploadId, parts, conditions: {}, guard })
   const { version } = await complete()
   if (!chance.happens(0.2)) return
-  const again = await complete()
+  const again = await complete().catch((error: unknown) => {
+    if (!(error instanceof Fault) || error.code !== 'NoSuchUpload') throw error
+    throw new Violation(`an upload of ${name.key} that was completed is forgotten`)
+  })
   ledger.checkSame(again.version.stamp, version.stamp, 'an upload completed twice')
 }
