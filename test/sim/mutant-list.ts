@@ -295,6 +295,14 @@ export const mutants: readonly Mutant[] = [
     killers: keeperTest,
   },
   {
+    name: 'released-for-one-that-nobody-read',
+    rule: 'C19, I7',
+    file: 'src/cluster/keeper.ts',
+    from: "    if (!(await this.#isReadable(copy.blob))) return 'wait'\n",
+    to: '',
+    killers: ['test/cluster/remote-blobs.test.ts'],
+  },
+  {
     name: 'late-words-count-copies-again',
     rule: 'C19',
     file: keeping,
