@@ -218,6 +218,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
     status: 400,
     message: 'Your socket connection to the server was not read from or written to within the timeout period.',
   },
+  RestoreAlreadyInProgress: { status: 409, message: 'Object restore is already in progress.' },
   ServerSideEncryptionConfigurationNotFoundError: {
     status: 404,
     message: 'The server-side encryption configuration was not found.',

@@ -99,6 +99,7 @@ export type FaultCode =
   | 'RequestHeaderSectionTooLarge'
   | 'RequestTimeTooSkewed'
   | 'RequestTimeout'
+  | 'RestoreAlreadyInProgress'
   | 'ServerSideEncryptionConfigurationNotFoundError'
   | 'ServiceUnavailable'
   | 'SignatureDoesNotMatch'

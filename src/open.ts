@@ -22,7 +22,6 @@ import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
-import { DeadLetters } from '#src/service/dead-letters.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -47,6 +46,7 @@ import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
 import { type OpenPeers, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
+import { openTiers, performTasks, refuseTiers } from './open-tiers.ts'
 
 export interface OpenOptions {
   readonly config: Config
@@ -179,6 +179,7 @@ async function background(
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
+    performTasks(foundation, config, log, signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
     notify(foundation, config, log, signal),
   ])
@@ -235,7 +236,11 @@ function servicesOf(
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
     // Regions merge to the deeper class: what led up in one would be led down again by another.
-    lifecycle: { transitionMinimum, transitions: region === undefined ? transitions : 'down' },
+    lifecycle: {
+      transitionMinimum,
+      transitions: region === undefined ? transitions : 'down',
+      tiers: new Set(foundation.tiers?.keys()),
+    },
     logs,
     topics: new CellTopics({
       store,
@@ -267,6 +272,7 @@ function placedServices(foundation: Foundation, region: Region | undefined): Pic
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
+  const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
   const bare = await openLmdbStore({
     path: directory.metadata,
@@ -288,7 +294,9 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
-  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  refuseTiers(tiers, region !== undefined)
+  const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
+  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
   const peers = region === undefined ? undefined : openPeers(alone, region, options)
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region)
@@ -336,28 +344,6 @@ export async function openIdentity(directory: DataDirectory, world: World): Prom
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
 }
 
-export interface OpenDeadLetters {
-  readonly letters: DeadLetters
-  readonly store: Store
-}
-
-/** Notifications that were given up, also beside a server that runs. */
-export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
-  return { store, letters: new DeadLetters({ store, world }) }
-}
-
-export interface OpenMessageKeys {
-  readonly keys: MessageKeys
-  readonly store: Store
-}
-
-/** What notifications are signed with, also beside a server that runs. */
-export async function openMessageKeys(config: Config, world: World): Promise<OpenMessageKeys> {
-  const { store } = await clusteredStore(await openLmdbStore({ path: new DataDirectory(config.data).metadata, world }))
-  return { store, keys: new MessageKeys({ store, world, own: openKeys(config, world).own }) }
-}
-
 export interface OpenMaintenance {
   readonly foundation: Foundation
   readonly maintenance: VolumeMaintenance
@@ -370,23 +356,18 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   for (const path of volumePaths(config, directory)) {
     if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
   }
-  const store = await openLmdbStore({ path: directory.metadata, world })
+  const { store, standing } = await clusteredStore(await openLmdbStore({ path: directory.metadata, world }))
   const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
     async (error: unknown) => {
       await store.close()
       throw error
     },
   )
-  const { region, inlineBytesMax } = config
-  const foundation = {
-    store,
-    world,
-    namespace: new Namespace(),
-    blobs: volumes,
-    region,
-    cell: onlyCell,
-    inlineBytesMax,
-  }
+  // A cell of a cluster knows where it is; what the settings say counts for a node that is alone.
+  const { region, cell } = standing?.self ?? { region: config.region, cell: onlyCell }
+  const { inlineBytesMax } = config
+  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys: openKeys(config, world) }
+  const foundation = { ...own, region, cell, inlineBytesMax, hasPeers: standing !== undefined }
   return {
     foundation,
     maintenance: volumes.maintenance,

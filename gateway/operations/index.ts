@@ -9,7 +9,6 @@ import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
 import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
-import { absentConfigurations } from './configuration/absent.ts'
 import { getBucketAbac, putBucketAbac } from './configuration/bucket-abac.ts'
 import {
   getBucketAccelerateConfiguration,
@@ -39,6 +38,11 @@ import {
   getBucketPolicyStatus,
   putBucketPolicy,
 } from './configuration/bucket-policy.ts'
+import {
+  deleteBucketReplication,
+  getBucketReplication,
+  putBucketReplication,
+} from './configuration/bucket-replication.ts'
 import { getBucketRequestPayment, putBucketRequestPayment } from './configuration/bucket-request-payment.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
 import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
@@ -63,6 +67,7 @@ import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './objec
 import { postObject } from './object/post-object.ts'
 import { putObject } from './object/put-object.ts'
 import { renameObject } from './object/rename-object.ts'
+import { restoreObject } from './object/restore-object.ts'
 import { selectObjectContent } from './object/select-object-content.ts'
 import { type Operation, operation } from './operation.ts'
 import { everyOperation } from './unimplemented.ts'
@@ -112,6 +117,9 @@ export const implemented: readonly Operation[] = [
   putBucketPolicy,
   deleteBucketPolicy,
   getBucketPolicyStatus,
+  getBucketReplication,
+  putBucketReplication,
+  deleteBucketReplication,
   getBucketRequestPayment,
   putBucketRequestPayment,
   getBucketTagging,
@@ -128,7 +136,6 @@ export const implemented: readonly Operation[] = [
   putPublicAccessBlock,
   deletePublicAccessBlock,
   ...bucketConfigurations,
-  ...absentConfigurations,
   copyObject,
   deleteObject,
   deleteObjects,
@@ -148,6 +155,7 @@ export const implemented: readonly Operation[] = [
   postObject,
   putObject,
   renameObject,
+  restoreObject,
   selectObjectContent,
   abortMultipartUpload,
   completeMultipartUpload,

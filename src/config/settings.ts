@@ -124,6 +124,11 @@ export const settings = {
     .describe(
       'objects that are too small for a change of class, where a lifecycle configuration does not say: `all_storage_classes_128K`, `varies_by_storage_class`',
     ),
+  tiers: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of storage classes whose objects lie at other S3 endpoints: see docs/cloud-tiers.md'),
   transitions: z
     .enum(['down', 'any'])
     .prefault('down')

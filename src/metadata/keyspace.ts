@@ -34,6 +34,10 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
+ * | task        | lane, id                           | work that is tried until it is done (task-records.ts)         |
+ * | taskDue     | lane, due, id                      | nothing: when a task is due                                   |
+ * | remoteName  | tier, bucket, key                  | nothing: the name at an endpoint is taken (remote-records.ts) |
+ * | restored    | until, bucket, key, stamp          | bucket's name: a copy is here until then (remote-records.ts)  |
  * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
  * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
@@ -76,6 +80,10 @@ export const subspace = {
   logStream: 0x15,
   logSealed: 0x16,
   logLine: 0x17,
+  task: 0x18,
+  taskDue: 0x19,
+  remoteName: 0x1a,
+  restored: 0x1b,
   delivery: 0x1c,
   deadLetter: 0x1d,
   deadJob: 0x1e,
@@ -156,6 +164,11 @@ export const keys = {
   /** A versionstamp and an order follow. */
   logLine: (target: number, prefix: string, source: number, log: number) =>
     append(prefixes.logLine, [target, prefix, source, log]),
+  task: (lane: string, id: string) => append(prefixes.task, [lane, id]),
+  taskDue: (lane: string, due: number, id: string) => append(prefixes.taskDue, [lane, due, id]),
+  remoteName: (tier: string, bucket: string, key: string) => append(prefixes.remoteName, [tier, bucket, key]),
+  restored: (until: number, bucket: number, key: string, stamp: Stamp) =>
+    append(prefixes.restored, [until, bucket, key, stamp]),
   /** `target`: the id of a subscription, or nothing for the topic's own endpoint. */
   delivery: (account: string, topic: string, target: string, due: number, id: string) =>
     append(prefixes.delivery, [account, topic, target, due, id]),

@@ -7,7 +7,7 @@ import {
   type Removal,
 } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion, Version } from '#src/model/version.ts'
+import { blobOf, type ObjectVersion, type Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, type Sharing } from './blob-records.ts'
 import { readConflict, setConflict } from './conflict-records.ts'
@@ -23,7 +23,15 @@ import {
   unchanged,
 } from './key-rows.ts'
 import { keys, slotOf } from './keyspace.ts'
-import { entryOf, keepsContent, type Place, readNewest, releaseContent, stampRow } from './object-records.ts'
+import {
+  entryOf,
+  keepsContent,
+  type Place,
+  readNewest,
+  releaseContent,
+  releaseRemote,
+  stampRow,
+} from './object-records.ts'
 import { addContent, type Received, type ReceivedContent } from './received.ts'
 
 /**
@@ -172,6 +180,7 @@ class Merging {
       const old = row?.version
       const isKept = old?.kind === 'object' && standing.kind !== 'removal' && keepsContent(old, standing)
       if (old?.kind === 'object' && !isKept) await releaseContent(this.#to, this.#rows, old)
+      if (old?.kind === 'object' && old.stamp !== standing.stamp) await releaseRemote(this.#to, this.#rows, old)
     }
     if (standing.kind === 'removal') {
       setTombstone(this.#to, this.#rows, 0n, standing, entry)
@@ -190,7 +199,10 @@ class Merging {
     const entry = tombstone?.entry ?? (row && entryOf(row.bytes))
     if (removal !== undefined) {
       if (row !== undefined) this.#to.clear(keys.version(bucket, key, slot))
-      if (row?.version.kind === 'object') await releaseContent(this.#to, this.#rows, row.version)
+      if (row?.version.kind === 'object') {
+        await releaseContent(this.#to, this.#rows, row.version)
+        await releaseRemote(this.#to, this.#rows, row.version)
+      }
       if (removal === tombstone) return undefined
       this.#receipt.records++
       setTombstone(this.#to, this.#rows, slot, removal, entry)
@@ -236,7 +248,8 @@ class Merging {
       else this.#to.set(keys.inline(bucket, key, slot), bytes)
       return
     }
-    addReference(this.#to, version.content.blob, { bucket, key, slot })
+    const blob = blobOf(version.content)
+    if (blob !== undefined) addReference(this.#to, blob, { bucket, key, slot })
     if (source === 'here' || source === undefined || source.kind === 'inline') return
     await addContent(this.#to, source, this.#receiving.here)
     this.#receipt.arrivals.push({ bucket, key, content: source })

@@ -55,6 +55,8 @@ export async function readContentOf(
     const blob = await noteOf(from, content.blob)
     return blob === undefined ? undefined : { kind: 'blob', blob }
   }
+  // What is elsewhere has nothing here that another cell could use.
+  if (content.kind === 'remote') return undefined
   const record = await readBlob(from, content.blob)
   if (record?.kind !== 'manifest') return undefined
   const all = under('manifest', [Buffer.from(content.blob, 'hex')])

@@ -190,11 +190,17 @@ const waterfall: readonly string[] = [
   'DEEP_ARCHIVE',
 ]
 
-/** What a rule may lead to. */
+/** What a rule may lead to, beside classes at other endpoints. */
 export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2))
 
-/** How far down a class is; transitions only ever lead further down. */
-export const depthOf = (storageClass: string): number => waterfall.indexOf(storageClass)
+/**
+ * How far down a class is; transitions only ever lead further down. Classes that S3 does not know are those of other endpoints: below
+ * all others.
+ */
+export function depthOf(storageClass: string): number {
+  const depth = waterfall.indexOf(storageClass)
+  return depth < 0 ? waterfall.length : depth
+}
 /** Whether a rule leads where none may on AWS: back to STANDARD. */
 export const leadsToStandard = ({ transitions = [], noncurrentTransitions = [] }: LifecycleRule): boolean =>
   [...transitions, ...noncurrentTransitions].some(({ storageClass }) => storageClass === 'STANDARD')
@@ -206,6 +212,10 @@ function leadsDown(from: string, to: string): boolean {
 
 const smallBytes = 131_072
 const archives: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE'])
+const isArchive = (storageClass: string): boolean => archives.has(storageClass) || isElsewhere(storageClass)
+
+/** Whether a class is that of another endpoint. */
+export const isElsewhere = (storageClass: string): boolean => !waterfall.includes(storageClass)
 
 interface Step {
   readonly storageClass: string
@@ -224,14 +234,14 @@ function dueTransition(
     isBounded ||
     version.size >= smallBytes ||
     storageClass === 'STANDARD' ||
-    (transitionMinimum === 'varies_by_storage_class' && archives.has(storageClass))
+    (transitionMinimum === 'varies_by_storage_class' && isArchive(storageClass))
   const from = version.storageClass
+  // Its bytes are not here to be kept otherwise.
+  if (isElsewhere(from)) return undefined
   const last = rules
     .flatMap((rule) => stepsOf(rule, version, place, day))
     .filter((step) => step.at <= now && isLarge(step) && (way === 'any' || leadsDown(from, step.storageClass)))
-    .sort(
-      (one, other) => one.at - other.at || waterfall.indexOf(one.storageClass) - waterfall.indexOf(other.storageClass),
-    )
+    .sort((one, other) => one.at - other.at || depthOf(one.storageClass) - depthOf(other.storageClass))
     .at(-1)
   if (last === undefined || last.storageClass === from) return undefined
   return { kind: 'transition', storageClass: last.storageClass }
@@ -314,3 +324,14 @@ export const concernsVersions = (rule: LifecycleRule): boolean =>
   rule.transitions !== undefined ||
   rule.noncurrentExpiration !== undefined ||
   rule.noncurrentTransitions !== undefined
+
+/** The most newer versions that any rule counts. */
+export const newerMost = ({ rules }: Lifecycle): number =>
+  rules.reduce(
+    (most, { noncurrentExpiration, noncurrentTransitions }) =>
+      [noncurrentExpiration, ...(noncurrentTransitions ?? [])].reduce(
+        (each, noncurrent) => Math.max(each, noncurrent?.newer ?? 0),
+        most,
+      ),
+    0,
+  )

@@ -3,7 +3,7 @@ import { keys, under } from '#src/metadata/keyspace.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { readLatest, readVersion } from '#src/metadata/object-records.ts'
 import { decodeUpload, uploadOfRow } from '#src/metadata/upload-records.ts'
-import { decodeSummary } from '#src/metadata/version-codec.ts'
+import { decodeSummary, decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { commonPrefix, ListingPage, scanStart } from '#src/model/listing.ts'
 import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
@@ -42,7 +42,7 @@ export class CellListings implements Listings {
         const row = scan.read ?? (await scan.peek())
         if (row === undefined) return {}
         const key = scan.reader(row).text()
-        const offered = page.offer(key, () => ({ key, version: summaryOf(row) }))
+        const offered = page.offer(key, () => ({ key, version: summaryOf(row), ...restoreOf(query, row.value) }))
         if (offered === 'full') return nextAfter(page)
         scan.advance()
         if (offered === 'under') scan.pass(page.lastKey ?? '')
@@ -57,9 +57,9 @@ export class CellListings implements Listings {
       for (;;) {
         const step = await walk.step()
         if (step === undefined) return {}
-        const { key, version, isLatest } = step
+        const { key, version, isLatest, record } = step
         const versionId = version.isNull ? 'null' : formatStamp(version.stamp)
-        const offered = page.offer(key, () => ({ key, version, isLatest, versionId }))
+        const offered = page.offer(key, () => ({ key, version, isLatest, versionId, ...restoreOf(query, record) }))
         // A stamp also where the version is `null`: it stays a place in the order when that version is gone.
         if (offered === 'full') {
           return { ...nextAfter(page), ...(!page.isLastPrefix && { nextVersionId: formatStamp(last) }) }
@@ -120,6 +120,11 @@ export class CellListings implements Listings {
       return { items: page.items, prefixes: page.prefixes, isTruncated: page.isTruncated, ...next }
     })
   }
+}
+
+function restoreOf({ showsRestores }: ListQuery, record: Uint8Array): Pick<Listed, 'restore'> {
+  const version = showsRestores === true ? decodeVersion(record) : undefined
+  return version?.kind === 'object' && version.restore !== undefined ? { restore: version.restore } : {}
 }
 
 type Next = Pick<Listing<unknown>, 'nextKey' | 'nextVersionId' | 'nextUploadId'>

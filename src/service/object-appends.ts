@@ -79,9 +79,16 @@ async function findStanding(foundation: Foundation, from: Snapshot, request: App
   checkKeepsOne(bucket)
   const row = await readCurrent(from, { bucket: bucket.id, key: name.key })
   guard(row?.version, bucket)
+  checkNotElsewhere(row?.version)
   checkWriteConditions(conditions, row?.version, name.key)
   checkOffset(offset, row?.version)
   return { bucket, row }
+}
+
+/** What is in a cloud tier has its copy there, restored or not. */
+function checkNotElsewhere(version: ObjectVersion | undefined): void {
+  if (version?.remote === undefined) return
+  throw new Fault('InvalidObjectState', { StorageClass: version.storageClass })
 }
 
 /** Versions would have to share their parts, or have them copied with every append; S3's own buckets for it have none. */
@@ -135,7 +142,7 @@ const attributesOf = ({ owner, acl, headers, metadata, storageClass, tags }: Obj
 interface Base {
   readonly parts: readonly Part[]
   /** Whose blobs the new manifest takes over; absent: the bytes were written again. */
-  readonly taken?: Exclude<Content, { readonly kind: 'inline' }>
+  readonly taken?: Extract<Content, { readonly kind: 'blob' | 'manifest' }>
   readonly rewritten?: Ingested
 }
 
@@ -152,7 +159,8 @@ async function baseOf(
 ): Promise<Base> {
   const { content, size, etag, modified, checksum } = found.version
   const taken = await foundation.store.snapshot(async (snapshot): Promise<Base | undefined> => {
-    if (content.kind === 'inline' || !(await isForTaking(snapshot, content.blob))) return undefined
+    if (content.kind === 'inline' || content.kind === 'remote') return undefined
+    if (!(await isForTaking(snapshot, content.blob))) return undefined
     if (content.kind === 'manifest') return { parts: await readManifest(snapshot, content.blob), taken: content }
     // Its bytes are sealed as those of no part.
     if (contentKey !== undefined) return undefined
@@ -249,6 +257,7 @@ async function committed(
       const standing = target.state.current?.version
       guard(standing, target.bucket)
       checkKeepsOne(target.bucket)
+      checkNotElsewhere(standing)
       checkWriteConditions(conditions, standing, name.key)
       checkOffset(offset, standing)
       const written = await write(transaction, target)

@@ -7,7 +7,8 @@ import type { ObjectName } from '#src/model/names.ts'
 import type { EventName } from '#src/model/notification.ts'
 import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion } from '#src/model/version.ts'
+import { isHere } from '#src/model/tier.ts'
+import { manifestOf, type ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingest } from './ingest.ts'
@@ -17,9 +18,11 @@ import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
 import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
 import { tell } from './object-events.ts'
-import { checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
+import { checkIsHere, checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
 import { commitRename } from './object-renames.ts'
+import { commitRestore } from './object-restores.ts'
 import { checkWriteConditions, commitPut } from './object-writes.ts'
+import { withChangedSlots } from './replication-asking.ts'
 import type {
   AppendObject,
   CopyObject,
@@ -79,13 +82,26 @@ export class CellObjects implements Objects {
     const { found, selection } = await this.#foundation.store.snapshot(async (snapshot) => {
       const row = await findRow(this.#foundation, snapshot, request)
       checkReadConditions(request.conditions, row.version)
-      const { content } = row.version
-      const parts = async () => (content.kind === 'manifest' ? await readManifest(snapshot, content.blob) : [])
+      const manifest = manifestOf(row.version.content)
+      const parts = async () => (manifest === undefined ? [] : await readManifest(snapshot, manifest.blob))
       return { found: row, selection: await select(row.version, request.wanted, parts) }
     })
     await this.#checkKey(found, request)
-    const { from, to, part } = selection
-    return { ...told(found), from, to, ...partTold(part), bytes: nothing }
+    const { from, to, part } = this.#hides(found.version) ? { from: 0, to: 0 } : { part: undefined, ...selection }
+    const { version, ...rest } = told(found)
+    return { ...rest, version: this.#shown(version), from, to, ...partTold(part), bytes: nothing }
+  }
+
+  /** A restoration that is over is none, also before its bytes are gone. */
+  #shown(version: ObjectVersion): ObjectVersion {
+    const { restore, ...rest } = version
+    return restore?.kind === 'done' && !isHere(version, this.#foundation.world.now()) ? rest : version
+  }
+
+  /** Whether HEAD is to tell of no bytes, as there are none here. */
+  #hides(version: ObjectVersion): boolean {
+    if (version.remote === undefined || isHere(version, this.#foundation.world.now())) return false
+    return this.#foundation.tiers?.get(version.remote.tier)?.hidesSize === true
   }
 
   /** What tells of an object asks for its customer's key, as what reads it does; no other key needs to be opened. */
@@ -99,6 +115,7 @@ export class CellObjects implements Objects {
     const { found, source, selection } = await this.#foundation.store.snapshot(async (snapshot) => {
       const row = await findRow(this.#foundation, snapshot, request)
       checkReadConditions(request.conditions, row.version)
+      checkIsHere(row.version, this.#foundation.world.now())
       const from = await readSource(snapshot, row, request.name.key)
       const parts = async () => (from.kind === 'manifest' ? from.parts : [])
       return { found: row, source: from, selection: await select(row.version, request.wanted, parts) }
@@ -138,7 +155,10 @@ export class CellObjects implements Objects {
       const state = await readState(transaction, place, bucket.versioning !== 'off')
       const stamp = this.#slotStamp(row.version)
       const change = request.change(row.version, this.#foundation.world.now())
-      const version = changed(row.version, change, stamp)
+      const { version: before } = row
+      const after = changed(before, change, stamp)
+      const { key } = request.name
+      const version = await withChangedSlots(this.#foundation, transaction, bucket, key, { before, after })
       rewriteVersion(transaction, state, row, version)
       if (bucket.logging !== undefined) {
         const { etag, size } = version
@@ -171,11 +191,15 @@ export class CellObjects implements Objects {
     return nextStamp(this.#foundation.world.nowMicroseconds(), largest, this.#foundation.cell)
   }
 
+  async restore(request: Parameters<Objects['restore']>[0]): ReturnType<Objects['restore']> {
+    return await commitRestore(this.#foundation, request)
+  }
+
   async parts(request: Parameters<Objects['parts']>[0]): ReturnType<Objects['parts']> {
     const { found, all } = await this.#foundation.store.snapshot(async (snapshot) => {
       const row = await findRow(this.#foundation, snapshot, request)
-      const { content } = row.version
-      return { found: row, all: content.kind === 'manifest' ? await readManifest(snapshot, content.blob) : [] }
+      const manifest = manifestOf(row.version.content)
+      return { found: row, all: manifest === undefined ? [] : await readManifest(snapshot, manifest.blob) }
     })
     await this.#checkKey(found, request)
     const { version, versionId } = found
@@ -187,9 +211,9 @@ export class CellObjects implements Objects {
 const nothing = new Uint8Array(0)
 
 function told({ version, versionId, expiry }: FoundRow): Pick<Read, 'version' | 'versionId' | 'expiry' | 'partsCount'> {
-  const { content } = version
+  const manifest = manifestOf(version.content)
   const found = expiry === undefined ? { version, versionId } : { version, versionId, expiry }
-  return { ...found, ...(content.kind === 'manifest' && { partsCount: content.parts }) }
+  return { ...found, ...(manifest !== undefined && { partsCount: manifest.parts }) }
 }
 
 const partTold = (part: { readonly checksum?: Read['partChecksum'] } | undefined): Pick<Read, 'partChecksum'> =>

@@ -9,6 +9,7 @@ import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
+import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { BucketConfigurations } from './bucket-configurations.ts'
@@ -46,6 +47,8 @@ export interface Regions {
 /** What lifecycle configurations mean by what they leave out. */
 export interface LifecycleDefaults {
   readonly transitionMinimum: TransitionMinimum
+  /** Storage classes at other endpoints, which rules may lead to. */
+  readonly tiers: ReadonlySet<string>
   readonly transitions: TransitionWay
 }
 
@@ -187,6 +190,13 @@ export interface Objects {
   update(
     request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable; readonly cause?: Cause },
   ): Promise<Found>
+  /**
+   * Brings the bytes of an object in a cloud tier back, for so many days, or for good. Gives whether they were here already: then
+   * their time is as if they had been brought now. Fault `InvalidObjectState` of any other object, `RestoreAlreadyInProgress`.
+   */
+  restore(
+    request: FindObject & { readonly days?: number; readonly cause?: Cause },
+  ): Promise<{ readonly isHere: boolean }>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
     request: FindObject & { readonly after: number; readonly limit: number },
@@ -275,16 +285,20 @@ export interface ListQuery {
   /** At most 1,000. */
   readonly limit: number
   readonly guard: Guard
+  /** Whether to tell what was restored, which is read for it alone. */
+  readonly showsRestores?: boolean
 }
 
 export interface Listed {
   readonly key: string
   readonly version: ObjectSummary
+  readonly restore?: Restore
 }
 
 export interface ListedVersion {
   readonly key: string
   readonly version: ObjectSummary | DeleteMarker
+  readonly restore?: Restore
   /** `null` or a stamp. */
   readonly versionId: string
   readonly isLatest: boolean

@@ -12,7 +12,7 @@ import { receive } from '#src/metadata/receive.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Occupant } from '#src/model/merge.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
-import type { Version } from '#src/model/version.ts'
+import { blobOf, type Version } from '#src/model/version.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { attributes, body, owner } from '../service/cell.ts'
 import {
@@ -242,7 +242,8 @@ async function checkOwnRows(cell: Cell): Promise<void> {
     assert.deepEqual(named, [...named].sort(), 'vectors are in one order')
     if (version.kind === 'marker') return
     if (version.content.kind === 'inline') inline.add(`${name} ${slot}`)
-    else needed.add(`${version.content.blob} ${name} ${slot}`)
+    const blob = blobOf(version.content)
+    if (blob !== undefined) needed.add(`${blob} ${name} ${slot}`)
   }
   const list = (bytes: Uint8Array, name: string, slot: Stamp, isConflict = false) => {
     const place = `${partitionOf(bucketId, name)} ${Buffer.from(entryOf(bytes)).toString('hex')}`

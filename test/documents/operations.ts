@@ -1,4 +1,3 @@
-import { absentConfigurations } from '#gateway/operations/configuration/absent.ts'
 import { implemented } from '#gateway/operations/index.ts'
 import type { Match } from '#gateway/operations/operation.ts'
 import { everyOperation } from '#gateway/operations/unimplemented.ts'
@@ -16,7 +15,10 @@ export const missing: Readonly<Record<string, string>> = {
   PutBucketIntelligentTieringConfiguration: toldOnly,
   PutBucketInventoryConfiguration: toldOnly,
   PutBucketMetricsConfiguration: toldOnly,
+  PutBucketReplication:
+    'existing objects, changes of replicas and SSE-C objects are not replicated; ReplicationTime and Metrics are kept and told',
   PutBucketRequestPayment: 'others must say that they pay, and are told that they do; nobody writes a bill',
+  RestoreObject: 'of objects in cloud tiers; a restoration by a query is NotImplemented',
   PutBucketVersioning: 'MFA delete is NotImplemented',
   GetObjectTorrent: 'NoSuchKey, as no object has a torrent any more',
 }
@@ -42,21 +44,15 @@ export const reasons: Readonly<Record<string, string>> = {
   ListObjectAnnotations: noAnnotations,
   PutObjectAnnotation: noAnnotations,
   DeleteObjectAnnotation: noAnnotations,
-  PutBucketReplication: 'not built yet',
-  RestoreObject: 'not built yet: nothing is archived',
   UpdateObjectEncryption: 'what a version is encrypted with never changes; a copy onto itself makes a new one',
   WriteGetObjectResponse: 'there is no Object Lambda, which AWS gives to no new customers either',
 }
 
-const absent = new Set(absentConfigurations.map(({ name }) => name))
 const present = new Set(implemented.map(({ name }) => name))
 
 function thereIs(name: string): readonly [answer: 'yes' | 'partly' | 'no', what: string] {
   if (!present.has(name)) return ['no', reasons[name] ?? '']
-  if (!absent.has(name)) return missing[name] === undefined ? ['yes', ''] : ['partly', missing[name]]
-  if (name.startsWith('Put')) return ['partly', 'an empty document only; any other is NotImplemented']
-  if (name.startsWith('Delete')) return ['partly', 'succeeds, as there never is one']
-  return ['partly', 'says that there is none']
+  return missing[name] === undefined ? ['yes', ''] : ['partly', missing[name]]
 }
 
 const paths = { service: '/', bucket: '/bucket', object: '/bucket/key' } as const

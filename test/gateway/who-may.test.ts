@@ -80,7 +80,11 @@ async function openHouse(): Promise<House> {
   assert.ok(namespace instanceof Namespace)
   const identity = new NamespaceIdentity({ store, world: realWorld, namespace })
   const listings = new CellListings(foundation)
-  const lifecycle = { transitionMinimum: 'all_storage_classes_128K', transitions: 'down' } as const
+  const lifecycle = {
+    transitionMinimum: 'all_storage_classes_128K',
+    transitions: 'down',
+    tiers: new Set<string>(),
+  } as const
   const { buckets } = cell
   const asked = new AccessControl({ buckets, accounts: identity, world: realWorld })
   const notifications = new CellBucketNotifications({ store, world: realWorld, namespace, access: asked })
@@ -221,6 +225,8 @@ const bodies: Readonly<Record<string, string>> = {
   PutBucketOwnershipControls:
     '<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>',
   PutBucketPolicy: policy,
+  PutBucketReplication:
+    '<ReplicationConfiguration><Role>arn:aws:iam::1:role/r</Role><Rule><Prefix/><Status>Enabled</Status><Destination><Bucket>arn:aws:s3:::mine</Bucket></Destination></Rule></ReplicationConfiguration>',
   PutBucketRequestPayment: '<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>',
   PutBucketTagging: tagging,
   PutBucketVersioning: '<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>',
@@ -247,6 +253,7 @@ const bodies: Readonly<Record<string, string>> = {
   CompleteMultipartUpload: `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${md5('part')}</ETag></Part></CompleteMultipartUpload>`,
   PostObject: form,
   PutObject: 'bytes',
+  RestoreObject: '<RestoreRequest><Days>1</Days></RestoreRequest>',
   SelectObjectContent:
     '<SelectObjectContentRequest><Expression>SELECT * FROM S3Object</Expression><ExpressionType>SQL</ExpressionType><InputSerialization><CSV/></InputSerialization><OutputSerialization><CSV/></OutputSerialization></SelectObjectContentRequest>',
   UploadPart: 'bytes',

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import {
   CreateBucketCommand,
   ListObjectsV2Command,
@@ -50,7 +52,11 @@ interface Settled {
 }
 
 /** Polls until what is seen is right, and then that it stays so. */
-async function settles(look: () => Promise<Seen>, isRight: (seen: Seen) => boolean): Promise<Settled> {
+async function settles(
+  look: () => Promise<Seen>,
+  isRight: (seen: Seen) => boolean,
+  watched = afterwards,
+): Promise<Settled> {
   const began = performance.now()
   for (;;) {
     const seen = await look()
@@ -59,7 +65,7 @@ async function settles(look: () => Promise<Seen>, isRight: (seen: Seen) => boole
     await wait(10)
   }
   const milliseconds = performance.now() - began
-  const end = performance.now() + afterwards
+  const end = performance.now() + watched
   while (performance.now() < end) {
     await wait(200)
     const seen = await look()
@@ -74,6 +80,7 @@ function noteOf(times: readonly number[]): string {
   return `seen after ${at(0.5)} ms (median), ${at(0.99)} ms (p99), ${at(1)} ms (most)`
 }
 
+const command = fileURLToPath(new URL('../../bin/meridian.ts', import.meta.url))
 const bucket = 'checks'
 const versioned = 'versions'
 
@@ -225,6 +232,54 @@ const versions: Check = {
   },
 }
 
+/** What `meridian conflicts list` says beside a running region. */
+function lostIn(cluster: Cluster, code: string): readonly string[] {
+  const words = ['conflicts', 'list', '--json', '--bucket', bucket, '--prefix', 'fight', '--data', cluster.dataOf(code)]
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, command, ...words], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  })
+  if (status !== 0) throw new Error(`meridian conflicts list: ${stderr}`)
+  return stdout.split('\n').filter((line) => line !== '')
+}
+
+const fighting: Check = {
+  name: 'keys that all regions overwrite at once, again and again: one winner everywhere, and the losers are listed',
+  async run(cluster, iterations) {
+    const stores = storesOf(cluster)
+    const written = new Map<string, Set<string>>()
+    const outcome = await repeat(iterations * 10, stores.length, async (index) => {
+      const key = `fight-${index % 50}`
+      const bodies = stores.map(({ region }) => `${index} by ${region}`)
+      const known = written.get(key) ?? new Set()
+      written.set(key, known)
+      for (const body of bodies) known.add(body)
+      await Promise.all(stores.map((store, at) => store.put(key, bodies[at] ?? '')))
+      return undefined
+    })
+    for (const [key, bodies] of written) {
+      const { failure } = await settles(
+        async () => {
+          const seen = new Set(await Promise.all(stores.map((store) => store.get(key))))
+          return seen.size === 1 ? [...seen][0] : 'different'
+        },
+        (seen) => bodies.has(seen ?? ''),
+        0,
+      )
+      if (failure !== undefined) outcome.failures.push(`${key} ${failure}`)
+    }
+    const lost = cluster.codes.map((code) => lostIn(cluster, code))
+    const [first = []] = lost
+    for (const [index, each] of lost.entries()) {
+      const same = each.length === first.length && each.every((line, at) => line === first[at])
+      if (!same)
+        outcome.failures.push(`${cluster.codes[index]} lists ${each.length} losers, not the same ${first.length}`)
+    }
+    if (first.length === 0) outcome.failures.push('no loser is listed')
+    return { ...outcome, note: `${first.length} losers are listed, the same in all regions` }
+  },
+}
+
 /** The shapes of what others check of such stores, and what they leave out. */
 export const consistencyChecks: readonly Check[] = [
   within('a write is seen at once in its region', (store, key) => store.put(key, key)),
@@ -270,4 +325,5 @@ export const consistencyChecks: readonly Check[] = [
   listing,
   creating,
   versions,
+  fighting,
 ]

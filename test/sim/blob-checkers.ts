@@ -6,7 +6,7 @@ import { type KeyRange, keys, under } from '#src/metadata/keyspace.ts'
 import { decodePart } from '#src/metadata/part-codec.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { Content } from '#src/model/version.ts'
+import { blobOf, type Content } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import type { Entry } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
@@ -20,8 +20,10 @@ interface Use {
   readonly name: string
 }
 
-const useOf = (content: Content, bucket: number, key: string, slot: Stamp): Use | undefined =>
-  content.kind === 'inline' ? undefined : { blob: content.blob, name: `${content.blob} ${bucket} ${key} ${slot}` }
+function useOf(content: Content, bucket: number, key: string, slot: Stamp): Use | undefined {
+  const blob = blobOf(content)
+  return blob === undefined ? undefined : { blob, name: `${blob} ${bucket} ${key} ${slot}` }
+}
 
 /** C18, C21: every version, or conflict, that has a blob has its reference and the blob's record, and nothing else has. */
 export function checkReferences({ name, view }: QuietCell): void {

@@ -81,6 +81,29 @@ def keep_cleanup_clients():
     suite.teardown = with_kept_clients(suite.teardown)
 
 
+def per_bucket(item):
+    """The suite knows one cloud tier. Its tests of tiers with a bucket for each bucket get the one that has that."""
+    if item.get_closest_marker("target_by_bucket") is None:
+        return lambda: None
+    import configparser
+
+    import s3tests.functional as suite
+
+    settings = configparser.RawConfigParser()
+    settings.read(os.environ["S3TEST_CONF"])
+    if not settings.has_section("s3 cloud"):
+        return lambda: None
+    before = suite.config.cloud_storage_class
+    suite.config.cloud_storage_class = settings.get("s3 cloud", "per_bucket_storage_class")
+    suite.config.cloud_target_by_bucket = True
+
+    def put_back():
+        suite.config.cloud_storage_class = before
+        suite.config.cloud_target_by_bucket = False
+
+    return put_back
+
+
 class TookTooLong(Exception):
     pass
 
@@ -93,10 +116,12 @@ def too_long(_signal, _frame):
 def pytest_runtest_call(item):
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(max(LIMIT, LONGER.get(item.name, 0)))
+    put_back = per_bucket(item)
     try:
         return (yield)
     finally:
         signal.alarm(0)
+        put_back()
 
 
 @pytest.hookimpl(wrapper=True)

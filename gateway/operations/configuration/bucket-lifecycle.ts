@@ -39,11 +39,12 @@ export const putBucketLifecycleConfiguration = operation({
 
   async decode(request) {
     const minimum = decodeMinimum(request)
-    return { minimum, rules: parseLifecycle(await readDocument(request, 'LifecycleConfiguration')) }
+    return { minimum, document: await readDocument(request, 'LifecycleConfiguration') }
   },
 
-  async run({ rules, minimum }, context) {
-    const { transitions: way, ...defaults } = context.services.lifecycle
+  async run({ document, minimum }, context) {
+    const { transitions: way, tiers, ...defaults } = context.services.lifecycle
+    const rules = parseLifecycle(document, tiers)
     if (way === 'down' && rules.some(leadsToStandard)) throw new Fault('MalformedXML')
     const transitionMinimum = minimum ?? defaults.transitionMinimum
     const lifecycle = { rules, transitionMinimum, ...(way !== 'down' && { way }) }
