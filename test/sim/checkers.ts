@@ -2,6 +2,7 @@ import { Fault } from '#src/errors.ts'
 import { conflictOfRow } from '#src/metadata/conflict-records.ts'
 import { keys, partitionOf, type subspace, under } from '#src/metadata/keyspace.ts'
 import { entryOf } from '#src/metadata/object-records.ts'
+import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Extent } from '#src/model/blob.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import type { View } from '#src/store/overlay.ts'
@@ -102,6 +103,23 @@ function hasSeen(births: ReadonlyMap<Stamp, Birth>, later: Birth, stamp: Stamp):
   let seen = later.replaced
   while (seen !== undefined && seen > stamp) seen = births.get(seen)?.replaced
   return seen === stamp
+}
+
+/** C11: of the tags that any cell ever gave a version, it has those that came last. */
+export function checkTags(ledger: Ledger, { name, view }: QuietCell): void {
+  for (const space of ['current', 'version'] as const) {
+    const all = under(space, [])
+    for (const { key: row, value } of view.range(all.from, all.to, everything, false)) {
+      const version = decodeVersion(value)
+      if (version.kind !== 'object') continue
+      const reader = new TupleReader(row, 1)
+      const place = `${reader.number()} ${reader.text()} ${version.stamp}`
+      const last = ledger.tagged.get(place)
+      if (last !== version.tags?.stamp) {
+        throw new Violation(`${name}: ${place} has tags of ${version.tags?.stamp}, and the last were of ${last}`)
+      }
+    }
+  }
 }
 
 /** F1: each record has its entry in the feed, and no entry is left that no record has. */

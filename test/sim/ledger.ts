@@ -43,6 +43,8 @@ export class Ledger {
   readonly bodies = new Map<string, Uint8Array>()
   /** Conflicts that clients were about to restore: bucket, key and stamp. */
   readonly restored = new Set<string>()
+  /** When the tags of a version were last changed: bucket, key, content stamp. */
+  readonly tagged = new Map<string, Stamp>()
   readonly #seen = new Map<string, Stamp>()
   readonly #largest = new Map<string, Stamp>()
   readonly #fail: (error: Violation) => void
@@ -116,6 +118,11 @@ export class Ledger {
     const isNew = this.#maybeBorn(cell, { ...place, slot, stamp: version.stamp, kind: version.kind, etag }, before)
     if (isNew) this.#checkBytes(version, place, after)
     this.#had(cell, place, version.stamp)
+    if (version.kind === 'object' && version.tags !== undefined) {
+      const name = `${place.bucket} ${place.key} ${version.stamp}`
+      const last = this.tagged.get(name) ?? 0n
+      if (version.tags.stamp > last) this.tagged.set(name, version.tags.stamp)
+    }
   }
 
   /** I8, C7: what stands in a slot is never followed by what is older. */

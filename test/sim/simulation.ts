@@ -1,6 +1,14 @@
 import { checkCopies, checkReferences } from './blob-checkers.ts'
 import { Chance } from './chance.ts'
-import { checkConflicts, checkConverged, checkFeed, checkNothingLost, checkReadable, countRows } from './checkers.ts'
+import {
+  checkConflicts,
+  checkConverged,
+  checkFeed,
+  checkNothingLost,
+  checkReadable,
+  checkTags,
+  countRows,
+} from './checkers.ts'
 import { Client } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { type FaultClass, Faults } from './faults.ts'
@@ -108,6 +116,7 @@ async function checkRest(regions: readonly Region[], ledger: Ledger): Promise<vo
     checkConflicts(ledger, cell)
     checkReferences(cell)
     checkFeed(cell)
+    checkTags(ledger, cell)
   }
   checkConverged(cells)
   checkCopies(cells)
