@@ -87,19 +87,13 @@ export class Keeper {
   async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
     const { foundation, durabilityRegions } = this.#options
     const { store, region: here } = foundation
-    const isNamed = await this.#isNamed(copy.blob)
-    // What is let go must not leave a copy behind that nobody could read.
-    if (isNamed && !(await this.#isReadable(copy.blob))) return 'wait'
+    // What is let go must not leave a copy behind that nobody could read; also where nothing names the blob here: another cell may.
+    if (!(await this.#isReadable(copy.blob))) return 'wait'
     return await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
       return await release(transaction, { ...copy, region }, here, isDying ? 1 : Math.max(1, durabilityRegions))
     })
-  }
-
-  async #isNamed(blob: BlobId): Promise<boolean> {
-    const record = await this.#options.foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
-    return record?.kind === 'bytes' && record.isUnreferenced === undefined
   }
 
   /** Whether the copy here, if there is one, is good. */

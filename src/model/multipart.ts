@@ -4,8 +4,8 @@ import { combineChecksums, compositeChecksum, multipartEtag } from './digests.ts
 import type { Upload } from './upload.ts'
 import type { Part } from './version.ts'
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
-const partBytesMin = 5 * 2 ** 20
+/** Of all parts but the last. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+const partBytesLeast = 5 * 2 ** 20
 const objectBytesMax = 5 * 2 ** 40
 
 /** What a client says its upload consists of. */
@@ -30,7 +30,12 @@ export interface Joined {
 }
 
 /** The object that the named parts make, out of those uploaded. Faults InvalidPart, InvalidPartOrder, EntityTooSmall … */
-export function joinParts(upload: Upload, uploaded: readonly Part[], completing: Completing): Joined {
+export function joinParts(
+  upload: Upload,
+  uploaded: readonly Part[],
+  completing: Completing,
+  partBytesMin = partBytesLeast,
+): Joined {
   const byNumber = new Map(uploaded.map((part) => [part.number, part]))
   let previous = 0
   for (const { number } of completing.parts) {

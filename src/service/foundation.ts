@@ -21,6 +21,8 @@ export interface Foundation {
   readonly cell: number
   /** Objects of up to so many bytes lie beside their record. */
   readonly inlineBytesMax: number
+  /** Of the parts of an upload, but the last. Absent: as S3 asks; a simulation has no time for 5 MiB. */
+  readonly partBytesMin?: number
   /** What data keys are wrapped with. Absent: nothing encrypted can be written or read. */
   readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */

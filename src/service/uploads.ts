@@ -202,7 +202,7 @@ export class CellUploads implements Uploads {
     checkCustomerKey(upload.encryption, request.customerKey)
     checkWriteConditions(request.conditions, standing, request.name.key)
     const uploaded = await readParts(transaction, upload.id, 0, partsMax)
-    const { parts, ...joined } = joinParts(upload, uploaded, request)
+    const { parts, ...joined } = joinParts(upload, uploaded, request, this.#foundation.partBytesMin)
     if (kept !== undefined && parts.some((part) => !kept.has(part.blob))) throw new Fault('OperationAborted')
     const blob = manifestOf(upload.id)
     addManifest(transaction, blob, parts)

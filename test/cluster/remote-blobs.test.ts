@@ -6,7 +6,19 @@ import { afterEach, describe, test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import { Fault } from '#src/errors.ts'
 import { readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
-import { copyOf, follow, get, openRegions, put, type Region, remove } from './byte-regions.ts'
+import {
+  bucket,
+  copy,
+  copyOf,
+  follow,
+  get,
+  guard,
+  openRegions,
+  pull,
+  put,
+  type Region,
+  remove,
+} from './byte-regions.ts'
 
 type Opened = Awaited<ReturnType<typeof openRegions>>
 const opened: Opened[] = []
@@ -212,5 +224,25 @@ describe('bytes that another region holds', () => {
     await iad.cache?.settled()
     await remove(iad, 'k')
     await assert.rejects(get(iad, 'k'), (error: unknown) => error instanceof Fault && error.code === 'NoSuchKey')
+  })
+
+  test('C19 I7: no copy goes while its keeper cannot read its own, also where the keeper names the blob no more', async () => {
+    const { fra: keeper, iad, syd } = await three()
+    const bytes = randomBytes(large)
+    await put(keeper, 'k', bytes)
+    for (const each of [iad, syd]) await pull(each, keeper)
+    const { version } = await keeper.objects.find({ name: { bucket, key: 'k' }, guard })
+    assert.ok(version.content.kind === 'blob')
+    const { blob } = version.content
+    assert.ok(await iad.bytes.copies.take(blob))
+    await iad.bytes.jobs.pass()
+    // The name goes on in syd, which the keeper has not heard of, and nothing names it in the two that hold it.
+    await copy(syd, 'k', 'dst')
+    await remove(keeper, 'k')
+    await pull(iad, keeper)
+    await keeper.cell.blobs.seal()
+    await spoil(keeper)
+    await iad.bytes.jobs.pass()
+    assert.ok((await get(syd, 'dst')).equals(bytes))
   })
 })

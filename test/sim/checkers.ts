@@ -1,12 +1,16 @@
-import { decodeBlob } from '#src/metadata/blob-codec.ts'
-import { blobOfRow, copyIn } from '#src/metadata/blob-records.ts'
-import { keys, type subspace, under } from '#src/metadata/keyspace.ts'
+import { Fault } from '#src/errors.ts'
+import { conflictOfRow } from '#src/metadata/conflict-records.ts'
+import { keys, partitionOf, type subspace, under } from '#src/metadata/keyspace.ts'
+import { entryOf } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
-import type { Stamp } from '#src/model/stamp.ts'
-import { blobOf, type Content } from '#src/model/version.ts'
+import type { Extent } from '#src/model/blob.ts'
+import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
+import { buckets, bytesOf, guard } from './content.ts'
 import { type Birth, type Ledger, standing, Violation } from './ledger.ts'
+import type { Region } from './region.ts'
+import type { Timeline } from './timeline.ts'
 
 /** One cell, when everything is quiet. */
 export interface QuietCell {
@@ -14,6 +18,8 @@ export interface QuietCell {
   readonly view: View
   /** Its replicated rows, in a form that is equal in two cells exactly if the records are. */
   readonly rows: ReadonlyMap<string, string>
+  /** Whether its disk still has all bytes of a copy. */
+  readonly isWhole: (extents: readonly Extent[]) => boolean
 }
 
 const everything = Number.POSITIVE_INFINITY
@@ -75,79 +81,102 @@ function checkVersion(cell: string, view: View, births: readonly Birth[]): void 
   }
 }
 
-interface Use {
-  readonly blob: string
-  readonly name: string
+/**
+ * C12, Q1: a conflict is kept only of what some later write of the slot had not seen, and settled only where somebody restored
+ * it. Seen: what stood in the cell when a write was made, and all that had been seen by that.
+ */
+export function checkConflicts(ledger: Ledger, { name, view }: QuietCell): void {
+  const all = under('conflict', [])
+  for (const row of view.range(all.from, all.to, everything, false)) {
+    const { bucket, key, conflict } = conflictOfRow(row)
+    const { stamp } = conflict.version
+    if (conflict.isSettled && !ledger.restored.has(`${bucket} ${key} ${formatStamp(stamp)}`)) {
+      throw new Violation(`${name}: the conflict ${stamp} of ${key} is settled, and nobody restored it`)
+    }
+    const births = ledger.birthsOf(bucket, key, 0n)
+    const isUnseen = [...births.values()].some((later) => later.stamp > stamp && !hasSeen(births, later, stamp))
+    if (!isUnseen) throw new Violation(`${name}: ${key} at ${stamp} is kept, and all that came later had seen it`)
+  }
 }
 
-function useOf(content: Content, bucket: number, key: string, slot: Stamp): Use | undefined {
-  const blob = blobOf(content)
-  return blob === undefined ? undefined : { blob, name: `${blob} ${bucket} ${key} ${slot}` }
+function hasSeen(births: ReadonlyMap<Stamp, Birth>, later: Birth, stamp: Stamp): boolean {
+  let seen = later.replaced
+  while (seen !== undefined && seen > stamp) seen = births.get(seen)?.replaced
+  return seen === stamp
 }
 
-/** C18, C21: every version that has a blob has its reference and the blob's record, and nothing else has. */
-export function checkReferences({ name, view }: QuietCell): void {
-  const wanted = new Map<string, string>()
+/** C11: of the tags that any cell ever gave a version, it has those that came last. */
+export function checkTags(ledger: Ledger, { name, view }: QuietCell): void {
   for (const space of ['current', 'version'] as const) {
     const all = under(space, [])
-    for (const { key, value } of view.range(all.from, all.to, everything, false)) {
+    for (const { key: row, value } of view.range(all.from, all.to, everything, false)) {
       const version = decodeVersion(value)
       if (version.kind !== 'object') continue
+      const reader = new TupleReader(row, 1)
+      const place = `${reader.number()} ${reader.text()} ${version.stamp}`
+      const last = ledger.tagged.get(place)
+      if (last !== version.tags?.stamp) {
+        throw new Violation(`${name}: ${place} has tags of ${version.tags?.stamp}, and the last were of ${last}`)
+      }
+    }
+  }
+}
+
+/** F1: each record has its entry in the feed, and no entry is left that no record has. */
+export function checkFeed({ name, view }: QuietCell): void {
+  const wanted = new Set<string>()
+  for (const space of ['current', 'version', 'tombstone', 'conflict'] as const) {
+    const all = under(space, [])
+    for (const { key, value } of view.range(all.from, all.to, everything, false)) {
       const reader = new TupleReader(key, 1)
-      const slot = version.isNull ? 0n : version.stamp
-      const use = useOf(version.content, reader.number(), reader.text(), slot)
-      if (use !== undefined) wanted.set(use.name, use.blob)
+      const partition = keys.feed(partitionOf(reader.number(), reader.text()))
+      wanted.add(Buffer.concat([partition, entryOf(value)]).toString('hex'))
     }
   }
-  const references = under('reference', [])
-  for (const { key } of view.range(references.from, references.to, everything, false)) {
-    const reader = new TupleReader(key, 1)
-    const blob = Buffer.from(reader.bytes()).toString('hex')
-    const reference = `${blob} ${reader.number()} ${reader.text()} ${reader.integer()}`
-    if (!wanted.delete(reference) && !isOfConflict(view, reference)) {
-      throw new Violation(`${name}: a reference that no version has: ${reference}`)
-    }
-    if (view.get(keys.blob(blob)) === undefined)
-      throw new Violation(`${name}: ${reference} without a record of its blob`)
+  const feed = under('feed', [])
+  for (const { key } of view.range(feed.from, feed.to, everything, false)) {
+    const entry = Buffer.from(key).toString('hex')
+    if (!wanted.delete(entry)) throw new Violation(`${name}: an entry of the feed that no record has: ${entry}`)
   }
-  for (const use of wanted.keys()) throw new Violation(`${name}: a version without its reference: ${use}`)
+  for (const entry of wanted) throw new Violation(`${name}: a record whose entry is not in the feed: ${entry}`)
 }
 
-/** I7, C19, C21: what a version refers to is held by some region, and what nobody refers to is held by none. */
-export function checkCopies(cells: readonly QuietCell[]): void {
-  const held = new Set<string>()
-  for (const { name, view } of cells) {
-    for (const { blob, record } of blobsOf(view)) {
-      if (record.kind === 'bytes' && copyIn(record, name) !== undefined) held.add(blob)
-    }
-  }
-  const named = new Set<string>()
-  for (const { name, view } of cells) {
-    const references = under('reference', [])
-    for (const { key } of view.range(references.from, references.to, everything, false)) {
-      const blob = Buffer.from(new TupleReader(key, 1).bytes()).toString('hex')
-      named.add(blob)
-      if (!held.has(blob)) throw new Violation(`${name}: nobody holds ${blob} any more`)
-    }
-  }
-  for (const { name, view } of cells) {
-    for (const { blob } of blobsOf(view)) {
-      if (!named.has(blob)) throw new Violation(`${name}: nobody refers to ${blob}, and it is still kept`)
+/** C21, I3: all that stands can be read in every cell, and is what was written; every old version too that is asked for. */
+export async function checkReadable(region: Region, ledger: Ledger, timeline: Timeline): Promise<void> {
+  const { services, member } = region
+  if (services === undefined) throw new Error(`${member.region} is down`)
+  for (const bucket of buckets) {
+    const query = { bucket: bucket.name, prefix: '', delimiter: '', limit: 1000, guard }
+    const { items } = await services.listings.versions(query)
+    for (const { key, versionId, version, isLatest } of items) {
+      if (version.kind === 'marker' || !(isLatest || Number(version.stamp / 1000n) % oldVersionsRead === 0)) continue
+      const request = { name: { bucket: bucket.name, key }, versionId, guard, conditions: {} }
+      const read = await insisting(timeline, async () => {
+        const found = await services.objects.get(request)
+        return { version: found.version, bytes: await bytesOf(found) }
+      }).catch((error: unknown) => {
+        throw new Violation(`${member.region}: ${key} at ${versionId} cannot be read`, { cause: error })
+      })
+      ledger.checkRead(bucket, key, read.version, read.bytes)
     }
   }
 }
 
-function blobsOf(view: View) {
-  const all = under('blob', [])
-  const rows = view.range(all.from, all.to, everything, false)
-  return rows.map(({ key, value }) => ({ blob: blobOfRow(key), record: decodeBlob(value) }))
-}
+/** One in so many. */
+const oldVersionsRead = 20
+/** A read may join one that began while something was wrong, and wait with it until it gives up. */
+const attempts = 3
+const pauseMilliseconds = 15_000
 
-/** Conflict records keep their blobs under references of their own. */
-function isOfConflict(view: View, reference: string): boolean {
-  const [, bucket, ...rest] = reference.split(' ')
-  const stamp = BigInt(rest.pop() ?? 0)
-  return view.get(keys.conflict(Number(bucket), rest.join(' '), stamp)) !== undefined
+async function insisting<T>(timeline: Timeline, read: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await read()
+    } catch (error) {
+      if (attempt === attempts || !(error instanceof Fault) || error.code !== 'ServiceUnavailable') throw error
+      await timeline.sleep(pauseMilliseconds)
+    }
+  }
 }
 
 /** What a subspace holds, for those who want to see that something was cleaned up. */

@@ -1,55 +1,21 @@
 import { Fault } from '#src/errors.ts'
-import type { Acl } from '#src/model/access.ts'
+import type { Conditions } from '#src/model/conditions.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
-import type { ObjectAttributes } from '#src/model/upload.ts'
-import type { CellObjects } from '#src/service/objects.ts'
-import type { Body, Read } from '#src/service/services.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Chance } from './chance.ts'
+import { anyKey, attributes, bodyOf, buckets, bytesOf, guard, md5Of, owner, type SimulatedBucket } from './content.ts'
 import { type Ledger, Violation } from './ledger.ts'
+import { checkObjects, checkVersions } from './listing-check.ts'
+import type { Region, RegionServices } from './region.ts'
 import type { Timeline } from './timeline.ts'
-
-/** Of the buckets that every simulation has; ids are those of the namespace. */
-export const buckets = [
-  { name: 'plain', id: 1, versioning: 'off' },
-  { name: 'kept', id: 2, versioning: 'enabled' },
-  { name: 'paused', id: 3, versioning: 'suspended' },
-] as const
-
-type Bucket = (typeof buckets)[number]
-
-export const owner = 'owner'
-export const acl: Acl = {
-  owner,
-  grants: [{ grantee: { kind: 'account', id: owner, displayName: '' }, permission: 'FULL_CONTROL' }],
-}
-const attributes: ObjectAttributes = { owner, acl, headers: {}, metadata: new Map(), storageClass: 'STANDARD' }
-const guard = (): void => {}
-
-function bodyOf(bytes: Uint8Array): Body {
-  return {
-    length: bytes.length,
-    async *stream() {
-      yield bytes
-    },
-    pieces: async () => [bytes],
-  }
-}
-
-async function bytesOf({ bytes }: Read): Promise<Uint8Array> {
-  if (bytes instanceof Uint8Array) return bytes
-  const chunks: Uint8Array[] = []
-  for await (const chunk of bytes) chunks.push(Buffer.from(chunk))
-  return Buffer.concat(chunks)
-}
+import { upload } from './uploading.ts'
 
 export interface ClientParts {
-  readonly cell: number
+  /** Whose services are there while it lives. */
+  readonly region: Region
   readonly timeline: Timeline
   readonly chance: Chance
   readonly ledger: Ledger
-  /** The services of the region, while it lives. */
-  readonly objects: () => CellObjects | undefined
 }
 
 const weights = {
@@ -62,9 +28,12 @@ const weights = {
   tag: 6,
   create: 5,
   replace: 5,
+  deleteIf: 3,
+  upload: 4,
+  list: 4,
+  restore: 2,
 } as const
 
-const keyCount = 10
 const patience = 20_000
 
 /** Somebody who works in one region, one request after another, on keys that everybody else works on too. */
@@ -79,6 +48,10 @@ export class Client {
     this.#parts = parts
   }
 
+  get region(): Region {
+    return this.#parts.region
+  }
+
   async work(operations: number): Promise<void> {
     const { timeline, chance } = this.#parts
     for (let count = 0; count < operations; count++) {
@@ -88,9 +61,9 @@ export class Client {
   }
 
   async #once(): Promise<void> {
-    const { timeline, objects } = this.#parts
-    const region = objects()
-    if (region === undefined) {
+    const { timeline, region } = this.#parts
+    const { services } = region
+    if (services === undefined) {
       this.refused++
       await timeline.sleep(200)
       return
@@ -98,7 +71,7 @@ export class Client {
     // A region that dies with the request in hand never answers.
     const silence = timeline.sleep(patience).then(() => 'silence' as const)
     try {
-      const outcome = await Promise.race([this.#do(region), silence])
+      const outcome = await Promise.race([this.#do(services), silence])
       if (outcome === 'silence') this.unknown++
       else this.acknowledged++
     } catch (error) {
@@ -110,71 +83,103 @@ export class Client {
     }
   }
 
-  async #do(objects: CellObjects): Promise<void> {
-    const { chance } = this.#parts
+  async #do(services: RegionServices): Promise<void> {
+    const { chance, region, ledger } = this.#parts
     const bucket = chance.pick(buckets)
-    const name = { bucket: bucket.name, key: `k${chance.below(keyCount)}` }
+    const name = { bucket: bucket.name, key: anyKey(chance) }
     switch (chance.weighted(weights)) {
-      case 'put':
-        await objects.put({ ...this.#draft(), name, conditions: {} })
-        break
-      case 'create':
-        await objects.put({ ...this.#draft(), name, conditions: { ifNoneMatch: ['*'] } })
-        break
-      case 'replace': {
-        const { version } = await objects.find({ name, guard })
-        await objects.put({ ...this.#draft(), name, conditions: { ifMatch: [version.etag] } })
-        break
-      }
       case 'get':
-        await this.#get(objects, bucket, name.key)
-        break
-      case 'delete':
-        await objects.delete({ name, guard, conditions: {}, bypassGovernance: false, caller: owner })
-        break
+        return await this.#get(services, bucket, name.key)
       case 'deleteVersion':
-        await this.#deleteVersion(objects, bucket, name.key)
-        break
-      case 'copy': {
-        const source = { name: { bucket: bucket.name, key: `k${chance.below(keyCount)}` }, guard, conditions: {} }
-        await objects.copy({ source, name, attributes: () => attributes, conditions: {}, guard })
-        break
-      }
-      case 'rename': {
-        const target = { bucket: bucket.name, key: `k${chance.below(keyCount)}` }
-        if (target.key === name.key) break
-        const conditions = {}
-        await objects.rename({ source: name, target, conditions, sourceConditions: {}, guard, sourceGuard: guard })
-        break
-      }
+        return await this.#deleteVersion(services, bucket, name.key)
+      case 'copy':
+      case 'rename':
+        return await this.#move(services, bucket, name.key)
       case 'tag': {
-        const tags = new Map([['mark', `${this.#parts.cell}-${this.#written++}`]])
-        await objects.update({ name, guard, change: () => ({ tags }) })
-        break
+        const tags = new Map([['mark', `${region.member.cell}-${this.#written++}`]])
+        await services.objects.update({ name, guard, change: () => ({ tags }) })
+        return
       }
+      case 'upload':
+        return await upload({ uploads: services.uploads, chance, ledger, draft: () => this.#bytes() }, name)
+      case 'list': {
+        const check = chance.happens(0.5) ? checkObjects : checkVersions
+        // What stands now is what the snapshot shows that the listing takes at once.
+        return await check(region.store.view, services.listings, bucket, chance.pick([1, 3, 1000]))
+      }
+      case 'restore':
+        return await this.#restore(services, bucket)
+      case 'delete':
+        await services.objects.delete({ name, guard, conditions: {}, bypassGovernance: false, caller: owner })
+        return
+      case 'deleteIf': {
+        const { version } = await services.objects.find({ name, guard })
+        const conditions = { ifMatch: [version.etag] }
+        await services.objects.delete({ name, guard, conditions, bypassGovernance: false, caller: owner })
+        return
+      }
+      case 'create':
+        return await this.#put(services, bucket, name.key, { ifNoneMatch: ['*'] })
+      case 'replace': {
+        const { version } = await services.objects.find({ name, guard })
+        return await this.#put(services, bucket, name.key, { ifMatch: [version.etag] })
+      }
+      case 'put':
+        return await this.#put(services, bucket, name.key, {})
     }
   }
 
-  #draft() {
-    const { cell, chance } = this.#parts
-    const size = chance.pick([10, 10, 40, 400])
-    const bytes = Buffer.alloc(size, `${cell}/${this.#written++}/${chance.below(1e9)};`)
-    return { attributes, body: bodyOf(bytes), digests: {}, guard }
+  #bytes(): Uint8Array {
+    const { region, chance } = this.#parts
+    const size = chance.pick([10, 40, 400, 400])
+    return Buffer.alloc(size, `${region.member.cell}/${this.#written++}/${chance.below(1e9)};`)
   }
 
-  /** What is read is what was written under the stamp that it comes with. */
-  async #get(objects: CellObjects, bucket: Bucket, key: string): Promise<void> {
+  async #put({ objects }: RegionServices, bucket: SimulatedBucket, key: string, conditions: Conditions): Promise<void> {
+    const { ledger, region } = this.#parts
+    const bytes = this.#bytes()
+    ledger.bodies.set(md5Of(bytes), bytes)
+    const name = { bucket: bucket.name, key }
+    const { version } = await objects.put({ name, attributes, body: bodyOf(bytes), digests: {}, conditions, guard })
+    ledger.sees(region.member.cell, bucket, key, version)
+  }
+
+  async #move({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
+    const { chance } = this.#parts
+    const source = { bucket: bucket.name, key }
+    const target = { bucket: bucket.name, key: anyKey(chance) }
+    const conditions = {}
+    if (chance.happens(0.7)) {
+      const from = { name: source, guard, conditions }
+      await objects.copy({ source: from, name: target, attributes: () => attributes, conditions, guard })
+    } else if (target.key !== key) {
+      await objects.rename({ source, target, conditions, sourceConditions: {}, guard, sourceGuard: guard })
+    }
+  }
+
+  /** What is read is what was written under the stamp that it comes with, and no older than what was seen here before. */
+  async #get({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
+    const { ledger, region } = this.#parts
+    const { cell } = region.member
+    const seen = ledger.seen(cell, bucket, key)
     const read = await objects.get({ name: { bucket: bucket.name, key }, guard, conditions: {} })
-    const bytes = await bytesOf(read)
     const { version } = read
-    const birth = this.#parts.ledger.birthsOf(bucket.id, key, version.isNull ? 0n : version.stamp).get(version.stamp)
-    if (birth === undefined) throw new Violation(`${key} was read at ${version.stamp}, which nobody wrote`)
-    if (birth.bytes !== undefined && Buffer.compare(birth.bytes, bytes) !== 0) {
-      throw new Violation(`${key} at ${version.stamp} was read with other bytes than were written`)
-    }
+    ledger.checkRead(bucket, key, version, await bytesOf(read))
+    if (version.stamp < seen) throw new Violation(`${key} was read at ${version.stamp} after ${seen} in cell ${cell}`)
+    ledger.sees(cell, bucket, key, version)
   }
 
-  async #deleteVersion(objects: CellObjects, bucket: Bucket, key: string): Promise<void> {
+  /** What lost is made what stands; from now on it may be settled. */
+  async #restore({ conflicts }: RegionServices, bucket: SimulatedBucket): Promise<void> {
+    const { chance, ledger } = this.#parts
+    const { conflicts: all } = await conflicts.list(bucket.name, { limit: 20 })
+    if (all.length === 0) return
+    const { key, id } = chance.pick(all)
+    ledger.restored.add(`${bucket.id} ${key} ${id}`)
+    await conflicts.restore({ name: { bucket: bucket.name, key }, id })
+  }
+
+  async #deleteVersion({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
     const { chance, ledger } = this.#parts
     const stamps: Stamp[] = []
     for (const [name, births] of ledger.births) {

@@ -7,7 +7,7 @@ import { OutOfPatience } from '#src/cluster/patience.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
-import type { Membership } from '#src/model/region.ts'
+import type { Arrival } from '#src/metadata/receive.ts'
 import { Collector } from '#src/service/collector.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Compose } from './region.ts'
@@ -20,13 +20,12 @@ const isExpected = (error: unknown): boolean =>
   [PeerUnreachable, StoreError, OutOfPatience, Fault].some((kind) => error instanceof kind)
 
 /** A region as src/open.ts and bin/ make it, without sockets and files. */
-export const composeRegion: Compose = ({ foundation: bare, transport, self, members, failed }) => {
-  const membership: Membership = { epoch: 1, root: members[0]?.cell ?? 0, members }
-  const peers = members.filter(({ cell }) => cell !== self.cell)
+export const composeRegion: Compose = ({ foundation: bare, transport, self, membership, isEager, failed }) => {
+  const peers = () => membership().members.filter(({ cell }) => cell !== self.cell)
   const guard = new ClockGuard({
     world: bare.world,
     transport,
-    peers: () => peers.map(({ cell }) => cell),
+    peers: () => peers().map(({ cell }) => cell),
     report: () => {},
   })
   const known = { ...bare, world: guard.world, clock: guard }
@@ -37,19 +36,27 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
   const bytes = openRegionBytes({
     foundation: known,
     transport,
-    membership: () => membership,
+    membership,
     nearest: (regions) => regions,
     isReachable: () => true,
-    positions: feedPositions(incarnation, () => membership),
+    positions: feedPositions(incarnation, membership),
     durabilityRegions: 1,
     failed: surprised,
   })
   const foundation = { ...known, remote: bytes.remote }
-  const cells = new BucketCells(foundation.namespace, () => membership)
+  const cells = new BucketCells(foundation.namespace, membership)
+  /** As a region does that is told to hold what others write. */
+  const arrived = (arrivals: readonly Arrival[]): void => {
+    for (const { content } of arrivals) {
+      for (const { id } of content.kind === 'blob' ? [content.blob] : content.blobs) {
+        if (isEager()) bytes.copies.take(id).catch(surprised)
+      }
+    }
+  }
   const followers = new Followers({
-    target: { foundation, conflictMilliseconds },
+    target: { foundation, conflictMilliseconds, arrived },
     transport,
-    peers: () => peers,
+    peers,
     failed: (_, error) => surprised(error),
   })
   return {

@@ -11,12 +11,17 @@ export const faultClasses = [
   'conflict',
   'unknown committed',
   'unknown lost',
+  'failed read',
+  'corrupt chunk',
+  'missing chunk',
+  'rebirth',
+  'late region',
 ] as const
 export type FaultClass = (typeof faultClasses)[number]
 
 type Rates = Readonly<Record<FaultClass, number>>
 
-/** How often, for each chance that there is. Of `cut`, `crash` and `skew`: how often the nemesis chooses them. */
+/** How often, for each chance that there is. At 0: whoever does it counts it. */
 const rates: Rates = {
   loss: 0.03,
   delay: 0.03,
@@ -27,6 +32,11 @@ const rates: Rates = {
   conflict: 0.02,
   'unknown committed': 0.003,
   'unknown lost': 0.003,
+  'failed read': 0.01,
+  'corrupt chunk': 0.15,
+  'missing chunk': 0.1,
+  rebirth: 0,
+  'late region': 0,
 }
 
 /** What goes wrong, from the seed; and how often it did. Off: nothing does. */
@@ -43,9 +53,14 @@ export class Faults {
   }
 
   happens(fault: FaultClass): boolean {
-    if (!this.isOn || !this.#chance.happens(rates[fault] * this.#factor)) return false
+    if (!this.draws(fault)) return false
     this.fired(fault)
     return true
+  }
+
+  /** As `happens`, for a fault that may turn out not to be possible. */
+  draws(fault: FaultClass): boolean {
+    return this.isOn && this.#chance.happens(rates[fault] * this.#factor)
   }
 
   fired(fault: FaultClass): void {

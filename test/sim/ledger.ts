@@ -3,10 +3,11 @@ import { keys, subspace } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { Version } from '#src/model/version.ts'
+import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import type { Write } from '#src/store/writes.ts'
+import type { SimulatedBucket } from './content.ts'
 
 /** One change that a cell made by itself, as it stood in its commit. */
 export interface Birth {
@@ -19,8 +20,8 @@ export interface Birth {
   readonly kind: 'object' | 'marker' | 'tombstone'
   /** What stood in the slot in that cell, of whatever kind. */
   readonly replaced: Stamp | undefined
-  /** Of an object whose bytes lie beside its record. */
-  readonly bytes: Uint8Array | undefined
+  /** Of an object: of its content. */
+  readonly etag: string | undefined
 }
 
 /** What stands in the `null` slot of a key. */
@@ -38,6 +39,14 @@ export class Violation extends Error {}
 export class Ledger {
   /** By slot, and by stamp. */
   readonly births = new Map<string, Map<Stamp, Birth>>()
+  /** What clients were about to write, by its ETag. */
+  readonly bodies = new Map<string, Uint8Array>()
+  /** Conflicts that clients were about to restore: bucket, key and stamp. */
+  readonly restored = new Set<string>()
+  /** When the tags of a version were last changed: bucket, key, content stamp. */
+  readonly tagged = new Map<string, Stamp>()
+  readonly #seen = new Map<string, Stamp>()
+  readonly #largest = new Map<string, Stamp>()
   readonly #fail: (error: Violation) => void
 
   constructor(fail: (error: Violation) => void) {
@@ -62,6 +71,32 @@ export class Ledger {
     return this.births.get(nameOf(bucket, key, slot)) ?? new Map()
   }
 
+  /** The stamp that was seen last, in a cell, of a key that has but one slot; 0 of others. */
+  seen(cell: number, bucket: SimulatedBucket, key: string): Stamp {
+    return this.#seen.get(`${cell} ${bucket.id} ${key}`) ?? 0n
+  }
+
+  sees(cell: number, bucket: SimulatedBucket, key: string, { stamp }: Pick<Version, 'stamp'>): void {
+    // Where versions are kept, an older one becomes the newest again when the newest is removed.
+    if (bucket.versioning === 'enabled' || stamp <= this.seen(cell, bucket, key)) return
+    this.#seen.set(`${cell} ${bucket.id} ${key}`, stamp)
+  }
+
+  /** I3, I6: what was read was written under its stamp, and with these bytes. */
+  checkRead(bucket: SimulatedBucket, key: string, version: ObjectVersion, bytes: Uint8Array): void {
+    const birth = this.birthsOf(bucket.id, key, version.isNull ? 0n : version.stamp).get(version.stamp)
+    if (birth === undefined) throw new Violation(`${key} was read at ${version.stamp}, which nobody wrote`)
+    if (birth.etag !== version.etag) throw new Violation(`${key} at ${version.stamp} was read with another ETag`)
+    const written = this.bodies.get(version.etag)
+    if (written === undefined || Buffer.compare(written, bytes) !== 0) {
+      throw new Violation(`${key} at ${version.stamp} was read with other bytes than were written`)
+    }
+  }
+
+  checkSame(one: Stamp, other: Stamp, what: string): void {
+    if (one !== other) throw new Violation(`${what} is ${one}, and ${other}`)
+  }
+
   #row(cell: number, key: Uint8Array, before: View, after: View): void {
     const space = key[0]
     if (space !== subspace.current && space !== subspace.version && space !== subspace.tombstone) return
@@ -73,16 +108,21 @@ export class Ledger {
     if (space === subspace.tombstone) {
       const slot = BigInt(reader.integer())
       const { stamp } = decodeTombstone(value)
-      this.#maybeBorn(cell, { ...place, slot, stamp, kind: 'tombstone', bytes: undefined }, before)
+      this.#maybeBorn(cell, { ...place, slot, stamp, kind: 'tombstone', etag: undefined }, before)
+      this.#had(cell, place, stamp)
       return
     }
     const version = decodeVersion(value)
     const slot = version.isNull ? 0n : version.stamp
-    this.#maybeBorn(
-      cell,
-      { ...place, slot, stamp: version.stamp, kind: version.kind, bytes: bytesOf(version, place, after) },
-      before,
-    )
+    const etag = version.kind === 'object' ? version.etag : undefined
+    const isNew = this.#maybeBorn(cell, { ...place, slot, stamp: version.stamp, kind: version.kind, etag }, before)
+    if (isNew) this.#checkBytes(version, place, after)
+    this.#had(cell, place, version.stamp)
+    if (version.kind === 'object' && version.tags !== undefined) {
+      const name = `${place.bucket} ${place.key} ${version.stamp}`
+      const last = this.tagged.get(name) ?? 0n
+      if (version.tags.stamp > last) this.tagged.set(name, version.tags.stamp)
+    }
   }
 
   /** I8, C7: what stands in a slot is never followed by what is older. */
@@ -95,33 +135,42 @@ export class Ledger {
     throw new Violation(`in cell ${cell}, ${place.key} went from ${was.kind} ${was.stamp} to ${is?.kind} ${is?.stamp}`)
   }
 
-  #maybeBorn(cell: number, found: Omit<Birth, 'cell' | 'replaced'>, before: View): void {
-    if (Number(found.stamp % 1000n) !== cell) return
+  #maybeBorn(cell: number, found: Omit<Birth, 'cell' | 'replaced'>, view: View): boolean {
+    if (Number(found.stamp % 1000n) !== cell) return false
     const name = nameOf(found.bucket, found.key, found.slot)
     const all = this.births.get(name) ?? new Map<Stamp, Birth>()
-    if (all.has(found.stamp)) return
-    const replaced = found.slot === 0n ? standing(before, found.bucket, found.key) : undefined
+    if (all.has(found.stamp)) return false
+    const replaced = found.slot === 0n ? standing(view, found.bucket, found.key) : undefined
+    // O4, C7: no stamp is drawn that is not above all that the key ever had in the cell.
+    const before = this.#largest.get(`${cell} ${found.bucket} ${found.key}`) ?? 0n
+    if (before >= found.stamp) throw new Violation(`cell ${cell} wrote ${found.key} at ${found.stamp} after ${before}`)
     // I5: what a write has seen in its cell is older than it.
     if (replaced !== undefined && replaced.stamp >= found.stamp) {
       throw new Violation(`cell ${cell} wrote ${found.key} at ${found.stamp} over ${replaced.stamp}`)
     }
     all.set(found.stamp, { ...found, cell, replaced: replaced?.stamp })
     this.births.set(name, all)
+    return true
+  }
+
+  #had(cell: number, { bucket, key }: { bucket: number; key: string }, stamp: Stamp): void {
+    const name = `${cell} ${bucket} ${key}`
+    if (stamp > (this.#largest.get(name) ?? 0n)) this.#largest.set(name, stamp)
+  }
+
+  /** I3: bytes that lie beside a new record are those that a client wrote. */
+  #checkBytes(version: Version, { bucket, key }: { bucket: number; key: string }, view: View): void {
+    if (version.kind !== 'object' || version.content.kind !== 'inline') return
+    const bytes = view.get(keys.inline(bucket, key, version.isNull ? 0n : version.stamp))
+    assert.ok(bytes !== undefined, 'the bytes of a small object')
+    const written = this.bodies.get(version.etag)
+    if (written === undefined || Buffer.compare(written, bytes) !== 0) {
+      throw new Violation(`${key} was written at ${version.stamp} with bytes that nobody sent`)
+    }
   }
 }
 
 const nameOf = (bucket: number, key: string, slot: Stamp): string => `${bucket} ${slot} ${key}`
-
-function bytesOf(
-  version: Version,
-  { bucket, key }: { bucket: number; key: string },
-  view: View,
-): Uint8Array | undefined {
-  if (version.kind !== 'object' || version.content.kind !== 'inline') return undefined
-  const bytes = view.get(keys.inline(bucket, key, version.isNull ? 0n : version.stamp))
-  assert.ok(bytes !== undefined, 'the bytes of a small object')
-  return bytes
-}
 
 export function standing(view: View, bucket: number, key: string): Standing | undefined {
   const current = view.get(keys.current(bucket, key))

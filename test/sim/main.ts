@@ -1,38 +1,82 @@
-import { composeRegion } from './compose.ts'
-import { type FaultClass, faultClasses } from './faults.ts'
-import { isQuiet } from './quiet.ts'
-import { type SimulationReport, simulate } from './simulation.ts'
+import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { knownSeeds, remember, type Seed } from './seeds.ts'
+import { Summary } from './summary.ts'
+import type { Told } from './worker.ts'
 
-const first = Number(process.argv[2] ?? 0)
-const count = Number(process.argv[3] ?? 10)
-const operations = Number(process.argv[4] ?? 2000)
-const totals = new Map<FaultClass, number>()
-let failures = 0
-for (let seed = first; seed < first + count; seed++) {
-  const began = performance.now()
-  try {
-    const report: SimulationReport = await simulate({
-      seed: String(seed),
-      operations,
-      compose: composeRegion,
-      isQuiet,
-    })
-    for (const [fault, times] of report.faults) totals.set(fault, (totals.get(fault) ?? 0) + times)
-    console.log(
-      seed,
-      report.acknowledged,
-      report.refused,
-      report.unknown,
-      'conflicts',
-      report.conflicts,
-      Math.round(report.lasted),
-      'ms',
-      Math.round(performance.now() - began),
-      'ms real',
-    )
-  } catch (error) {
-    failures++
-    console.log(seed, 'FAILED', error)
-  }
+/**
+ * `npm run sim -- --seeds 1000`: histories of regions, each from its seed. `--from 500` begins at another; `--seed WORD` runs that
+ * one alone; `--operations 2000` is how many requests each has; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
+ */
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '100' },
+    from: { type: 'string', default: '1' },
+    operations: { type: 'string', default: '2000' },
+    seed: { type: 'string' },
+    'until-failure': { type: 'boolean', default: false },
+  },
+})
+const processes = 2
+const progressMilliseconds = 30_000
+
+const operations = Number(values.operations)
+const first = Number(values.from)
+const count = Number(values.seeds)
+if (![operations, first, count].every((each) => Number.isSafeInteger(each) && each >= 0)) {
+  throw new Error('--seeds, --from and --operations are whole numbers')
 }
-console.log(failures, 'failures', faultClasses.map((each) => `${each} ${totals.get(each) ?? 0}`).join(', '))
+const numbered: readonly Seed[] = Array.from({ length: count }, (_, index) => ({
+  seed: String(first + index),
+  operations,
+}))
+// Those that failed once come first: what they found may be back.
+const wanted: Seed[] = values.seed === undefined ? [...knownSeeds(), ...numbered] : [{ seed: values.seed, operations }]
+
+const total = wanted.length
+const summary = new Summary()
+let shown = performance.now()
+
+function hear({ ran, failure, ...rest }: Told): void {
+  summary.add({ ran, ...rest })
+  if (failure !== undefined) {
+    console.log(`\nseed ${ran.seed} FAILED: ${failure}`)
+    console.log(`again: npm run sim -- --seed ${ran.seed} --operations ${ran.operations}\n`)
+    remember(ran)
+    if (values['until-failure']) wanted.length = 0
+  }
+  if (performance.now() - shown < progressMilliseconds) return
+  shown = performance.now()
+  console.log(`${summary.seeds} of ${total} seeds, ${summary.failed.length} failed`)
+}
+
+/** Runs seeds in a process of its own until none is left. */
+function work(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const next = (): void => {
+      const seed = wanted.shift()
+      if (seed === undefined) child.disconnect()
+      else child.send(seed)
+    }
+    child.on('message', (told: Told) => {
+      hear(told)
+      next()
+    })
+    child.on('error', reject)
+    child.on('exit', (code) => {
+      if (code === 0) resolve()
+      else reject(new Error(`a process of the simulation ended with ${code}`))
+    })
+    next()
+  })
+}
+
+const worker = join(import.meta.dirname, 'worker.ts')
+await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
+for (const line of summary.lines()) console.log(line)
+const isWhole = values.seed === undefined && !values['until-failure']
+const shortcomings = isWhole ? summary.shortcomings() : []
+for (const line of shortcomings) console.log(`NOT SHOWN: ${line}`)
+if (summary.failed.length > 0) console.log(`FAILED: ${summary.failed.join(' ')}`)
+process.exitCode = summary.failed.length + shortcomings.length > 0 ? 1 : 0

@@ -1,7 +1,7 @@
 import type { Chance } from './chance.ts'
+import type { Cluster } from './cluster.ts'
 import type { Faults } from './faults.ts'
 import type { Network } from './network.ts'
-import type { Region } from './region.ts'
 import type { Timeline } from './timeline.ts'
 
 export interface NemesisParts {
@@ -9,8 +9,11 @@ export interface NemesisParts {
   readonly chance: Chance
   readonly network: Network
   readonly faults: Faults
-  readonly regions: readonly Region[]
+  readonly cluster: Cluster
 }
+
+/** How often a region that dies comes back under another incarnation. */
+const rebirth = 0.15
 
 /** Cuts links, kills processes and turns clocks, until it is told to stop; then it mends everything. */
 export class Nemesis {
@@ -56,7 +59,8 @@ export class Nemesis {
 
   /** One link one way, one both ways, or a region from all others. */
   #cut(): void {
-    const { chance, network, regions } = this.#parts
+    const { chance, network } = this.#parts
+    const { regions } = this.#parts.cluster
     const one = chance.pick(regions).member.cell
     const others = regions.map(({ member }) => member.cell).filter((each) => each !== one)
     const cut = chance.happens(0.4) ? others : [chance.pick(others)]
@@ -74,18 +78,19 @@ export class Nemesis {
   }
 
   #crash(): void {
-    const { chance, faults, regions } = this.#parts
-    const region = chance.pick(regions)
+    const { chance, faults, cluster } = this.#parts
+    const region = chance.pick(cluster.regions)
     if (!region.isUp) return
     faults.fired('crash')
     region.crash()
+    if (chance.happens(rebirth)) cluster.rename(region)
     this.#for(chance.between(50, 5_000), () => region.start())
   }
 
   /** By seconds, or by an hour, ahead or behind. */
   #skew(): void {
-    const { chance, faults, regions } = this.#parts
-    const { clock } = chance.pick(regions)
+    const { chance, faults, cluster } = this.#parts
+    const { clock } = chance.pick(cluster.regions)
     faults.fired('skew')
     clock.skew = chance.pick([-3_600_000, -2_000, -50, 50, 2_000, 3_600_000])
     this.#for(chance.between(500, 10_000), () => {

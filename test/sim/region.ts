@@ -1,17 +1,23 @@
+import type { UnreadableReason } from '#src/blobs/blobs.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
-import type { Member } from '#src/model/region.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import type { Member, Membership } from '#src/model/region.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
+import { Conflicts } from '#src/service/conflicts.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { CellListings } from '#src/service/listings.ts'
 import { CellObjects } from '#src/service/objects.ts'
+import type { Listings, Objects, Uploads } from '#src/service/services.ts'
+import { CellUploads } from '#src/service/uploads.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import type { World } from '#src/world.ts'
 import { MemoryBlobs } from '../support/memory-blobs.ts'
 import { Chance } from './chance.ts'
 import type { QuietCell } from './checkers.ts'
-import { acl, buckets, owner } from './clients.ts'
+import { acl, buckets, owner } from './content.ts'
 import type { Faults } from './faults.ts'
 import type { Ledger } from './ledger.ts'
 import { Life, MortalStore, mortalWorld } from './life.ts'
@@ -31,37 +37,52 @@ export interface Composing {
   readonly foundation: Foundation
   readonly transport: Transport
   readonly self: Member
-  readonly members: readonly Member[]
+  readonly membership: () => Membership
+  /** Whether a copy is taken of what another region wrote, asked for each. */
+  readonly isEager: () => boolean
   readonly failed: (error: unknown) => void
+}
+
+/** What clients ask of a region. */
+export interface RegionServices {
+  readonly objects: Objects
+  readonly uploads: Uploads
+  readonly listings: Listings
+  readonly conflicts: Conflicts
 }
 
 export type Compose = (parts: Composing) => Composition
 
 export interface RegionParts {
   readonly member: Member
-  readonly members: readonly Member[]
+  readonly membership: () => Membership
   readonly seed: string
   readonly timeline: Timeline
   readonly network: Network
   readonly ledger: Ledger
   readonly faults: Faults
   readonly compose: Compose
+  /** What happens to a chunk that is read. */
+  readonly strike: (region: Region, blob: BlobId) => UnreadableReason | undefined
   readonly failed: (error: unknown) => void
 }
 
 /** Objects of up to so many bytes lie beside their record; clients write larger ones too. */
 const inlineBytesMax = 64
+/** How often a region takes a copy of what came, by the seed. */
+const eagerness = [0, 0.2, 0.6]
 
 /** One region: a disk that stays, and a process that may die and start again. */
 export class Region {
   readonly clock: Clock = { skew: 0 }
   readonly store: MemoryStore
   readonly blobs: MemoryBlobs
-  readonly member: Member
-  objects: CellObjects | undefined
+  member: Member
+  services: RegionServices | undefined
   readonly #parts: RegionParts
   readonly #chance: Chance
   readonly #world: World
+  readonly #eager: number
   #life = new Life()
   #stop = new AbortController()
 
@@ -72,7 +93,12 @@ export class Region {
     this.#chance = new Chance(`${seed}/${member.region}`)
     this.#world = simulatedWorld(timeline, this.#chance, this.clock)
     const chance = this.#chance
-    this.blobs = new MemoryBlobs({ world: this.#world, syncMilliseconds: () => chance.between(0, 3) })
+    this.#eager = chance.pick(eagerness)
+    this.blobs = new MemoryBlobs({
+      world: this.#world,
+      syncMilliseconds: () => chance.between(0, 3),
+      fault: (blob) => parts.strike(this, blob),
+    })
     this.store = new MemoryStore({
       world: this.#world,
       fault: () => {
@@ -102,26 +128,40 @@ export class Region {
   }
 
   start(): void {
-    const { member, members, timeline, network, compose, failed } = this.#parts
+    const { membership, timeline, network, compose, failed } = this.#parts
+    const self = this.member
     this.#life = new Life()
     this.#stop = new AbortController()
     const life = this.#life
     const world = mortalWorld(this.#world, life)
     const store = new MortalStore(this.store, life, timeline, this.#chance)
-    const { region, cell } = member
+    const { region, cell } = self
     const namespace = new Namespace()
-    const hasPeers = true
     const { blobs } = this
-    const bare: Foundation = { store, world, namespace, blobs, region, cell, inlineBytesMax, hasPeers }
+    const limits = { inlineBytesMax, partBytesMin: 1 }
+    const bare: Foundation = { store, world, namespace, blobs, region, cell, hasPeers: true, ...limits }
     const caller = { cell, region }
     const transport = network.transport(caller)
     const alive: Transport = {
       ask: (...request) => life.hold(transport.ask(...request)),
       stream: transport.stream,
     }
-    const { methods, run, foundation } = compose({ foundation: bare, transport: alive, self: member, members, failed })
+    const isEager = (): boolean => this.#chance.happens(this.#eager)
+    const { methods, run, foundation } = compose({
+      foundation: bare,
+      transport: alive,
+      self,
+      membership,
+      isEager,
+      failed,
+    })
     network.connect(cell, methods)
-    this.objects = new CellObjects(foundation)
+    this.services = {
+      objects: new CellObjects(foundation),
+      uploads: new CellUploads(foundation),
+      listings: new CellListings(foundation),
+      conflicts: new Conflicts(foundation),
+    }
     run(this.#stop.signal).catch((error: unknown) => {
       if (!life.isOver && !this.#stop.signal.aborted) failed(error)
     })
@@ -133,7 +173,7 @@ export class Region {
     this.#stop.abort()
     this.blobs.crash()
     this.#parts.network.disconnect(this.member.cell)
-    this.objects = undefined
+    this.services = undefined
   }
 
   /** What it holds, when nothing is under way any more. */
@@ -149,10 +189,10 @@ export class Region {
         }
       }
     })
-    return { name: this.member.region, view: this.store.view, rows }
+    return { name: this.member.region, view: this.store.view, rows, isWhole: this.blobs.isWhole.bind(this.blobs) }
   }
 
   get isUp(): boolean {
-    return this.objects !== undefined
+    return this.services !== undefined
   }
 }

@@ -1,12 +1,21 @@
-import type { Member } from '#src/model/region.ts'
+import { checkCopies, checkReferences } from './blob-checkers.ts'
 import { Chance } from './chance.ts'
-import { checkConverged, checkCopies, checkNothingLost, checkReferences, countRows } from './checkers.ts'
+import {
+  checkConflicts,
+  checkConverged,
+  checkFeed,
+  checkNothingLost,
+  checkReadable,
+  checkTags,
+  countRows,
+} from './checkers.ts'
 import { Client } from './clients.ts'
+import { Cluster } from './cluster.ts'
 import { type FaultClass, Faults } from './faults.ts'
 import { Ledger } from './ledger.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
-import { type Compose, Region } from './region.ts'
+import type { Compose, Region } from './region.ts'
 import { Timeline } from './timeline.ts'
 
 export interface SimulationOptions {
@@ -29,7 +38,6 @@ export interface SimulationReport {
   readonly lasted: number
 }
 
-const codes = ['fra', 'iad', 'syd', 'nrt'] as const
 const clientsPerRegion = 3
 /** An hour: far more than any seed needs; what takes longer stands still. */
 const longest = 3_600_000
@@ -37,58 +45,44 @@ const longest = 3_600_000
 const restMost = 300_000
 
 /** One history of some regions, from one seed. Rejects with what went wrong. */
-export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
-  const { seed, operations, compose } = options
+export async function simulate({ seed, operations, compose, isQuiet }: SimulationOptions): Promise<SimulationReport> {
   const chance = new Chance(seed)
   const timeline = new Timeline()
   const faults = new Faults(new Chance(`${seed}/faults`))
   const network = new Network(timeline, new Chance(`${seed}/network`), faults)
   const failing = Promise.withResolvers<never>()
   failing.promise.catch(() => undefined)
-  const ledger = new Ledger((violation) => failing.reject(violation))
-  const members: Member[] = codes.slice(0, chance.pick([2, 3, 3, 4])).map((region, index) => ({
-    region,
-    geography: '',
-    cell: index + 1,
-    incarnation: `${seed}-${index}`,
-    peer: `http://${region}`,
-    state: 'active',
-  }))
-  const regions = members.map(
-    (member) =>
-      new Region({
-        member,
-        members,
-        seed,
-        timeline,
-        network,
-        ledger,
-        faults,
-        compose,
-        failed: failing.reject,
-      }),
-  )
-  const clients = regions.flatMap((region, index) =>
-    Array.from(
+  const failed = failing.reject
+  const ledger = new Ledger(failed)
+  const cluster = new Cluster({ seed, timeline, network, ledger, faults, compose, failed })
+  const { regions, late } = cluster
+  const clients = regions.flatMap((region) => {
+    const parts = { region, timeline, ledger }
+    return Array.from(
       { length: clientsPerRegion },
-      (_, number) =>
-        new Client({
-          cell: region.member.cell,
-          timeline,
-          chance: new Chance(`${seed}/client/${index}/${number}`),
-          ledger,
-          objects: () => region.objects,
-        }),
-    ),
-  )
-  const nemesis = new Nemesis({ timeline, chance: new Chance(`${seed}/nemesis`), network, faults, regions })
+      (_, number) => new Client({ ...parts, chance: new Chance(`${seed}/client/${region.member.cell}/${number}`) }),
+    )
+  })
+  const each = Math.ceil(operations / clients.length)
+  const nemesis = new Nemesis({ timeline, chance: new Chance(`${seed}/nemesis`), network, faults, cluster })
+  const joining = async (): Promise<void> => {
+    if (late === undefined) return
+    await timeline.sleep(chance.between(1_000, 8_000))
+    cluster.join(late)
+  }
   const history = async (): Promise<void> => {
     faults.isOn = false
     for (const region of regions) await region.prepare()
     faults.isOn = true
-    for (const region of regions) region.start()
+    for (const region of regions) if (region !== late) region.start()
     const deeds = nemesis.run()
-    await Promise.all(clients.map((client) => client.work(Math.ceil(operations / clients.length))))
+    const joined = joining()
+    await Promise.all(
+      clients.map(async (client) => {
+        if (client.region === late) await joined
+        await client.work(each)
+      }),
+    )
     nemesis.stop()
     faults.isOn = false
     await deeds
@@ -96,24 +90,34 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     do {
       await timeline.sleep(1_000)
       if (timeline.now > deadline) throw new Error('the regions do not come to rest')
-    } while (!(await options.isQuiet(regions)))
+    } while (!(await isQuiet(regions)))
+    for (const region of regions) await checkReadable(region, ledger, timeline)
   }
   await timeline.until(Promise.race([history(), failing.promise]), longest)
+  await checkRest(regions, ledger)
+  const sum = (of: (client: Client) => number): number => clients.reduce((total, client) => total + of(client), 0)
+  for (const region of regions) region.crash()
+  const [first] = regions
+  return {
+    acknowledged: sum((client) => client.acknowledged),
+    refused: sum((client) => client.refused),
+    unknown: sum((client) => client.unknown),
+    faults: faults.counts,
+    conflicts: first === undefined ? 0 : countRows(first.store.view, 'conflict'),
+    lasted: timeline.now,
+  }
+}
+
+/** What must hold when nothing is under way any more. */
+async function checkRest(regions: readonly Region[], ledger: Ledger): Promise<void> {
   const cells = await Promise.all(regions.map((region) => region.quiet()))
   for (const cell of cells) {
     checkNothingLost(ledger, cell)
+    checkConflicts(ledger, cell)
     checkReferences(cell)
+    checkFeed(cell)
+    checkTags(ledger, cell)
   }
   checkConverged(cells)
   checkCopies(cells)
-  const sum = (of: (client: Client) => number): number => clients.reduce((total, each) => total + of(each), 0)
-  for (const region of regions) region.crash()
-  return {
-    acknowledged: sum((each) => each.acknowledged),
-    refused: sum((each) => each.refused),
-    unknown: sum((each) => each.unknown),
-    faults: faults.counts,
-    conflicts: cells[0] === undefined ? 0 : countRows(cells[0].view, 'conflict'),
-    lasted: timeline.now,
-  }
 }

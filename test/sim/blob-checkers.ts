@@ -1,0 +1,105 @@
+import { decodeBlob } from '#src/metadata/blob-codec.ts'
+import { blobOfRow, copyIn, decodePage } from '#src/metadata/blob-records.ts'
+import { RecordReader } from '#src/metadata/codec.ts'
+import { conflictOfRow } from '#src/metadata/conflict-records.ts'
+import { type KeyRange, keys, under } from '#src/metadata/keyspace.ts'
+import { decodePart } from '#src/metadata/part-codec.ts'
+import { decodeVersion } from '#src/metadata/version-codec.ts'
+import type { Stamp } from '#src/model/stamp.ts'
+import { blobOf, type Content } from '#src/model/version.ts'
+import type { View } from '#src/store/overlay.ts'
+import type { Entry } from '#src/store/store.ts'
+import { TupleReader } from '#src/store/tuple.ts'
+import type { QuietCell } from './checkers.ts'
+import { Violation } from './ledger.ts'
+
+const everything = Number.POSITIVE_INFINITY
+
+interface Use {
+  readonly blob: string
+  readonly name: string
+}
+
+function useOf(content: Content, bucket: number, key: string, slot: Stamp): Use | undefined {
+  const blob = blobOf(content)
+  return blob === undefined ? undefined : { blob, name: `${blob} ${bucket} ${key} ${slot}` }
+}
+
+/** C18, C21: every version, or conflict, that has a blob has its reference and the blob's record, and nothing else has. */
+export function checkReferences({ name, view }: QuietCell): void {
+  const wanted = new Map<string, string>()
+  for (const space of ['current', 'version'] as const) {
+    const all = under(space, [])
+    for (const { key, value } of view.range(all.from, all.to, everything, false)) {
+      const version = decodeVersion(value)
+      if (version.kind !== 'object') continue
+      const reader = new TupleReader(key, 1)
+      const slot = version.isNull ? 0n : version.stamp
+      const use = useOf(version.content, reader.number(), reader.text(), slot)
+      if (use !== undefined) wanted.set(use.name, use.blob)
+    }
+  }
+  const conflicts = under('conflict', [])
+  for (const row of view.range(conflicts.from, conflicts.to, everything, false)) {
+    const { bucket, key, conflict } = conflictOfRow(row)
+    const { content, stamp } = conflict.version
+    const use = conflict.isSettled ? undefined : useOf(content, bucket, key, stamp)
+    if (use !== undefined) wanted.set(use.name, use.blob)
+  }
+  const references = under('reference', [])
+  for (const { key } of view.range(references.from, references.to, everything, false)) {
+    const reader = new TupleReader(key, 1)
+    const blob = Buffer.from(reader.bytes()).toString('hex')
+    const reference = `${blob} ${reader.number()} ${reader.text()} ${reader.integer()}`
+    if (!wanted.delete(reference)) {
+      throw new Violation(`${name}: a reference that no version has: ${reference}`)
+    }
+    if (view.get(keys.blob(blob)) === undefined)
+      throw new Violation(`${name}: ${reference} without a record of its blob`)
+  }
+  for (const use of wanted.keys()) throw new Violation(`${name}: a version without its reference: ${use}`)
+}
+
+/** I7, C19, C21: what a version refers to is whole in some region, and what nobody refers to is held by none. */
+export function checkCopies(cells: readonly QuietCell[]): void {
+  const held = new Set<string>()
+  for (const { name, view, isWhole } of cells) {
+    for (const { blob, record } of blobsOf(view)) {
+      const copy = record.kind === 'bytes' ? copyIn(record, name) : undefined
+      if (copy !== undefined && isWhole(copy.extents)) held.add(blob)
+    }
+  }
+  const named = new Set<string>()
+  for (const { name, view } of cells) {
+    for (const blob of namedIn(view)) {
+      named.add(blob)
+      const row = view.get(keys.blob(blob))
+      if (row === undefined) throw new Violation(`${name}: ${blob} is referred to, and has no record`)
+      const isManifest = decodeBlob(row).kind === 'manifest'
+      if (!isManifest && !held.has(blob)) throw new Violation(`${name}: nobody holds ${blob} any more`)
+    }
+  }
+  for (const { name, view } of cells) {
+    for (const { blob } of blobsOf(view)) {
+      if (!named.has(blob)) throw new Violation(`${name}: nobody refers to ${blob}, and it is still kept`)
+    }
+  }
+}
+
+/** What versions refer to, the parts of what they refer to, and parts of uploads that are under way. */
+function* namedIn(view: View): Generator<string> {
+  for (const { key } of rowsOf(view, under('reference', []))) {
+    const blob = Buffer.from(new TupleReader(key, 1).bytes()).toString('hex')
+    yield blob
+    for (const { value } of rowsOf(view, under('manifest', [Buffer.from(blob, 'hex')]))) {
+      for (const part of decodePage(value)) yield part.blob
+    }
+  }
+  for (const { value } of rowsOf(view, under('part', []))) yield decodePart(new RecordReader(value, 1)).blob
+}
+
+const rowsOf = (view: View, { from, to }: KeyRange): Entry[] => view.range(from, to, everything, false)
+
+function blobsOf(view: View) {
+  return rowsOf(view, under('blob', [])).map(({ key, value }) => ({ blob: blobOfRow(key), record: decodeBlob(value) }))
+}

@@ -1,0 +1,76 @@
+import type { Member, Membership } from '#src/model/region.ts'
+import { Atlas } from './atlas.ts'
+import { Chance } from './chance.ts'
+import type { Faults } from './faults.ts'
+import type { Ledger } from './ledger.ts'
+import type { Network } from './network.ts'
+import { type Compose, Region } from './region.ts'
+import type { Timeline } from './timeline.ts'
+
+const codes = ['fra', 'iad', 'syd', 'nrt'] as const
+/** How often one of at least three regions comes later than the others. */
+const lateness = 0.3
+
+export interface ClusterParts {
+  readonly seed: string
+  readonly timeline: Timeline
+  readonly network: Network
+  readonly ledger: Ledger
+  readonly faults: Faults
+  readonly compose: Compose
+  readonly failed: (error: unknown) => void
+}
+
+/** The regions of a simulation, and who is a member of what they are together. A change of that is known everywhere at once. */
+export class Cluster {
+  readonly regions: readonly Region[]
+  /** Undefined: all are there from the beginning. */
+  readonly late: Region | undefined
+  readonly #parts: ClusterParts
+  #membership: Membership
+
+  constructor(parts: ClusterParts) {
+    const { seed, faults } = parts
+    const chance = new Chance(`${seed}/cluster`)
+    this.#parts = parts
+    const members = codes.slice(0, chance.pick([2, 3, 3, 4])).map(
+      (region, index): Member => ({
+        region,
+        geography: '',
+        cell: index + 1,
+        incarnation: `${seed}-${index}`,
+        peer: `http://${region}`,
+        state: 'active',
+      }),
+    )
+    const regions: Region[] = []
+    const atlas = new Atlas(faults, regions)
+    for (const member of members) {
+      const membership = (): Membership => this.#membership
+      regions.push(new Region({ ...parts, member, membership, strike: atlas.strike.bind(atlas) }))
+    }
+    this.regions = regions
+    this.late = members.length > 2 && chance.happens(lateness) ? regions.at(-1) : undefined
+    const first = this.late === undefined ? members : members.slice(0, -1)
+    this.#membership = { epoch: 1, root: 1, members: first }
+  }
+
+  /** The late one becomes a member, with nothing in it: it hears of all that was before from the others' feeds. */
+  join(region: Region): void {
+    this.#parts.faults.fired('late region')
+    this.#change([...this.#membership.members, region.member])
+    region.start()
+  }
+
+  /** As one that was moved to another store: positions in its feed mean nothing any more, all others begin at zero (C15). */
+  rename(region: Region): void {
+    this.#parts.faults.fired('rebirth')
+    const { member } = region
+    region.member = { ...member, incarnation: `${member.incarnation}'` }
+    this.#change(this.#membership.members.map((each) => (each.cell === member.cell ? region.member : each)))
+  }
+
+  #change(members: readonly Member[]): void {
+    this.#membership = { ...this.#membership, epoch: this.#membership.epoch + 1, members }
+  }
+}

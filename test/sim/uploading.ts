@@ -1,0 +1,47 @@
+import { Fault } from '#src/errors.ts'
+import { multipartEtag } from '#src/model/digests.ts'
+import type { ObjectName } from '#src/model/names.ts'
+import type { Part } from '#src/model/version.ts'
+import type { Uploads } from '#src/service/services.ts'
+import type { Chance } from './chance.ts'
+import { attributes, bodyOf, guard, owner } from './content.ts'
+import { type Ledger, Violation } from './ledger.ts'
+
+export interface Uploading {
+  readonly uploads: Uploads
+  readonly chance: Chance
+  readonly ledger: Ledger
+  readonly draft: () => Uint8Array
+}
+
+/**
+ * A whole upload, as a client does it: some parts are sent twice, some are not named in the end, some uploads are given up, and
+ * some are completed twice, as by a client that did not hear the answer.
+ */
+export async function upload({ uploads, chance, ledger, draft }: Uploading, name: ObjectName): Promise<void> {
+  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner })
+  const sent = new Map<number, { readonly part: Part; readonly bytes: Uint8Array }>()
+  const count = chance.pick([1, 2, 3, 5])
+  for (let number = 1; number <= count; number++) {
+    for (let times = chance.happens(0.2) ? 2 : 1; times > 0; times--) {
+      const bytes = draft()
+      const part = await uploads.putPart({ name, uploadId, number, body: bodyOf(bytes), digests: {} })
+      sent.set(number, { part, bytes })
+    }
+  }
+  if (chance.happens(0.15)) {
+    await uploads.abort({ name, uploadId })
+    return
+  }
+  const named = [...sent.values()].filter((_, index) => index === 0 || !chance.happens(0.15))
+  const parts = named.map(({ part: { number, etag } }) => ({ number, etag }))
+  ledger.bodies.set(multipartEtag(parts.map(({ etag }) => etag)), Buffer.concat(named.map(({ bytes }) => bytes)))
+  const complete = () => uploads.complete({ name, uploadId, parts, conditions: {}, guard })
+  const { version } = await complete()
+  if (!chance.happens(0.2)) return
+  const again = await complete().catch((error: unknown) => {
+    if (!(error instanceof Fault) || error.code !== 'NoSuchUpload') throw error
+    throw new Violation(`an upload of ${name.key} that was completed is forgotten`)
+  })
+  ledger.checkSame(again.version.stamp, version.stamp, 'an upload completed twice')
+}
