@@ -78,10 +78,16 @@ export abstract class Draft implements Transaction {
     this.#count(bytes)
   }
 
-  /** What was written so far, for reads to see; undefined where nothing was. */
-  protected own(): Overlay | undefined {
+  /**
+   * What was written so far, for reads to see; undefined where nothing was. A read that waits goes on with what it was given: whoever
+   * does so sets `isLent` for as long.
+   */
+  protected own(isLent = false): Overlay | undefined {
     if (this.writes.length === 0) return undefined
-    this.#overlay ??= new Overlay()
+    if (this.#overlay === undefined || (isLent && this.#overlaid < this.writes.length)) {
+      this.#overlay = new Overlay()
+      this.#overlaid = 0
+    }
     for (; this.#overlaid < this.writes.length; this.#overlaid++) {
       const write = this.writes[this.#overlaid]
       if (write !== undefined) this.#overlay.apply(write)

@@ -77,6 +77,7 @@ export type StoreErrorCode =
   | 'key_too_large'
   | 'transaction_too_large'
   | 'transaction_too_old'
+  | 'unavailable'
   | 'unknown_result'
   | 'value_too_large'
 
