@@ -1,16 +1,12 @@
 import { defineCommand } from 'citty'
-import { describeSetting, loadConfig } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { DataDirectoryError } from '#src/data-directory.ts'
 import { openDeadLetters } from '#src/open.ts'
 import type { DeadLetters, LettersOf } from '#src/service/dead-letters.ts'
 import { realWorld } from '#src/world.ts'
+import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const shared = {
-  data: {
-    type: 'string',
-    description: `${describeSetting('data').description} (MERIDIAN_DATA; default ${describeSetting('data').fallback})`,
-    valueHint: 'directory',
-  },
+  ...flagsOf(metadataSettings),
   user: { type: 'string', description: 'of topics of this account only', valueHint: 'id' },
   topic: { type: 'string', description: 'of this topic of it only', valueHint: 'name' },
 } as const
@@ -27,12 +23,7 @@ async function withLetters(args: Shared, body: (letters: DeadLetters, of: Letter
   if (topic !== undefined && user === undefined) {
     throw new DataDirectoryError('topics have names within an account: say whose, with --user')
   }
-  const { data } = loadConfig({ data: args.data }, { MERIDIAN_DATA: process.env['MERIDIAN_DATA'] })
-  const directory = new DataDirectory(data)
-  if (!directory.exists())
-    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
-  directory.prepare()
-  const { letters, store } = await openDeadLetters(directory, realWorld)
+  const { letters, store } = await openDeadLetters(configOfUsed(metadataSettings, args), realWorld)
   try {
     await body(letters, { ...(user !== undefined && { owner: user }), ...(topic !== undefined && { topic }) })
   } finally {

@@ -11,6 +11,7 @@ import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
+import { openStore } from '#src/open-store.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
@@ -34,7 +35,6 @@ import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
-import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
@@ -218,9 +218,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
   const keys = options.keys ?? openKeys(config, world)
-  const store = await openLmdbStore({
-    path: directory.metadata,
-    world,
+  const { store, embedded } = await openStore(config, world, {
     probed: isFirst,
     broken: (error) => {
       options.log.error('the metadata could not be made durable: this process gives up', { error })
@@ -233,10 +231,10 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   })
   const { region, inlineBytesMax } = config
   const namespace = new Namespace()
-  const space = await openMetadataSpace(options, directory.metadata, store)
+  const space = embedded && (await openMetadataSpace(options, directory.metadata, embedded))
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const records = { store, world, namespace, region, cell, logs }
-  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, space }
+  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }) }
   const { services, access } = servicesOf(foundation, options)
   const stopping = new AbortController()
   let running: Promise<void> = Promise.resolve()
@@ -265,8 +263,8 @@ export interface OpenIdentity {
 }
 
 /** Accounts and keys alone, also beside a server that runs. */
-export async function openIdentity(directory: DataDirectory, world: World): Promise<OpenIdentity> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
+export async function openIdentity(config: Config, world: World): Promise<OpenIdentity> {
+  const { store } = await openStore(config, world)
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
 }
 
@@ -276,8 +274,8 @@ export interface OpenDeadLetters {
 }
 
 /** Notifications that were given up, also beside a server that runs. */
-export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
+export async function openDeadLetters(config: Config, world: World): Promise<OpenDeadLetters> {
+  const { store } = await openStore(config, world)
   return { store, letters: new DeadLetters({ store, world }) }
 }
 
@@ -293,7 +291,7 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   for (const path of volumePaths(config, directory)) {
     if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
   }
-  const store = await openLmdbStore({ path: directory.metadata, world })
+  const { store } = await openStore(config, world)
   const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
     async (error: unknown) => {
       await store.close()

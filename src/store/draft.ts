@@ -1,7 +1,7 @@
 import type { World } from '#src/world.ts'
 import { Overlay } from './overlay.ts'
 import { type Entry, limits, type RangeOptions, type Snapshot, StoreError, type Transaction } from './store.ts'
-import { measure, type Write } from './writes.ts'
+import { measure, measureRead, type Write } from './writes.ts'
 
 /**
  * One run of a transaction's body, on any driver: what it wrote, and whether it kept to the limits. A driver adds how it reads.
@@ -75,7 +75,7 @@ export abstract class Draft implements Transaction {
   /** To be called before each read, with the bytes of the keys that it names. */
   protected begin(bytes: number): void {
     this.#age.check()
-    this.#count(bytes)
+    this.#count(measureRead(bytes))
   }
 
   /**

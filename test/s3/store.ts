@@ -15,6 +15,7 @@ import { openKeys, openNode } from '#src/open.ts'
 import type { Services } from '#src/service/services.ts'
 import { openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { metadataSettings } from '../support/foundationdb.ts'
 
 /** A whole store with its gateway in this process, and clients of two accounts. */
 export interface Harness {
@@ -56,7 +57,7 @@ export async function openHarness(
 ): Promise<Harness> {
   const data = await mkdtemp(join(tmpdir(), 'meridian-s3-'))
   const log = openLog('error')
-  const config = loadConfig({ data, port: '0', ...flags }, {})
+  const config = loadConfig({ data, port: '0', ...metadataSettings(), ...flags }, {})
   const keyFile = openKeys(config, realWorld)
   for (const name of encryptionKeys) keyFile.createManaged(name)
   const node = await openNode({ config, world: realWorld, log, isFirst: true })
