@@ -21,6 +21,7 @@ const main = defineCommand({
     'encryption-keys': async () => (await import('./encryption-keys.ts')).encryptionKeysCommand,
     notifications: async () => (await import('./notifications.ts')).notificationsCommand,
     volumes: async () => (await import('./volumes.ts')).volumesCommand,
+    dev: async () => (await import('./dev.ts')).devCommand,
   },
 })
 

@@ -5,13 +5,16 @@ import { queryApis } from '#gateway/query/apis.ts'
 import { queryFront } from '#gateway/query/front.ts'
 import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server.ts'
 import type { Config } from '#src/config/load.ts'
-import { openNode } from '#src/open.ts'
+import { type OpenNode, openNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { peeringOf } from './peering.ts'
+import { Replicating } from './replicating.ts'
 
 /** One process that serves: the store and its gateway. */
 export interface ServingNode {
   readonly port: number
+  readonly node: OpenNode
   /** Answers what is under way, then lets go of all files. */
   stop(): Promise<void>
 }
@@ -34,8 +37,13 @@ function giveUp(): void {
 
 export async function startNode(config: Config, log: Log, isFirst: boolean): Promise<ServingNode> {
   const world = realWorld
-  const node = await openNode({ config, world, log, isFirst, broken: giveUp })
-  const { services, access } = node
+  const peering = peeringOf(config, world)
+  const connect = peering === undefined ? {} : { connect: peering.connect }
+  const replicating = new Replicating(log, world)
+  const { caughtUp } = replicating
+  const node = await openNode({ config, world, log, isFirst, broken: giveUp, caughtUp, ...connect })
+  const { services, access, region } = node
+  const cluster = region === undefined ? undefined : peering?.front(region, services)
   const authenticate = authenticator({
     identity: services.identity,
     world,
@@ -50,25 +58,38 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       access,
       operations: allOperations(),
       customerKeysNeedTls: config.customerKeysNeedTls,
+      ...(cluster !== undefined && { cluster }),
     }),
     domains: config.domains,
     log,
     logsAccess: config.accessLog,
     logs: services.logs,
     limits: limitsOf(config),
+    ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
+  const peers = region === undefined ? undefined : peering?.server(node, region, server, log)
   try {
+    await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
-    if (isFirst) node.startBackground()
+    if (isFirst) {
+      node.startBackground()
+      replicating.start(node)
+    }
     return {
       port: address.port,
+      node,
       stop: async () => {
         await server.close()
+        await peers?.close()
+        await replicating.stop()
         await node.close()
+        peering?.close()
       },
     }
   } catch (error) {
+    await peers?.close()
     await node.close()
+    peering?.close()
     throw error
   }
 }

@@ -6,6 +6,7 @@ import { DataDirectory } from '#src/data-directory.ts'
 import { openIdentity } from '#src/open.ts'
 import { type Log, openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { prepareCluster } from './cluster.ts'
 import { startNode } from './node.ts'
 import { configOf, flagsOf } from './settings.ts'
 import { Workers } from './workers.ts'
@@ -26,6 +27,9 @@ const print = (line: string): void => {
 
 /** Makes the administrator's key, or sets the given one; a key that was made is shown here and never again. */
 async function firstStart(config: Config): Promise<void> {
+  const cluster = await prepareCluster(config, realWorld)
+  // The others have the root's accounts.
+  if (cluster?.isRoot === false) return
   const { accessKey, secretKey } = config
   const { identity, store } = await openIdentity(config, realWorld)
   try {

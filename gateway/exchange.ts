@@ -29,6 +29,15 @@ export interface ExchangeParts {
   /** Keeps the records of requests to buckets that are logged; absent: nobody does. */
   readonly logs?: Pick<Logs, 'record'> | undefined
   readonly isDraining: () => boolean
+  /** Code of this region, where there are others. */
+  readonly servedFrom?: string | undefined
+}
+
+/** Whose request it is, where another region passed it on. */
+export interface Origin {
+  readonly remoteAddress: string
+  readonly isSecure: boolean
+  readonly region: string
 }
 
 const badRequest = (message: string): Fault => new Fault('BadRequest', { message })
@@ -75,17 +84,25 @@ export class Exchange {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #target: string
+  readonly #origin: Origin | undefined
   readonly #id: string
   readonly #body: SocketBody | undefined
   readonly #began = Date.now()
   readonly #started = performance.now()
   #turned = 0
 
-  constructor(parts: ExchangeParts, request: IncomingMessage, response: ServerResponse, target: string) {
+  constructor(
+    parts: ExchangeParts,
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: string,
+    origin?: Origin,
+  ) {
     this.#parts = parts
     this.#request = request
     this.#response = response
     this.#target = target
+    this.#origin = origin
     this.#id = parts.names.next()
     this.#body = SocketBody.isPresent(request) ? new SocketBody(request, response, parts.body) : undefined
   }
@@ -113,8 +130,9 @@ export class Exchange {
         headers: request.headers,
         rawHeaders: request.rawHeaders,
         stream: request,
-        remoteAddress: request.socket.remoteAddress ?? '',
-        isSecure: false,
+        remoteAddress: this.#origin?.remoteAddress ?? request.socket.remoteAddress ?? '',
+        isSecure: this.#origin?.isSecure ?? false,
+        ...(this.#origin !== undefined && { forwardedBy: this.#origin.region }),
       }
       return await this.#parts.route(incoming, address)
     } catch (thrown) {
@@ -198,11 +216,12 @@ export class Exchange {
   }
 
   #sending(status: number, headers: Readonly<Record<string, string>>): Sending {
-    const { names, pace, isDraining } = this.#parts
+    const { names, pace, isDraining, servedFrom } = this.#parts
     const head: Record<string, string> = {
       'x-amz-id-2': names.hostId,
       'x-amz-request-id': this.#id,
       server: names.server,
+      ...(servedFrom !== undefined && { 'x-tigris-served-from': servedFrom }),
       ...headers,
     }
     const mustClose = this.#body?.mustClose() === true
@@ -219,7 +238,7 @@ export class Exchange {
       target: path(this.#target),
       operation,
       status: this.#response.statusCode,
-      remoteAddress: this.#request.socket.remoteAddress,
+      remoteAddress: this.#origin?.remoteAddress ?? this.#request.socket.remoteAddress,
       milliseconds: Math.round((performance.now() - this.#started) * 1_000) / 1_000,
     })
   }

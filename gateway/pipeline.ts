@@ -10,12 +10,13 @@ import type { AccessRequest } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
 import { isCopy, isRecorded, Notes, type Recorded } from './access-log.ts'
 import type { Address } from './address.ts'
-import type { Authenticate } from './auth/authenticate.ts'
+import type { Authenticate, Authenticated } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
 import { isQueryCall } from './auth/request.ts'
+import type { ClusterFront } from './cluster-front.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
-import type { Context, Operation, S3Request, S3Response } from './operations/operation.ts'
+import type { Context, Method, Operation, S3Request, S3Response } from './operations/operation.ts'
 import type { QueryFront } from './query/front.ts'
 import { linkAnswer } from './query/sns/links.ts'
 import { hasCustomerKey } from './wire/encryption-headers.ts'
@@ -30,6 +31,8 @@ export interface Incoming {
   readonly stream: Readable
   readonly remoteAddress: string
   readonly isSecure: boolean
+  /** The region that passed it on; absent: it came from the client. */
+  readonly forwardedBy?: string
 }
 
 /** Says whether the caller may, as far as that can be said before the object is read; the guard says the rest. */
@@ -45,6 +48,8 @@ export interface PipelineParts {
   readonly operations: readonly Operation[]
   /** The query APIs: IAM, STS, SNS. Absent: there are none. */
   readonly query?: QueryFront
+  /** The other regions; absent: there are none. */
+  readonly cluster?: ClusterFront
   /** Whether a request with a customer's encryption key is refused where it came unencrypted, as AWS does. */
   readonly customerKeysNeedTls?: boolean
 }
@@ -179,9 +184,34 @@ function authorizing(access: Access, request: S3Request, values: ConditionValues
   }
 }
 
+function requestOf(
+  { id, remoteAddress, isSecure }: Incoming,
+  method: Method,
+  { scope, bucket, key, query, host }: Address,
+  authenticated: Authenticated,
+): S3Request {
+  const { caller, body, authenticateForm } = authenticated
+  const headers = single(authenticated.headers)
+  return {
+    id,
+    method,
+    scope,
+    bucket,
+    key,
+    query,
+    headers,
+    body,
+    caller,
+    remoteAddress,
+    isSecure,
+    host,
+    authenticateForm,
+  }
+}
+
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
 export function pipeline(parts: PipelineParts): Route {
-  const { services, authenticate, access, operations, customerKeysNeedTls: needsTls = false } = parts
+  const { services, authenticate, access, operations, cluster, customerKeysNeedTls: needsTls = false } = parts
   const dispatch = dispatcher(operations)
   const { buckets } = services
 
@@ -218,7 +248,6 @@ export function pipeline(parts: PipelineParts): Route {
     name: (operation: string) => void,
   ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
-
     const link = linkAnswer(services, incoming, address)
     if (link !== undefined) return await link
     const { rawPath, rawQuery, hostBucket } = address
@@ -226,7 +255,7 @@ export function pipeline(parts: PipelineParts): Route {
     if (parts.query !== undefined && isQueryCall(raw)) return await parts.query({ ...raw, host: address.host }, name)
     const authenticated = await authenticate(raw)
     if (!isMethod(incoming.method)) throw new Fault('MethodNotAllowed', { Method: incoming.method })
-    const { caller, body, authenticateForm } = authenticated
+    cluster?.checkFresh(authenticated.caller)
     const headers = single(authenticated.headers)
     const operation = dispatch({ method: incoming.method, scope: address.scope, query: address.query, headers })
     if (operation === undefined) throw new Fault('MethodNotAllowed', { Method: incoming.method })
@@ -234,23 +263,7 @@ export function pipeline(parts: PipelineParts): Route {
     notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
 
-    const { id, method, remoteAddress, isSecure } = incoming
-    const { scope, bucket, key, query, host } = address
-    const request: S3Request = {
-      id,
-      method,
-      scope,
-      bucket,
-      key,
-      query,
-      headers,
-      body,
-      caller,
-      remoteAddress,
-      isSecure,
-      host,
-      authenticateForm,
-    }
+    const request = requestOf(incoming, incoming.method, address, authenticated)
     notes.request = request
     return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, notes, tags))
   }
@@ -263,9 +276,11 @@ export function pipeline(parts: PipelineParts): Route {
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
-      outcome.response = await answer(incoming, address, notes, (name) => {
-        operation = name
-      })
+      const here = () =>
+        answer(incoming, address, notes, (name) => {
+          operation = name
+        })
+      outcome.response = await (cluster === undefined ? here() : cluster.answer(incoming, address, dispatch, here))
     } catch (thrown) {
       outcome.thrown = thrown
     }

@@ -5,7 +5,7 @@ import type { Logs } from '#src/service/services.ts'
 import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { addressing } from './address.ts'
-import { Exchange, type ExchangeParts } from './exchange.ts'
+import { Exchange, type ExchangeParts, type Origin } from './exchange.ts'
 import { Pace, type PaceOptions } from './pace.ts'
 import type { Incoming, Outcome } from './pipeline.ts'
 import { refuse } from './refusal.ts'
@@ -53,6 +53,8 @@ export interface ServerParts {
   /** Keeps the records of requests to buckets that are logged. */
   readonly logs?: Pick<Logs, 'record'>
   readonly limits?: Partial<ServerLimits>
+  /** Code of this region, where there are others: every answer tells it. */
+  readonly servedFrom?: string
 }
 
 const methods = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'PATCH'] as const
@@ -86,6 +88,7 @@ export class GatewayServer {
       logsAccess: parts.logsAccess ?? false,
       logs: parts.logs,
       isDraining: () => this.#isDraining,
+      servedFrom: parts.servedFrom,
     }
     this.#app = this.#build()
     this.#listenToNode()
@@ -148,6 +151,11 @@ export class GatewayServer {
 
   #serve(request: IncomingMessage, response: ServerResponse, target: string): void {
     void new Exchange(this.#exchange, request, response, target).run()
+  }
+
+  /** Serves a request that another region passed on, on a connection that is not this server's own. */
+  serveForwarded(request: IncomingMessage, response: ServerResponse, origin: Origin): void {
+    void new Exchange(this.#exchange, request, response, request.url ?? '/', origin).run()
   }
 
   async listen(host: string, port: number): Promise<AddressInfo> {

@@ -4,6 +4,11 @@ import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
+import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
+import { ClusterRegions } from '#src/cluster/cluster-regions.ts'
+import type { Members } from '#src/cluster/members.ts'
+import type { Region } from '#src/cluster/region.ts'
+import type { Method, Transport } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
@@ -39,6 +44,8 @@ import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
+import { type OpenPeers, openPeers } from './open-peers.ts'
+import { clusteredStore, openRegion } from './open-region.ts'
 
 export interface OpenOptions {
   readonly config: Config
@@ -48,6 +55,10 @@ export interface OpenOptions {
   readonly isFirst: boolean
   /** Keeps the keys of server-side encryption; default: a file. */
   readonly keys?: Keys
+  /** How this cell asks others, where it is in a cluster. */
+  readonly connect?: (members: Members) => Transport
+  /** Resolves once this cell, which joins, has what the others have. */
+  readonly caughtUp?: (signal: AbortSignal) => Promise<void>
   /** The metadata cannot be used by this process any more: it has to end, for another to take its place. */
   readonly broken?: () => void
 }
@@ -56,6 +67,13 @@ export interface OpenOptions {
 export interface OpenNode {
   readonly services: Services
   readonly access: AccessControl
+  readonly foundation: Foundation
+  /** The other cells, where there are any. */
+  readonly region?: Region
+  /** What this cell answers to others. */
+  readonly methods: readonly Method[]
+  /** Where what other cells tell is applied; absent where there are none. */
+  readonly target?: OpenPeers['target']
   /** Begins what goes on beside requests. One process of a node is enough. */
   startBackground(): void
   /** Waits for writes under way, then lets go of all files. */
@@ -65,8 +83,8 @@ export interface OpenNode {
 /** What one process adds to a log at most before it is closed and delivered: a few seconds of a busy bucket. */
 const logBytesMax = 16 * 2 ** 20
 
-/** This node's number among cells; there is one cell until regions come. */
-const cell = 0
+/** The number of a node that is alone. */
+const onlyCell = 0
 
 const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
   config.volumes.length > 0 ? config.volumes : [directory.volume]
@@ -185,8 +203,9 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 function servicesOf(
   foundation: Foundation,
   { config, log }: OpenOptions,
+  region: Region | undefined,
 ): { services: Services; access: AccessControl } {
-  const { store, world, namespace, region } = foundation
+  const { store, world, namespace } = foundation
   const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
@@ -201,16 +220,35 @@ function servicesOf(
     buckets,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
-    listings: new CellListings(foundation),
+    ...placedServices(foundation, region),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }),
     lifecycle: { transitionMinimum },
     logs,
-    topics: new CellTopics({ store, world, region, publicUrl, reach, keys: new MessageKeys({ store, world }) }),
+    topics: new CellTopics({
+      store,
+      world,
+      region: foundation.region,
+      publicUrl,
+      reach,
+      keys: new MessageKeys({ store, world }),
+    }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
   }
   return { services, access }
+}
+
+/** What depends on whether there are other cells. */
+function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {
+  const local = new CellListings(foundation)
+  if (region === undefined) return { listings: local }
+  const { members, routing, transport } = region
+  const { store, namespace } = foundation
+  return {
+    listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
+    regions: new ClusterRegions(members),
+  }
 }
 
 /** The composition of a node: everything below the gateway, built from a Config. */
@@ -218,7 +256,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
   const keys = options.keys ?? openKeys(config, world)
-  const { store, embedded } = await openStore(config, world, {
+  const { store: bare, embedded } = await openStore(config, world, {
     probed: isFirst,
     broken: (error) => {
       options.log.error('the metadata could not be made durable: this process gives up', { error })
@@ -226,29 +264,43 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     },
   })
   const volumes = await openNodeVolumes(options, directory).catch(async (error: unknown) => {
-    await store.close()
+    await bare.close()
     throw error
   })
-  const { region, inlineBytesMax } = config
+  const { region: code, inlineBytesMax } = config
   const namespace = new Namespace()
+  const { store, region } = await openRegion(bare, options)
   const space = embedded && (await openMetadataSpace(options, directory.metadata, embedded))
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
-  const records = { store, world, namespace, region, cell, logs }
-  const foundation: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }) }
-  const { services, access } = servicesOf(foundation, options)
+  const cell = region?.members.self.cell ?? onlyCell
+  const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
+  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }) }
+  const peers = region === undefined ? undefined : openPeers(alone, region, options)
+  const foundation = peers?.foundation ?? alone
+  const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
-  let running: Promise<void> = Promise.resolve()
+  const running: Promise<void>[] = []
+  if (region !== undefined) running.push(region.watch(stopping.signal))
+  if (peers !== undefined) running.push(peers.watch(stopping.signal))
   return {
     services,
     access,
+    foundation,
+    ...(region !== undefined && { region }),
+    methods:
+      region === undefined
+        ? []
+        : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
+    ...(peers !== undefined && { target: peers.target }),
     startBackground: () => {
-      running = background(foundation, volumes, options, stopping.signal)
+      running.push(background(foundation, volumes, options, stopping.signal))
+      if (region !== undefined) running.push(region.followRoot(stopping.signal))
     },
     close: async () => {
       stopping.abort()
-      await running
+      await Promise.all(running)
       await volumes.close()
-      await store.close()
+      await bare.close()
     },
   }
 }
@@ -264,7 +316,8 @@ export interface OpenIdentity {
 
 /** Accounts and keys alone, also beside a server that runs. */
 export async function openIdentity(config: Config, world: World): Promise<OpenIdentity> {
-  const { store } = await openStore(config, world)
+  const opened = await openStore(config, world)
+  const { store } = await clusteredStore(opened.store)
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
 }
 
@@ -299,7 +352,15 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
     },
   )
   const { region, inlineBytesMax } = config
-  const foundation = { store, world, namespace: new Namespace(), blobs: volumes, region, cell, inlineBytesMax }
+  const foundation = {
+    store,
+    world,
+    namespace: new Namespace(),
+    blobs: volumes,
+    region,
+    cell: onlyCell,
+    inlineBytesMax,
+  }
   return {
     foundation,
     maintenance: volumes.maintenance,

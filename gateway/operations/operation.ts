@@ -1,4 +1,5 @@
 import type { Xml } from '#gateway/xml/render.ts'
+import type { Site } from '#src/cluster/routing.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { Tags } from '#src/model/version.ts'
@@ -116,6 +117,8 @@ interface Definition<Input, Output> {
   /** AWS's own name of the operation. */
   readonly name: string
   readonly match: Match
+  /** Which cell carries it out, where there are several; absent: as `siteOf` has it. */
+  readonly site?: Site
   /**
    * The IAM action that the caller must be allowed; service calls like ListBuckets name theirs too. `each`: the request names
    * several resources, and `run` asks `authorize` for every one of them (DeleteObjects); the context's guard then refuses all.
@@ -133,17 +136,25 @@ export type Authorized = (instead?: S3Request, requestTags?: Tags) => Promise<Co
 export interface Operation {
   readonly name: string
   readonly match: Match
+  readonly site: Site
   readonly action: (request: S3Request) => string
   /** `authorized`: the context of `instead`, where the body made another request of this one, otherwise of `request`. */
   handle(request: S3Request, authorized: Authorized): Promise<S3Response>
 }
 
+/** What is done to a bucket changes the namespace, unless the operation says otherwise; what is done to an object does not. */
+function siteOf({ method, scope }: Match): Site {
+  if (scope === 'object' || (scope === 'bucket' && method === 'POST')) return 'cells'
+  return scope === 'bucket' && method !== 'GET' && method !== 'HEAD' ? 'root' : 'anywhere'
+}
+
 /** Seals a definition so that operations of different shapes fit one table. */
 export function operation<Input, Output>(definition: Definition<Input, Output>): Operation {
-  const { name, match, action } = definition
+  const { name, match, action, site = siteOf(match) } = definition
   return {
     name,
     match,
+    site,
     action: typeof action === 'string' ? () => action : action,
     async handle(request, authorized) {
       const input = await definition.decode(request)

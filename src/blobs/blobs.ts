@@ -19,7 +19,12 @@ export interface Blobs {
    * `lends`, the memory of a chunk is used again once the chunk after the next one is asked for.
    */
   read(id: BlobId, extents: readonly Extent[], from: number, to: number, lends?: boolean): AsyncIterable<Uint8Array>
+  /** The checksums of a blob's chunks, as their frames' headers tell them. Throws BlobUnreadable. */
+  checksums(id: BlobId, extents: readonly Extent[]): Promise<ChunkChecksums>
 }
+
+/** The checksums of a blob's chunks in order, 4 bytes each, big endian: what its digest is over. */
+export type ChunkChecksums = Uint8Array
 
 /**
  * `missing`: the volume is not here, or the segment is gone: compaction may have moved the blob, so read its holder again

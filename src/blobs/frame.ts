@@ -70,6 +70,20 @@ export function describeChunk(header: Buffer, id: Uint8Array, chunk: number, byt
   return checksum
 }
 
+/** The checksum that a frame of these bytes has (F1). */
+export function checksumOf(id: Uint8Array, chunk: number, bytes: Uint8Array): number {
+  const bound = Buffer.allocUnsafe(20)
+  bound.set(id, 0)
+  bound.writeUInt32BE(chunk, 16)
+  return crc32(bytes, crc32(bound))
+}
+
+/** Of the chunks that a blob of so many bytes has. */
+export const chunksOf = (size: number): number => Math.ceil(size / chunkBytes)
+
+/** How many bytes a chunk of a blob of so many bytes has. */
+export const chunkLength = (size: number, chunk: number): number => Math.min(chunkBytes, size - chunk * chunkBytes)
+
 /** Completes a header that describeChunk filled, for the offset it goes to. */
 export function placeHeader(header: Buffer, place: Place, offset: number): void {
   header.writeUInt32BE(place.segment, 36)

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { Fault } from '#src/errors.ts'
 import type { BlobId, Extent, StoredBlob } from '#src/model/blob.ts'
 import type { World } from '#src/world.ts'
-import type { Blobs } from './blobs.ts'
+import type { Blobs, ChunkChecksums } from './blobs.ts'
 import { BodyFramer } from './body-framer.ts'
 import { type Files, realFiles } from './files.ts'
 import { idBytes, laidOutBytes } from './frame.ts'
 import { type FrameRun, RunMemory, runBytes } from './frame-run.ts'
-import { digestOf, readRange } from './reader.ts'
+import { digestOf, readChecksums, readRange } from './reader.ts'
 import { segmentDataStart } from './segment-header.ts'
 import { Volume, type VolumeEvent } from './volume.ts'
 import { VolumeDirectory } from './volume-directory.ts'
@@ -97,6 +97,10 @@ export class Volumes implements Blobs {
 
   read(id: BlobId, extents: readonly Extent[], from: number, to: number, lends = false): AsyncGenerator<Uint8Array> {
     return readRange(this.#volumes, id, extents, { from, to }, lends)
+  }
+
+  checksums(id: BlobId, extents: readonly Extent[]): Promise<ChunkChecksums> {
+    return readChecksums(this.#volumes, id, extents)
   }
 
   /** Closes all segments that nothing is being written to, so that they can be compacted. */

@@ -23,6 +23,8 @@ const list = z.string().transform((text) =>
 
 const flag = z.enum(['true', 'false'], 'expected true or false').transform((text) => text === 'true')
 
+const origin = z.string().regex(/^http:\/\/[^/?#\s@]+$/, 'expected an origin such as http://[fd00::1]:9100')
+
 const domain = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i
 
 /**
@@ -148,6 +150,47 @@ export const settings = {
     .describe(
       'seconds after which a log of bucket logging is closed and delivered, where its configuration does not say',
     ),
+  geography: z
+    .string()
+    .regex(/^([a-z][a-z0-9-]{1,31})?$/, 'expected a code such as eur')
+    .prefault('')
+    .describe('code of the geography that the region belongs to, such as eur; regions of one can be named together'),
+  clusterSecretFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'file of the secret that all regions of a cluster share; makes this node the first region, or with `--join` another',
+    ),
+  clusterSecret: z
+    .string()
+    .min(16)
+    .optional()
+    .describe('the secret itself, instead of its file; from the environment only'),
+  peerPort: integer(1, 65_535).prefault('9100').describe('TCP port that other regions ask this one on'),
+  peerHost: z.string().min(1).optional().describe('address to listen on for other regions; default: as `--host`'),
+  peerUrl: origin.optional().describe('where other regions reach this one; default: `--peer-host` and `--peer-port`'),
+  join: origin
+    .optional()
+    .describe('the `--peer-url` of the root region: joins its cluster, from an empty data directory'),
+  peerDelay: z
+    .string()
+    .regex(/^([a-z][a-z0-9-]{1,31}=\d{1,5}(,[a-z][a-z0-9-]{1,31}=\d{1,5})*)?$/, 'expected such as iad=90,syd=250')
+    .prefault('')
+    .describe(
+      'milliseconds that a round trip to those regions takes longer, such as `iad=90,syd=250`: plays far regions on one machine',
+    ),
+  conflictDays: integer(0, 3_650)
+    .prefault('7')
+    .describe('how long what lost to a write of another region that had not seen it can be had back, in days'),
+  authStaleness: z
+    .string()
+    .regex(/^\d{1,4}(\.\d{1,4})?$/, 'expected a number of hours')
+    .transform(Number)
+    .prefault('24')
+    .describe(
+      'how long a region serves without having heard from the root, in hours: so long a deleted key may be good there',
+    ),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')
@@ -157,4 +200,4 @@ export const settings = {
 } as const
 
 /** Flags are seen by everybody who may list processes: a secret comes by the environment. */
-export const environmentOnly: ReadonlySet<string> = new Set(['accessKey', 'secretKey'])
+export const environmentOnly: ReadonlySet<string> = new Set(['accessKey', 'secretKey', 'clusterSecret'])

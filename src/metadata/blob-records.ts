@@ -26,7 +26,7 @@ export interface BlobRecord {
   readonly holders: readonly Holder[]
 }
 
-/** A durable copy. */
+/** A durable copy. Of another region's only the name is known, and is a hint: its extents are empty here. */
 export interface Holder {
   readonly region: string
   readonly extents: readonly Extent[]
@@ -96,11 +96,72 @@ export async function readBlob(from: Snapshot, blob: BlobId): Promise<BlobRecord
   return bytes === undefined ? undefined : decodeBlob(bytes)
 }
 
+/** The copy that a region holds, as its own cell knows it; undefined where it holds none, or is known by name only. */
+export const copyIn = ({ size, holders }: BlobRecord, region: string): Holder | undefined =>
+  holders.find((each) => each.region === region && (each.extents.length > 0 || size === 0))
+
+/** Regions, but this one, of which this cell heard that they hold the blob. */
+export const regionsBeside = ({ holders }: BlobRecord, region: string): readonly string[] =>
+  holders.map((each) => each.region).filter((each) => each !== region)
+
+/** What a cell tells others of a blob: all but where its bytes lie. */
+export interface BlobNews {
+  readonly size: number
+  readonly digest: string
+  readonly keeper: number
+  /** Those that hold it. */
+  readonly regions: readonly string[]
+}
+
+export const newsOf = ({ size, digest, keeper, holders }: BlobRecord): BlobNews => ({
+  size,
+  digest,
+  keeper,
+  regions: holders.map(({ region }) => region),
+})
+
+/**
+ * Notes a blob that a change from another cell names. What is known of it already stays, so a repeat changes nothing; and
+ * what `here`, this region, holds is known here.
+ */
+export async function receiveBlob(to: Transaction, blob: BlobId, news: BlobNews, here: string): Promise<void> {
+  const { size, digest, keeper, regions } = news
+  const known = await readBlob(to, blob)
+  if (known?.kind === 'manifest') throw new Error('a blob that is a manifest here')
+  const holders = [...(known?.holders ?? [])]
+  for (const region of regions) {
+    if (region !== here && !holders.some((each) => each.region === region)) holders.push({ region, extents: [] })
+  }
+  if (known !== undefined && holders.length === known.holders.length) return
+  to.set(keys.blob(blob), encodeBlob({ kind: 'bytes', size, digest, keeper, holders }))
+}
+
 /** Records bytes that are durable here (I2). */
 export async function addBlob(to: Transaction, stored: StoredBlob, region: string, keeper: number): Promise<void> {
   const { id, size, digest, extents } = stored
   await checkGenerations(to, extents)
   to.set(keys.blob(id), encodeBlob({ kind: 'bytes', size, digest, keeper, holders: [{ region, extents }] }))
+}
+
+/**
+ * Names a copy that is durable here, in the place of the one there was before, which is dead from then on. False, and nothing
+ * is changed, where the blob was freed meanwhile, or another copy came first.
+ */
+export async function replaceCopy(
+  to: Transaction,
+  { id, extents }: StoredBlob,
+  region: string,
+  before: readonly Extent[] | undefined,
+): Promise<boolean> {
+  const record = await readBlob(to, id)
+  if (record?.kind !== 'bytes') return false
+  const now = copyIn(record, region)?.extents
+  if (JSON.stringify(now) !== JSON.stringify(before)) return false
+  await checkGenerations(to, extents)
+  if (before !== undefined) addDead(to, before)
+  const others = record.holders.filter((each) => each.region !== region)
+  to.set(keys.blob(id), encodeBlob({ ...record, holders: [{ region, extents }, ...others] }))
+  return true
 }
 
 /** Rejects with SlowDown where a sweep took a segment since bytes were written to it (R2). */

@@ -20,19 +20,26 @@ export interface Change {
   readonly key: string
   readonly slot: Stamp
   readonly stamp: Stamp
+  /** Names the conflict record of that stamp. */
+  readonly isConflict?: boolean
 }
 
 /** Moves a record's entry to the end; gives the order that its new entry has in this transaction. */
 export function moveEntry(to: Transaction, change: Change, before: Uint8Array | undefined): number {
   const partition = keys.feed(partitionOf(change.bucket, change.key))
   if (before !== undefined) to.clear(Buffer.concat([partition, before]))
-  return to.append(partition, pack([change.bucket, change.key, change.slot, change.stamp]))
+  const { bucket, key, slot, stamp } = change
+  return to.append(
+    partition,
+    pack(change.isConflict === true ? [bucket, key, slot, stamp, 1] : [bucket, key, slot, stamp]),
+  )
 }
 
 export function decodeChange(value: Uint8Array): Change {
-  const [bucket, key, slot, stamp] = unpack(value)
+  const [bucket, key, slot, stamp, conflict] = unpack(value)
   if (typeof bucket !== 'number' || typeof key !== 'string') throw new Error('a feed entry that cannot be read')
-  return { bucket, key, slot: BigInt(slot as bigint), stamp: BigInt(stamp as bigint) }
+  const change = { bucket, key, slot: BigInt(slot as bigint), stamp: BigInt(stamp as bigint) }
+  return conflict === undefined ? change : { ...change, isConflict: true }
 }
 
 /** Sets a record whose entry's order is known, and whose versionstamp comes with the commit. */

@@ -32,9 +32,19 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
+ * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
+ * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
+ * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
+ * | self        |                                    | which cell this is (ClusterRecords)                           |
+ * | namespaceFeed | versionstamp ‖ order             | which row or range of the namespace changed (namespace-feed.ts)|
+ * | namespaceEntry | row, or range                   | where its entry is in the feed                                |
+ * | namespaceHead |                                  | position behind the last entry of the feed                    |
+ * | namespaceCursor |                                | in a replica: how far it has followed, and whom               |
+ * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
+ * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -65,6 +75,16 @@ export const subspace = {
   logLine: 0x17,
   delivery: 0x1c,
   deadLetter: 0x1d,
+  deadJob: 0x1e,
+  self: 0x30,
+  namespaceFeed: 0x31,
+  namespaceEntry: 0x32,
+  namespaceHead: 0x33,
+  namespaceCursor: 0x34,
+  namespaceConfirmed: 0x35,
+  namespaceHeard: 0x36,
+  cursor: 0x20,
+  conflict: 0x21,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -115,6 +135,11 @@ export const keys = {
   floor: (partition: number) => append(prefixes.floor, [partition]),
   /** A versionstamp and an order follow. */
   job: (queue: string) => append(prefixes.job, [queue]),
+  /** `job`: the versionstamp and the order of the job that it was, in hexadecimal. */
+  deadJob: (job: string) => Buffer.concat([prefixes.deadJob, Buffer.from(job, 'hex')]),
+  cursor: (cell: number, incarnation: string, partition: number) =>
+    append(prefixes.cursor, [cell, incarnation, partition]),
+  conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
   logStream: (target: number, prefix: string, source: number) => append(prefixes.logStream, [target, prefix, source]),
@@ -128,6 +153,14 @@ export const keys = {
     append(prefixes.delivery, [account, topic, target, due, id]),
   deadLetter: (account: string, topic: string, time: number, id: string) =>
     append(prefixes.deadLetter, [account, topic, time, id]),
+  self: prefixes.self,
+  /** A versionstamp and an order follow. */
+  namespaceFeed: prefixes.namespaceFeed,
+  namespaceEntry: (changed: Uint8Array) => append(prefixes.namespaceEntry, [changed]),
+  namespaceHead: prefixes.namespaceHead,
+  namespaceCursor: prefixes.namespaceCursor,
+  namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
+  namespaceHeard: prefixes.namespaceHeard,
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

@@ -18,6 +18,7 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 20, account id, topic name    the topic (Topics)
  * 21, account id, topic, id     the subscription to the topic (Topics)
  * 22                            the key that messages to endpoints are signed with, and its certificate
+ * 30                            the cells there are and were (ClusterRecords)
  */
 const namespace = Uint8Array.of(0x01)
 
@@ -35,6 +36,7 @@ const tables = {
   topic: 20,
   subscription: 21,
   messageKey: 22,
+  cluster: 30,
 } as const
 
 export interface KeyRange {
@@ -79,6 +81,11 @@ export const topicsOf = (owner: string): KeyRange => within(append(namespace, [t
 export const subscriptionsTo = (owner: string, topic: string): KeyRange =>
   within(append(namespace, [tables.subscription, owner, topic]))
 export const subscriptionsUnder = (owner: string): KeyRange => within(append(namespace, [tables.subscription, owner]))
+
+export const clusterKey: Uint8Array = append(namespace, [tables.cluster])
+
+/** All of the namespace, as replicas have it too. */
+export const wholeNamespace: KeyRange = { from: namespace, to: Uint8Array.of(0x02) }
 
 export const allBuckets = (): KeyRange => within(prefixes.bucket)
 export const allAccounts = (): KeyRange => within(prefixes.account)

@@ -74,6 +74,12 @@ export class Namespace {
     return (await all(from, allBuckets())).map((entry) => decodeBucket(entry.value))
   }
 
+  /** No bucket that is known here ever had a larger id. */
+  async largestBucketId(from: Snapshot): Promise<number> {
+    const largest = await from.get(bucketIdKey)
+    return largest === undefined ? 0 : decodeNumber(largest)
+  }
+
   async nextBucketId(transaction: Transaction): Promise<number> {
     const largest = await transaction.get(bucketIdKey)
     const id = (largest === undefined ? 0 : decodeNumber(largest)) + 1

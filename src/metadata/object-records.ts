@@ -1,4 +1,5 @@
 import { Fault } from '#src/errors.ts'
+import { type Removal, sortedVector } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Vector, Version } from '#src/model/version.ts'
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
@@ -29,9 +30,7 @@ export interface Row<Kind extends Version = Version> {
   readonly bytes: Uint8Array
 }
 
-export interface Tombstone {
-  readonly stamp: Stamp
-  readonly vector: Vector
+export interface Tombstone extends Removal {
   readonly entry: Uint8Array
 }
 
@@ -40,8 +39,8 @@ export interface KeyState extends Place {
   readonly current: Row<ObjectVersion> | undefined
   /** The newest row under `version`; not read for buckets that were never versioned, which have none. */
   readonly newest: Row | undefined
-  /** Of the `null` version under `version`. */
-  readonly nullStamp: Stamp | undefined
+  /** The `null` version, where that lies under `version`. */
+  readonly stowed: Row | undefined
   /** Of the `null` slot. */
   readonly tombstone: Tombstone | undefined
   /** No stamp of this key was ever larger. */
@@ -50,12 +49,12 @@ export interface KeyState extends Place {
 
 const format = 1
 const writer = new RecordWriter()
-const entryOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(entryOffset, entryOffset + entryBytes)
-const stampRow = (stamp: Stamp): Uint8Array => writer.byte(format).stamp(stamp).take()
-const readStampRow = (bytes: Uint8Array | undefined): Stamp | undefined =>
+export const entryOf = (bytes: Uint8Array): Uint8Array => bytes.subarray(entryOffset, entryOffset + entryBytes)
+export const stampRow = (stamp: Stamp): Uint8Array => writer.byte(format).stamp(stamp).take()
+export const readStampRow = (bytes: Uint8Array | undefined): Stamp | undefined =>
   bytes === undefined ? undefined : new RecordReader(bytes, 1).stamp()
 
-const row = (bytes: Uint8Array): Row => ({ version: decodeVersion(bytes), bytes })
+export const rowOf = (bytes: Uint8Array): Row => ({ version: decodeVersion(bytes), bytes })
 
 function isObjectRow(candidate: Row): candidate is Row<ObjectVersion> {
   return candidate.version.kind === 'object'
@@ -64,16 +63,16 @@ function isObjectRow(candidate: Row): candidate is Row<ObjectVersion> {
 export async function readCurrent(from: Snapshot, { bucket, key }: Place): Promise<Row<ObjectVersion> | undefined> {
   const bytes = await from.get(keys.current(bucket, key))
   if (bytes === undefined) return undefined
-  const found = row(bytes)
+  const found = rowOf(bytes)
   if (!isObjectRow(found)) throw new Error('a delete marker under current')
   return found
 }
 
 /** The rows under `version`, newest first. */
-async function readNewest(from: Snapshot, { bucket, key }: Place, limit: number): Promise<readonly Row[]> {
+export async function readNewest(from: Snapshot, { bucket, key }: Place, limit: number): Promise<readonly Row[]> {
   const all = under('version', [bucket, key])
   const entries: readonly Entry[] = await from.range(all.from, all.to, { limit })
-  return entries.map(({ value }) => row(value))
+  return entries.map(({ value }) => rowOf(value))
 }
 
 /** The newest version, which may be a delete marker. */
@@ -87,7 +86,7 @@ export async function readVersion(from: Snapshot, place: Place, id: Stamp | 'nul
   if (id !== 'null') {
     const bytes = await from.get(keys.version(bucket, key, id))
     if (bytes === undefined) return undefined
-    const found = row(bytes)
+    const found = rowOf(bytes)
     return found.version.isNull ? undefined : found
   }
   const current = await readCurrent(from, place)
@@ -95,7 +94,7 @@ export async function readVersion(from: Snapshot, place: Place, id: Stamp | 'nul
   const stamp = readStampRow(await from.get(keys.nullVersion(bucket, key)))
   if (stamp === undefined) return undefined
   const bytes = await from.get(keys.version(bucket, key, stamp))
-  return bytes === undefined ? undefined : row(bytes)
+  return bytes === undefined ? undefined : rowOf(bytes)
 }
 
 /** `wasVersioned`: whether the bucket is or was; others have nothing but `current`. */
@@ -109,7 +108,7 @@ export async function readState(from: Snapshot, place: Place, wasVersioned: bool
   const tombstone = tombstoneBytes === undefined ? undefined : decodeTombstone(tombstoneBytes)
   const known = [current?.version.stamp, tombstone?.stamp, readStampRow(floor)]
   if (!wasVersioned) {
-    return { bucket, key, current, newest: undefined, nullStamp: undefined, tombstone, largest: largest(known) }
+    return { bucket, key, current, newest: undefined, stowed: undefined, tombstone, largest: largest(known) }
   }
   const [versions, nullBytes, memory] = await Promise.all([
     readNewest(from, place, 1),
@@ -118,20 +117,25 @@ export async function readState(from: Snapshot, place: Place, wasVersioned: bool
   ])
   const newest = versions[0]
   known.push(newest?.version.stamp, readStampRow(memory))
-  return { bucket, key, current, newest, nullStamp: readStampRow(nullBytes), tombstone, largest: largest(known) }
+  const nullStamp = readStampRow(nullBytes)
+  const stowed = nullStamp === undefined ? undefined : await from.get(keys.version(bucket, key, nullStamp))
+  const stowedRow = stowed === undefined ? undefined : rowOf(stowed)
+  return { bucket, key, current, newest, stowed: stowedRow, tombstone, largest: largest(known) }
 }
 
 const largest = (stamps: readonly (Stamp | undefined)[]): Stamp =>
   stamps.reduce<Stamp>((most, stamp) => (stamp !== undefined && stamp > most ? stamp : most), 0n)
 
-/** What a write has seen that was made with this state before it (C12). */
+/**
+ * What a write has seen that was made with this state before it (C12): of what filled the `null` slot only, since only there
+ * can a write take the place of one that it has not seen.
+ */
 export function seenVector(state: KeyState, cell: number, stamp: Stamp): Vector {
-  const seen = new Map<number, Stamp>()
-  for (const vector of [state.current?.version.vector, state.newest?.version.vector, state.tombstone?.vector]) {
-    for (const [each, last] of vector ?? []) if (last > (seen.get(each) ?? 0n)) seen.set(each, last)
-  }
+  const { current, stowed, tombstone } = state
+  const before = current?.version.isNull === true ? current.version : (stowed?.version ?? tombstone)
+  const seen = new Map(before?.vector)
   seen.set(cell, stamp)
-  return [...seen]
+  return sortedVector(seen)
 }
 
 /** Makes a version the newest of its key: it displaces what was current, and replaces the `null` version if it is one. */
@@ -157,20 +161,18 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
 }
 
 /** Of a record under `current` or `version` (C6). */
-const recordBytesMax = 16_384
+export const recordBytesMax = 16_384
 
 /** Clears the `null` version, wherever it lies, for another to take its place; gives the feed entry that it had. */
 async function takeNull(to: Transaction, state: KeyState, next: Version): Promise<Uint8Array | undefined> {
-  const { bucket, key, current, nullStamp } = state
+  const { bucket, key, current, stowed } = state
   if (current?.version.isNull === true) {
     if (!keepsContent(current.version, next)) await releaseContent(to, state, current.version)
     return entryOf(current.bytes)
   }
-  if (nullStamp === undefined) return undefined
-  const stowed = await readVersion(to, state, 'null')
-  to.clear(keys.version(bucket, key, nullStamp))
-  to.clear(keys.nullVersion(bucket, key))
   if (stowed === undefined) return undefined
+  to.clear(keys.version(bucket, key, stowed.version.stamp))
+  to.clear(keys.nullVersion(bucket, key))
   if (stowed.version.kind === 'object' && !keepsContent(stowed.version, next)) {
     await releaseContent(to, state, stowed.version)
   }
@@ -181,7 +183,7 @@ async function takeNull(to: Transaction, state: KeyState, next: Version): Promis
  * Whether the content of a `null` version stays where it is for the one that takes its place: a copy of an object onto itself
  * goes on using its blob, under the reference that is there; and bytes beside the record are overwritten by the next ones.
  */
-function keepsContent({ content }: ObjectVersion, next: Version): boolean {
+export function keepsContent({ content }: ObjectVersion, next: Version): boolean {
   if (next.kind === 'marker') return false
   if (content.kind === 'inline' || next.content.kind === 'inline') return content.kind === next.content.kind
   return content.blob === next.content.blob
@@ -205,11 +207,11 @@ export async function removeVersion(
   const { version } = target
   if (version.isNull && current?.version.stamp === version.stamp) to.clear(keys.current(bucket, key))
   else to.clear(keys.version(bucket, key, version.stamp))
-  if (version.isNull && state.nullStamp !== undefined) to.clear(keys.nullVersion(bucket, key))
+  if (version.isNull && state.stowed !== undefined) to.clear(keys.nullVersion(bucket, key))
   if (version.kind === 'object') await releaseContent(to, state, version)
   const slot = slotOf(version)
   const order = moveEntry(to, { bucket, key, slot, stamp }, entryOf(target.bytes))
-  setWithEntry(to, keys.tombstone(bucket, key, slot), encodeTombstone(stamp, vector), order, entryOffset)
+  setWithEntry(to, keys.tombstone(bucket, key, slot), encodeTombstone({ stamp, vector }), order, entryOffset)
   if (slot !== 0n) to.set(keys.memory(bucket, key), stampRow(stamp))
   const wasNewest = (current ?? state.newest)?.version.stamp === version.stamp
   if (wasNewest && state.newest !== undefined) await promote(to, state)
@@ -248,13 +250,17 @@ export function rewriteVersion(
   }
 }
 
-async function releaseContent(to: Transaction, { bucket, key }: Place, version: ObjectVersion): Promise<void> {
-  const slot = slotOf(version)
+export async function releaseContent(
+  to: Transaction,
+  { bucket, key }: Place,
+  version: ObjectVersion,
+  slot = slotOf(version),
+): Promise<void> {
   if (version.content.kind === 'inline') to.clear(keys.inline(bucket, key, slot))
   else await dropReference(to, version.content.blob, { bucket, key, slot })
 }
 
-function encodeTombstone(stamp: Stamp, vector: Vector): Uint8Array {
+export function encodeTombstone({ stamp, vector }: Pick<Removal, 'stamp' | 'vector'>): Uint8Array {
   writer.byte(format).raw(new Uint8Array(entryBytes)).stamp(stamp).integer(vector.length)
   for (const [cell, last] of vector) writer.integer(cell).stamp(last)
   return writer.take()
@@ -263,7 +269,12 @@ function encodeTombstone(stamp: Stamp, vector: Vector): Uint8Array {
 export function decodeTombstone(bytes: Uint8Array): Tombstone {
   const from = new RecordReader(bytes, entryOffset + entryBytes)
   const stamp = from.stamp()
-  return { stamp, vector: from.list(() => [from.integer(), from.stamp()] as const), entry: entryOf(bytes) }
+  return {
+    kind: 'removal',
+    stamp,
+    vector: from.list(() => [from.integer(), from.stamp()] as const),
+    entry: entryOf(bytes),
+  }
 }
 
 /** Whether no object, version or marker of a bucket is left. Uploads in progress do not count: S3 aborts them with it. */

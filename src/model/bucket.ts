@@ -37,6 +37,8 @@ export interface Bucket {
   readonly created: number
   /** As CreateBucket asked for it; empty: none. */
   readonly location: string
+  /** The cell that decides what must be decided once, and since which handover (C23); absent: by the location alone. */
+  readonly home?: { readonly cell: number; readonly epoch: number }
   /** Raised by fences (C22). */
   readonly epoch: number
   readonly state: 'active' | 'deleting'

@@ -187,9 +187,12 @@ const waterfall: readonly string[] = [
 /** What a rule may lead to. */
 export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2))
 
+/** How far down a class is; transitions only ever lead further down. */
+export const depthOf = (storageClass: string): number => waterfall.indexOf(storageClass)
+
 function leadsDown(from: string, to: string): boolean {
   if (from === 'ONEZONE_IA' && to === 'GLACIER_IR') return false
-  return waterfall.indexOf(to) > waterfall.indexOf(from)
+  return depthOf(to) > depthOf(from)
 }
 
 const smallBytes = 131_072

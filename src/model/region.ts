@@ -37,16 +37,21 @@ export const memberOf = ({ members }: Membership, cell: number): Member | undefi
 export const memberIn = ({ members }: Membership, region: string): Member | undefined =>
   members.find((each) => each.region === region && each.state !== 'removed')
 
+/** Whether some cell that there is or was has it as its region or geography. */
+export const isKnown = (name: string, { members }: Membership): boolean =>
+  name !== '' && members.some(({ region, geography }) => region === name || geography === name)
+
 const isIn = ({ state }: Member): boolean => state !== 'removed'
 
 /**
  * The cells that hold a bucket's records, by its location as on the wire (DESIGN §3): empty, all of them; a geography, the
- * cell of the first region there (C25); else the regions named. Names that nobody has any more count as none.
+ * cell of the first region there (C25); else the regions named. Names that nobody has any more count as none. A location that
+ * names nothing the cluster ever had is a LocationConstraint of another store, which places nothing: all of them.
  */
 export function cellsOf(location: string, membership: Membership): readonly number[] {
   const members = membership.members.filter(isIn)
-  if (location === '') return members.map(({ cell }) => cell)
   const named = location.split(',')
+  if (location === '' || !named.some((name) => isKnown(name, membership))) return members.map(({ cell }) => cell)
   const [only] = named
   const inGeography = named.length === 1 ? members.filter(({ geography }) => geography === only) : []
   if (inGeography.length > 0) return [Math.min(...inGeography.map(({ cell }) => cell))]

@@ -1,17 +1,16 @@
 import { BlobUnreadable } from '#src/blobs/blobs.ts'
 import { ContentCipher } from '#src/encryption/content-cipher.ts'
 import { Fault } from '#src/errors.ts'
-import { type BlobRecord, readBlob } from '#src/metadata/blob-records.ts'
+import { type BlobRecord, copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Span } from '#src/model/range.ts'
 import type { Part } from '#src/model/version.ts'
+import { readHere } from './copy-here.ts'
 import type { Foundation } from './foundation.ts'
 import { checkSeal, openKeyOf } from './object-encryption.ts'
 import type { FoundRow, Source } from './object-reads.ts'
 
-/** How often a read looks up where a blob's bytes went, before it gives up. */
-const lookups = 4
 /** Records of parts' blobs that are read ahead in one snapshot. */
 const partsAhead = 200
 
@@ -92,32 +91,43 @@ async function* resumed(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): As
   }
 }
 
-/** Follows the bytes where compaction moved them: a holder is looked up again before a read gives up (C2). */
-async function* readBlobBytes(
+function readBlobBytes(
   foundation: Foundation,
   blob: BlobId,
   record: BlobRecord,
   from: number,
   to: number,
 ): AsyncGenerator<Uint8Array> {
+  const isHere = copyIn(record, foundation.region) !== undefined
+  if (isHere && foundation.remote === undefined) return readHere(foundation, blob, record, from, to, true)
+  return readAnywhere(foundation, blob, record, from, to, isHere)
+}
+
+/** The copy here, and where that is none or ends (I3), another region's. */
+async function* readAnywhere(
+  foundation: Foundation,
+  blob: BlobId,
+  record: BlobRecord,
+  from: number,
+  to: number,
+  isHere: boolean,
+): AsyncGenerator<Uint8Array> {
+  const { remote } = foundation
+  if (remote === undefined) throw new Fault('ServiceUnavailable')
   let at = from
-  let known = record
-  for (let attempt = 1; ; attempt++) {
-    const holder = known.holders.find((each) => each.region === foundation.region)
-    if (holder === undefined) throw new Fault('ServiceUnavailable')
+  if (isHere) {
     try {
-      for await (const chunk of foundation.blobs.read(blob, holder.extents, at, to, true)) {
+      for await (const chunk of readHere(foundation, blob, record, from, to, true)) {
         at += chunk.length
         yield chunk
       }
       return
     } catch (error) {
-      if (!(error instanceof BlobUnreadable) || attempt === lookups) throw error
-      const now = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
-      if (now?.kind !== 'bytes') throw error
-      known = now
+      if (!(error instanceof BlobUnreadable)) throw error
+      remote.repair(blob)
     }
   }
+  yield* remote.read(blob, record, at, to)
 }
 
 async function* readParts(

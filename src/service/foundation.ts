@@ -4,6 +4,7 @@ import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import type { LogOptions } from './log-writing.ts'
+import type { RemoteBlobs } from './remote-blobs.ts'
 
 /** What the services of objects and uploads are made of. */
 export interface Foundation {
@@ -21,6 +22,12 @@ export interface Foundation {
   readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
   readonly space?: { check(): void }
+  /** Throws where this node's clock is not to be believed, before it draws a stamp (C8). Absent: there is nobody to compare with. */
+  readonly clock?: { check(): void }
+  /** Whether records of other cells come here: then a bucket's setting does not tell which rows its keys have (C13). */
+  readonly hasPeers?: boolean
+  /** What other regions hold. Absent: there are none. */
+  readonly remote?: RemoteBlobs
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }

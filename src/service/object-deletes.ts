@@ -74,7 +74,8 @@ async function deleteCurrent(
   // A delete of what the client expects to be there hides nothing where nothing is.
   if (latest === undefined && Object.keys(request.conditions).length > 0)
     return { isMarker: false, versionId: undefined }
-  if (bucket.versioning === 'off') {
+  // Versions may have come from a cell that knows already that the bucket keeps them: nothing of theirs is lost to a plain delete.
+  if (bucket.versioning === 'off' && state.newest === undefined) {
     const { current } = state
     if (current !== undefined) {
       await removeVersion(to, state, current, stamp, seenVector(state, foundation.cell, stamp))
@@ -85,7 +86,7 @@ async function deleteCurrent(
   const marker: DeleteMarker = {
     kind: 'marker',
     stamp,
-    isNull: bucket.versioning === 'suspended',
+    isNull: bucket.versioning !== 'enabled',
     modified: foundation.world.now(),
     owner: request.caller,
     vector: seenVector(state, foundation.cell, stamp),

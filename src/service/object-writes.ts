@@ -27,9 +27,11 @@ export interface Target {
 }
 
 export async function readTarget(foundation: Foundation, from: Transaction, name: ObjectName): Promise<Target> {
+  foundation.clock?.check()
   const bucket = await foundation.namespace.existingBucket(from, name.bucket)
   if (bucket.state !== 'active') throw new Fault('NoSuchBucket', { BucketName: name.bucket })
-  const state = await readState(from, { bucket: bucket.id, key: name.key }, bucket.versioning !== 'off')
+  const wasVersioned = bucket.versioning !== 'off' || foundation.hasPeers === true
+  const state = await readState(from, { bucket: bucket.id, key: name.key }, wasVersioned)
   const stamp = nextStamp(foundation.world.nowMicroseconds(), state.largest, foundation.cell)
   return { bucket, state, stamp }
 }

@@ -3,7 +3,7 @@ import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
 import type { EventName } from '#src/model/notification.ts'
-import { checkNewRetention } from '#src/model/retention.ts'
+import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
@@ -148,6 +148,7 @@ export class CellObjects implements Objects {
 
   /** Slots have clocks of their own: the content's stamp does not move with them (C11). */
   #slotStamp({ stamp, tags, acl, hold, retention }: ObjectVersion): Stamp {
+    this.#foundation.clock?.check()
     const seen = [stamp, tags?.stamp ?? 0n, acl.stamp, hold?.stamp ?? 0n, retention?.stamp ?? 0n]
     const largest = seen.reduce((most, each) => (each > most ? each : most))
     return nextStamp(this.#foundation.world.nowMicroseconds(), largest, this.#foundation.cell)
@@ -203,6 +204,6 @@ function changed(version: ObjectVersion, change: Mutable, stamp: Stamp): ObjectV
     ...('tags' in change && { tags: { stamp, value: tags ?? new Map() } }),
     ...(acl !== undefined && { acl: { stamp, value: acl } }),
     ...(hold !== undefined && { hold: { stamp, value: hold } }),
-    ...('retention' in change && { retention: { stamp, value: retention } }),
+    ...('retention' in change && { retention: changedRetention(version, retention, stamp) }),
   }
 }

@@ -67,7 +67,8 @@ export interface RoundOptions {
  * S1  a round that came to its end has verified each blob that was there all the time, and told of each that is damaged.
  * S2  what was deleted or moved meanwhile is not told of.
  *
- * Repair takes another holder; there is none yet, so it only reports. A damaged copy is never served anyway (B2).
+ * What another region holds takes the place of a damaged copy, some time after it was told of. A damaged copy is never served
+ * anyway (B2).
  */
 export class Scrubber {
   readonly #foundation: Foundation
@@ -213,7 +214,9 @@ export class Scrubber {
       const error = await this.#verify(blob, record, volumes, pace).catch((thrown: unknown) => {
         if (!signal.aborted) throw thrown
       })
-      if (error !== undefined) damages.push({ blob, error })
+      if (error === undefined) continue
+      damages.push({ blob, error })
+      this.#foundation.remote?.repair(blob)
     }
     return { blobs, bytes, damages, elsewhere }
   }

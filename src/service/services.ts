@@ -29,6 +29,16 @@ export interface Services {
   readonly logs: Logs
   readonly topics: Topics
   readonly notifications: BucketNotifications
+  /** Absent: there is one. */
+  readonly regions?: Regions
+}
+
+/** The regions that buckets can be in. */
+export interface Regions {
+  /** A location from regions by their codes, with commas between, or one geography. Fault `InvalidArgument`. */
+  chosen(text: string): string
+  /** As `chosen`; what names no region at all is another store's constraint, and stays. Fault `InvalidLocationConstraint`. */
+  constrained(location: string): string
 }
 
 /** What lifecycle configurations mean by what they leave out. */

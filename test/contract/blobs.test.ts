@@ -58,6 +58,8 @@ for (const told of ['exactly', 'not at all', 'too small', 'too large'] as const)
       )
       assert.ok(body.equals(await readBack(blob, 0, size)), `a body of ${size} bytes reads back`)
       await volumes.maintenance.verify(blob)
+      const checksums = await volumes.checksums(blob.id, blob.extents)
+      assert.equal(createHash('sha256').update(checksums).digest('hex'), blob.digest)
     }
   })
 }

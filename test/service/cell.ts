@@ -46,8 +46,11 @@ async function openCellStore(world: World, fault: (() => StoreFault | undefined)
   return await openFoundationStore({ world, clusterFile: fdbClusterFile, prefix: fdbPrefix, timeout: 60_000 })
 }
 
+/** One of several, or the only one. */
+const alone: Pick<Foundation, 'region' | 'cell' | 'hasPeers'> = { region: 'fra', cell: 7 }
+
 /** Services over a store and a volume in a temporary folder. */
-export async function openCell(world: World = realWorld, fault?: () => StoreFault | undefined) {
+export async function openCell(world: World = realWorld, fault?: () => StoreFault | undefined, place = alone) {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-cell-'))
   const store = await openCellStore(world, fault)
   const namespace = new Namespace()
@@ -58,7 +61,7 @@ export async function openCell(world: World = realWorld, fault?: () => StoreFaul
     segmentBytes: 8 * 2 ** 20,
   })
   const keys = LocalKeys.open(join(folder, 'keys.json'), world)
-  const foundation: Foundation = { store, world, namespace, blobs, region: 'fra', cell: 7, inlineBytesMax, keys }
+  const foundation: Foundation = { store, world, namespace, blobs, ...place, inlineBytesMax, keys }
   const isEmpty = (
     ...[transaction, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>
   ) => bucketIsEmpty(transaction, bucket.id)

@@ -28,7 +28,7 @@ export const createBucket = operation({
     }
   },
 
-  async run({ location, tags, wish, ownership, hasObjectLock }, { services, caller, request, authorize }) {
+  async run({ location: constraint, tags, wish, ownership, hasObjectLock }, { services, caller, request, authorize }) {
     if (caller.kind === 'anonymous') throw new Fault('AccessDenied')
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: who sets these later needs these permissions.
     const more = [
@@ -37,6 +37,12 @@ export const createBucket = operation({
       hasObjectLock ? ['s3:PutBucketObjectLockConfiguration', 's3:PutBucketVersioning'] : [],
     ].flat()
     for (const action of more) await authorize(action, { bucket: request.bucket, isNew: true })
+    const { regions } = services
+    const chosen = request.headers['x-tigris-regions']
+    const location =
+      regions !== undefined && chosen !== undefined
+        ? regions.chosen(chosen)
+        : (regions?.constrained(constraint) ?? constraint)
     const acl = await new Acls(services.identity).ofNewBucket(caller.account, ownership, wish)
     return await services.buckets.create({
       name: request.bucket,

@@ -12,6 +12,7 @@ import type { Upload } from '#src/model/upload.ts'
 export const listMultipartUploads = operation({
   name: 'ListMultipartUploads',
   match: { method: 'GET', scope: 'bucket', keys: ['uploads'] },
+  site: 'cells',
   action: 's3:ListBucketMultipartUploads',
 
   decode: ({ query }) => ({

@@ -14,6 +14,7 @@ import { checkOptionalAttributes } from './optional-attributes.ts'
 export const listObjectVersions = operation({
   name: 'ListObjectVersions',
   match: { method: 'GET', scope: 'bucket', keys: ['versions'] },
+  site: 'cells',
   action: 's3:ListBucketVersions',
 
   decode({ query, headers }) {

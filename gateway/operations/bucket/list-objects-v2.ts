@@ -10,6 +10,7 @@ import { checkOptionalAttributes } from './optional-attributes.ts'
 export const listObjectsV2 = operation({
   name: 'ListObjectsV2',
   match: { method: 'GET', scope: 'bucket', keys: ['list-type=2'] },
+  site: 'cells',
   action: 's3:ListBucket',
 
   decode({ query, headers }) {

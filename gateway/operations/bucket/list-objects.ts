@@ -9,6 +9,7 @@ import { checkOptionalAttributes } from './optional-attributes.ts'
 export const listObjects = operation({
   name: 'ListObjects',
   match: { method: 'GET', scope: 'bucket' },
+  site: 'cells',
   action: 's3:ListBucket',
 
   decode({ query, headers }) {

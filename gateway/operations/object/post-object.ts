@@ -30,6 +30,7 @@ import { nameOf } from './target.ts'
 export const postObject: Operation = {
   name: 'PostObject',
   match: { method: 'POST', scope: 'bucket' },
+  site: 'cells',
   action: () => 's3:PutObject',
 
   async handle(request, authorized) {

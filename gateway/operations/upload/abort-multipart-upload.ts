@@ -9,6 +9,7 @@ const initiatedName = 'x-amz-if-match-initiated-time'
 export const abortMultipartUpload = operation({
   name: 'AbortMultipartUpload',
   match: { method: 'DELETE', scope: 'object', keys: ['uploadId'] },
+  site: 'upload',
   action: 's3:AbortMultipartUpload',
 
   decode(request) {

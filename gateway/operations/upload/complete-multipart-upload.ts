@@ -23,6 +23,7 @@ const objectBytesMax = 5 * 2 ** 40
 export const completeMultipartUpload = operation({
   name: 'CompleteMultipartUpload',
   match: { method: 'POST', scope: 'object', keys: ['uploadId'] },
+  site: 'upload',
   action: 's3:PutObject',
 
   async decode(request) {

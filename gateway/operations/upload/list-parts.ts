@@ -19,6 +19,7 @@ const numberMax = 2 ** 31 - 1
 export const listParts = operation({
   name: 'ListParts',
   match: { method: 'GET', scope: 'object', keys: ['uploadId'] },
+  site: 'upload',
   action: 's3:ListMultipartUploadParts',
 
   decode(request) {

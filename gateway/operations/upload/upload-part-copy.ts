@@ -16,6 +16,7 @@ import { partNumberOf, uploadOf } from './target.ts'
 export const uploadPartCopy = operation({
   name: 'UploadPartCopy',
   match: { method: 'PUT', scope: 'object', keys: ['partNumber', 'uploadId', 'x-amz-copy-source'] },
+  site: 'upload',
   action: 's3:PutObject',
 
   decode(request) {

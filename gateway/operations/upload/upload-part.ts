@@ -13,6 +13,7 @@ import { partNumberOf, uploadOf } from './target.ts'
 export const uploadPart = operation({
   name: 'UploadPart',
   match: { method: 'PUT', scope: 'object', keys: ['partNumber', 'uploadId'] },
+  site: 'upload',
   action: 's3:PutObject',
 
   decode(request) {

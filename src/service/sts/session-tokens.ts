@@ -45,7 +45,7 @@ export class SessionTokens {
   }
 
   async seal(session: Session): Promise<string> {
-    const { id, key } = await this.#currentKey()
+    const { id, key } = await this.currentKey()
     const nonce = this.#world.randomBytes(nonceBytes)
     const head = Buffer.concat([Uint8Array.of(format), Buffer.from(id, 'hex'), nonce])
     const sealing = createCipheriv(cipher, Buffer.from(key, 'hex'), nonce, { authTagLength: tagBytes }).setAAD(head)
@@ -64,7 +64,8 @@ export class SessionTokens {
     return session
   }
 
-  async #currentKey(): Promise<SessionKeys['keys'][number]> {
+  /** What tokens are sealed with, made where there is none. */
+  async currentKey(): Promise<SessionKeys['keys'][number]> {
     const [standing] = (await this.#store.snapshot((snapshot) => this.#records.sessionKeys(snapshot))).keys
     if (standing !== undefined) return standing
     const hex = (size: number): string => Buffer.from(this.#world.randomBytes(size)).toString('hex')

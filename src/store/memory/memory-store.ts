@@ -2,7 +2,7 @@ import { Attempt, PinnedSnapshot } from '#src/store/attempt.ts'
 import type { View } from '#src/store/overlay.ts'
 import { pause } from '#src/store/retry.ts'
 import { type Snapshot, type Store, StoreError, type Transaction } from '#src/store/store.ts'
-import { apply, versionstamp } from '#src/store/writes.ts'
+import { apply, versionstamp, type Write } from '#src/store/writes.ts'
 import type { World } from '#src/world.ts'
 import { Edition, SortedEntries } from './sorted-entries.ts'
 
@@ -16,6 +16,8 @@ export interface MemoryOptions {
    * again; at the others `transact` rejects with `unknown_result`, the write being there, or not.
    */
   readonly fault?: () => StoreFault | undefined
+  /** Told of every commit, in order, before anybody else can see it: for checkers that keep books. */
+  readonly committed?: (writes: readonly Write[], before: View, after: View) => void
 }
 
 interface Watch {
@@ -29,14 +31,21 @@ interface Watch {
 export class MemoryStore implements Store {
   readonly #world: World
   readonly #fault: () => StoreFault | undefined
+  readonly #committed: NonNullable<MemoryOptions['committed']>
   readonly #watches = new Set<Watch>()
   #state = new SortedEntries()
   #commits = 0
   #closed = false
 
-  constructor({ world, fault = () => undefined }: MemoryOptions) {
+  constructor({ world, fault = () => undefined, committed = () => {} }: MemoryOptions) {
     this.#world = world
     this.#fault = fault
+    this.#committed = committed
+  }
+
+  /** The newest state. */
+  get view(): View {
+    return this.#state
   }
 
   async transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -112,6 +121,7 @@ export class MemoryStore implements Store {
       const edition = new Edition(this.#state)
       this.#commits++
       apply(attempt.writes, edition, versionstamp(this.#commits, 0))
+      this.#committed(attempt.writes, this.#state, edition.state)
       this.#state = edition.state
       this.#wake()
     }

@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs'
+import { askStranger, PeerClient } from '#gateway/peer/client.ts'
+import { ClusterSecret } from '#gateway/peer/sealing.ts'
+import {
+  changeMember,
+  found,
+  isBlank,
+  type JoinRequest,
+  newIncarnation,
+  readJoinAnswer,
+  readStanding,
+  type Standing,
+  settle,
+  writeJoin,
+} from '#src/cluster/founding.ts'
+import { Members } from '#src/cluster/members.ts'
+import { encodeMessage } from '#src/cluster/messages.ts'
+import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
+import { BadSettings, type Config } from '#src/config/load.ts'
+import { DataDirectoryError } from '#src/data-directory.ts'
+import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import { IamRecords } from '#src/metadata/iam-records.ts'
+import { recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { locationOf } from '#src/open-region.ts'
+import { openStore } from '#src/open-store.ts'
+import { MessageKeys } from '#src/service/message-keys.ts'
+import { SessionTokens } from '#src/service/sts/session-tokens.ts'
+import type { Store } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
+
+/** Shorter ones can be guessed. */
+const secretCharactersMin = 16
+
+/** Undefined: this node is alone. */
+export function clusterSecretOf({ clusterSecret, clusterSecretFile }: Config): ClusterSecret | undefined {
+  const text = clusterSecret ?? (clusterSecretFile === undefined ? undefined : readSecret(clusterSecretFile))
+  return text === undefined ? undefined : new ClusterSecret(text)
+}
+
+function readSecret(file: string): string {
+  const text = readFileSync(file, 'utf8').trim()
+  if (text.length >= secretCharactersMin) return text
+  throw new BadSettings(`bad settings: ${file} holds less than ${secretCharactersMin} characters`)
+}
+
+/** By region, as `--peer-delay` has it. */
+export function delaysOf({ peerDelay }: Config): ReadonlyMap<string, number> {
+  const pairs = peerDelay.split(',').filter((each) => each !== '')
+  return new Map(
+    pairs.map((each) => {
+      const [region = '', milliseconds] = each.split('=')
+      return [region, Number(milliseconds)]
+    }),
+  )
+}
+
+/** How long a start waits for the root, in milliseconds. */
+const joinMilliseconds = 300_000
+
+/**
+ * Before any process of the node opens its data directory: makes it the first cell of a cluster, or a cell that joins one, or tells the
+ * root where it is now. Gives whether this is the root, which alone keeps accounts; undefined: it is alone.
+ */
+export async function prepareCluster(config: Config, world: World): Promise<{ isRoot: boolean } | undefined> {
+  const secret = clusterSecretOf(config)
+  if (secret === undefined) {
+    if (config.join !== undefined) throw new BadSettings('bad settings: --join needs --cluster-secret-file')
+    return undefined
+  }
+  const { store } = await openStore(config, world)
+  try {
+    const standing = await readStanding(store, new ClusterRecords())
+    const location = locationOf(config, standing?.self.incarnation ?? newIncarnation(world))
+    const parts = { store, world, secret, location }
+    if (standing !== undefined) return await begin({ ...parts, standing })
+    if (config.join !== undefined) return await join({ ...parts, root: config.join })
+    await makeSharedKeys(store, world)
+    await found(store, world, location)
+    return { isRoot: true }
+  } finally {
+    await store.close()
+  }
+}
+
+interface Starting {
+  readonly store: Store
+  readonly world: World
+  readonly secret: ClusterSecret
+  readonly location: JoinRequest
+}
+
+/** What other cells only read of the namespace must be there before they are. */
+async function makeSharedKeys(store: Store, world: World): Promise<void> {
+  await new MessageKeys({ store, world }).current()
+  await new SessionTokens({ store, world, records: new IamRecords() }).currentKey()
+}
+
+/** A cell that is in a cluster already. */
+async function begin(parts: Starting & { readonly standing: Standing }): Promise<{ isRoot: boolean }> {
+  const { store, world, secret, standing, location } = parts
+  const { self, membership } = standing
+  if (self.isRemoved === true)
+    throw new DataDirectoryError('this cell was removed from its cluster: join with an empty one')
+  if (self.region !== location.region) {
+    throw new DataDirectoryError(`this is the cell of the region ${self.region}, and stays it`)
+  }
+  const { peer, geography } = location
+  const isRoot = membership.root === self.cell
+  const known = membership.members.find(({ cell }) => cell === self.cell)
+  if (known?.peer === peer && known.geography === geography) return { isRoot }
+  if (isRoot) {
+    await changeMember(recordNamespace(store), self.cell, (member) => ({ ...member, peer, geography }))
+    return { isRoot }
+  }
+  const client = new PeerClient({
+    secret,
+    members: new Members({ store, records: new ClusterRecords(), ...standing }),
+    world,
+  })
+  try {
+    const signal = AbortSignal.timeout(joinMilliseconds)
+    await client.ask(membership.root, 'member-moved', encodeMessage({ peer, geography }), signal)
+  } finally {
+    client.close()
+  }
+  return { isRoot }
+}
+
+/** A cell that has nothing yet: its number, and then all of the namespace, come from the root. */
+async function join(parts: Starting & { readonly root: string }): Promise<{ isRoot: boolean }> {
+  const { store, world, secret, location, root } = parts
+  if (!(await isBlank(store))) throw new DataDirectoryError('a region joins from an empty data directory only')
+  const signal = AbortSignal.timeout(joinMilliseconds)
+  const stranger = { secret, world, origin: root, incarnation: location.incarnation }
+  const answer = await askStranger(stranger, 'join', writeJoin(location), signal)
+  const standing = await settle(store, location, readJoinAnswer(answer))
+  const members = new Members({ store, records: new ClusterRecords(), ...standing })
+  const client = new PeerClient({ secret, members, world })
+  try {
+    await new NamespaceFollower({ store, world, members, transport: client }).copyAll(signal)
+  } finally {
+    client.close()
+  }
+  return { isRoot: false }
+}

@@ -1,0 +1,144 @@
+import type { Region } from '#src/cluster/region.ts'
+import { Fault } from '#src/errors.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import type { Caller } from '#src/model/identity.ts'
+import type { Buckets } from '#src/service/services.ts'
+import type { Address } from './address.ts'
+import { isQueryCall } from './auth/request.ts'
+import { isMethod, type Target } from './dispatch.ts'
+import type { Operation, S3Response } from './operations/operation.ts'
+import type { Forwarder } from './peer/forwarding.ts'
+import { positionHeader } from './peer/forwarding.ts'
+import type { Incoming } from './pipeline.ts'
+
+export interface ClusterFrontParts {
+  readonly region: Region
+  readonly forwarder: Pick<Forwarder, 'forward'>
+  readonly buckets: Pick<Buckets, 'get'>
+  /** How long the answer to a change waits until this region knows of it, in milliseconds. */
+  readonly patience?: number
+}
+
+interface AskedHere {
+  readonly incoming: Incoming
+  readonly address: Address
+  /** Undefined: none of S3's. */
+  readonly operation: Operation | undefined
+}
+
+const unconfirmedHeader = 'x-meridian-unconfirmed'
+
+/** A link in a message, which confirms or ends a subscription. */
+const isLink = ({ incoming, address }: AskedHere): boolean =>
+  incoming.method === 'GET' && address.scope === 'service' && address.query.has('Action')
+
+function isRootCall(asked: AskedHere): boolean {
+  const { incoming, address } = asked
+  return isLink(asked) || isQueryCall({ ...incoming, ...address })
+}
+
+/**
+ * What the gateway asks of other regions, around the way of a request.
+ *
+ * Y13  a change of the namespace is answered once the asking region has it, and every cell that can be reached, or with the
+ *     names of those that have not confirmed in time (C24).
+ */
+export class ClusterFront {
+  readonly #parts: ClusterFrontParts
+
+  constructor(parts: ClusterFrontParts) {
+    this.#parts = parts
+  }
+
+  /** The answer of the region that has what is asked for, or `here`. */
+  async answer(
+    incoming: Incoming,
+    address: Address,
+    dispatch: (target: Target) => Operation | undefined,
+    here: () => Promise<S3Response>,
+  ): Promise<S3Response> {
+    const { method, headers } = incoming
+    const { scope, query } = address
+    const operation = isMethod(method) ? dispatch({ method, scope, query, headers }) : undefined
+    const asked = { incoming, address, operation }
+    return (await this.#elsewhere(asked)) ?? (await this.#settled(asked, await here()))
+  }
+
+  /** The answer of the region that carries the request out; undefined: this one does. */
+  async #elsewhere(asked: AskedHere): Promise<S3Response | undefined> {
+    const { region, forwarder } = this.#parts
+    if (region.members.isRemoved) throw unavailable('This region was removed from its cluster.')
+    const cells = await this.#cells(asked)
+    if (cells === undefined) return undefined
+    // Where two regions see the cluster differently for a moment, neither sends the request to and fro.
+    const { incoming, address } = asked
+    if (incoming.forwardedBy !== undefined) throw unavailable('The region that has this is about to change.')
+    const target = address.rawQuery === '' ? address.rawPath : `${address.rawPath}?${address.rawQuery}`
+    const answer = await forwarder.forward({ ...incoming, target }, cells)
+    const { [positionHeader]: position, ...headers } = answer.headers ?? {}
+    if (position === undefined) return answer
+    const isHere = await region.replica.reaches(
+      Buffer.from(position, 'hex'),
+      this.#parts.patience ?? 5_000,
+      new AbortController().signal,
+    )
+    return { ...answer, headers: isHere ? headers : withUnconfirmed(headers, region.members.self.region) }
+  }
+
+  /** What the root says to a change once others have it; any other answer as it is. */
+  async #settled({ incoming, address, operation }: AskedHere, answer: S3Response): Promise<S3Response> {
+    const { region } = this.#parts
+    const isChange =
+      isRootCall({ incoming, address, operation }) ||
+      (operation?.site === 'root' && incoming.method !== 'GET' && incoming.method !== 'HEAD')
+    if (!region.members.isRoot || !isChange || answer.later !== undefined) return answer
+    const head = await region.confirmations.head()
+    const missing = await region.confirmations.wait(head, new AbortController().signal)
+    const headers: Record<string, string> = { ...answer.headers }
+    if (missing.length > 0) headers[unconfirmedHeader] = missing.join(',')
+    if (incoming.forwardedBy !== undefined) headers[positionHeader] = Buffer.from(head).toString('hex')
+    return { ...answer, headers }
+  }
+
+  /** Throws where keys and policies may be out of date beyond what is allowed (C24). */
+  checkFresh({ kind }: Caller): void {
+    if (!this.#parts.region.isStale()) return
+    if (kind === 'anonymous') throw new Fault('AccessDenied')
+    throw unavailable('This region has not heard of changes to keys and policies for too long.')
+  }
+
+  async #cells(asked: AskedHere): Promise<readonly number[] | undefined> {
+    const { region } = this.#parts
+    const { address, operation, incoming } = asked
+    const site = isRootCall(asked) ? 'root' : operation?.site
+    if (site === undefined) return undefined
+    const bucket = site === 'cells' || site === 'upload' ? await this.#bucket(address.bucket) : undefined
+    const place = region.routing.place({
+      site,
+      bucket,
+      uploadId: address.query.get('uploadId'),
+      isConsistent: incoming.headers['x-tigris-consistent'] === 'true',
+      regions: listOf(incoming.headers['x-tigris-regions']),
+    })
+    return place === 'here' ? undefined : place
+  }
+
+  async #bucket(name: string): Promise<Bucket | undefined> {
+    try {
+      return await this.#parts.buckets.get(name)
+    } catch (error) {
+      if (error instanceof Fault) return undefined
+      throw error
+    }
+  }
+}
+
+const listOf = (header: string | readonly string[] | undefined): readonly string[] =>
+  typeof header === 'string' ? header.split(',').map((each) => each.trim()) : []
+
+function withUnconfirmed(headers: Readonly<Record<string, string>>, region: string): Record<string, string> {
+  const named = new Set([...(headers[unconfirmedHeader] ?? '').split(',').filter((each) => each !== ''), region])
+  return { ...headers, [unconfirmedHeader]: [...named].sort().join(',') }
+}
+
+const unavailable = (message: string): Fault => new Fault('ServiceUnavailable', { message })

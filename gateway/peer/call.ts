@@ -1,0 +1,74 @@
+import type { Asking } from '#src/cluster/admission.ts'
+import type { World } from '#src/world.ts'
+import { saltBytes } from './sealing.ts'
+
+/** What stands in the headers of calls between cells. */
+export const callHeader = 'x-meridian-call'
+export const answerHeader = 'x-meridian-answer'
+
+/** How far the clocks of two cells may be apart, in milliseconds; also how long a recorded call could be repeated. */
+const apartMost = 60_000
+
+export interface Call extends Asking {
+  /** The cell that is asked. */
+  readonly target: number
+  /** Milliseconds since the epoch, by the caller's clock. */
+  readonly time: number
+  /** Hexadecimal. */
+  readonly salt: string
+}
+
+export function newCall(world: World, asking: Asking, target: number): Call {
+  const salt = Buffer.from(world.randomBytes(saltBytes)).toString('hex')
+  return { ...asking, target, time: Math.round(world.now()), salt }
+}
+
+export const writeCall = ({ cell, incarnation, epoch, target, time, salt }: Call): string =>
+  [1, cell, incarnation, epoch, target, time, salt].join(' ')
+
+const form = /^1 (\d{1,3}) ([0-9a-f]{32}) (\d{1,15}) (\d{1,3}) (\d{1,15}) ([0-9a-f]{32})$/
+
+export function readCall(text: string | undefined): Call | undefined {
+  const match = form.exec(text ?? '')
+  if (match === null) return undefined
+  const [, cell, incarnation = '', epoch, target, time, salt = ''] = match
+  return {
+    cell: Number(cell),
+    incarnation,
+    epoch: Number(epoch),
+    target: Number(target),
+    time: Number(time),
+    salt,
+  }
+}
+
+/**
+ * Calls that were taken already.
+ *
+ * Y9  a call is taken once by a process, and by none once its time is over.
+ */
+export class SeenCalls {
+  readonly #world: World
+  #young = new Set<string>()
+  #old = new Set<string>()
+  #turned: number
+
+  constructor(world: World) {
+    this.#world = world
+    this.#turned = world.monotonic()
+  }
+
+  /** Whether it is in time and new; it is not new afterwards. */
+  take({ time, salt }: Call): boolean {
+    if (Math.abs(this.#world.now() - time) > apartMost) return false
+    // One of the future may come twice as late.
+    if (this.#world.monotonic() - this.#turned > 2 * apartMost) {
+      this.#old = this.#young
+      this.#young = new Set()
+      this.#turned = this.#world.monotonic()
+    }
+    if (this.#young.has(salt) || this.#old.has(salt)) return false
+    this.#young.add(salt)
+    return true
+  }
+}

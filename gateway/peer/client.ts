@@ -1,0 +1,211 @@
+import { Agent, type ClientRequest, type IncomingMessage, request as open } from 'node:http'
+import type { Refusal } from '#src/cluster/admission.ts'
+import type { Members } from '#src/cluster/members.ts'
+import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
+import { Fault, type FaultCode, type FaultDetails } from '#src/errors.ts'
+import { memberOf } from '#src/model/region.ts'
+import type { World } from '#src/world.ts'
+import { answerHeader, type Call, callHeader, newCall, writeCall } from './call.ts'
+import type { ClusterSecret, Frame } from './sealing.ts'
+
+export interface ClientParts {
+  readonly secret: ClusterSecret
+  readonly members: Members
+  readonly world: World
+  /** Milliseconds that a message to that cell and its answer are held back together, to play a far one. Absent: none. */
+  readonly delayOf?: (cell: number) => number
+  /** How long a connection, or the next bytes of an answer, may take, in milliseconds. */
+  readonly patience?: { readonly connect: number; readonly silence: number }
+}
+
+const defaultPatience = { connect: 3_000, silence: 40_000 }
+const socketsMost = 256
+const answerBytesMost = 64 * 2 ** 20
+
+interface Answer {
+  readonly response: IncomingMessage
+  readonly frames: AsyncGenerator<Frame>
+}
+
+interface Address {
+  readonly hostname: string
+  readonly port: number
+}
+
+function addressOf(origin: string): Address {
+  const { hostname, port } = new URL(origin)
+  return { hostname: hostname.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 80 : port) }
+}
+
+/** What the answer to a call is sealed for. */
+export const answerContext = (call: string, method: string): string => `answer\n${method}\n${call}`
+export const requestContext = (call: string, method: string): string => `request\n${method}\n${call}`
+
+/** The transport between cells over HTTP. */
+export class PeerClient implements Transport {
+  readonly #parts: ClientParts
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
+
+  constructor(parts: ClientParts) {
+    this.#parts = parts
+  }
+
+  async ask(cell: number, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const pieces: Uint8Array[] = []
+    let size = 0
+    for await (const piece of this.stream(cell, method, request, signal)) {
+      size += piece.length
+      if (size > answerBytesMost) throw new PeerUnreachable(cell, { cause: new Error('an answer without end') })
+      pieces.push(piece)
+    }
+    const [only] = pieces
+    return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces)
+  }
+
+  async *stream(cell: number, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
+    let answer: Answer | undefined
+    try {
+      if (half > 0) await this.#parts.world.sleep(half, signal)
+      answer = await this.#send(cell, method, request, signal)
+      if (half > 0) await this.#parts.world.sleep(half, signal)
+      for await (const { kind, bytes } of answer.frames) {
+        if (kind === 'fault') throw faultOf(bytes)
+        if (kind === 'refusal') throw await this.#refused(bytes)
+        if (bytes.length > 0) yield bytes
+      }
+      // What is left is the end of the coding; read, the connection is good for the next call.
+      answer.response.resume()
+    } catch (cause) {
+      answer?.response.destroy()
+      if (cause instanceof Fault) throw cause
+      signal.throwIfAborted()
+      throw new PeerUnreachable(cell, { cause })
+    } finally {
+      // Whoever stops reading early leaves the rest on the connection.
+      if (answer?.response.readableEnded === false && !answer.response.readableFlowing) answer.response.destroy()
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  /** A request of a client, passed on as it is; `signed` are the headers that say who passes it on. */
+  forward(
+    cell: number,
+    options: { method: string; path: string; headers: readonly string[]; timeout: number },
+  ): ClientRequest {
+    const { hostname, port } = this.#addressOf(cell)
+    const { method, path, headers, timeout } = options
+    // Node takes names and values in one list, as they came, but its type does not say so.
+    const list = headers as unknown as Record<string, string>
+    return open({ host: hostname, port, method, path, headers: list, agent: this.#agent, setHost: false, timeout })
+  }
+
+  #addressOf(cell: number): Address {
+    const member = memberOf(this.#parts.members.membership, cell)
+    if (member === undefined || member.state === 'removed') {
+      throw new PeerUnreachable(cell, { cause: new Error('it is no member') })
+    }
+    return addressOf(member.peer)
+  }
+
+  async #send(cell: number, method: string, body: Uint8Array, signal: AbortSignal): Promise<Answer> {
+    const { members, world } = this.#parts
+    const { self, membership } = members
+    const call = newCall(world, { ...self, epoch: membership.epoch }, cell)
+    return await exchange(this.#parts, {
+      address: this.#addressOf(cell),
+      agent: this.#agent,
+      call,
+      method,
+      body,
+      signal,
+    })
+  }
+
+  async #refused(bytes: Uint8Array): Promise<Error> {
+    const refusal = Buffer.from(bytes).toString('utf8') as Refusal
+    // Sealed by a member: nobody else can put a cell out of service.
+    if (refusal === 'removed') await this.#parts.members.wasRemoved()
+    return new Error(`the peer refused this cell: ${refusal}`)
+  }
+}
+
+interface Exchanging {
+  readonly address: Address
+  readonly agent: Agent
+  readonly call: Call
+  readonly method: string
+  readonly body: Uint8Array
+  readonly signal: AbortSignal
+}
+
+async function exchange(
+  { secret, patience = defaultPatience }: Pick<ClientParts, 'secret' | 'patience'>,
+  { address: { hostname, port }, agent, call, method, body, signal }: Exchanging,
+): Promise<Answer> {
+  const said = writeCall(call)
+  const sealed = secret.sealing(Buffer.from(call.salt, 'hex'), requestContext(said, method)).frame('last', body)
+  const headers = { [callHeader]: said, 'content-length': String(sealed.length) }
+  const path = `/call/${method}`
+  const timeout = patience.connect
+  const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, signal, timeout })
+  const response = await answered(sent, sealed, patience)
+  const salt = response.headers[answerHeader]
+  if (typeof salt !== 'string') {
+    response.destroy()
+    throw new Error(`the peer answered ${response.statusCode} and nothing of its own`)
+  }
+  const opening = secret.opening(Buffer.from(salt, 'hex'), answerContext(said, method))
+  return { response, frames: opening.frames(response) }
+}
+
+/** Asks one who is known by address only, as long as this cell is no member. Throws the Fault that it answers. */
+export async function askStranger(
+  parts: Pick<ClientParts, 'secret' | 'world'> & { readonly origin: string; readonly incarnation: string },
+  method: string,
+  body: Uint8Array,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const agent = new Agent()
+  const call = newCall(parts.world, { cell: 0, incarnation: parts.incarnation, epoch: 0 }, 0)
+  try {
+    const { frames } = await exchange(parts, { address: addressOf(parts.origin), agent, call, method, body, signal })
+    const pieces: Uint8Array[] = []
+    for await (const { kind, bytes } of frames) {
+      if (kind === 'fault') throw faultOf(bytes)
+      if (kind === 'refusal') throw new Error(`the cell at ${parts.origin} refused to answer`)
+      pieces.push(bytes)
+    }
+    return Buffer.concat(pieces)
+  } finally {
+    agent.destroy()
+  }
+}
+
+function answered(sent: ClientRequest, body: Uint8Array, patience: typeof defaultPatience): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    sent.on('error', reject)
+    sent.on('response', (response) => {
+      // Between two reads nobody listens, and a connection that breaks then would end the process; the next read throws it.
+      response.on('error', () => {})
+      resolve(response)
+    })
+    sent.on('socket', (socket) => {
+      if (socket.connecting) socket.once('connect', () => sent.setTimeout(patience.silence))
+      else sent.setTimeout(patience.silence)
+    })
+    sent.on('timeout', () => sent.destroy(new Error('the peer is silent')))
+    sent.end(body)
+  })
+}
+
+function faultOf(bytes: Uint8Array): Error {
+  const { code, details } = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
+    code: FaultCode
+    details: FaultDetails
+  }
+  return new Fault(code, details)
+}

@@ -1,0 +1,236 @@
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { S3Response } from '#gateway/operations/operation.ts'
+import type { Members } from '#src/cluster/members.ts'
+import type { PeerHealth } from '#src/cluster/peer-health.ts'
+import { PeerUnreachable } from '#src/cluster/transport.ts'
+import { Fault } from '#src/errors.ts'
+import type { World } from '#src/world.ts'
+import { type Call, newCall, readCall, writeCall } from './call.ts'
+import type { PeerClient } from './client.ts'
+import type { ClusterSecret } from './sealing.ts'
+
+/**
+ * Requests of clients that another region carries out: sent there as they came, signature and all, and answered as they are
+ * answered there.
+ *
+ * Y11  who passes a request on signs its head and says whose it is; nobody without the secret can speak for a client's address.
+ * Y12  a request is passed on once: where it arrives it is carried out or answered 503.
+ */
+export interface ForwardedRequest {
+  readonly call: Call
+  readonly remoteAddress: string
+  readonly isSecure: boolean
+  /** Of the cell that passed it on; filled in once that is known to be a member. */
+  readonly region: string
+}
+
+const forwardHeader = 'x-meridian-forward'
+/** In an answer of the root: behind the change that was made. */
+export const positionHeader = 'x-meridian-position'
+
+/** What belongs to one connection, and not to the request (RFC 9110 §7.6.1). */
+const ofConnections = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'upgrade',
+])
+
+interface Meta {
+  readonly remoteAddress: string
+  readonly isSecure: boolean
+  /** Neither a length nor a coding: it has no body, and must not get one. */
+  readonly isBare: boolean
+  /** As the client sent it: it may be among what is signed. */
+  readonly connection?: string
+}
+
+/** What is passed on, as the gateway has it. */
+export interface Passing {
+  readonly method: string
+  /** Path and query, as they came. */
+  readonly target: string
+  readonly rawHeaders: readonly string[]
+  readonly stream: Readable
+  readonly remoteAddress: string
+  readonly isSecure: boolean
+}
+
+function pairs(rawHeaders: readonly string[]): (readonly [name: string, value: string])[] {
+  const found: (readonly [string, string])[] = []
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) found.push([rawHeaders[at] ?? '', rawHeaders[at + 1] ?? ''])
+  return found
+}
+
+/** What is signed: the head without what connections add to it. */
+function headText(
+  said: string,
+  method: string,
+  target: string,
+  headers: readonly (readonly [string, string])[],
+): string {
+  const lines = headers
+    .filter(([name]) => !ofConnections.has(name.toLowerCase()) && name.toLowerCase() !== forwardHeader)
+    .map(([name, value]) => `${name.toLowerCase()}:${value}\n`)
+  return `forward\n${said}\n${method} ${target}\n${lines.join('')}`
+}
+
+export const isForwarded = ({ headers }: IncomingMessage): boolean => headers[forwardHeader] !== undefined
+
+/** Reads who passed a request on, and takes that from its headers; undefined: nobody with the secret did. */
+export function readForwarded(request: IncomingMessage, secret: ClusterSecret): ForwardedRequest | undefined {
+  const value = request.headers[forwardHeader]
+  if (typeof value !== 'string') return undefined
+  const [callText = '', meta = '', signature = ''] = value.split(';')
+  const headers = pairs(request.rawHeaders)
+  const text = headText(`${callText};${meta}`, request.method ?? '', request.url ?? '', headers)
+  const call = readCall(callText)
+  if (call === undefined || !secret.isSigned(text, signature)) return undefined
+  const { remoteAddress, isSecure, isBare, connection } = JSON.parse(
+    Buffer.from(meta, 'base64').toString('utf8'),
+  ) as Meta
+  const dropped = new Set([forwardHeader, 'connection', ...(isBare ? ['content-length'] : [])])
+  const kept = headers.filter(([name]) => !dropped.has(name.toLowerCase()))
+  if (connection !== undefined) kept.push(['connection', connection])
+  request.rawHeaders = kept.flat()
+  for (const name of dropped) delete request.headers[name]
+  if (connection !== undefined) request.headers.connection = connection
+  return { call, remoteAddress, isSecure, region: '' }
+}
+
+export interface ForwarderParts {
+  readonly client: PeerClient
+  readonly secret: ClusterSecret
+  readonly members: Members
+  readonly health: PeerHealth
+  readonly world: World
+  readonly delayOf?: (cell: number) => number
+  /** How long a connection may take, and how long the other region may be silent, in milliseconds. */
+  readonly patience?: { readonly connect: number; readonly silence: number }
+}
+
+const defaultPatience = { connect: 3_000, silence: 900_000 }
+
+/** Nobody was asked: the next cell may be. */
+class NotSent extends Error {}
+
+export class Forwarder {
+  readonly #parts: ForwarderParts
+
+  constructor(parts: ForwarderParts) {
+    this.#parts = parts
+  }
+
+  /** The answer of the first of the cells that can be reached. Throws Fault `ServiceUnavailable` where none can. */
+  async forward(passing: Passing, cells: readonly number[]): Promise<S3Response> {
+    let cause: unknown
+    for (const cell of cells) {
+      try {
+        return await this.#send(passing, cell)
+      } catch (error) {
+        this.#parts.health.lost(cell)
+        cause = error
+        if (!(error instanceof NotSent)) break
+      }
+    }
+    throw new Fault('ServiceUnavailable', { message: 'The region that has this cannot be reached.' }, { cause })
+  }
+
+  async #send(passing: Passing, cell: number): Promise<S3Response> {
+    const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
+    const never = new AbortController().signal
+    if (half > 0) await this.#parts.world.sleep(half, never)
+    const response = await this.#exchange(passing, this.#open(passing, cell))
+    if (half > 0) await this.#parts.world.sleep(half, never)
+    const headers: Record<string, string> = {}
+    for (const [name, value] of Object.entries(response.headers)) {
+      if (typeof value === 'string' && !ofConnections.has(name) && name !== 'transfer-encoding') headers[name] = value
+    }
+    const isEmpty = passing.method === 'HEAD' || response.statusCode === 204 || response.statusCode === 304
+    if (isEmpty) response.resume()
+    return { status: response.statusCode ?? 502, headers, ...(!isEmpty && { body: response }) }
+  }
+
+  #open({ method, target, rawHeaders, remoteAddress, isSecure }: Passing, cell: number): ClientRequest {
+    const { client, secret, members, world, patience = defaultPatience } = this.#parts
+    const all = pairs(rawHeaders)
+    const named = (wanted: string) => all.find(([name]) => name.toLowerCase() === wanted)?.[1]
+    const connection = named('connection')
+    // What the client says to be of its connection only stays here too.
+    const local = new Set((connection ?? '').split(',').map((each) => each.trim().toLowerCase()))
+    const kept = all.filter(([name]) => {
+      const lower = name.toLowerCase()
+      return !ofConnections.has(lower) && !local.has(lower) && !lower.startsWith('x-meridian-')
+    })
+    const isBare = named('content-length') === undefined && named('transfer-encoding') === undefined
+    if (isBare) kept.push(['content-length', '0'])
+    const meta: Meta = { remoteAddress, isSecure, isBare, ...(connection !== undefined && { connection }) }
+    const { self, membership } = members
+    const call = writeCall(newCall(world, { ...self, epoch: membership.epoch }, cell))
+    const said = `${call};${Buffer.from(JSON.stringify(meta)).toString('base64')}`
+    const signature = secret.sign(headText(said, method, target, kept))
+    try {
+      return client.forward(cell, {
+        method,
+        path: target,
+        timeout: patience.connect,
+        headers: [...kept.flat(), forwardHeader, `${said};${signature}`],
+      })
+    } catch (error) {
+      if (error instanceof PeerUnreachable) throw new NotSent('no member', { cause: error })
+      throw error
+    }
+  }
+
+  #exchange({ rawHeaders, stream, method }: Passing, sent: ClientRequest): Promise<IncomingMessage> {
+    const { patience = defaultPatience } = this.#parts
+    const all = pairs(rawHeaders)
+    const has = (wanted: string) => all.find(([name]) => name.toLowerCase() === wanted)?.[1].toLowerCase()
+    const hasBody = (has('content-length') ?? '0') !== '0' || has('transfer-encoding') !== undefined
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+    let isConnected = false
+    let isFlowing = false
+    const gone = (): void => {
+      if (!stream.readableEnded) sent.destroy(new Error('the client left'))
+    }
+    const pour = (): void => {
+      isFlowing = true
+      stream.pipe(sent)
+    }
+    sent.on('socket', (socket) => {
+      const connected = (): void => {
+        isConnected = true
+        sent.setTimeout(patience.silence)
+        // Not before: a body that began to flow cannot be sent to another region.
+        if (!hasBody) sent.end()
+        else if (has('expect') !== '100-continue') pour()
+        else sent.flushHeaders()
+      }
+      if (socket.connecting) socket.once('connect', connected)
+      else connected()
+    })
+    sent.on('continue', pour)
+    sent.on('timeout', () => sent.destroy(new Error('the region is silent')))
+    sent.on('error', (cause) => {
+      stream.off('close', gone)
+      // A kept connection may have been closed by the other end just now; what has no body is asked again.
+      const mayRepeat = !isConnected || (!isFlowing && sent.reusedSocket && (method === 'GET' || method === 'HEAD'))
+      reject(mayRepeat ? new NotSent('no connection', { cause }) : cause)
+    })
+    sent.on('response', (response) => {
+      // As long as nobody reads it; who does is told.
+      response.on('error', () => {})
+      response.once('close', () => {
+        stream.off('close', gone).unpipe(sent)
+        // Answered before the body was read: the rest of it is nobody's.
+        if (!sent.writableEnded) sent.destroy()
+      })
+      resolve(response)
+    })
+    stream.on('close', gone)
+    return promise
+  }
+}

@@ -1,0 +1,192 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { admit, type Refusal } from '#src/cluster/admission.ts'
+import type { Members } from '#src/cluster/members.ts'
+import type { Caller, Method } from '#src/cluster/transport.ts'
+import { Fault } from '#src/errors.ts'
+import type { Log } from '#src/telemetry/log.ts'
+import type { World } from '#src/world.ts'
+import { answerHeader, type Call, callHeader, readCall, SeenCalls } from './call.ts'
+import { answerContext, requestContext } from './client.ts'
+import { type ForwardedRequest, isForwarded, readForwarded } from './forwarding.ts'
+import { BadSeal, type ClusterSecret, frameBytesMax, type Sealing, saltBytes } from './sealing.ts'
+
+export interface PeerServerParts {
+  readonly secret: ClusterSecret
+  readonly members: Members
+  readonly world: World
+  readonly log: Log
+  readonly methods: readonly Method[]
+  /** Carries out a request of a client that another region passed on. */
+  readonly serve: (request: IncomingMessage, response: ServerResponse, forwarded: ForwardedRequest) => void
+  /** Answers a region that wants to join, which is no member yet; absent: nobody joins here. */
+  readonly join?: (request: Uint8Array) => Promise<Uint8Array>
+}
+
+/** Of what is asked; answers are as long as they are. */
+const requestBytesMax = 16 * 2 ** 20
+const headerBytesMax = 64 * 1024
+
+/**
+ * What a cell answers to others: on a port of its own, to whoever has the cluster's secret.
+ *
+ * Y10  nothing happens for a caller without the secret, for one that is no member, or was (C16); S3's keys open nothing here.
+ */
+export class PeerServer {
+  readonly #parts: PeerServerParts
+  readonly #methods: ReadonlyMap<string, Method>
+  readonly #seen: SeenCalls
+  readonly #server: Server
+
+  constructor(parts: PeerServerParts) {
+    this.#parts = parts
+    this.#methods = new Map(parts.methods.map((each) => [each.name, each]))
+    this.#seen = new SeenCalls(parts.world)
+    this.#server = createServer({ maxHeaderSize: headerBytesMax, requestTimeout: 0, keepAliveTimeout: 120_000 })
+    this.#server.on('request', (request, response) => this.#take(request, response))
+    // Who passes a request on waits for the word of whoever reads its body.
+    this.#server.on('checkContinue', (request, response) => this.#take(request, response))
+    this.#server.maxHeadersCount = 1_000
+  }
+
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('the peer server has no address')
+    return address
+  }
+
+  /** Stops accepting; calls that are waiting are cut off, since whoever made them asks again. */
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#server.close(() => resolve())
+      this.#server.closeAllConnections()
+    })
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    const done = isForwarded(request) ? this.#forwarded(request, response) : this.#call(request, response)
+    done.catch((error: unknown) => {
+      if (!(error instanceof BadSeal)) this.#parts.log.error('a call of a peer failed', { error })
+      if (response.headersSent) response.destroy()
+      else refuse(response)
+    })
+  }
+
+  async #forwarded(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const forwarded = readForwarded(request, this.#parts.secret)
+    if (forwarded === undefined || !this.#isFor(forwarded.call)) return refuse(response)
+    const caller = admit(this.#parts.members.membership, forwarded.call)
+    if (typeof caller === 'string') return refuse(response)
+    this.#parts.serve(request, response, { ...forwarded, region: caller.region })
+  }
+
+  #isFor(call: Call): boolean {
+    return call.target === this.#parts.members.self.cell && this.#seen.take(call)
+  }
+
+  async #call(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { secret, world } = this.#parts
+    const text = request.headers[callHeader]
+    const call = typeof text === 'string' ? readCall(text) : undefined
+    const name = (request.url ?? '').slice('/call/'.length)
+    if (call === undefined || typeof text !== 'string' || request.url !== `/call/${name}`) return refuse(response)
+    const body = await collect(request)
+    // First the seal: a nonce of a call that was made up is not remembered.
+    const { bytes } = secret.opening(Buffer.from(call.salt, 'hex'), requestContext(text, name)).one(body)
+    const isJoin = name === 'join' && this.#parts.join !== undefined
+    if (!(isJoin ? this.#seen.take(call) : this.#isFor(call))) return refuse(response)
+    const salt = world.randomBytes(saltBytes)
+    const sealing = secret.sealing(salt, answerContext(text, name))
+    response.writeHead(200, { [answerHeader]: Buffer.from(salt).toString('hex') })
+    if (isJoin && this.#parts.join !== undefined) {
+      await answer(response, sealing, this.#parts.join(bytes), this.#parts.log, name)
+      return
+    }
+    const caller = admit(this.#parts.members.membership, call)
+    if (typeof caller === 'string') return sayRefusal(response, sealing, caller)
+    if (this.#parts.members.isRemoved) return sayRefusal(response, sealing, 'unknown')
+    await this.#run(name, bytes, caller, response, sealing)
+  }
+
+  async #run(
+    name: string,
+    bytes: Uint8Array,
+    caller: Caller,
+    response: ServerResponse,
+    sealing: Sealing,
+  ): Promise<void> {
+    const method = this.#methods.get(name)
+    const left = new AbortController()
+    response.once('close', () => left.abort(new Error('the caller left')))
+    const result =
+      method?.answer(bytes, caller, left.signal) ??
+      Promise.reject(new Fault('NotImplemented', { message: `This cell has no method ${name}.` }))
+    await answer(response, sealing, result, this.#parts.log, name, left.signal)
+  }
+}
+
+function refuse(response: ServerResponse): void {
+  response.writeHead(403, { connection: 'close', 'content-length': '0' }).end()
+}
+
+function sayRefusal(response: ServerResponse, sealing: Sealing, refusal: Refusal): void {
+  response.end(sealing.frame('refusal', Buffer.from(refusal)))
+}
+
+async function collect(request: IncomingMessage): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let size = 0
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    size += piece.length
+    if (size > requestBytesMax) throw new BadSeal('a request that is too large')
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
+}
+
+async function answer(
+  response: ServerResponse,
+  sealing: Sealing,
+  result: Promise<Uint8Array> | AsyncIterable<Uint8Array>,
+  log: Log,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    if (result instanceof Promise) await write(response, sealing, await result)
+    else for await (const piece of result) await write(response, sealing, piece)
+    response.end(sealing.frame('last', new Uint8Array(0)))
+  } catch (error) {
+    if (signal?.aborted === true || response.destroyed) return
+    if (!(error instanceof Fault)) {
+      log.error('a call of a peer failed', { method: name, error })
+      response.destroy()
+      return
+    }
+    const { code, details } = error
+    response.end(sealing.frame('fault', Buffer.from(JSON.stringify({ code, details }))))
+  }
+}
+
+async function write(response: ServerResponse, sealing: Sealing, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; at += frameBytesMax) {
+    if (response.destroyed) throw new Error('the caller left')
+    if (!response.write(sealing.frame('more', bytes.subarray(at, at + frameBytesMax)))) await drained(response)
+  }
+}
+
+const drained = (response: ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    response.on('drain', done).on('close', done)
+  })

@@ -1,0 +1,106 @@
+import { type Followed, follow } from '#src/cluster/feed-methods.ts'
+import type { FeedTarget } from '#src/cluster/feed-pages.ts'
+import type { Transport } from '#src/cluster/transport.ts'
+import type { World } from '#src/world.ts'
+
+/** Of all partitions together, in one answer. */
+const answerBytes = 4 * 2 ** 20
+/** How long a peer keeps a request that it has nothing for, in milliseconds. */
+const waitMilliseconds = 10_000
+/** After a failure, in milliseconds; twice as long after each that follows. */
+const firstPause = 100
+const longestPause = 5_000
+/** How often it is looked at who is there to follow. */
+const lookMilliseconds = 500
+
+export interface Followee {
+  readonly cell: number
+  readonly incarnation: string
+}
+
+export interface FollowersParts {
+  readonly target: FeedTarget & { readonly foundation: { readonly world: World } }
+  readonly transport: Transport
+  /** The other cells, as of now. */
+  peers(): readonly Followee[]
+  /** Told of each answer that was applied. */
+  applied?(cell: number, followed: Followed): void
+  failed(cell: number, error: unknown): void
+}
+
+/** How far this cell is with one other's feed. */
+export interface Following {
+  /** By the monotonic clock: when all there was had been applied. Undefined: not yet. */
+  readonly level: number | undefined
+  /** Applied since the start. */
+  readonly records: number
+}
+
+/**
+ * Follows the feeds of all other cells, each at its own pace: one that is away holds up nobody, and is caught up with when it
+ * is back.
+ */
+export class Followers {
+  readonly #parts: FollowersParts
+  readonly #loops = new Map<string, { readonly stop: AbortController; readonly running: Promise<void> }>()
+  readonly #state = new Map<number, Following>()
+
+  constructor(parts: FollowersParts) {
+    this.#parts = parts
+  }
+
+  /** By cell. */
+  get state(): ReadonlyMap<number, Following> {
+    return this.#state
+  }
+
+  /** Until the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { world } = this.#parts.target.foundation
+    while (!signal.aborted) {
+      this.#reconcile(signal)
+      await world.sleep(lookMilliseconds, signal).catch(() => undefined)
+    }
+    for (const { stop } of this.#loops.values()) stop.abort()
+    await Promise.all([...this.#loops.values()].map(({ running }) => running))
+  }
+
+  #reconcile(signal: AbortSignal): void {
+    const wanted = new Map(this.#parts.peers().map((peer) => [`${peer.cell} ${peer.incarnation}`, peer]))
+    for (const [name, { stop }] of this.#loops) {
+      if (wanted.has(name)) continue
+      stop.abort()
+      this.#loops.delete(name)
+    }
+    for (const [name, peer] of wanted) {
+      if (this.#loops.has(name)) continue
+      const stop = new AbortController()
+      this.#loops.set(name, { stop, running: this.#follow(peer, AbortSignal.any([signal, stop.signal])) })
+    }
+  }
+
+  async #follow(peer: Followee, signal: AbortSignal): Promise<void> {
+    const { target, transport, applied, failed } = this.#parts
+    const limits = { bytes: answerBytes, wait: waitMilliseconds }
+    let pause = firstPause
+    while (!signal.aborted) {
+      try {
+        const followed = await follow(target, transport, peer, limits, signal)
+        this.#note(peer.cell, followed)
+        applied?.(peer.cell, followed)
+        pause = firstPause
+      } catch (error) {
+        if (signal.aborted) return
+        failed(peer.cell, error)
+        await target.foundation.world.sleep(pause, signal).catch(() => undefined)
+        pause = Math.min(longestPause, 2 * pause)
+      }
+    }
+  }
+
+  #note(cell: number, { hasMore, received }: Followed): void {
+    const before = this.#state.get(cell)
+    const level = hasMore ? before?.level : this.#parts.target.foundation.world.monotonic()
+    this.#state.set(cell, { level, records: (before?.records ?? 0) + received })
+  }
+}

@@ -1,0 +1,88 @@
+import type { World } from '#src/world.ts'
+import type { JobQueue, Task, WorkOptions } from './job-queue.ts'
+
+/** The queue of a node that needs no other program: in memory, in order of urgency. */
+export class ProcessQueue implements JobQueue {
+  readonly #world: World
+  /** By urgency; a map keeps the order in which ids were added. */
+  readonly #waiting = new Map<number, Set<string>>()
+  readonly #known = new Set<string>()
+  readonly #sleepers = new Set<() => void>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  async add(tasks: readonly Task[]): Promise<void> {
+    for (const { id, urgency } of tasks) {
+      if (this.#known.has(id)) continue
+      this.#known.add(id)
+      const equals = this.#waiting.get(urgency) ?? new Set<string>()
+      this.#waiting.set(urgency, equals.add(id))
+    }
+    for (const wake of this.#sleepers) wake()
+  }
+
+  async work(handler: (id: string) => Promise<void>, { signal, pace, failed }: WorkOptions): Promise<void> {
+    const inHand = new Set<Promise<void>>()
+    const stopped = aborted(signal)
+    const gap = 1000 / pace.perSecond
+    let next = this.#world.monotonic()
+    while (!signal.aborted) {
+      if (inHand.size >= pace.concurrency) {
+        await Promise.race([...inHand, stopped])
+        continue
+      }
+      const id = this.#take()
+      if (id === undefined) {
+        await this.#added(stopped)
+        continue
+      }
+      const early = next - this.#world.monotonic()
+      if (early > 0) await this.#world.sleep(early, signal).catch(() => undefined)
+      next = Math.max(next, this.#world.monotonic()) + gap
+      const working = handler(id)
+        .catch(failed)
+        .finally(() => {
+          this.#known.delete(id)
+          inHand.delete(working)
+        })
+      inHand.add(working)
+    }
+    await Promise.all(inHand)
+  }
+
+  async waiting(): Promise<number> {
+    let sum = 0
+    for (const ids of this.#waiting.values()) sum += ids.size
+    return sum
+  }
+
+  async close(): Promise<void> {
+    this.#waiting.clear()
+  }
+
+  #take(): string | undefined {
+    let most: number | undefined
+    for (const urgency of this.#waiting.keys()) if (most === undefined || urgency < most) most = urgency
+    if (most === undefined) return undefined
+    const ids = this.#waiting.get(most) ?? new Set()
+    const [id] = ids
+    if (id !== undefined) ids.delete(id)
+    if (ids.size === 0) this.#waiting.delete(most)
+    return id
+  }
+
+  async #added(stopped: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#sleepers.add(resolve)
+    await Promise.race([promise, stopped])
+    this.#sleepers.delete(resolve)
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })

@@ -1,0 +1,103 @@
+import { Fault } from '#src/errors.ts'
+import { addDead, copyIn, readBlob, replaceCopy } from '#src/metadata/blob-records.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
+import type { Counters } from '#src/telemetry/counters.ts'
+
+/** Repairs that wait; of more, the next read or the scrubber tells again. */
+const waitingMost = 10_000
+/** How long a repair that failed is left alone, in milliseconds. */
+const againMilliseconds = 60_000
+
+export interface CopiesOptions {
+  readonly foundation: Foundation
+  readonly read: RemoteBlobs['read']
+  readonly counters?: Counters
+  readonly failed: (error: unknown) => void
+}
+
+/**
+ * Durable copies that this region takes of what others hold.
+ *
+ * Y4  a copy is named only after all of it was verified against the blob's record and is on stable storage (I2); where it
+ *     takes the place of one that cannot be read, that is one transaction (I3).
+ */
+export class Copies {
+  readonly #options: CopiesOptions
+  readonly #waiting = new Set<BlobId>()
+  readonly #failedAt = new Map<BlobId, number>()
+  #working: Promise<void> | undefined
+
+  constructor(options: CopiesOptions) {
+    this.#options = options
+  }
+
+  /** Some time later: one after the other, each once however often it is asked for. */
+  repair(blob: BlobId): void {
+    const { world } = this.#options.foundation
+    const failedAt = this.#failedAt.get(blob)
+    if (failedAt !== undefined && world.monotonic() - failedAt < againMilliseconds) return
+    if (this.#waiting.size >= waitingMost) return
+    this.#waiting.add(blob)
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined
+    })
+  }
+
+  /** Resolves once nothing is being repaired. */
+  async settled(): Promise<void> {
+    while (this.#working !== undefined) await this.#working
+  }
+
+  async #work(): Promise<void> {
+    for (const blob of this.#waiting) {
+      try {
+        if (await this.#replaceDamaged(blob)) this.#options.counters?.add('blobs.repaired')
+        this.#failedAt.delete(blob)
+      } catch (error) {
+        this.#failedAt.set(blob, this.#options.foundation.world.monotonic())
+        if (this.#failedAt.size > waitingMost) this.#failedAt.clear()
+        this.#options.failed(error)
+      }
+      this.#waiting.delete(blob)
+    }
+  }
+
+  async #replaceDamaged(blob: BlobId): Promise<boolean> {
+    const { store, region } = this.#options.foundation
+    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    if (record?.kind !== 'bytes' || copyIn(record, region) === undefined) return false
+    return await this.take(blob)
+  }
+
+  /**
+   * Fetches a whole blob and makes its copy here durable, in the place of the one there is, if there is one. False: the blob
+   * was freed meanwhile, or somebody else was first. Rejects with Fault `ServiceUnavailable` where no other region gives it.
+   */
+  async take(blob: BlobId): Promise<boolean> {
+    const { foundation, read } = this.#options
+    const { store, region, blobs } = foundation
+    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    if (record?.kind !== 'bytes') return false
+    const before = copyIn(record, region)?.extents
+    const { size, digest } = record
+    const stored = await blobs.write(blob, read(blob, record, 0, size), size)
+    try {
+      if (stored.size !== size || stored.digest !== digest) throw new Fault('ServiceUnavailable')
+      const isNamed = await store.transact((transaction) => replaceCopy(transaction, stored, region, before))
+      if (isNamed) return true
+    } catch (error) {
+      await this.#discard(stored.extents)
+      throw error
+    }
+    await this.#discard(stored.extents)
+    return false
+  }
+
+  /** Best effort: the sweep finds what this misses. */
+  async #discard(extents: Parameters<typeof addDead>[1]): Promise<void> {
+    const { store } = this.#options.foundation
+    await store.transact(async (transaction) => addDead(transaction, extents)).catch(() => undefined)
+  }
+}

@@ -1,0 +1,142 @@
+import { feedStart, readCursor } from '#src/metadata/cursors.ts'
+import { readEntries, readHead } from '#src/metadata/feed-reading.ts'
+import { partitions } from '#src/metadata/keyspace.ts'
+import type { Snapshot } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
+import { type Applied, applyPage, type FeedSource, type FeedTarget, type Page, readPageFrom } from './feed-pages.ts'
+import {
+  decodeFeedAnswer,
+  decodeFeedRequest,
+  decodeHeads,
+  encodeFeedAnswer,
+  encodeFeedRequest,
+  encodeHeads,
+  type FeedAnswer,
+  type FeedRequest,
+  type Heads,
+} from './page-codec.ts'
+import type { Caller, Method, Transport } from './transport.ts'
+
+/** While a request waits, the feed is looked at so often: what is written here is elsewhere so much later, at most. */
+const lookMilliseconds = 100
+/** A request waits no longer, whatever it asks for: what stands between cells may cut silent connections. */
+const waitMost = 30_000
+const pageEntries = 4_096
+const bytesMost = 8 * 2 ** 20
+
+export interface FeedServer extends FeedSource {
+  readonly world: World
+  /** Told of each request before it is answered: how far that cell has applied this feed, and where its own ended then. */
+  readonly passed?: (caller: Caller, request: FeedRequest) => Promise<void>
+}
+
+const all = [...new Array(partitions).keys()]
+
+export async function readHeads(from: Snapshot): Promise<readonly Uint8Array[]> {
+  return await Promise.all(all.map((partition) => readHead(from, partition)))
+}
+
+/** Pages of all partitions that have entries behind the cursors, from one state. */
+async function readPages(source: FeedSource, request: FeedRequest, forCell: number): Promise<readonly Page[]> {
+  const { store } = source.foundation
+  const isKnown = request.incarnation === source.incarnation && request.cursors.length === partitions
+  const cursors = all.map((partition) => (isKnown ? request.cursors[partition] : undefined) ?? feedStart)
+  return await store.snapshot(async (snapshot) => {
+    const next = await Promise.all(cursors.map((after, partition) => readEntries(snapshot, partition, after, 1)))
+    const waiting = all.filter((partition) => (next[partition] ?? []).length > 0)
+    const bytes = Math.min(request.bytes, bytesMost) / Math.max(1, waiting.length)
+    const pages: Page[] = []
+    for (const partition of waiting) {
+      const after = cursors[partition] ?? feedStart
+      const page = await readPageFrom(source, snapshot, { partition, after, bytes, entries: pageEntries, forCell })
+      // A bucket that is not known here yet holds its partition up.
+      if (Buffer.compare(page.to, after) !== 0) pages.push(page)
+    }
+    return pages
+  })
+}
+
+/** `feed`: entries behind the cursors; waits for some where there are none. */
+function feedMethod(server: FeedServer): Method {
+  return {
+    name: 'feed',
+    async answer(bytes, caller, signal) {
+      const request = decodeFeedRequest(bytes)
+      await server.passed?.(caller, request)
+      const { world } = server
+      const until = world.monotonic() + Math.min(request.wait, waitMost)
+      for (;;) {
+        const pages = await readPages(server, request, caller.cell)
+        if (pages.length > 0 || world.monotonic() >= until) {
+          return encodeFeedAnswer({ incarnation: server.incarnation, pages })
+        }
+        await world.sleep(lookMilliseconds, signal)
+      }
+    },
+  }
+}
+
+/** `feed-heads`: where the feed ends. */
+function headsMethod({ foundation, incarnation }: FeedSource): Method {
+  return {
+    name: 'feed-heads',
+    answer: async () => encodeHeads({ incarnation, heads: await foundation.store.snapshot(readHeads) }),
+  }
+}
+
+export const feedMethods = (server: FeedServer): readonly Method[] => [feedMethod(server), headsMethod(server)]
+
+export async function askFeed(
+  transport: Transport,
+  cell: number,
+  request: FeedRequest,
+  signal: AbortSignal,
+): Promise<FeedAnswer> {
+  return decodeFeedAnswer(await transport.ask(cell, 'feed', encodeFeedRequest(request), signal))
+}
+
+const nothing = new Uint8Array(0)
+
+export async function askHeads(transport: Transport, cell: number, signal: AbortSignal): Promise<Heads> {
+  return decodeHeads(await transport.ask(cell, 'feed-heads', nothing, signal))
+}
+
+/** What a cell asks another next: where it is in that one's feed, and where its own ends, in one state. */
+export async function nextRequest(
+  { foundation }: Pick<FeedTarget, 'foundation'>,
+  peer: { readonly cell: number; readonly incarnation: string },
+  { bytes, wait }: Pick<FeedRequest, 'bytes' | 'wait'>,
+): Promise<FeedRequest> {
+  return await foundation.store.snapshot(async (snapshot) => {
+    const cursors = await Promise.all(all.map((partition) => readCursor(snapshot, { ...peer, partition })))
+    return { incarnation: peer.incarnation, cursors, heads: await readHeads(snapshot), bytes, wait }
+  })
+}
+
+export interface Followed extends Omit<Applied, 'cursor'> {
+  /** Whether the peer has more to tell already. */
+  readonly hasMore: boolean
+  /** Of the peer, as it is now: the cursors of another start at zero. */
+  readonly incarnation: string
+}
+
+/** One round of following a cell's feed: asks for what is behind the cursors, waits for it, applies it. */
+export async function follow(
+  target: FeedTarget,
+  transport: Transport,
+  peer: { readonly cell: number; readonly incarnation: string },
+  limits: Pick<FeedRequest, 'bytes' | 'wait'>,
+  signal: AbortSignal,
+): Promise<Followed> {
+  const request = await nextRequest(target, peer, limits)
+  const { incarnation, pages } = await askFeed(transport, peer.cell, request, signal)
+  const total = { received: 0, written: 0, conflicts: 0, hasMore: false, incarnation }
+  for (const page of pages) {
+    const applied = await applyPage(target, { cell: peer.cell, incarnation }, page)
+    total.received += applied.received
+    total.written += applied.written
+    total.conflicts += applied.conflicts
+    total.hasMore ||= page.hasMore
+  }
+  return total
+}

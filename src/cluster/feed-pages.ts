@@ -1,0 +1,182 @@
+import { type Feed, moveCursor } from '#src/metadata/cursors.ts'
+import { type FeedEntry, readChanged, readEntries } from '#src/metadata/feed-reading.ts'
+import { partitions } from '#src/metadata/keyspace.ts'
+import { type Arrival, receive } from '#src/metadata/receive.ts'
+import type { Received } from '#src/metadata/received.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import type { Snapshot } from '#src/store/store.ts'
+import type { BucketCells } from './bucket-cells.ts'
+
+/**
+ * Pieces of a cell's feed, and what another cell does with them.
+ *
+ * F4  a page's records are from one state of the store, which is no older than the page's last entry (C14).
+ * F5  a page is applied only if it starts exactly where the cursor is (C10), and is of the layout that is kept here (C15).
+ * F6  records of a bucket go only to its cells; the page's end moves on over what was left out (C17).
+ */
+export interface Page {
+  readonly partition: number
+  /** How many partitions the feed has. */
+  readonly layout: number
+  readonly incarnation: string
+  /** Where it was asked to start, and its last entry: positions in the partition, 12 bytes. */
+  readonly from: Uint8Array
+  readonly to: Uint8Array
+  readonly hasMore: boolean
+  readonly items: readonly PageItem[]
+}
+
+export interface PageItem {
+  /** Of its entry. */
+  readonly position: Uint8Array
+  readonly record: Received
+}
+
+export interface FeedSource {
+  readonly foundation: Pick<Foundation, 'store'>
+  readonly cells: BucketCells
+  /** Of this cell. */
+  readonly incarnation: string
+}
+
+export interface PageRequest {
+  readonly partition: number
+  /** A position: entries behind it are asked for. */
+  readonly after: Uint8Array
+  /** About so many bytes; one record may be larger. */
+  readonly bytes: number
+  /** So many entries are looked at. */
+  readonly entries: number
+  /** The number of the cell that asks. */
+  readonly forCell: number
+}
+
+/** Entries read at a time: an object in 10,000 parts has 2 MB to tell. */
+const batchEntries = 32
+/** Of a record without bytes of its own, about. */
+const recordBytes = 300
+
+const sizeOf = (record: Received): number => {
+  if (record.kind === 'removal' || record.content === undefined) return recordBytes
+  const { content } = record
+  if (content.kind === 'inline') return recordBytes + content.bytes.length
+  if (content.kind === 'blob') return 2 * recordBytes
+  return content.pages.reduce((sum, page) => sum + page.length, recordBytes * (1 + content.blobs.length / 3))
+}
+
+export async function readPage(source: FeedSource, request: PageRequest): Promise<Page> {
+  return await source.foundation.store.snapshot((snapshot) => readPageFrom(source, snapshot, request))
+}
+
+/** In a snapshot that is the caller's. */
+export async function readPageFrom(source: FeedSource, from: Snapshot, request: PageRequest): Promise<Page> {
+  const { partition, after, forCell } = request
+  const items: PageItem[] = []
+  let position = after
+  let bytes = 0
+  let entries = 0
+  let hasMore = true
+  reading: while (hasMore && bytes < request.bytes && entries < request.entries) {
+    const limit = Math.min(batchEntries, request.entries - entries)
+    const batch = await readEntries(from, partition, position, limit)
+    hasMore = batch.length === limit
+    for (const { entry, record } of await readRecords(source, from, batch, forCell)) {
+      if (record === 'later' || bytes >= request.bytes) {
+        hasMore = record !== 'later'
+        break reading
+      }
+      position = entry.position
+      entries++
+      if (record === undefined) continue
+      bytes += sizeOf(record)
+      items.push({ position, record })
+    }
+  }
+  const { incarnation } = source
+  return { partition, layout: partitions, incarnation, from: after, to: position, hasMore, items }
+}
+
+function readRecords(source: FeedSource, from: Snapshot, batch: readonly FeedEntry[], forCell: number) {
+  return Promise.all(
+    batch.map(async (entry) => {
+      const share = await source.cells.share(from, entry.change.bucket, forCell)
+      if (share === 'later') return { entry, record: share }
+      return { entry, record: share === 'no' ? undefined : await readChanged(from, entry.change) }
+    }),
+  )
+}
+
+export interface FeedTarget {
+  readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'space'>
+  /** How long a version that lost unseen is kept. */
+  readonly conflictMilliseconds: number
+  /** Called after the commit that made them known. */
+  readonly arrived?: (arrivals: readonly Arrival[]) => void
+}
+
+export interface Applied {
+  /** Where the cursor is now; undefined: the page did not start there, and nothing was done. */
+  readonly cursor: Uint8Array | undefined
+  /** Records that the page had, and of those (and of the conflicts found) how many were written. */
+  readonly received: number
+  readonly written: number
+  /** Conflicts that were found by applying it. */
+  readonly conflicts: number
+}
+
+/** What one transaction applies. */
+const itemsPerTransaction = 500
+const bytesPerTransaction = 2_000_000
+
+export async function applyPage(
+  { foundation, conflictMilliseconds, arrived }: FeedTarget,
+  peer: Pick<Feed, 'cell' | 'incarnation'>,
+  page: Page,
+): Promise<Applied> {
+  if (page.layout !== partitions || page.incarnation !== peer.incarnation) {
+    return { cursor: undefined, received: 0, written: 0, conflicts: 0 }
+  }
+  const { store, world, region, space } = foundation
+  space?.check()
+  const feed: Feed = { ...peer, partition: page.partition }
+  let cursor: Uint8Array | undefined
+  let [received, written, conflicts] = [0, 0, 0]
+  for (const { from, to, records } of steps(page)) {
+    const receiving = { region, now: world.now(), conflictMilliseconds }
+    const receipt = await store.transact(async (transaction) =>
+      (await moveCursor(transaction, feed, from, to)) ? await receive(transaction, records, receiving) : undefined,
+    )
+    if (receipt === undefined) break
+    cursor = to
+    received += records.length
+    written += receipt.records
+    conflicts += receipt.conflicts
+    if (receipt.arrivals.length > 0) arrived?.(receipt.arrivals)
+  }
+  return { cursor, received, written, conflicts }
+}
+
+interface Step {
+  readonly from: Uint8Array
+  readonly to: Uint8Array
+  readonly records: readonly Received[]
+}
+
+/** Each moves the cursor over what it applies. */
+function steps({ from, to, items }: Page): readonly Step[] {
+  const found: Step[] = []
+  let start = from
+  let records: Received[] = []
+  let bytes = 0
+  for (const { position, record } of items) {
+    records.push(record)
+    bytes += sizeOf(record)
+    if (records.length < itemsPerTransaction && bytes < bytesPerTransaction) continue
+    found.push({ from: start, to: position, records })
+    start = position
+    records = []
+    bytes = 0
+  }
+  found.push({ from: start, to, records })
+  return found
+}

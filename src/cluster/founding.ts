@@ -1,0 +1,149 @@
+import { Fault } from '#src/errors.ts'
+import { ClusterRecords, readSelf, type Self, setSelf } from '#src/metadata/cluster-records.ts'
+import type { Namespace } from '#src/metadata/namespace.ts'
+import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
+import { isKnown, type Member, type Membership, memberIn } from '#src/model/region.ts'
+import type { Store, Transaction } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
+import { decodeMessage, encodeMessage } from './messages.ts'
+
+/** Where a cell is, as its operator says. */
+export interface Location {
+  readonly region: string
+  readonly geography: string
+  /** Of its peer API, as an origin. */
+  readonly peer: string
+}
+
+export interface JoinRequest extends Location {
+  readonly incarnation: string
+}
+
+export interface JoinAnswer {
+  readonly cell: number
+  readonly membership: Membership
+}
+
+/** What a store says of itself: which cell it is, and the cells it knows. */
+export interface Standing {
+  readonly self: Self
+  readonly membership: Membership
+}
+
+const cellsMost = 1_000
+
+/** Undefined: a single node's store. */
+export async function readStanding(store: Store, records: ClusterRecords): Promise<Standing | undefined> {
+  return await store.snapshot(async (snapshot) => {
+    const [self, membership] = [await readSelf(snapshot), await records.membership(snapshot)]
+    return self === undefined || membership === undefined ? undefined : { self, membership }
+  })
+}
+
+export const newIncarnation = (world: World): string => Buffer.from(world.randomBytes(16)).toString('hex')
+
+/** Makes a single node, with all it has, the first cell of a cluster and its root. */
+export async function found(store: Store, world: World, location: Location): Promise<Standing> {
+  const records = new ClusterRecords()
+  const self: Self = { ...location, cell: 0, incarnation: newIncarnation(world) }
+  const membership: Membership = { epoch: 1, root: 0, members: [{ ...self, state: 'active' }] }
+  return await store.transact(async (transaction) => {
+    if ((await readSelf(transaction)) !== undefined) throw new Error('this cell is in a cluster already')
+    setSelf(transaction, self)
+    records.setMembership(transaction, membership)
+    return { self, membership }
+  })
+}
+
+const refusal = (message: string): Fault => new Fault('InvalidRequest', { message })
+
+/** Gives a region that joins its number, once, ever (C16). Repeated with the same incarnation, it is told the same. */
+export async function admitRegion(store: Store, namespace: Namespace, request: JoinRequest): Promise<JoinAnswer> {
+  const records = new ClusterRecords()
+  return await store.transact(async (transaction) => {
+    const membership = await records.membership(transaction)
+    if (membership === undefined) throw refusal('This cell is in no cluster.')
+    const again = membership.members.find(({ incarnation }) => incarnation === request.incarnation)
+    if (again !== undefined) return { cell: again.cell, membership }
+    const standing = memberIn(membership, request.region)
+    // One that joins and asks anew with nothing in its hands was cut off before it wrote its number down.
+    const isCutOff = standing?.state === 'joining' && standing.peer === request.peer
+    if (standing !== undefined && !isCutOff) {
+      throw refusal(`There is a region ${request.region} already: remove it first, if it is lost.`)
+    }
+    await checkUnused(transaction, namespace, membership, request)
+    const cell = Math.max(...membership.members.map((each) => each.cell)) + 1
+    if (cell >= cellsMost) throw refusal('All numbers of cells were given.')
+    const { region, geography, peer, incarnation } = request
+    const member: Member = { region, geography, peer, incarnation, cell, state: 'joining' }
+    const others = membership.members.map((each) =>
+      each === standing ? ({ ...each, state: 'removed' } as const) : each,
+    )
+    const next: Membership = { ...membership, epoch: membership.epoch + 1, members: [...others, member] }
+    records.setMembership(transaction, next)
+    return { cell, membership: next }
+  })
+}
+
+/** A location that meant nothing so far would begin to mean this region, and the bucket's objects would be elsewhere. */
+async function checkUnused(
+  transaction: Transaction,
+  namespace: Namespace,
+  membership: Membership,
+  { region, geography }: JoinRequest,
+): Promise<void> {
+  const fresh = [region, geography].filter((name) => name !== '' && !isKnown(name, membership))
+  if (fresh.length === 0) return
+  for (const bucket of await namespace.buckets(transaction)) {
+    const named = bucket.location.split(',').find((name) => fresh.includes(name))
+    if (named !== undefined) {
+      throw refusal(
+        `The bucket ${bucket.name} has the location ${named}, which so far is no region: choose another code.`,
+      )
+    }
+  }
+}
+
+/** Changes one member, in the root. Throws Fault `InvalidRequest` where it is not there. */
+export async function changeMember(
+  store: Store,
+  cell: number,
+  change: (member: Member) => Member,
+): Promise<Membership> {
+  const records = new ClusterRecords()
+  return await store.transact(async (transaction) => {
+    const membership = await records.membership(transaction)
+    const before = membership?.members.find((each) => each.cell === cell)
+    if (membership === undefined || before === undefined) throw refusal(`There is no cell ${cell}.`)
+    const after = change(before)
+    if (after === before) return membership
+    const members = membership.members.map((each) => (each === before ? after : each))
+    const next: Membership = { ...membership, epoch: membership.epoch + 1, members }
+    records.setMembership(transaction, next)
+    return next
+  })
+}
+
+/** Whether nothing was ever kept here: only such a cell may join (C16). */
+export async function isBlank(store: Store): Promise<boolean> {
+  return await store.snapshot(async (snapshot) => {
+    // What lies beyond the namespace is there only because of it.
+    const rows = await snapshot.range(wholeNamespace.from, Uint8Array.of(0xff), { limit: 1 })
+    return rows.length === 0
+  })
+}
+
+/** Writes down what the root answered; `store` is unguarded. */
+export async function settle(store: Store, location: JoinRequest, { cell, membership }: JoinAnswer): Promise<Standing> {
+  const { region, geography, peer, incarnation } = location
+  const self: Self = { region, geography, peer, incarnation, cell }
+  await store.transact(async (transaction) => {
+    setSelf(transaction, self)
+    new ClusterRecords().setMembership(transaction, membership)
+  })
+  return { self, membership }
+}
+
+export const writeJoin = (message: JoinRequest | JoinAnswer): Uint8Array => encodeMessage(message)
+export const readJoinRequest = (bytes: Uint8Array): JoinRequest => decodeMessage<JoinRequest>(bytes)
+export const readJoinAnswer = (bytes: Uint8Array): JoinAnswer => decodeMessage<JoinAnswer>(bytes)

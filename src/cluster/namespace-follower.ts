@@ -1,0 +1,223 @@
+import { keys } from '#src/metadata/keyspace.ts'
+import { applyNamespaceChange, noPosition } from '#src/metadata/namespace-feed.ts'
+import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
+import {
+  type NamespaceCursor,
+  readNamespaceCursor,
+  readNamespaceHeard,
+  setNamespaceCursor,
+  setNamespaceHeard,
+} from '#src/metadata/namespace-replica.ts'
+import type { Store, Transaction } from '#src/store/store.ts'
+import { afterKey } from '#src/store/tuple.ts'
+import type { World } from '#src/world.ts'
+import { within } from './deadline.ts'
+import type { Members } from './members.ts'
+import { bytesOf, decodeMessage, encodeMessage, textOf } from './messages.ts'
+import {
+  type CopyAnswer,
+  type CopyRequest,
+  type FollowAnswer,
+  type FollowRequest,
+  readChange,
+  readRows,
+} from './namespace-messages.ts'
+import type { Transport } from './transport.ts'
+
+export interface FollowerParts {
+  /** Unguarded: only the follower writes a replica's namespace (Y3). */
+  readonly store: Store
+  readonly world: World
+  readonly transport: Transport
+  readonly members: Members
+  /** Told in the transaction that applies it: the row of this key changed, or went. */
+  readonly applying?: (transaction: Transaction, key: Uint8Array, value: Uint8Array | undefined) => Promise<void>
+}
+
+/** How long the root may keep a question, and how much longer its answer may take, in milliseconds. */
+const wait = 20_000
+const patience = 10_000
+const pauses = { first: 100, most: 5_000 }
+/** How often hearing of the root is noted where nothing changes, in milliseconds. */
+const heardEvery = 10_000
+
+/**
+ * Keeps a replica of the namespace.
+ *
+ * Y5  a page is applied only where the cursor stands at its start, in the transaction that moves it.
+ * Y6  a replica is a state that the root had, but for the time of its first copy: rows are read at the root no older than the
+ *     position from which it is followed afterwards.
+ */
+export class NamespaceFollower {
+  readonly #parts: FollowerParts
+  #heard = Number.NEGATIVE_INFINITY
+
+  constructor(parts: FollowerParts) {
+    this.#parts = parts
+  }
+
+  /** Until the signal; what fails is tried again, later and later. */
+  async run(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
+    let pause = pauses.first
+    while (!signal.aborted) {
+      try {
+        await this.step(signal)
+        pause = pauses.first
+      } catch (error) {
+        if (signal.aborted) return
+        failed(error)
+        await this.#parts.world.sleep(pause, signal).catch(() => {})
+        pause = Math.min(2 * pause, pauses.most)
+      }
+    }
+  }
+
+  /** Copies or follows by one page; waits for a change where there is none. */
+  async step(signal: AbortSignal): Promise<void> {
+    const cursor = await this.#parts.store.snapshot(readNamespaceCursor)
+    if (cursor === undefined || cursor.copiedTo !== undefined) await this.#copy(cursor, signal)
+    else await this.#follow(cursor, signal)
+  }
+
+  /** Copies all of it, for a cell that has none yet. */
+  async copyAll(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const cursor = await this.#parts.store.snapshot(readNamespaceCursor)
+      if (cursor !== undefined && cursor.copiedTo === undefined) return
+      await this.#copy(cursor, signal)
+    }
+  }
+
+  async #ask<Answer>(method: string, request: FollowRequest | CopyRequest, signal: AbortSignal): Promise<Answer> {
+    const { world, transport, members } = this.#parts
+    const { root } = members.membership
+    const answer = await within(world, wait + patience, signal, (inner) =>
+      transport.ask(root, method, encodeMessage(request), inner),
+    )
+    return decodeMessage<Answer>(answer)
+  }
+
+  async #copy(cursor: NamespaceCursor | undefined, signal: AbortSignal): Promise<void> {
+    const { copiedTo } = cursor ?? {}
+    const request = copiedTo === undefined ? {} : { after: textOf(copiedTo) }
+    const answer = await this.#ask<CopyAnswer>('namespace-copy', request, signal)
+    if (cursor !== undefined && answer.incarnation !== cursor.incarnation) {
+      // Another root than the one whose rows came so far.
+      await this.#forget(cursor)
+      return
+    }
+    const rows = readRows(answer.rows)
+    const last = rows.at(-1)
+    const from = copiedTo === undefined ? wholeNamespace.from : afterKey(copiedTo)
+    const to = answer.hasMore && last !== undefined ? afterKey(last.key) : wholeNamespace.to
+    await this.#apply(cursor, async (transaction) => {
+      transaction.clearRange(from, to)
+      for (const { key, value } of rows) transaction.set(key, value)
+      // The position of the first page: what changed behind it is followed, whether or not later pages show it already.
+      const { incarnation, position } = cursor ?? { incarnation: answer.incarnation, position: bytesOf(answer.head) }
+      const next: NamespaceCursor = { incarnation, position }
+      setNamespaceCursor(transaction, answer.hasMore && last !== undefined ? { ...next, copiedTo: last.key } : next)
+    })
+  }
+
+  async #follow(cursor: NamespaceCursor, signal: AbortSignal): Promise<void> {
+    const { incarnation, position } = cursor
+    const request: FollowRequest = { incarnation, position: textOf(position), wait }
+    const answer = await this.#ask<FollowAnswer>('namespace-follow', request, signal)
+    if (answer.kind === 'other') {
+      await this.#forget(cursor)
+      return
+    }
+    const end = bytesOf(answer.end)
+    const hasMoved = Buffer.compare(end, position) !== 0
+    const isDue = this.#parts.world.now() - this.#heard >= heardEvery
+    if (!hasMoved && !isDue) return
+    if (Buffer.compare(bytesOf(answer.position), position) !== 0) throw new Error('a page that starts elsewhere')
+    await this.#apply(cursor, async (transaction) => {
+      for (const written of answer.changes) {
+        const change = readChange(written)
+        if (change.to === undefined) await this.#parts.applying?.(transaction, change.from, change.rows[0]?.value)
+        applyNamespaceChange(transaction, change)
+      }
+      setNamespaceCursor(transaction, { incarnation, position: end })
+    })
+  }
+
+  /** Copies anew; what stands is served until each part of it is replaced. */
+  async #forget(cursor: NamespaceCursor): Promise<void> {
+    await this.#parts.store.transact(async (transaction) => {
+      if (isAt(await readNamespaceCursor(transaction), cursor)) transaction.clear(keys.namespaceCursor)
+    })
+  }
+
+  async #apply(cursor: NamespaceCursor | undefined, body: (transaction: Transaction) => Promise<void>): Promise<void> {
+    const { store, world } = this.#parts
+    const now = world.now()
+    await store.transact(async (transaction) => {
+      if (!isAt(await readNamespaceCursor(transaction), cursor))
+        throw new Error('another process follows the root as well')
+      await body(transaction)
+      setNamespaceHeard(transaction, now)
+    })
+    this.#heard = now
+  }
+}
+
+function isAt(standing: NamespaceCursor | undefined, cursor: NamespaceCursor | undefined): boolean {
+  if (standing === undefined || cursor === undefined) return standing === cursor
+  const compared = [
+    [standing.position, cursor.position],
+    [standing.copiedTo ?? noPosition, cursor.copiedTo ?? noPosition],
+  ] as const
+  return standing.incarnation === cursor.incarnation && compared.every(([a, b]) => Buffer.compare(a, b) === 0)
+}
+
+/** What requests of this cell know of the namespace. */
+export class Replica {
+  readonly #store: Store
+  readonly #world: World
+  /** Milliseconds. */
+  readonly #staleness: number
+  #isStale = false
+  #looked = Number.NEGATIVE_INFINITY
+
+  constructor(parts: { readonly store: Store; readonly world: World; readonly staleness: number }) {
+    this.#store = parts.store
+    this.#world = parts.world
+    this.#staleness = parts.staleness
+  }
+
+  /**
+   * Whether the root was not heard for so long that keys and policies may be out of date beyond what is allowed (C24). As of a
+   * second ago: nobody waits for it.
+   */
+  isStale(): boolean {
+    if (this.#world.monotonic() - this.#looked >= 1_000) {
+      this.#looked = this.#world.monotonic()
+      this.look().catch(() => {})
+    }
+    return this.#isStale
+  }
+
+  async look(): Promise<void> {
+    const heard = await this.#store.snapshot(readNamespaceHeard)
+    this.#isStale = heard === undefined || this.#world.now() - heard > this.#staleness
+  }
+
+  /** Waits until the replica has come so far; false: it has not, within so many milliseconds. */
+  async reaches(position: Uint8Array, milliseconds: number, signal: AbortSignal): Promise<boolean> {
+    const arrived = async (inner: AbortSignal): Promise<boolean> => {
+      for (;;) {
+        inner.throwIfAborted()
+        const changed = this.#store.watch(keys.namespaceCursor, inner)
+        changed.catch(() => {})
+        const cursor = await this.#store.snapshot(readNamespaceCursor)
+        if (cursor !== undefined && cursor.copiedTo === undefined && Buffer.compare(cursor.position, position) >= 0) {
+          return true
+        }
+        await changed
+      }
+    }
+    return await within(this.#world, milliseconds, signal, arrived).catch(() => false)
+  }
+}

@@ -1,0 +1,29 @@
+import type { World } from '#src/world.ts'
+
+/** Nothing came in time. */
+export class OutOfPatience extends Error {
+  constructor(milliseconds: number) {
+    super(`nothing came for ${milliseconds} ms`)
+  }
+}
+
+/** What `run` gives, if it does so in time; otherwise its signal is aborted, and OutOfPatience thrown. */
+export async function within<T>(
+  world: World,
+  milliseconds: number,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController()
+  const late = world.sleep(milliseconds, over.signal).then(() => {
+    throw new OutOfPatience(milliseconds)
+  })
+  // Of the two, the one that loses is heard by nobody.
+  late.catch(() => {})
+  const running = run(over.signal)
+  running.catch(() => {})
+  try {
+    return await Promise.race([running, late])
+  } finally {
+    over.abort()
+  }
+}

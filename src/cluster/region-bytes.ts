@@ -1,0 +1,49 @@
+import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { Membership } from '#src/model/region.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
+import type { Counters } from '#src/telemetry/counters.ts'
+import { blobMethod } from './blob-source.ts'
+import { Copies } from './copies.ts'
+import { holdersMethod } from './keeper.ts'
+import { RegionBlobs } from './region-blobs.ts'
+import type { Method, Transport } from './transport.ts'
+
+export interface RegionBytesOptions {
+  /** Without `remote`, which is made here. */
+  readonly foundation: Foundation
+  readonly transport: Transport
+  readonly membership: () => Membership
+  /** The regions, nearest first. */
+  readonly nearest: (regions: readonly string[]) => readonly string[]
+  readonly cache?: BlobCache
+  readonly counters?: Counters
+  readonly failed: (error: unknown) => void
+}
+
+/** All that a process does with bytes of other regions. */
+export interface RegionBytes {
+  /** For the foundation that services are made of. */
+  readonly remote: RemoteBlobs
+  readonly copies: Copies
+  /** What other cells may ask. */
+  readonly methods: readonly Method[]
+}
+
+export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
+  const { foundation, counters, failed, cache } = options
+  const remote: RegionBlobs = new RegionBlobs({ ...options, repair: (blob) => copies.repair(blob) })
+  const copies = new Copies({
+    foundation,
+    read: (...range) => remote.read(...range),
+    failed,
+    ...(counters !== undefined && { counters }),
+  })
+  const source = {
+    foundation,
+    knownChecksums: remote.knownChecksums.bind(remote),
+    repair: copies.repair.bind(copies),
+    ...(cache !== undefined && { cache }),
+  }
+  return { remote, copies, methods: [blobMethod(source), holdersMethod(foundation)] }
+}

@@ -1,0 +1,54 @@
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { decodeJson, encodeJson } from './json-rows.ts'
+import { keys } from './keyspace.ts'
+import { noPosition } from './namespace-feed.ts'
+
+/** How far a replica of the namespace has come. */
+export interface NamespaceCursor {
+  /** Incarnation of the root that it follows: positions of another mean nothing. */
+  readonly incarnation: string
+  readonly position: Uint8Array
+  /** Key behind which the first copy goes on; absent: it is whole. */
+  readonly copiedTo?: Uint8Array
+}
+
+interface Row {
+  readonly incarnation: string
+  readonly position: string
+  readonly copiedTo?: string
+}
+
+const format = 1
+
+export async function readNamespaceCursor(from: Snapshot): Promise<NamespaceCursor | undefined> {
+  const bytes = await from.get(keys.namespaceCursor)
+  if (bytes === undefined) return undefined
+  const { incarnation, position, copiedTo } = decodeJson<Row>(format, bytes)
+  const cursor = { incarnation, position: Buffer.from(position, 'hex') }
+  return copiedTo === undefined ? cursor : { ...cursor, copiedTo: Buffer.from(copiedTo, 'hex') }
+}
+
+export function setNamespaceCursor(to: Transaction, { incarnation, position, copiedTo }: NamespaceCursor): void {
+  const row: Row = { incarnation, position: Buffer.from(position).toString('hex') }
+  const whole = copiedTo === undefined ? row : { ...row, copiedTo: Buffer.from(copiedTo).toString('hex') }
+  to.set(keys.namespaceCursor, encodeJson(format, whole))
+}
+
+/** Milliseconds since the epoch; undefined: never. */
+export async function readNamespaceHeard(from: Snapshot): Promise<number | undefined> {
+  const bytes = await from.get(keys.namespaceHeard)
+  return bytes === undefined ? undefined : decodeJson<number>(format, bytes)
+}
+
+export function setNamespaceHeard(to: Transaction, at: number): void {
+  to.set(keys.namespaceHeard, encodeJson(format, at))
+}
+
+/** How far that cell has said that it followed this root. */
+export async function readConfirmed(from: Snapshot, cell: number): Promise<Uint8Array> {
+  return Uint8Array.from((await from.get(keys.namespaceConfirmed(cell))) ?? noPosition)
+}
+
+export function setConfirmed(to: Transaction, cell: number, position: Uint8Array): void {
+  to.set(keys.namespaceConfirmed(cell), position)
+}

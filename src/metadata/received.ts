@@ -1,0 +1,110 @@
+import type { BlobId } from '#src/model/blob.ts'
+import type { Conflict, Removal } from '#src/model/merge.ts'
+import type { Stamp } from '#src/model/stamp.ts'
+import type { Version } from '#src/model/version.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { type BlobRecord, decodePage, encodeBlob, readBlob } from './blob-records.ts'
+import { keys, under } from './keyspace.ts'
+import type { Place } from './object-records.ts'
+
+/** What other cells may know of a blob: not where in a region it lies. */
+export interface BlobNote extends Pick<BlobRecord, 'size' | 'digest' | 'keeper'> {
+  readonly id: BlobId
+  /** Where there are durable copies, as far as the sender knew. */
+  readonly regions: readonly string[]
+}
+
+/** What belongs to a version and lies in rows of its own. */
+export type ReceivedContent =
+  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
+  | { readonly kind: 'blob'; readonly blob: BlobNote }
+  | {
+      readonly kind: 'manifest'
+      readonly id: BlobId
+      readonly size: number
+      readonly parts: number
+      /** As they are kept. */
+      readonly pages: readonly Uint8Array[]
+      readonly blobs: readonly BlobNote[]
+    }
+
+/** A record of another cell. Absent content: it has none, or the sender had lost it. */
+export type Received = Place &
+  (
+    | { readonly kind: 'version'; readonly version: Version; readonly content?: ReceivedContent | undefined }
+    | { readonly kind: 'removal'; readonly slot: Stamp; readonly removal: Removal }
+    | { readonly kind: 'conflict'; readonly conflict: Conflict; readonly content?: ReceivedContent | undefined }
+  )
+
+/** Parts read ahead at a time. */
+const partsAhead = 500
+
+/** What a version's content consists of besides its record, as another cell needs it. */
+export async function readContentOf(
+  from: Snapshot,
+  { bucket, key }: Place,
+  slot: Stamp,
+  version: Version,
+): Promise<ReceivedContent | undefined> {
+  if (version.kind === 'marker') return undefined
+  const { content } = version
+  if (content.kind === 'inline') {
+    const bytes = await from.get(keys.inline(bucket, key, slot))
+    return bytes === undefined ? undefined : { kind: 'inline', bytes }
+  }
+  if (content.kind === 'blob') {
+    const blob = await noteOf(from, content.blob)
+    return blob === undefined ? undefined : { kind: 'blob', blob }
+  }
+  const record = await readBlob(from, content.blob)
+  if (record?.kind !== 'manifest') return undefined
+  const all = under('manifest', [Buffer.from(content.blob, 'hex')])
+  const pages = (await from.range(all.from, all.to, { limit: 100 })).map(({ value }) => value)
+  const parts = pages.flatMap(decodePage)
+  const blobs: BlobNote[] = []
+  for (let first = 0; first < parts.length; first += partsAhead) {
+    const ahead = parts.slice(first, first + partsAhead)
+    for (const note of await Promise.all(ahead.map(({ blob }) => noteOf(from, blob)))) {
+      if (note !== undefined) blobs.push(note)
+    }
+  }
+  return { kind: 'manifest', id: content.blob, size: record.size, parts: record.parts, pages, blobs }
+}
+
+async function noteOf(from: Snapshot, id: BlobId): Promise<BlobNote | undefined> {
+  const record = await readBlob(from, id)
+  if (record?.kind !== 'bytes') return undefined
+  const { size, digest, keeper, holders } = record
+  return { id, size, digest, keeper, regions: holders.map(({ region }) => region) }
+}
+
+/**
+ * Makes what a received version refers to known here; what is known already only learns of more regions. `here`: what this
+ * region holds, it knows better than others.
+ */
+export async function addContent(
+  to: Transaction,
+  content: Exclude<ReceivedContent, { readonly kind: 'inline' }>,
+  here: string,
+): Promise<void> {
+  if (content.kind === 'blob') {
+    await addNote(to, content.blob, here)
+    return
+  }
+  for (const blob of content.blobs) await addNote(to, blob, here)
+  const { id, size, parts, pages } = content
+  if ((await readBlob(to, id)) !== undefined) return
+  to.set(keys.blob(id), encodeBlob({ kind: 'manifest', size, parts }))
+  for (const [page, bytes] of pages.entries()) to.set(keys.manifest(id, page), bytes)
+}
+
+/** A holder without extents says that its region has a copy. */
+async function addNote(to: Transaction, { id, size, digest, keeper, regions }: BlobNote, here: string): Promise<void> {
+  const known = await readBlob(to, id)
+  if (known?.kind === 'manifest') throw new Error('a blob that another cell has as a manifest')
+  const holders = known?.holders ?? []
+  const more = regions.filter((region) => region !== here && !holders.some((holder) => holder.region === region))
+  if (known !== undefined && more.length === 0) return
+  const added = more.map((region) => ({ region, extents: [] }))
+  to.set(keys.blob(id), encodeBlob({ kind: 'bytes', size, digest, keeper, ...known, holders: [...holders, ...added] }))
+}

@@ -1,0 +1,38 @@
+import { BlobUnreadable } from '#src/blobs/blobs.ts'
+import { type BlobRecord, copyIn, type Holder, readBlob } from '#src/metadata/blob-records.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import type { Foundation } from './foundation.ts'
+
+/** How often a read looks up where a blob's bytes went, before it gives up. */
+const lookups = 4
+
+/**
+ * Bytes [from, to) of the copy that this region holds; lent as Blobs.read says. Follows them where compaction moved them: a
+ * copy is looked up again before a read gives up (C2). Throws BlobUnreadable.
+ */
+export async function* readHere(
+  { store, blobs, region }: Foundation,
+  blob: BlobId,
+  record: BlobRecord,
+  from: number,
+  to: number,
+  lends = false,
+): AsyncGenerator<Uint8Array> {
+  let at = from
+  let copy = copyIn(record, region)
+  for (let attempt = 1; copy !== undefined; attempt++) {
+    try {
+      for await (const chunk of blobs.read(blob, copy.extents, at, to, lends)) {
+        at += chunk.length
+        yield chunk
+      }
+      return
+    } catch (error) {
+      if (!(error instanceof BlobUnreadable) || attempt === lookups) throw error
+      const now = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+      const moved: Holder | undefined = now?.kind === 'bytes' ? copyIn(now, region) : undefined
+      if (moved === undefined) throw error
+      copy = moved
+    }
+  }
+}

@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { BucketCells } from '#src/cluster/bucket-cells.ts'
+import { askHeads, feedMethods, follow, nextRequest } from '#src/cluster/feed-methods.ts'
+import { readPage } from '#src/cluster/feed-pages.ts'
+import { decodeFeedAnswer, encodeFeedAnswer, encodeFeedRequest, type FeedRequest } from '#src/cluster/page-codec.ts'
+import { type Method, PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
+import { readManifest } from '#src/metadata/blob-records.ts'
+import { feedStart } from '#src/metadata/cursors.ts'
+import { partitionOf, partitions } from '#src/metadata/keyspace.ts'
+import type { Member, Membership } from '#src/model/region.ts'
+import { realWorld } from '#src/world.ts'
+import { acl, attributes, body, owner } from '../service/cell.ts'
+import { bucketId, bucketName, type Cell, openPeer, peerOf, replicatedRows, setVersioning } from './merging-cells.ts'
+
+const start = 1_767_225_600_000_000
+const guard = () => {}
+const limits = { bytes: 1_000_000, wait: 0 }
+const { signal } = new AbortController()
+
+/** Straight to the cells named, as if there were a network. */
+function transportTo(cells: readonly Cell[], asking: Cell, more: Partial<Parameters<typeof feedMethods>[0]> = {}) {
+  const asked: string[] = []
+  const methods = new Map<string, Method>()
+  for (const cell of cells) {
+    const server = { ...cell.source, world: cell.foundation.world, ...more }
+    for (const method of feedMethods(server)) methods.set(`${cell.number} ${method.name}`, method)
+  }
+  const transport: Transport = {
+    async ask(cell, name, request, abort) {
+      asked.push(`${cell} ${name}`)
+      const method = methods.get(`${cell} ${name}`)
+      if (method === undefined) throw new PeerUnreachable(cell)
+      const caller = { cell: asking.number, region: asking.foundation.region }
+      return await (method.answer(request, caller, abort) as Promise<Uint8Array>)
+    },
+    stream: () => {
+      throw new Error('nothing here streams')
+    },
+  }
+  return { transport, asked }
+}
+
+const put = (cell: Cell, key: string, size: number, bucket = bucketName) =>
+  cell.objects.put({
+    name: { bucket, key },
+    attributes: { ...attributes, tags: new Map([['k', key]]), metadata: new Map([['m', 'ö']]) },
+    body: body(Buffer.alloc(size, key)),
+    digests: {},
+    guard,
+    conditions: {},
+  })
+
+async function inParts(cell: Cell, key: string): Promise<void> {
+  const name = { bucket: bucketName, key }
+  const upload = await cell.uploads.create({ name, attributes, initiator: owner })
+  const part = { name, uploadId: upload.id, digests: {} }
+  const sizes = [5 * 2 ** 20, 7]
+  const parts = []
+  for (const [index, size] of sizes.entries()) {
+    const { etag } = await cell.uploads.putPart({ ...part, number: index + 1, body: body(Buffer.alloc(size, 'p')) })
+    parts.push({ number: index + 1, etag })
+  }
+  await cell.uploads.complete({ name, uploadId: upload.id, parts, conditions: {}, guard })
+}
+
+async function withTwo(run: (one: Cell, other: Cell) => Promise<void>): Promise<void> {
+  const [one, other] = [await openPeer(1, start), await openPeer(2, start)]
+  try {
+    await run(one, other)
+  } finally {
+    await one.close()
+    await other.close()
+  }
+}
+
+test('C14 C17: one request for all partitions tells everything: small objects, blobs, objects in parts, markers, removals', () =>
+  withTwo(async (one, other) => {
+    await setVersioning(one, 'enabled')
+    await put(one, 'small', 5)
+    await put(one, 'large', 100)
+    await put(one, 'gone', 5)
+    await one.objects.delete({
+      name: { bucket: bucketName, key: 'gone' },
+      guard,
+      conditions: {},
+      bypassGovernance: false,
+      caller: owner,
+    })
+    const removed = await put(one, 'removed', 100)
+    await one.objects.delete({
+      name: { bucket: bucketName, key: 'removed' },
+      versionId: removed.versionId ?? '',
+      guard,
+      conditions: {},
+      bypassGovernance: false,
+      caller: owner,
+    })
+    await inParts(one, 'parts')
+    const { transport, asked } = transportTo([one], other)
+    const followed = await follow(other.target, transport, peerOf(one), limits, signal)
+    assert.deepEqual(followed, { received: 6, written: 6, conflicts: 0, hasMore: false, incarnation: 'incarnation-1' })
+    assert.deepEqual(asked, ['1 feed'])
+    assert.deepEqual(await replicatedRows(other), await replicatedRows(one))
+    const { version } = await other.objects.find({ name: { bucket: bucketName, key: 'parts' }, guard })
+    assert.ok(version.content.kind === 'manifest')
+    const { blob } = version.content
+    const manifests = await Promise.all(
+      [one, other].map((cell) => cell.store.snapshot((from) => readManifest(from, blob))),
+    )
+    assert.equal(manifests[0]?.length, 2)
+    assert.deepEqual(manifests[1], manifests[0])
+    const again = await follow(other.target, transport, peerOf(one), limits, signal)
+    assert.equal(again.received, 0)
+    const { heads } = await askHeads(transport, one.number, signal)
+    const { cursors } = await nextRequest(other.target, peerOf(one), limits)
+    assert.deepEqual(
+      cursors.map((each) => Buffer.from(each)),
+      heads.map((each) => Buffer.from(each)),
+    )
+  }))
+
+test('F4: a page that was written and read is the same', () =>
+  withTwo(async (one) => {
+    for (const key of ['a', 'b', 'c', 'd', 'e\0ö']) await put(one, key, key === 'c' ? 100 : 5)
+    const request = { after: feedStart, bytes: 1_000_000, entries: 100, forCell: 2 }
+    const pages = []
+    for (let partition = 0; partition < partitions; partition++) {
+      pages.push(await readPage(one.source, { ...request, partition }))
+    }
+    assert.equal(
+      pages.reduce((sum, { items }) => sum + items.length, 0),
+      5,
+    )
+    const answer = { incarnation: one.source.incarnation, pages }
+    const read = decodeFeedAnswer(encodeFeedAnswer(answer))
+    assert.deepEqual(encodeFeedAnswer(read), encodeFeedAnswer(answer))
+    assert.deepEqual(
+      read.pages.map(({ items }) => items.map(({ record }) => record)),
+      pages.map(({ items }) => items.map(({ record }) => record)),
+    )
+  }))
+
+test('F4: pages end at their limits, and go on from there', () =>
+  withTwo(async (one, other) => {
+    for (let index = 0; index < 200; index++) await put(one, `k${index}`, 10)
+    const { transport } = transportTo([one], other)
+    let rounds = 0
+    for (let hasMore = true; hasMore; rounds++) {
+      const followed = await follow(other.target, transport, peerOf(one), { bytes: 16_000, wait: 0 }, signal)
+      hasMore = followed.hasMore || followed.received > 0
+      assert.ok(followed.received < 100)
+    }
+    assert.ok(rounds > 3)
+    assert.deepEqual(await replicatedRows(other), await replicatedRows(one))
+  }))
+
+test('C15: a cell that was born again is followed from the start', () =>
+  withTwo(async (one, other) => {
+    await put(one, 'a', 5)
+    const { transport } = transportTo([one], other)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    const reborn = { ...one, source: { ...one.source, incarnation: 'second' } }
+    const { transport: second } = transportTo([reborn], other)
+    const followed = await follow(other.target, second, peerOf(one), limits, signal)
+    assert.equal(followed.incarnation, 'second')
+    assert.deepEqual({ received: followed.received, written: followed.written }, { received: 1, written: 0 })
+    const next = await follow(other.target, second, peerOf(reborn), limits, signal)
+    assert.equal(next.received, 0)
+  }))
+
+const member = (cell: number): Member => ({
+  region: `r${cell}`,
+  geography: '',
+  cell,
+  incarnation: `incarnation-${cell}`,
+  peer: '',
+  state: 'active',
+})
+
+test('F6 C17: what a cell must not have is left out, and does not hold up what it must', () =>
+  withTwo(async (one, other) => {
+    const membership: Membership = { epoch: 1, root: 1, members: [member(1), member(2)] }
+    await one.buckets.create({ name: 'only-one', owner, acl, location: 'r1', hasObjectLock: false })
+    await put(one, 'a', 5)
+    for (let index = 0; index < 40; index++) await put(one, `secret${index}`, 5, 'only-one')
+    await put(one, 'b', 5)
+    const cells = new BucketCells(one.foundation.namespace, () => membership)
+    const { transport } = transportTo([one], other, { cells })
+    const followed = await follow(other.target, transport, peerOf(one), limits, signal)
+    assert.equal(followed.received, 2)
+    const { heads } = await askHeads(transport, one.number, signal)
+    const { cursors } = await nextRequest(other.target, peerOf(one), limits)
+    assert.deepEqual(
+      cursors.map((each) => Buffer.from(each)),
+      heads.map((each) => Buffer.from(each)),
+    )
+  }))
+
+test('F6: records of a bucket that is not known yet wait for it; of one that is gone, nobody does', () =>
+  withTwo(async (one, other) => {
+    const membership: Membership = { epoch: 1, root: 1, members: [member(1), member(2)] }
+    const cells = new BucketCells(one.foundation.namespace, () => membership)
+    await one.buckets.create({ name: 'later', owner, acl, location: '', hasObjectLock: false })
+    await put(one, 'x', 5, 'later')
+    const row = await one.store.snapshot((from) => one.foundation.namespace.existingBucket(from, 'later'))
+    const source = { ...one.source, cells }
+    const partition = partitionOf(row.id, 'x')
+    const page = () =>
+      readPage(source, { partition, after: feedStart, bytes: 1e6, entries: 100, forCell: other.number })
+    const hidden = { largestBucketId: async () => bucketId, buckets: async () => [], bucket: async () => undefined }
+    const unknowing = new BucketCells(hidden as never, () => membership)
+    const waiting = await readPage(
+      { ...source, cells: unknowing },
+      { partition, after: feedStart, bytes: 1e6, entries: 100, forCell: other.number },
+    )
+    assert.deepEqual([waiting.items.length, waiting.to, waiting.hasMore], [0, feedStart, false])
+    assert.equal((await page()).items.length, 1)
+    await one.store.transact(async (transaction) => one.foundation.namespace.removeBucket(transaction, row))
+    const after = await page()
+    assert.equal(after.items.length, 0)
+    assert.notDeepEqual(after.to, feedStart)
+  }))
+
+test('C10: a request says how far its cell is, and where its own feed ends', () =>
+  withTwo(async (one, other) => {
+    await put(one, 'a', 5)
+    await put(other, 'b', 5)
+    const told: FeedRequest[] = []
+    const passed = async (_: unknown, request: FeedRequest) => {
+      told.push(request)
+    }
+    const { transport } = transportTo([one], other, { passed })
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    const [first, second] = told
+    assert.ok(first !== undefined && second !== undefined)
+    const partition = partitionOf(bucketId, 'a')
+    assert.deepEqual(Buffer.from(first.cursors[partition] ?? []), Buffer.from(feedStart))
+    assert.notDeepEqual(Buffer.from(second.cursors[partition] ?? []), Buffer.from(feedStart))
+    assert.notDeepEqual(Buffer.from(first.heads[partitionOf(bucketId, 'b')] ?? []), Buffer.from(feedStart))
+    assert.deepEqual(encodeFeedRequest(first).length > 12 * 2 * partitions, true)
+  }))
+
+test('a request waits for something to tell, and no longer than it asked for', () =>
+  withTwo(async (one, other) => {
+    const { transport } = transportTo([one], other, { world: realWorld })
+    let isAnswered = false
+    const waiting = follow(other.target, transport, peerOf(one), { bytes: 1e6, wait: 20_000 }, signal).then(
+      (followed) => {
+        isAnswered = true
+        return followed
+      },
+    )
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    assert.equal(isAnswered, false)
+    await put(one, 'a', 5)
+    assert.equal((await waiting).received, 1)
+    assert.equal((await follow(other.target, transport, peerOf(one), { bytes: 1e6, wait: 30 }, signal)).received, 0)
+    const aborting = new AbortController()
+    const cut = follow(other.target, transport, peerOf(one), { bytes: 1e6, wait: 20_000 }, aborting.signal)
+    aborting.abort(new Error('stop'))
+    await assert.rejects(cut)
+  }))

@@ -1,0 +1,245 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, test } from 'node:test'
+import { PeerClient } from '#gateway/peer/client.ts'
+import { ClusterSecret } from '#gateway/peer/sealing.ts'
+import { PeerServer } from '#gateway/peer/server.ts'
+import { Members } from '#src/cluster/members.ts'
+import { type Method, PeerUnreachable } from '#src/cluster/transport.ts'
+import { Fault } from '#src/errors.ts'
+import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import type { Member, Membership } from '#src/model/region.ts'
+import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import { openLog } from '#src/telemetry/log.ts'
+import { realWorld } from '#src/world.ts'
+
+const never = new AbortController().signal
+const secret = new ClusterSecret('a secret of the test')
+const closing: (() => Promise<void> | void)[] = []
+after(async () => {
+  for (const close of closing.reverse()) await close()
+})
+
+const member = (cell: number, change: Partial<Member> = {}): Member => ({
+  cell,
+  region: `r${cell}`,
+  geography: '',
+  incarnation: String(cell).repeat(32),
+  peer: 'http://127.0.0.1:9',
+  state: 'active',
+  ...change,
+})
+
+function membersOf(cell: number, membership: Membership): Members {
+  const self = membership.members.find((each) => each.cell === cell) ?? member(cell)
+  return new Members({ store: new MemoryStore({ world: realWorld }), records: new ClusterRecords(), self, membership })
+}
+
+async function serve(methods: readonly Method[], change: (membership: Membership) => Membership = (same) => same) {
+  const seen: Membership = { epoch: 1, root: 0, members: [member(0), member(1)] }
+  const server = new PeerServer({
+    secret,
+    world: realWorld,
+    log: openLog('silent'),
+    methods,
+    members: membersOf(1, change(seen)),
+    serve: (_, response) => response.writeHead(204).end(),
+  })
+  const { port, address } = await server.listen('::1', 0)
+  closing.push(() => server.close())
+  const peer = `http://[${address}]:${port}`
+  const membership: Membership = { ...seen, members: [member(0), member(1, { peer })] }
+  const members = membersOf(0, membership)
+  const open = (by = secret): PeerClient => {
+    const client = new PeerClient({ secret: by, members, world: realWorld })
+    closing.push(() => client.close())
+    return client
+  }
+  return { client: open(), open, peer, members }
+}
+
+const echo: Method = {
+  name: 'echo',
+  answer: async (request, { cell, region }) => Buffer.concat([request, Buffer.from(`${cell}${region}`)]),
+}
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
+
+test('a method answers over IPv6, again and again on one connection', async () => {
+  const { client } = await serve([echo])
+  for (let each = 0; each < 20; each++) {
+    assert.equal(text(await client.ask(1, 'echo', Buffer.from(`${each} `), never)), `${each} 0r0`)
+  }
+  const large = Buffer.alloc(3_000_000, 'l')
+  assert.equal((await client.ask(1, 'echo', large, never)).length, large.length + 3)
+  const many = await Promise.all(
+    Array.from({ length: 50 }, (_, each) => client.ask(1, 'echo', Buffer.from(`${each}`), never)),
+  )
+  assert.deepEqual(
+    many.map(text),
+    Array.from({ length: 50 }, (_, each) => `${each}0r0`),
+  )
+})
+
+test('a Fault travels as itself, also behind the bytes of a stream; anything else is no answer', async () => {
+  const { client } = await serve([
+    {
+      name: 'fault',
+      answer: async () => {
+        throw new Fault('NoSuchKey', { Key: 'k' })
+      },
+    },
+    {
+      name: 'late',
+      async *answer() {
+        yield Buffer.from('first')
+        throw new Fault('SlowDown')
+      },
+    },
+    {
+      name: 'bug',
+      answer: async () => {
+        throw new Error('secret detail')
+      },
+    },
+    {
+      name: 'broken',
+      async *answer() {
+        yield Buffer.from('first')
+        throw new Error('secret detail')
+      },
+    },
+  ])
+  await assert.rejects(client.ask(1, 'fault', Buffer.alloc(0), never), { code: 'NoSuchKey', details: { Key: 'k' } })
+  const got: string[] = []
+  const read = async (name: string): Promise<void> => {
+    for await (const piece of client.stream(1, name, Buffer.alloc(0), never)) got.push(text(piece))
+  }
+  await assert.rejects(read('late'), { code: 'SlowDown' })
+  assert.deepEqual(got, ['first'])
+  await assert.rejects(client.ask(1, 'bug', Buffer.alloc(0), never), PeerUnreachable)
+  await assert.rejects(read('broken'), PeerUnreachable)
+  await assert.rejects(client.ask(1, 'nothing', Buffer.alloc(0), never), { code: 'NotImplemented' })
+})
+
+test('a stream waits for a slow reader, and ends with a reader that leaves', async () => {
+  let sent = 0
+  let isDone = false
+  const { client } = await serve([
+    {
+      name: 'endless',
+      async *answer() {
+        try {
+          for (;;) {
+            sent += 65_536
+            yield Buffer.alloc(65_536)
+          }
+        } finally {
+          isDone = true
+        }
+      },
+    },
+  ])
+  const stream = client.stream(1, 'endless', Buffer.alloc(0), never)
+  await stream.next()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  assert.ok(sent < 64 * 2 ** 20, `${sent} bytes were sent to nobody`)
+  await stream.return?.(undefined)
+  const end = performance.now() + 5_000
+  while (!isDone && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
+  assert.ok(isDone, 'the method was told')
+})
+
+test('Y10: nothing is answered without the secret, to strangers, to those removed or reborn', async () => {
+  let asked = 0
+  const counted: Method = {
+    name: 'echo',
+    answer: async () => {
+      asked++
+      return Buffer.alloc(0)
+    },
+  }
+  const { open, peer } = await serve([counted])
+  await assert.rejects(
+    open(new ClusterSecret('another secret, as long')).ask(1, 'echo', Buffer.alloc(0), never),
+    PeerUnreachable,
+  )
+  for (const headers of [{}, { authorization: 'AWS4-HMAC-SHA256 Credential=x' }, { 'x-meridian-call': 'x' }]) {
+    const answer = await fetch(`${peer}/call/echo`, {
+      method: 'POST',
+      body: 'x',
+      headers: headers as Record<string, string>,
+    })
+    assert.equal(answer.status, 403)
+    assert.equal(await answer.text(), '')
+  }
+  assert.equal((await fetch(`${peer}/bucket/key`)).status, 403)
+  const without = await serve([counted], (seen) => ({ ...seen, members: [member(1)] }))
+  await assert.rejects(without.client.ask(1, 'echo', Buffer.alloc(0), never), PeerUnreachable)
+  assert.equal(without.members.isRemoved, false)
+  const reborn = await serve([counted], (seen) => ({
+    ...seen,
+    members: [member(0, { incarnation: 'e'.repeat(32) }), member(1)],
+  }))
+  await assert.rejects(reborn.client.ask(1, 'echo', Buffer.alloc(0), never), PeerUnreachable)
+  const removed = await serve([counted], (seen) => ({ ...seen, members: [member(0, { state: 'removed' }), member(1)] }))
+  await assert.rejects(removed.client.ask(1, 'echo', Buffer.alloc(0), never), PeerUnreachable)
+  assert.equal(removed.members.isRemoved, true, 'it was told, and serves nothing more')
+  assert.equal(asked, 0)
+})
+
+test('Y10: a call that was recorded is not taken again', async () => {
+  let asked = 0
+  const { peer, members } = await serve([
+    {
+      name: 'count',
+      answer: async () => {
+        asked++
+        return Buffer.alloc(0)
+      },
+    },
+  ])
+  const { promise, resolve } = Promise.withResolvers<{ headers: Record<string, string>; body: Buffer }>()
+  // Between both, it sees what goes by.
+  const tap = createServer((request, response) => {
+    const pieces: Buffer[] = []
+    request.on('data', (piece: Buffer) => pieces.push(piece))
+    request.on('end', () => {
+      resolve({
+        headers: { 'x-meridian-call': String(request.headers['x-meridian-call']) },
+        body: Buffer.concat(pieces),
+      })
+      response.writeHead(500).end()
+    })
+  })
+  await new Promise<void>((listening) => {
+    tap.listen(0, '127.0.0.1', listening)
+  })
+  closing.push(() => void tap.close())
+  const { port } = tap.address() as AddressInfo
+  const tapped = membersOf(0, {
+    ...members.membership,
+    members: [member(0), member(1, { peer: `http://127.0.0.1:${port}` })],
+  })
+  const client = new PeerClient({ secret, members: tapped, world: realWorld })
+  closing.push(() => client.close())
+  await assert.rejects(client.ask(1, 'count', Buffer.alloc(0), never), PeerUnreachable)
+  const { headers, body } = await promise
+  const statuses: number[] = []
+  for (let turn = 0; turn < 3; turn++) {
+    statuses.push((await fetch(`${peer}/call/count`, { method: 'POST', headers, body })).status)
+  }
+  assert.deepEqual(statuses, [200, 403, 403])
+  assert.equal(asked, 1)
+})
+
+test('a cell that is not there is unreachable, and an answer that is not waited for is given up', async () => {
+  const members = membersOf(0, { epoch: 1, root: 0, members: [member(0), member(1)] })
+  const client = new PeerClient({ secret, members, world: realWorld })
+  closing.push(() => client.close())
+  await assert.rejects(client.ask(1, 'echo', Buffer.alloc(0), never), PeerUnreachable)
+  await assert.rejects(client.ask(2, 'echo', Buffer.alloc(0), never), PeerUnreachable)
+  const { client: slow } = await serve([{ name: 'never', answer: () => new Promise<Uint8Array>(() => {}) }])
+  await assert.rejects(slow.ask(1, 'never', Buffer.alloc(0), AbortSignal.timeout(50)), { name: 'TimeoutError' })
+})

@@ -1,0 +1,117 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { S3Client } from '@aws-sdk/client-s3'
+import { loadConfig } from '#src/config/load.ts'
+import { DataDirectory } from '#src/data-directory.ts'
+import { openLog } from '#src/telemetry/log.ts'
+import { realWorld } from '#src/world.ts'
+import { prepareCluster } from '../../bin/cluster.ts'
+import { type ServingNode, startNode } from '../../bin/node.ts'
+
+/** A region in this process, with its whole gateway, as `meridian serve` would start it. */
+export interface StartedRegion {
+  readonly code: string
+  readonly node: ServingNode
+  readonly endpoint: string
+  readonly peer: string
+  /** Of alice, who is no administrator. */
+  readonly client: S3Client
+  stop(): Promise<void>
+}
+
+export interface Cluster {
+  /** The first is the root. */
+  start(code: string, flags?: Readonly<Record<string, string>>): Promise<StartedRegion>
+  /** Stops what runs, and removes all files. */
+  close(): Promise<void>
+}
+
+export const alice = {
+  accessKeyId: 'ALICEALICEALICEALICE',
+  secretAccessKey: 'alice-secret-alice-secret-alice-secret-1',
+}
+export const clusterSecret = 'a secret that all regions of the test share'
+
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  if (address === null || typeof address === 'string') throw new Error('no address')
+  return address.port
+}
+
+export async function openCluster(): Promise<Cluster> {
+  const folder = await mkdtemp(join(tmpdir(), 'meridian-cluster-'))
+  const log = openLog('silent')
+  const running = new Set<StartedRegion>()
+  const ports = new Map<string, number>()
+  let root: string | undefined
+
+  async function start(code: string, flags: Readonly<Record<string, string>> = {}): Promise<StartedRegion> {
+    const data = join(folder, code)
+    const peerPort = ports.get(code) ?? (await freePort())
+    ports.set(code, peerPort)
+    const config = loadConfig(
+      {
+        data,
+        port: '0',
+        region: code,
+        peerPort: String(peerPort),
+        ...(root !== undefined && root !== code && { join: `http://127.0.0.1:${ports.get(root)}` }),
+        ...flags,
+      },
+      { MERIDIAN_CLUSTER_SECRET: clusterSecret },
+    )
+    new DataDirectory(data).prepare()
+    await prepareCluster(config, realWorld)
+    const node = await startNode(config, log, true)
+    if (root === undefined) {
+      const { identity } = node.node.services
+      const account = await identity.createAccount({ displayName: 'alice', email: 'alice@example.com' })
+      const { accessKeyId: id, secretAccessKey: secret } = alice
+      await identity.createKey({ accountId: account.id, id, secret })
+    }
+    root ??= code
+    const endpoint = `http://127.0.0.1:${node.port}`
+    const client = new S3Client({ endpoint, region: 'auto', forcePathStyle: true, credentials: alice, maxAttempts: 1 })
+    const region: StartedRegion = {
+      code,
+      node,
+      endpoint,
+      peer: `http://127.0.0.1:${peerPort}`,
+      client,
+      async stop() {
+        running.delete(region)
+        client.destroy()
+        await node.stop()
+      },
+    }
+    running.add(region)
+    return region
+  }
+
+  return {
+    start,
+    async close() {
+      for (const region of [...running].reverse()) await region.stop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Waits until something is so, for ten seconds at most. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 10_000
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error('it has not become so')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, describe, test } from 'node:test'
+import { chunkBytes } from '#src/blobs/frame.ts'
+import { Fault } from '#src/errors.ts'
+import { readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
+import { copyOf, follow, get, openRegions, put, type Region } from './byte-regions.ts'
+
+type Opened = Awaited<ReturnType<typeof openRegions>>
+const opened: Opened[] = []
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.close()
+})
+
+async function three(): Promise<Opened & { fra: Region; iad: Region; syd: Region }> {
+  const all = await openRegions({ count: 3 })
+  opened.push(all)
+  const [fra, iad, syd] = all.regions
+  assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
+  return { ...all, fra, iad, syd }
+}
+
+const isUnavailable = (error: unknown) => error instanceof Fault && error.code === 'ServiceUnavailable'
+
+const large = 5 * chunkBytes + 777
+
+/** Spoils the bytes of all frames on a region's volume, but not their headers. */
+async function spoil(region: Region): Promise<void> {
+  for (const { path } of await region.cell.blobs.maintenance.volumes()) {
+    for (const name of await readdir(join(path, 'segments'))) {
+      const file = join(path, 'segments', name)
+      const bytes = await readFile(file)
+      for (let at = 4096 + 300; at < bytes.length; at += 512) bytes[at] = 255 - (bytes[at] ?? 0)
+      await writeFile(file, bytes)
+    }
+  }
+}
+
+describe('bytes that another region holds', () => {
+  test('Y1: are read whole and in ranges, and every byte is right', async () => {
+    const { fra, iad } = await three()
+    for (const size of [17, chunkBytes - 1, chunkBytes, chunkBytes + 1, large]) {
+      const bytes = randomBytes(size)
+      await put(fra, `key-${size}`, bytes)
+      await follow(iad, fra, `key-${size}`)
+      assert.ok((await get(iad, `key-${size}`)).equals(bytes), `${size} bytes`)
+      for (const [from, to] of [
+        [0, 0],
+        [size >> 1, size - 1],
+        [size - 1, size - 1],
+      ] as const) {
+        const part = await get(iad, `key-${size}`, from, to)
+        assert.ok(part.equals(bytes.subarray(from, to + 1)), `${from} to ${to} of ${size}`)
+      }
+    }
+    assert.deepEqual(iad.errors, [])
+  })
+
+  test('a range of a large blob brings the chunks that it covers, and the list of checksums', async () => {
+    const { fra, iad } = await three()
+    const bytes = randomBytes(40 * chunkBytes)
+    await put(fra, 'k', bytes)
+    await follow(iad, fra, 'k')
+    const from = 20 * chunkBytes + 5
+    assert.ok((await get(iad, 'k', from, from + chunkBytes)).equals(bytes.subarray(from, from + chunkBytes + 1)))
+    assert.equal(iad.counters.value('blobs.fetchedBytes'), 2 * chunkBytes)
+  })
+
+  test('Y3: many readers at once cost one fetch', async () => {
+    const { fra, iad, peers } = await three()
+    const bytes = randomBytes(large)
+    await put(fra, 'k', bytes)
+    await follow(iad, fra, 'k')
+    const all = await Promise.all(Array.from({ length: 20 }, () => get(iad, 'k')))
+    assert.ok(all.every((each) => each.equals(bytes)))
+    assert.deepEqual(peers.calls, ['1 blob'])
+    assert.equal(iad.counters.value('blobs.fetchedBytes'), large)
+  })
+
+  test('Y2: a source that breaks off in the middle is followed by the next one, at the same offset', async () => {
+    const { fra, iad, syd, peers } = await three()
+    const bytes = randomBytes(large)
+    await put(fra, 'k', bytes)
+    const blob = await follow(iad, fra, 'k')
+    await follow(syd, fra, 'k')
+    assert.ok(await iad.bytes.copies.take(blob))
+    await syd.foundation.store.transact(async (transaction) => {
+      const record = await readBlob(transaction, blob)
+      assert.ok(record?.kind === 'bytes')
+      await receiveBlob(transaction, blob, { ...record, regions: ['iad'] }, 'syd')
+    })
+    peers.calls.length = 0
+    peers.faultsOf(1).breaksAfter = 3 * chunkBytes
+    assert.ok((await get(syd, 'k')).equals(bytes))
+    assert.deepEqual(peers.calls, ['1 blob', '2 blob'])
+    assert.equal(syd.counters.value('blobs.fetchedBytes'), large)
+  })
+
+  test('Y1: a source that sends other bytes, or another list of checksums, is not believed', async () => {
+    for (const at of [5, 4 * 6 + 40]) {
+      const { fra, iad, peers } = await three()
+      await put(fra, 'k', randomBytes(large))
+      await follow(iad, fra, 'k')
+      let seen = 0
+      peers.faultsOf(1).alter = (bytes) => {
+        const index = at - seen
+        seen += bytes.length
+        if (index >= 0 && index < bytes.length) bytes[index] = 255 - (bytes[index] ?? 0)
+        return bytes
+      }
+      await assert.rejects(get(iad, 'k'), isUnavailable)
+      assert.equal(iad.counters.value('blobs.fetchedBytes'), 0)
+    }
+  })
+
+  test('Y2 C21: that nobody gives are 503, and their keeper was asked who has them', async () => {
+    const { fra, iad, syd, peers } = await three()
+    const bytes = randomBytes(large)
+    await put(fra, 'k', bytes)
+    const blob = await follow(iad, fra, 'k')
+    await follow(syd, fra, 'k')
+    peers.faultsOf(1).isDown = true
+    await assert.rejects(get(syd, 'k'), isUnavailable)
+    assert.deepEqual(peers.calls, ['1 blob', '1 holders'])
+    peers.faultsOf(1).isDown = false
+    assert.ok(await iad.bytes.copies.take(blob))
+    assert.ok((await get(syd, 'k')).equals(bytes))
+  })
+
+  test('I3 Y4: a copy that is damaged is not served: another region serves, and its copy takes the place of it', async () => {
+    const { fra, iad, peers } = await three()
+    const bytes = randomBytes(large)
+    await put(fra, 'k', bytes)
+    const blob = await follow(iad, fra, 'k')
+    assert.ok(await iad.bytes.copies.take(blob))
+    const before = await copyOf(iad, blob)
+    await iad.cell.blobs.seal()
+    await spoil(iad)
+    assert.ok((await get(iad, 'k')).equals(bytes))
+    await iad.bytes.copies.settled()
+    const after = await copyOf(iad, blob)
+    assert.notDeepEqual(after, before)
+    assert.equal(iad.counters.value('blobs.repaired'), 1)
+    peers.faultsOf(1).isDown = true
+    assert.ok((await get(iad, 'k')).equals(bytes))
+    assert.deepEqual(iad.errors, [])
+  })
+
+  test('I3: a damaged copy that no other region can replace is an error, and stays named', async () => {
+    const { fra, iad } = await three()
+    await put(fra, 'k', randomBytes(large))
+    const blob = await follow(iad, fra, 'k')
+    await fra.cell.blobs.seal()
+    await spoil(fra)
+    await assert.rejects(get(fra, 'k'), isUnavailable)
+    await fra.bytes.copies.settled()
+    assert.equal(fra.errors.length, 1)
+    assert.ok((await copyOf(fra, blob)) !== undefined)
+    await assert.rejects(get(iad, 'k'), isUnavailable)
+  })
+})

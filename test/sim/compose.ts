@@ -1,0 +1,44 @@
+import { Followers } from '#replicator/follow.ts'
+import { BucketCells } from '#src/cluster/bucket-cells.ts'
+import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
+import { feedMethods } from '#src/cluster/feed-methods.ts'
+import { PeerUnreachable } from '#src/cluster/transport.ts'
+import type { Membership } from '#src/model/region.ts'
+import { StoreError } from '#src/store/store.ts'
+import type { Compose } from './region.ts'
+
+/** Longer than any simulation. */
+const conflictMilliseconds = 365 * 24 * 3_600_000
+
+/** What goes wrong because the simulation wants it to; anything else is a bug. */
+const isExpected = (error: unknown): boolean => error instanceof PeerUnreachable || error instanceof StoreError
+
+/** A region as src/open.ts and bin/ make it, without sockets and files. */
+export const composeRegion: Compose = ({ foundation: bare, transport, self, members, failed }) => {
+  const membership: Membership = { epoch: 1, root: members[0]?.cell ?? 0, members }
+  const peers = members.filter(({ cell }) => cell !== self.cell)
+  const guard = new ClockGuard({
+    world: bare.world,
+    transport,
+    peers: () => peers.map(({ cell }) => cell),
+    report: () => {},
+  })
+  const foundation = { ...bare, world: guard.world, clock: guard }
+  const { incarnation } = self
+  const cells = new BucketCells(foundation.namespace, () => membership)
+  const followers = new Followers({
+    target: { foundation, conflictMilliseconds },
+    transport,
+    peers: () => peers,
+    failed: (_, error) => {
+      if (!isExpected(error)) failed(error)
+    },
+  })
+  return {
+    foundation,
+    methods: [clockMethod(bare.world), ...feedMethods({ foundation, cells, incarnation, world: foundation.world })],
+    run: async (signal) => {
+      await Promise.all([guard.run(signal), followers.run(signal)])
+    },
+  }
+}

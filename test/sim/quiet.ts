@@ -1,0 +1,23 @@
+import { readHeads } from '#src/cluster/feed-methods.ts'
+import { readCursor } from '#src/metadata/cursors.ts'
+import type { Region } from './region.ts'
+
+/** Whether every cell has applied all that any other one has to tell. */
+export async function isQuiet(regions: readonly Region[]): Promise<boolean> {
+  for (const source of regions) {
+    const { cell, incarnation } = source.member
+    const heads = await source.store.snapshot(readHeads)
+    for (const target of regions) {
+      if (target === source) continue
+      const isLevel = await target.store.snapshot(async (snapshot) => {
+        for (const [partition, head] of heads.entries()) {
+          const cursor = await readCursor(snapshot, { cell, incarnation, partition })
+          if (Buffer.compare(cursor, head) !== 0) return false
+        }
+        return true
+      })
+      if (!isLevel) return false
+    }
+  }
+  return true
+}

@@ -1,0 +1,151 @@
+import type { Blobs } from '#src/blobs/blobs.ts'
+import type { Method, Transport } from '#src/cluster/transport.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
+import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
+import type { Member } from '#src/model/region.ts'
+import { NamespaceBuckets } from '#src/service/buckets.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import { CellObjects } from '#src/service/objects.ts'
+import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import type { World } from '#src/world.ts'
+import { Chance } from './chance.ts'
+import type { QuietCell } from './checkers.ts'
+import { acl, buckets, owner } from './clients.ts'
+import type { Faults } from './faults.ts'
+import type { Ledger } from './ledger.ts'
+import { Life, MortalStore, mortalWorld } from './life.ts'
+import type { Network } from './network.ts'
+import { type Clock, simulatedWorld, type Timeline } from './timeline.ts'
+
+/** What a region does beside requests, and what it answers to others: composed as src/open.ts composes it. */
+export interface Composition {
+  readonly methods: readonly Method[]
+  /** Of the foundation that services have. */
+  readonly foundation: Foundation
+  /** Until the signal. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export interface Composing {
+  readonly foundation: Foundation
+  readonly transport: Transport
+  readonly self: Member
+  readonly members: readonly Member[]
+  readonly failed: (error: unknown) => void
+}
+
+export type Compose = (parts: Composing) => Composition
+
+export interface RegionParts {
+  readonly member: Member
+  readonly members: readonly Member[]
+  readonly seed: string
+  readonly timeline: Timeline
+  readonly network: Network
+  readonly ledger: Ledger
+  readonly faults: Faults
+  readonly compose: Compose
+  readonly blobs: Blobs
+  readonly failed: (error: unknown) => void
+}
+
+/** Objects of up to so many bytes lie beside their record; clients write larger ones too. */
+const inlineBytesMax = 1_000
+
+/** One region: a disk that stays, and a process that may die and start again. */
+export class Region {
+  readonly clock: Clock = { skew: 0 }
+  readonly store: MemoryStore
+  readonly member: Member
+  objects: CellObjects | undefined
+  readonly #parts: RegionParts
+  readonly #chance: Chance
+  readonly #world: World
+  #life = new Life()
+  #stop = new AbortController()
+
+  constructor(parts: RegionParts) {
+    const { member, seed, timeline, ledger, faults } = parts
+    this.#parts = parts
+    this.member = member
+    this.#chance = new Chance(`${seed}/${member.region}`)
+    this.#world = simulatedWorld(timeline, this.#chance, this.clock)
+    this.store = new MemoryStore({
+      world: this.#world,
+      fault: () => {
+        if (faults.happens('conflict')) return 'conflict'
+        if (faults.happens('unknown committed')) return 'unknown_committed'
+        return faults.happens('unknown lost') ? 'unknown_lost' : undefined
+      },
+      committed: (writes, before, after) => ledger.committed(member.cell, writes, before, after),
+    })
+  }
+
+  /** The same buckets everywhere, with the same ids. */
+  async prepare(): Promise<void> {
+    const { store } = this
+    const all = new NamespaceBuckets({
+      store,
+      world: this.#world,
+      namespace: new Namespace(),
+      isEmpty: async () => true,
+    })
+    for (const { name, versioning } of buckets) {
+      await all.create({ name, owner, acl, location: '', hasObjectLock: false })
+      if (versioning !== 'off') await all.update(name, (bucket) => ({ ...bucket, versioning }))
+    }
+  }
+
+  start(): void {
+    const { member, members, timeline, network, compose, failed, blobs } = this.#parts
+    this.#life = new Life()
+    this.#stop = new AbortController()
+    const life = this.#life
+    const world = mortalWorld(this.#world, life)
+    const store = new MortalStore(this.store, life, timeline, this.#chance)
+    const { region, cell } = member
+    const namespace = new Namespace()
+    const hasPeers = true
+    const bare: Foundation = { store, world, namespace, blobs, region, cell, inlineBytesMax, hasPeers }
+    const caller = { cell, region }
+    const transport = network.transport(caller)
+    const alive: Transport = {
+      ask: (...request) => life.hold(transport.ask(...request)),
+      stream: transport.stream,
+    }
+    const { methods, run, foundation } = compose({ foundation: bare, transport: alive, self: member, members, failed })
+    network.connect(cell, methods)
+    this.objects = new CellObjects(foundation)
+    run(this.#stop.signal).catch((error: unknown) => {
+      if (!life.isOver && !this.#stop.signal.aborted) failed(error)
+    })
+  }
+
+  /** As kill -9: what was committed is there, and nothing else. */
+  crash(): void {
+    this.#life.end()
+    this.#stop.abort()
+    this.#parts.network.disconnect(this.member.cell)
+    this.objects = undefined
+  }
+
+  /** What it holds, when nothing is under way any more. */
+  async quiet(): Promise<QuietCell> {
+    const rows = new Map<string, string>()
+    await this.store.snapshot(async (snapshot) => {
+      for (const { id } of buckets) {
+        for (const space of replicatedSpaces) {
+          const found = await readReplicated(snapshot, space, id, undefined, 1_000_000)
+          for (const { key, value } of found) {
+            rows.set(`${space} ${Buffer.from(key).toString('hex')}`, Buffer.from(value).toString('hex'))
+          }
+        }
+      }
+    })
+    return { name: this.member.region, view: this.store.view, rows }
+  }
+
+  get isUp(): boolean {
+    return this.objects !== undefined
+  }
+}
