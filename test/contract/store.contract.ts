@@ -543,6 +543,17 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
       }
     })
 
+    test('who watches and then looks, or writes, misses nothing', async () => {
+      for (let round = 0; round < 30; round++) {
+        const other = store.watch(bytes('a'), never)
+        await Promise.all([other, write(`a=${round}`)])
+        const changed = store.watch(bytes('a'), never)
+        const rival = write(`a=x${round}`)
+        while ((await read('a')) === String(round)) await Promise.race([changed, turn()])
+        await Promise.all([changed, rival])
+      }
+    })
+
     test('a watch ends with the reason of its signal', async () => {
       const controller = new AbortController()
       const watch = store.watch(bytes('a'), controller.signal)

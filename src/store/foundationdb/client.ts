@@ -36,6 +36,7 @@ export class Client {
   readonly aboutKey: Buffer
   readonly options: ClientOptions
   #closed: StoreError | undefined
+  #baseline: Promise<unknown> | undefined
 
   constructor(module: NativeModule, options: ClientOptions) {
     const prefix = Buffer.from(options.prefix)
@@ -95,6 +96,21 @@ export class Client {
   /** Whether it is sure that a commit which failed so was not made, and will not be. */
   isNotCommitted(error: FdbError): boolean {
     return this.#module.errorPredicate(predicates.isRetryableNotCommitted, error.code)
+  }
+
+  /**
+   * Pending while a watch that was asked for does not have its version yet. What begins after it waits, for a version that is no older: so
+   * whoever watches and then looks misses nothing in between. (Versions that are asked for at once may come from different proxies.)
+   */
+  get baseline(): Promise<unknown> | undefined {
+    return this.#baseline
+  }
+
+  awaitBaseline(version: Promise<unknown>): void {
+    const all = Promise.allSettled([this.#baseline, version]).then(() => {
+      if (this.#baseline === all) this.#baseline = undefined
+    })
+    this.#baseline = all
   }
 
   check(): void {

@@ -78,7 +78,8 @@ export class FoundationStore implements Store {
     checkKey(key)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const native = this.#client.transaction()
-    // The value at the version that is asked for now, before anything else of this process is.
+    // The value at the version that is asked for now, which nothing that begins later is older than.
+    this.#client.awaitBaseline(native.getReadVersion())
     const watch = native.watch(this.#client.dataKey(key), false)
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
@@ -145,6 +146,7 @@ export class FoundationStore implements Store {
   async #commit(native: NativeTransaction, mark: Mark, attempt: FoundationAttempt): Promise<FdbError | undefined> {
     for (const write of attempt.writes) send(write, native, this.#client)
     this.#marks.put(mark, native)
+    if (this.#client.baseline !== undefined) await this.#client.baseline
     try {
       await native.commit()
       return undefined

@@ -18,6 +18,7 @@ export class Reads {
   readonly #client: Client
   readonly #native: NativeTransaction
   #end: StoreError | undefined
+  #hasBegun = false
 
   constructor(world: World, client: Client, native: NativeTransaction) {
     this.#world = world
@@ -69,6 +70,11 @@ export class Reads {
    */
   async #read<T>(ask: (native: NativeTransaction) => Promise<T>): Promise<T> {
     this.#check()
+    if (!this.#hasBegun && this.#client.baseline !== undefined) {
+      await this.#client.baseline
+      this.#check()
+    }
+    this.#hasBegun = true
     let native = this.#native
     for (let pause = firstPause; ; pause *= 2) {
       try {
