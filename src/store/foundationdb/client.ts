@@ -84,6 +84,11 @@ export class Client {
     return native
   }
 
+  /** FoundationDB takes watches only from transactions that see their own writes. */
+  watchTransaction(): NativeTransaction {
+    return this.#database.createTransaction()
+  }
+
   /** To be called for a transaction that was made anew. */
   ready(native: NativeTransaction): void {
     native.setOption(transactionOptions.readYourWritesDisable, null)

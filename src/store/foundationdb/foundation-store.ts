@@ -38,7 +38,7 @@ export class FoundationStore implements Store {
     this.#client.check()
     this.#marks.sweepIfDue()
     const mark = this.#marks.take()
-    const native = this.#client.transaction()
+    let native = this.#client.transaction()
     for (;;) {
       // Not released where the outcome stays unknown: a commit with the mark may still come.
       const outcome = await this.#run(native, mark, body).catch((error: unknown) => {
@@ -50,13 +50,27 @@ export class FoundationStore implements Store {
         return outcome.result
       }
       try {
-        await native.onError(outcome.error.code)
-        this.#client.check()
-        this.#client.ready(native)
+        native = await this.#renew(native, outcome.error)
       } catch (error) {
         this.#marks.release(mark)
         throw contractError(error)
       }
+    }
+  }
+
+  /** Waits, and gives a transaction for another run. */
+  async #renew(native: NativeTransaction, error: FdbError): Promise<NativeTransaction> {
+    try {
+      await native.onError(error.code)
+      this.#client.check()
+      this.#client.ready(native)
+      return native
+    } catch (refusal) {
+      // A cluster that changed its version is for new transactions to find.
+      const isSame = refusal instanceof FdbError && refusal.code === error.code
+      if (!isSame || !this.#client.isRetryable(error)) throw refusal
+      this.#client.check()
+      return this.#client.transaction()
     }
   }
 
@@ -77,18 +91,21 @@ export class FoundationStore implements Store {
     this.#client.check()
     checkKey(key)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const native = this.#client.transaction()
+    const native = this.#client.watchTransaction()
     // The value at the version that is asked for now, which nothing that begins later is older than.
     this.#client.awaitBaseline(native.getReadVersion())
     const watch = native.watch(this.#client.dataKey(key), false)
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     this.#watching.add(reject)
-    // A watch may end without a change; whoever waits looks again, and hears of it if the cluster cannot be read.
-    watch.promise.then(() => resolve(), resolve)
+    watch.promise.then(
+      () => resolve(),
+      // It may end without a change: whoever waits looks again.
+      (error) => (error instanceof FdbError && this.#client.isRetryable(error) ? resolve() : reject(error)),
+    )
     try {
-      const begun = native.commit().then(() => native.setOption(transactionOptions.timeout, 0))
-      await Promise.race([begun.then(() => promise), promise])
+      native.commit().then(() => native.setOption(transactionOptions.timeout, 0), reject)
+      await promise
     } catch (error) {
       throw contractError(error)
     } finally {
