@@ -138,6 +138,7 @@ export class DataDirectory {
     }
     const known = readOwner(join(this.metadata, ownerFile))
     if (known !== undefined) return known
+    makeDirectory(resolve(this.metadata))
     const owner = { id: Buffer.from(world.randomBytes(16)).toString('hex'), isKnown: false }
     writeWhole(this.metadata, ownerFile, owner)
     return owner

@@ -132,6 +132,19 @@ if (reason !== undefined) {
       client.close()
     })
 
+    test('a watch lasts longer than a transaction may', async () => {
+      const store = await openFoundationStore({ world: realWorld, clusterFile, prefix: freshPrefix(), timeout: 1_000 })
+      let isOver = false
+      const watch = store.watch(bytes('a'), new AbortController().signal).finally(() => {
+        isOver = true
+      })
+      await wait(2_500)
+      assert.equal(isOver, false)
+      await add(store, 'a')
+      await watch
+      await store.close()
+    })
+
     test('a range of many megabytes comes whole, in both directions, also below own writes', async () => {
       const store = await openAt(freshPrefix())
       const value = Buffer.alloc(limits.valueBytes, 5)

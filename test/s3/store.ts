@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before } from 'node:test'
 import { S3Client, type S3ServiceException } from '@aws-sdk/client-s3'
 import { authenticator } from '#gateway/auth/authenticate.ts'
@@ -26,6 +26,8 @@ export interface Harness {
   readonly endpoint: string
   /** The data directory. */
   readonly data: string
+  /** All directories that something may be written to. */
+  readonly places: readonly string[]
   readonly ids: { readonly alice: string; readonly bob: string }
   /** A fresh bucket of alice's. */
   makeBucket(options?: {
@@ -86,6 +88,7 @@ export async function openHarness(
     otherClient,
     endpoint,
     data,
+    places: config.metadata === 'lmdb' ? [data] : [data, dirname(config.fdbClusterFile)],
     ids: { alice: owner, bob },
     async makeBucket({ versioning, hasObjectLock = false } = {}) {
       const name = `bucket-${randomBytes(6).toString('hex')}`
