@@ -21,6 +21,7 @@ import { DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { openKeys } from '#src/open.ts'
 import { locationOf } from '#src/open-region.ts'
 import { openStore } from '#src/open-store.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
@@ -74,7 +75,7 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
     const parts = { store, world, secret, location }
     if (standing !== undefined) return await begin({ ...parts, standing })
     if (config.join !== undefined) return await join({ ...parts, root: config.join })
-    await makeSharedKeys(store, world)
+    await makeSharedKeys(store, config, world)
     await found(store, world, location)
     return { isRoot: true }
   } finally {
@@ -90,8 +91,8 @@ interface Starting {
 }
 
 /** What other cells only read of the namespace must be there before they are. */
-async function makeSharedKeys(store: Store, world: World): Promise<void> {
-  await new MessageKeys({ store, world }).current()
+async function makeSharedKeys(store: Store, config: Config, world: World): Promise<void> {
+  await new MessageKeys({ store, world, own: openKeys(config, world).own }).current()
   await new SessionTokens({ store, world, records: new IamRecords() }).currentKey()
 }
 

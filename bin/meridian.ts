@@ -20,7 +20,9 @@ const main = defineCommand({
     keys: async () => (await import('./accounts.ts')).keysCommand,
     'encryption-keys': async () => (await import('./encryption-keys.ts')).encryptionKeysCommand,
     notifications: async () => (await import('./notifications.ts')).notificationsCommand,
+    tasks: async () => (await import('./tasks.ts')).tasksCommand,
     volumes: async () => (await import('./volumes.ts')).volumesCommand,
+    conflicts: async () => (await import('./conflicts.ts')).conflictsCommand,
     dev: async () => (await import('./dev.ts')).devCommand,
   },
 })

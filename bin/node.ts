@@ -61,6 +61,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       ...(cluster !== undefined && { cluster }),
     }),
     domains: config.domains,
+    websiteDomains: config.websiteDomains,
     log,
     logsAccess: config.accessLog,
     logs: services.logs,

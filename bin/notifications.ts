@@ -1,9 +1,13 @@
 import { defineCommand } from 'citty'
+import type { Setting } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
-import { openDeadLetters } from '#src/open.ts'
+import { openDeadLetters, openMessageKeys } from '#src/open-beside.ts'
 import type { DeadLetters, LettersOf } from '#src/service/dead-letters.ts'
+import { fingerprintOf } from '#src/service/message-keys.ts'
 import { realWorld } from '#src/world.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
+
+const keySettings: readonly Setting[] = [...metadataSettings, 'keyFile']
 
 const shared = {
   ...flagsOf(metadataSettings),
@@ -70,7 +74,21 @@ const deadLetters = defineCommand({
   subCommands: { list: listLetters, retry: retryLetters, delete: deleteLetters },
 })
 
+const rotateKey = defineCommand({
+  meta: { name: 'rotate-key', description: 'Sign notifications with a new key from now on, and print its fingerprint' },
+  args: flagsOf(keySettings),
+  async run({ args }) {
+    const config = configOfUsed(keySettings, args)
+    const { keys, store } = await openMessageKeys(config, realWorld)
+    try {
+      print(fingerprintOf(await keys.rotate()))
+    } finally {
+      await store.close()
+    }
+  },
+})
+
 export const notificationsCommand = defineCommand({
   meta: { name: 'notifications', description: 'Look after the notifications of buckets and topics' },
-  subCommands: { 'dead-letters': deadLetters },
+  subCommands: { 'dead-letters': deadLetters, 'rotate-key': rotateKey },
 })

@@ -137,7 +137,7 @@ function subjectOf(
   { ofKey }: Ending,
 ): Pick<StandardRecord, 'operation' | 'key' | 'objectSize'> {
   const { match, request, version } = notes
-  const operation = operationName(method, match)
+  const operation = address.isWebsite === true ? `WEBSITE.${method}.OBJECT` : operationName(method, match)
   if (ofSource !== undefined) return { operation: `${operation}_GET`, key: ofSource.key, objectSize: ofSource.size }
   if (ofKey !== undefined) return { operation: `BATCH.${verbOf(match)}.OBJECT`, key: ofKey, objectSize: undefined }
   const isRead = method === 'GET' || method === 'HEAD'

@@ -112,3 +112,28 @@ test('a query is read as forms write it, and the first of equal names counts', (
   )
   assert.throws(() => parseQuery('a=%ff'), Fault)
 })
+
+test('a website has a host of its own, beside the API’s, and a query that nobody reads', () => {
+  const both = addressing(['example.org'], ['website.localhost', 'web.example.org'])
+  const page = both('/a%20b?x=%', 'www.example.com.website.localhost:9000')
+  assert.deepEqual([page.isWebsite, page.bucket, page.key, page.query.size], [true, 'www.example.com', 'a b', 0])
+  assert.equal(both('/', 'photos.WEB.example.org').isWebsite, true)
+  // The domain itself names no bucket's site: it is a host like any other under `localhost`.
+  const bare = both('/k', 'website.localhost')
+  assert.deepEqual([bare.isWebsite, bare.bucket, bare.key], [undefined, 'website', 'k'])
+  assert.equal(both('/', 'photos.example.org').isWebsite, undefined)
+  assert.equal(addressing([])('/', 'photos.website.localhost').bucket, 'photos.website')
+})
+
+test('A3: what stands before a colon in the bucket of a path is its tenant', () => {
+  const asked = (target: string, at = host) => {
+    const { scope, bucket, key, tenant } = read(target, at)
+    return [scope, tenant, bucket, key]
+  }
+  assert.deepEqual(asked('/team:b/k:1'), ['object', 'team', 'b', 'k:1'])
+  assert.deepEqual(asked('/team%3Ab'), ['bucket', 'team', 'b', ''])
+  assert.deepEqual(asked('/:b'), ['bucket', '', 'b', ''])
+  assert.deepEqual(asked('/b/k'), ['object', undefined, 'b', 'k'])
+  assert.deepEqual(asked('/team:b', 'bucket.example.org'), ['object', undefined, 'bucket', 'team:b'])
+  refuses('/team:', 'InvalidBucketName')
+})

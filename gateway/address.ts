@@ -7,10 +7,14 @@ import type { Scope } from './operations/operation.ts'
  *
  * A1  the path is decoded exactly once, as UTF-8, strictly; `+`, `//`, `.` and `..` mean themselves.
  * A2  what was signed is the raw path and query, which are handed on as they came.
+ * A3  `tenant:bucket`, as ceph has it, names a bucket of that tenant, and `:bucket` one of the tenant without a name; no
+ *     bucket's own name has a colon.
  */
 export interface Address {
   readonly scope: Scope
   readonly bucket: string
+  /** Whose the bucket has to be; absent: anybody's. */
+  readonly tenant?: string
   readonly key: string
   readonly query: ReadonlyMap<string, string>
   readonly rawPath: string
@@ -19,6 +23,8 @@ export interface Address {
   readonly host: string
   /** The bucket that the Host header names, in virtual-hosted style. */
   readonly hostBucket: string | undefined
+  /** Whether the host is that of the bucket's website, which speaks to browsers and not S3's language. */
+  readonly isWebsite?: boolean
 }
 
 const invalid = (message: string): Fault => new Fault('InvalidURI', { message })
@@ -76,17 +82,26 @@ const ipv4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
 const isAddress = (hostname: string): boolean =>
   ipv4.test(hostname) || (hostname.startsWith('[') && isIPv6(hostname.slice(1, -1)))
 
-/** Finds the bucket that a Host header names. `localhost` is always a base; the longest base counts. */
-export function hostBuckets(domains: readonly string[]): (host: string) => string | undefined {
-  const bases = [...new Set([...domains.map((each) => each.toLowerCase()), 'localhost'])]
-    .sort((a, b) => b.length - a.length)
-    .map((each) => `.${each}`)
+interface HostBucket {
+  readonly bucket: string
+  readonly isWebsite: boolean
+}
+
+/** Finds the bucket that a Host header names. `localhost` is always a base of the API; the longest base counts. */
+function hostBuckets(
+  domains: readonly string[],
+  websiteDomains: readonly string[],
+): (host: string) => HostBucket | undefined {
+  const ofApi = new Set([...domains, 'localhost'].map((each) => `.${each.toLowerCase()}`))
+  const ofWebsites = new Set(websiteDomains.map((each) => `.${each.toLowerCase()}`))
+  const bases = [...new Set([...ofWebsites, ...ofApi])].sort((a, b) => b.length - a.length)
   return (host) => {
     const hostname = withoutPort(host).toLowerCase()
     // Most hosts have no bucket, and are seen not to have one without comparing them to each base.
-    if (!hostname.includes('.') || isAddress(hostname) || bases.includes(`.${hostname}`)) return undefined
+    if (!hostname.includes('.') || isAddress(hostname) || ofApi.has(`.${hostname}`)) return undefined
     const base = bases.find((each) => hostname.endsWith(each))
-    return base === undefined || hostname.length === base.length ? undefined : hostname.slice(0, -base.length)
+    if (base === undefined || hostname.length === base.length) return undefined
+    return { bucket: hostname.slice(0, -base.length), isWebsite: ofWebsites.has(base) }
   }
 }
 
@@ -97,9 +112,28 @@ function pathNames(path: string, hostBucket: string | undefined): { bucket: stri
   return { bucket: decode(path.slice(1, slash)), key: decode(path.slice(slash + 1)) }
 }
 
+/** In a path only: a host name has no colon but before its port. */
+function tenantOf(name: string): { readonly tenant?: string; readonly bucket: string } {
+  const colon = name.indexOf(':')
+  return colon < 0 ? { bucket: name } : { tenant: name.slice(0, colon), bucket: name.slice(colon + 1) }
+}
+
+/** What a path names; a key, or a tenant, without a bucket is nothing. */
+function namesOf(path: string, hostBucket: string | undefined) {
+  const { bucket: named, key } = pathNames(path, hostBucket)
+  const { bucket, ...tenant } = tenantOf(named)
+  if (bucket === '' && (key !== '' || tenant.tenant !== undefined)) {
+    throw new Fault('InvalidBucketName', { BucketName: named })
+  }
+  return { bucket, ...tenant, key }
+}
+
 /** Reads addresses under the given base domains. */
-export function addressing(domains: readonly string[]): (target: string, host: string) => Address {
-  const findBucket = hostBuckets(domains)
+export function addressing(
+  domains: readonly string[],
+  websiteDomains: readonly string[] = [],
+): (target: string, host: string) => Address {
+  const findBucket = hostBuckets(domains, websiteDomains)
   return (target, host) => {
     // No client may send a fragment; what stands before it would be another object than the signer meant.
     if (target.includes('#')) throw invalid('The request target has a fragment.')
@@ -107,11 +141,16 @@ export function addressing(domains: readonly string[]): (target: string, host: s
     const mark = origin.indexOf('?')
     const rawPath = mark < 0 ? origin : origin.slice(0, mark)
     const rawQuery = mark < 0 ? '' : origin.slice(mark + 1)
-    const hostBucket = findBucket(host)
-    const { bucket, key } = pathNames(rawPath, hostBucket)
-    if (bucket === '' && key !== '') throw new Fault('InvalidBucketName', { BucketName: '' })
+    const found = findBucket(host)
+    const hostBucket = found?.bucket
+    const names = namesOf(rawPath, hostBucket)
+    const { bucket, key } = names
     const scope = key !== '' ? 'object' : bucket !== '' ? 'bucket' : 'service'
     const bare = hostBucket === undefined ? host : host.slice(hostBucket.length + 1)
-    return { scope, bucket, key, query: parseQuery(rawQuery), rawPath, rawQuery, host: bare, hostBucket }
+    // A page's query is its own affair, and need not be one that S3 could read.
+    const isWebsite = found?.isWebsite === true
+    const query = isWebsite ? noQuery : parseQuery(rawQuery)
+    const address = { scope, ...names, query, rawPath, rawQuery, host: bare, hostBucket } as const
+    return isWebsite ? { ...address, isWebsite } : address
   }
 }

@@ -38,6 +38,11 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   },
   BucketNotEmpty: { status: 409, message: 'The bucket you tried to delete is not empty.' },
   DeleteConflict: { status: 409, message: 'The resource cannot be deleted while others depend on it.' },
+  EncryptionTypeMismatch: {
+    status: 400,
+    message:
+      'The existing object was created with a different encryption type. Subsequent write requests must include the appropriate encryption parameters.',
+  },
   EntityAlreadyExists: { status: 409, message: 'A resource of this name already exists.' },
   EntityTooLarge: { status: 400, message: 'Your proposed upload exceeds the maximum allowed size.' },
   EntityTooSmall: { status: 400, message: 'Your proposed upload is smaller than the minimum allowed size.' },
@@ -108,6 +113,10 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   },
   InvalidToken: { status: 400, message: 'The provided token is malformed or otherwise not valid.' },
   InvalidURI: { status: 400, message: 'The specified URI could not be parsed.' },
+  InvalidWriteOffset: {
+    status: 400,
+    message: 'The write offset value that you specified does not match the current object size.',
+  },
   'KMS.DisabledException': { status: 400, message: 'The request was rejected because the key is not enabled.' },
   'KMS.NotFoundException': { status: 400, message: 'The encryption key that you named does not exist.' },
   KeyTooLongError: { status: 400, message: 'Your key is too long.' },
@@ -209,6 +218,7 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
     status: 400,
     message: 'Your socket connection to the server was not read from or written to within the timeout period.',
   },
+  RestoreAlreadyInProgress: { status: 409, message: 'Object restore is already in progress.' },
   ServerSideEncryptionConfigurationNotFoundError: {
     status: 404,
     message: 'The server-side encryption configuration was not found.',
@@ -222,6 +232,15 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
   SlowDown: { status: 503, message: 'Please reduce your request rate.' },
   SubscriptionLimitExceeded: { status: 403, message: 'The topic has as many subscriptions as it can have.' },
   TooManyBuckets: { status: 400, message: 'You have attempted to create more buckets than are allowed.' },
+  TooManyConfigurations: {
+    status: 400,
+    message: 'You are attempting to create a new configuration but have already reached the 1,000-configuration limit.',
+  },
+  TooManyParts: {
+    status: 400,
+    message:
+      'You have attempted to add more parts than the maximum of 10000 that are allowed for this object. You can use the CopyObject operation to copy this object to another and then add more data to the newly copied object.',
+  },
   TopicLimitExceeded: { status: 403, message: 'The account has as many topics as it can have.' },
   UnexpectedContent: { status: 400, message: 'This request contains unsupported content.' },
   UnmodifiableEntity: { status: 400, message: 'This resource cannot be changed.' },

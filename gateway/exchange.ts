@@ -13,6 +13,7 @@ import { withRecord } from './recorded-answer.ts'
 import { type RequestBodyOptions, SocketBody } from './request-body.ts'
 import type { RequestNames } from './request-names.ts'
 import { BrokenAnswer, type LaterOptions, type Sending, sendBytes, sendLater, sendStream, sendXml } from './send.ts'
+import { errorPage } from './website/error-page.ts'
 
 export interface ExchangeParts {
   readonly route: (incoming: Incoming, address: Address) => Promise<Outcome>
@@ -191,7 +192,7 @@ export class Exchange {
 
   async #sendError(outcome: Outcome, thrown: unknown): Promise<void> {
     const fault = this.#faultOf(outcome, thrown)
-    const { status, headers, body } = errorAnswer(fault, this.#ids())
+    const { status, headers, body } = (outcome.isWebsite === true ? errorPage : errorAnswer)(fault, this.#ids())
     if (outcome.recorded !== undefined) {
       const bytesSent = this.#request.method === 'HEAD' ? 0 : Buffer.byteLength(body)
       await this.#record(outcome.recorded, { status, errorCode: fault.code, bytesSent })

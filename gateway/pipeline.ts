@@ -16,9 +16,13 @@ import { isQueryCall } from './auth/request.ts'
 import type { ClusterFront } from './cluster-front.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
+import { getObject, headObject } from './operations/object/get-object.ts'
 import type { Context, Method, Operation, S3Request, S3Response } from './operations/operation.ts'
 import type { QueryFront } from './query/front.ts'
 import { linkAnswer } from './query/sns/links.ts'
+import { withCharge } from './request-payment.ts'
+import { objectRequest, pageRequest } from './website/requests.ts'
+import { servePage } from './website/serve.ts'
 import { hasCustomerKey } from './wire/encryption-headers.ts'
 
 /** A request as it came from the socket. */
@@ -60,6 +64,8 @@ export interface Outcome {
   readonly response?: S3Response
   readonly thrown?: unknown
   readonly corsHeaders?: Readonly<Record<string, string>>
+  /** Whether a browser is told what went wrong, by a page. */
+  readonly isWebsite?: boolean
   /** Where requests to the bucket, or to the one that a copy reads, are logged. */
   readonly recorded?: readonly Recorded[]
 }
@@ -87,10 +93,18 @@ async function preflight(buckets: Settings, address: Address, incoming: Incoming
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html */
-async function checkExpectedOwner(buckets: Settings, request: S3Request): Promise<void> {
-  const expected = request.headers['x-amz-expected-bucket-owner']
-  if (expected === undefined || request.bucket === '') return
-  if ((await buckets.get(request.bucket)).owner !== expected) throw new Fault('AccessDenied')
+async function checkOwner(buckets: Settings, name: string, expected: string): Promise<void> {
+  // Of one that is not there, or is about to be made, the operation itself knows what to say.
+  const bucket = await findBucket(buckets, name)
+  if (bucket !== undefined && bucket.owner !== expected) throw new Fault('AccessDenied')
+}
+
+/** Names of buckets are everybody's: a tenant before one only says whose it has to be (A3). Fault NoSuchBucket otherwise. */
+async function checkTenant({ buckets, identity }: Services, { bucket, tenant }: Address): Promise<void> {
+  if (tenant === undefined) return
+  const { owner } = await buckets.get(bucket)
+  const account = await identity.findAccount(owner)
+  if ((account?.tenant ?? '') !== tenant) throw new Fault('NoSuchBucket', { BucketName: bucket })
 }
 
 type CrossOrigin = Readonly<Record<string, string>> | undefined
@@ -184,6 +198,47 @@ function authorizing(access: Access, request: S3Request, values: ConditionValues
   }
 }
 
+/** What the operation may do, if the one who asks may have it done. */
+async function contextOf(
+  { services, access, customerKeysNeedTls }: PipelineParts,
+  operation: Operation,
+  request: S3Request,
+  notes: Notes,
+  requestTags?: Tags,
+): Promise<Context> {
+  const { caller, bucket, key, query } = request
+  if (customerKeysNeedTls === true && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
+  const values = conditionValues(request)
+  const authorize = authorizing(access, request, values, notes)
+  const versionId = query.get('versionId')
+  const resource = {
+    bucket,
+    ...(key !== '' && { key }),
+    ...(versionId !== undefined && { versionId }),
+    ...(requestTags !== undefined && { requestTags }),
+  }
+  const action = operation.action(request)
+  const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
+  notes.asked = asked
+  const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
+  const owner = request.headers['x-amz-expected-bucket-owner']
+  if (owner !== undefined && bucket !== '') await checkOwner(services.buckets, bucket, owner)
+  return { services, caller, guard, authorize, request }
+}
+
+/** A page of a bucket's website. */
+async function page(parts: PipelineParts, incoming: Incoming, address: Address, notes: Notes): Promise<S3Response> {
+  const bucket = await parts.services.buckets.get(address.bucket)
+  note(notes, bucket)
+  return await servePage(pageRequest(incoming, address, bucket), async (key, method, isAsked) => {
+    const operation = method === 'GET' ? getObject : headObject
+    const request = objectRequest(incoming, address, key, isAsked)
+    notes.match = operation.match
+    notes.request = request
+    return await operation.handle(request, () => contextOf(parts, operation, request, notes))
+  })
+}
+
 function requestOf(
   { id, remoteAddress, isSecure }: Incoming,
   method: Method,
@@ -211,35 +266,9 @@ function requestOf(
 
 /** The one way of every request: authenticate, dispatch, decode, authorize, run, encode. */
 export function pipeline(parts: PipelineParts): Route {
-  const { services, authenticate, access, operations, cluster, customerKeysNeedTls: needsTls = false } = parts
+  const { services, authenticate, operations, cluster } = parts
   const dispatch = dispatcher(operations)
   const { buckets } = services
-
-  /** What the operation may do, if the one who asks may have it done. */
-  async function contextOf(
-    operation: Operation,
-    request: S3Request,
-    notes: Notes,
-    requestTags?: Tags,
-  ): Promise<Context> {
-    const { caller, bucket, key, query } = request
-    if (needsTls && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
-    const values = conditionValues(request)
-    const authorize = authorizing(access, request, values, notes)
-    const versionId = query.get('versionId')
-    const resource = {
-      bucket,
-      ...(key !== '' && { key }),
-      ...(versionId !== undefined && { versionId }),
-      ...(requestTags !== undefined && { requestTags }),
-    }
-    const action = operation.action(request)
-    const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
-    notes.asked = asked
-    const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
-    await checkExpectedOwner(buckets, request)
-    return { services, caller, guard, authorize, request }
-  }
 
   async function answer(
     incoming: Incoming,
@@ -248,6 +277,11 @@ export function pipeline(parts: PipelineParts): Route {
     name: (operation: string) => void,
   ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
+    if (address.isWebsite === true) {
+      name('Website')
+      return await page(parts, incoming, address, notes)
+    }
+
     const link = linkAnswer(services, incoming, address)
     if (link !== undefined) return await link
     const { rawPath, rawQuery, hostBucket } = address
@@ -262,10 +296,12 @@ export function pipeline(parts: PipelineParts): Route {
     name(operation.name)
     notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
+    await checkTenant(services, address)
 
     const request = requestOf(incoming, incoming.method, address, authenticated)
     notes.request = request
-    return await operation.handle(request, (instead = request, tags) => contextOf(operation, instead, notes, tags))
+    const authorized = (instead = request, tags?: Tags) => contextOf(parts, operation, instead, notes, tags)
+    return withCharge(await operation.handle(request, authorized), notes)
   }
 
   return async (incoming, address) => {
@@ -289,6 +325,7 @@ export function pipeline(parts: PipelineParts): Route {
       const recorded = await recordedOf(parts, notes, incoming, address)
       if (recorded.length > 0) outcome.recorded = recorded
     }
-    return corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
+    const answered = corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
+    return address.isWebsite === true ? { ...answered, isWebsite: true } : answered
   }
 }

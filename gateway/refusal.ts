@@ -14,16 +14,25 @@ const badRequest = new Fault('BadRequest')
 
 /** What Node knows of a connection's answer under way; its own default handler looks at the same. */
 interface Connection extends Duplex {
-  readonly _httpMessage?: { readonly headersSent: boolean; readonly req?: { readonly complete: boolean } } | null
+  readonly _httpMessage?: {
+    readonly headersSent: boolean
+    readonly req?: { readonly complete: boolean }
+    shouldKeepAlive: boolean
+  } | null
 }
 
 /**
- * Answers what Node refuses by itself, and closes. Where an earlier request of the connection is still being answered, this
- * answer would be taken for that one's: then the connection is closed without.
+ * Answers what Node refuses by itself, and closes. Where an earlier request of the connection is still to be answered, this
+ * answer would be taken for that one's: then the connection is closed without, as soon as that one has its own. So who sends
+ * more bytes than it said hears what came of those that it did say.
  */
 export function refuse(error: NodeJS.ErrnoException, socket: Connection, names: RequestNames): void {
   const message = socket._httpMessage
   const isTaken = message !== null && message !== undefined && (message.headersSent || message.req?.complete === true)
+  if (isTaken && !message.headersSent && socket.writable) {
+    message.shouldKeepAlive = false
+    return
+  }
   if (isTaken || !socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return

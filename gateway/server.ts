@@ -47,6 +47,8 @@ export interface ServerParts {
   readonly route: (incoming: Incoming, address: ReturnType<ExchangeParts['address']>) => Promise<Outcome>
   /** Base domains of virtual-hosted buckets. */
   readonly domains: readonly string[]
+  /** Base domains of buckets' websites. */
+  readonly websiteDomains?: readonly string[]
   readonly log: Log
   readonly counters?: Counters
   readonly logsAccess?: boolean
@@ -77,7 +79,7 @@ export class GatewayServer {
     const { drainBytesMax, lingerMs, later, headersMax } = this.#limits
     this.#exchange = {
       route: parts.route,
-      address: addressing(parts.domains),
+      address: addressing(parts.domains, parts.websiteDomains),
       names: this.#names,
       pace: this.#pace,
       body: { pace: this.#pace, drainBytesMax, lingerMs },

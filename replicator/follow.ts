@@ -81,10 +81,12 @@ export class Followers {
 
   async #follow(peer: Followee, signal: AbortSignal): Promise<void> {
     const { target, transport, applied, failed } = this.#parts
-    const limits = { bytes: answerBytes, wait: waitMilliseconds }
     let pause = firstPause
     while (!signal.aborted) {
       try {
+        // Whether there is anything at all is worth knowing at once: a cell that joins begins to serve by it.
+        const isLevel = this.#state.get(peer.cell)?.level !== undefined
+        const limits = { bytes: answerBytes, wait: isLevel ? waitMilliseconds : 0 }
         const followed = await follow(target, transport, peer, limits, signal)
         this.#note(peer.cell, followed)
         applied?.(peer.cell, followed)

@@ -3,6 +3,7 @@ import { Members } from '#src/cluster/members.ts'
 import { Region } from '#src/cluster/region.ts'
 import type { Transport } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
+import { beginSharing } from '#src/metadata/blob-records.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { guardNamespace, recordNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Store } from '#src/store/store.ts'
@@ -41,6 +42,8 @@ export async function openRegion(
   if (standing === undefined) return { store }
   if (connect === undefined) throw new Error('this data directory is a cell of a cluster: its secret is needed')
   const members = new Members({ store: bare, records, ...standing })
+  const { region: code, cell } = members.self
+  await bare.transact((transaction) => beginSharing(transaction, { region: code, cell }))
   const region = new Region({
     store: bare,
     recording: store,

@@ -18,11 +18,11 @@ import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { openStore } from '#src/open-store.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
-import { DeadLetters } from '#src/service/dead-letters.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -46,6 +46,7 @@ import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
 import { type OpenPeers, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
+import { openTiers, performTasks, refuseTiers } from './open-tiers.ts'
 
 export interface OpenOptions {
   readonly config: Config
@@ -159,7 +160,7 @@ async function scrub(foundation: Foundation, volumes: Volumes, config: Config, l
 
 /** What runs until the signal, and may be waited for. */
 async function background(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   volumes: Volumes,
   { config, log }: OpenOptions,
   signal: AbortSignal,
@@ -178,19 +179,29 @@ async function background(
     compactor.run(signal, (error) => log.error('compacting failed', { error })),
     scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
+    performTasks(foundation, config, log, signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
     notify(foundation, config, log, signal),
   ])
 }
 
+/** A node's own, which can encrypt. */
+type NodeFoundation = Foundation & { readonly keys: Keys }
+
+const messageKeysOf = ({ store, world, keys: { own } }: NodeFoundation): MessageKeys =>
+  new MessageKeys({ store, world, own })
+
 /** Takes what buckets and topics tell to their endpoints. */
-async function notify({ store, world }: Foundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+async function notify(foundation: NodeFoundation, config: Config, log: Log, signal: AbortSignal): Promise<void> {
+  const { store, world } = foundation
   const notifier = new Notifier({
     store,
     world,
-    keys: new MessageKeys({ store, world }),
+    keys: messageKeysOf(foundation),
     sender: new HttpSender(world, config.notificationEndpoints),
     giveUpMilliseconds: config.notificationHours * 3_600_000,
+    deadLettersMost: config.deadLettersMax,
+    forgotten: (event) => log.error('the oldest dead letters of a topic were forgotten for newer ones', event),
     report: ({ kind, ...fields }) => {
       if (kind === 'given up') log.error('a notification was given up, and is a dead letter', fields)
       else log.warn('a notification was not taken, and is tried again', fields)
@@ -201,19 +212,19 @@ async function notify({ store, world }: Foundation, config: Config, log: Log, si
 }
 
 function servicesOf(
-  foundation: Foundation,
+  foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace } = foundation
-  const { transitionMinimum, publicUrl, notificationEndpoints: reach } = config
+  const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
   const isEmpty = (...[from, bucket]: Parameters<ConstructorParameters<typeof NamespaceBuckets>[0]['isEmpty']>) =>
     bucketIsEmpty(from, bucket.id)
   const logs = new CellLogs(foundation, new LogDelivery(foundation), (error) =>
     log.error('logging a bucket failed', { error }),
   )
-  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs })
+  const buckets = new NamespaceBuckets({ store, world, namespace, isEmpty, logs, most: config.bucketsMax })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
@@ -223,8 +234,13 @@ function servicesOf(
     ...placedServices(foundation, region),
     identity,
     iam: new Iam({ store, world, namespace, records }),
-    sts: openSts({ store, world, namespace, records }),
-    lifecycle: { transitionMinimum },
+    sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
+    // Regions merge to the deeper class: what led up in one would be led down again by another.
+    lifecycle: {
+      transitionMinimum,
+      transitions: region === undefined ? transitions : 'down',
+      tiers: new Set(foundation.tiers?.keys()),
+    },
     logs,
     topics: new CellTopics({
       store,
@@ -232,9 +248,10 @@ function servicesOf(
       region: foundation.region,
       publicUrl,
       reach,
-      keys: new MessageKeys({ store, world }),
+      keys: messageKeysOf(foundation),
     }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
+    configurations: new CellBucketConfigurations({ store, namespace }),
   }
   return { services, access }
 }
@@ -255,6 +272,7 @@ function placedServices(foundation: Foundation, region: Region | undefined): Pic
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { config, world, isFirst } = options
   const directory = new DataDirectory(config.data)
+  const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
   const { store: bare, embedded } = await openStore(config, world, {
     probed: isFirst,
@@ -274,9 +292,11 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
-  const alone: Foundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }) }
+  refuseTiers(tiers, region !== undefined)
+  const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
+  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region === undefined ? undefined : openPeers(alone, region, options)
-  const foundation = peers?.foundation ?? alone
+  const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
@@ -295,10 +315,12 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))
+      if (peers !== undefined) running.push(peers.work(stopping.signal))
     },
     close: async () => {
       stopping.abort()
       await Promise.all(running)
+      await peers?.settled()
       await volumes.close()
       await bare.close()
     },
@@ -321,17 +343,6 @@ export async function openIdentity(config: Config, world: World): Promise<OpenId
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
 }
 
-export interface OpenDeadLetters {
-  readonly letters: DeadLetters
-  readonly store: Store
-}
-
-/** Notifications that were given up, also beside a server that runs. */
-export async function openDeadLetters(config: Config, world: World): Promise<OpenDeadLetters> {
-  const { store } = await openStore(config, world)
-  return { store, letters: new DeadLetters({ store, world }) }
-}
-
 export interface OpenMaintenance {
   readonly foundation: Foundation
   readonly maintenance: VolumeMaintenance
@@ -344,23 +355,19 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   for (const path of volumePaths(config, directory)) {
     if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
   }
-  const { store } = await openStore(config, world)
+  const opened = await openStore(config, world)
+  const { store, standing } = await clusteredStore(opened.store)
   const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
     async (error: unknown) => {
       await store.close()
       throw error
     },
   )
-  const { region, inlineBytesMax } = config
-  const foundation = {
-    store,
-    world,
-    namespace: new Namespace(),
-    blobs: volumes,
-    region,
-    cell: onlyCell,
-    inlineBytesMax,
-  }
+  // A cell of a cluster knows where it is; what the settings say counts for a node that is alone.
+  const { region, cell } = standing?.self ?? { region: config.region, cell: onlyCell }
+  const { inlineBytesMax } = config
+  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys: openKeys(config, world) }
+  const foundation = { ...own, region, cell, inlineBytesMax, hasPeers: standing !== undefined }
   return {
     foundation,
     maintenance: volumes.maintenance,

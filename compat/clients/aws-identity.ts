@@ -37,6 +37,9 @@ export async function workWithIdentities(day: Day, command: string, bucket: stri
     const identity = await json<{ Arn: string }>(own, 'sts', 'get-caller-identity')
     check(identity.Arn === made.User.Arn, `the user is ${identity.Arn}, not ${made.User.Arn}`)
 
+    const lent = await json<{ Credentials: Keys }>(own, 'sts', 'get-session-token', '--duration-seconds', '900')
+    const again = await json<{ Arn: string }>(asked(day, command, lent.Credentials), 'sts', 'get-caller-identity')
+    check(again.Arn === made.User.Arn, `with temporary credentials the user is ${again.Arn}`)
     await own.refused(/AccessDenied/, 's3api', 'list-objects-v2', '--bucket', bucket)
     await own.refused(/AccessDenied/, 'iam', 'list-users')
     const reading = 'arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess'

@@ -14,6 +14,7 @@ import {
 import { compareFiles, compareTrees, editTree, readPiece, size } from '#compat/files.ts'
 import { pythonTool } from '#compat/tools.ts'
 import { workWithIdentities } from './aws-identity.ts'
+import { awsSettings } from './aws-settings.ts'
 import { awsNotifications } from './aws-sns.ts'
 
 export const aws: Client = {
@@ -58,6 +59,7 @@ class AwsDay {
     await this.#tags()
     await workWithIdentities(this.#day, this.#command, other)
     await awsNotifications(this.#day, this.#program, bucket)
+    await awsSettings(this.#day, this.#program)
     await this.#cleanUp()
   }
 

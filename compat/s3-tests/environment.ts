@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { attempt, run } from '#compat/commands.ts'
 import { type Person, person } from '#compat/people.ts'
 import { pythonEnvironment } from '#compat/tools.ts'
+import { type CloudSettings, cloudSection } from './cloud.ts'
 import type { WebIdentitySettings } from './issuer.ts'
 
 /** Where the suite comes from, what it runs on, and whom it believes to know. */
@@ -86,8 +87,14 @@ export const suitePeople: readonly Person[] = sections.map((section) => ({
 /** Keys for SSE-KMS that the suite names. */
 export const suiteEncryptionKeys = ['testkey-1', 'testkey-2'] as const
 
+export interface SuiteSettings {
+  readonly endpoint: string
+  readonly identity?: WebIdentitySettings
+  readonly cloud?: CloudSettings
+}
+
 /** Writes the suite's settings for one server. */
-export async function writeSettings(file: string, endpoint: string, identity?: WebIdentitySettings): Promise<void> {
+export async function writeSettings(file: string, { endpoint, identity, cloud }: SuiteSettings): Promise<void> {
   const { hostname, port } = new URL(endpoint)
   const lines = [
     ...['[DEFAULT]', `host = ${hostname}`, `port = ${port}`, 'is_secure = False', 'ssl_verify = False'],
@@ -103,11 +110,13 @@ export async function writeSettings(file: string, endpoint: string, identity?: W
     const [first, second] = suiteEncryptionKeys
     if (section === 's3 main') lines.push(`kms_keyid = ${first}`, `kms_keyid2 = ${second}`)
     if (section === 's3 main') lines.push('api_name = eu-central-1')
+    if (section === 's3 main') lines.push('rgw_restore_debug_interval = 10', 'rgw_restore_processor_period = 5')
   }
   if (identity !== undefined) {
     const { token, userToken, aud, sub, azp, thumbprint, realm } = identity
     lines.push('[webidentity]', `token = ${token}`, `user_token = ${userToken}`, `aud = ${aud}`, `sub = ${sub}`)
     lines.push(`azp = ${azp}`, `thumbprint = ${thumbprint}`, `KC_REALM = ${realm}`)
   }
+  if (cloud !== undefined) lines.push(...cloudSection(cloud))
   await writeFile(file, `${lines.join('\n')}\n`)
 }

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 
 /** SHA-256 of nothing, in hexadecimal. */
 export const emptySha256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -19,17 +19,42 @@ export function sha256Hex(text: string): string {
   return hash('sha256', Buffer.from(text, 'latin1'), 'hex')
 }
 
-/** A key of one day, region and service; never leaves this process. */
+/** SHA-256 takes its input in blocks of so many bytes; HMAC pads its key to one. */
+const blockBytes = 64
+const digestBytes = 32
+/** In bytes of UTF-8. Strings to sign have some 140, those of chunks 270. */
+const textMost = 1_024
+/** A pad, and what is hashed behind it. */
+const padded = Buffer.alloc(blockBytes + textMost)
+
+/**
+ * A key of one day, region and service; never leaves this process. Its HMAC is put together from two digests, each a single call:
+ * `createHmac` makes an object that outlives the call, and collecting that costs more than the digests.
+ * https://www.rfc-editor.org/rfc/rfc2104#section-2
+ */
 export class SigningKey {
-  /** A key object: an HMAC from it takes a fraction of the time that one from bytes takes. */
-  readonly #key: KeyObject
+  readonly #key: Buffer
+  readonly #inner = Buffer.alloc(blockBytes, 0x36)
+  readonly #outer = Buffer.alloc(blockBytes, 0x5c)
 
   constructor(secret: string, date: string, region: string, service: string) {
-    this.#key = createSecretKey(hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), 'aws4_request'))
+    this.#key = hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), 'aws4_request')
+    for (const [at, byte] of this.#key.entries()) {
+      this.#inner[at] = 0x36 ^ byte
+      this.#outer[at] = 0x5c ^ byte
+    }
   }
 
+  /** In hexadecimal. */
   sign(text: string): string {
-    return createHmac('sha256', this.#key).update(text).digest('hex')
+    // A character takes three bytes at most. The region's name comes from the client, and a form's policy is of any length.
+    if (text.length * 3 > textMost) return hmac(this.#key, text).toString('hex')
+    padded.set(this.#inner)
+    const end = blockBytes + padded.write(text, blockBytes)
+    const digest = hash('sha256', padded.subarray(0, end), 'hex')
+    padded.set(this.#outer)
+    padded.write(digest, blockBytes, 'hex')
+    return hash('sha256', padded.subarray(0, blockBytes + digestBytes), 'hex')
   }
 }
 

@@ -2,13 +2,18 @@ import { Fault } from '#src/errors.ts'
 import { createBucket } from './bucket/create-bucket.ts'
 import { deleteBucket } from './bucket/delete-bucket.ts'
 import { getBucketLocation } from './bucket/get-bucket-location.ts'
+import { getUsageStats } from './bucket/get-usage-stats.ts'
 import { headBucket } from './bucket/head-bucket.ts'
 import { listBuckets } from './bucket/list-buckets.ts'
 import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
 import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
-import { absentConfigurations } from './configuration/absent.ts'
+import { getBucketAbac, putBucketAbac } from './configuration/bucket-abac.ts'
+import {
+  getBucketAccelerateConfiguration,
+  putBucketAccelerateConfiguration,
+} from './configuration/bucket-accelerate.ts'
 import { getBucketAcl, putBucketAcl } from './configuration/bucket-acl.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from './configuration/bucket-cors.ts'
 import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './configuration/bucket-encryption.ts'
@@ -33,9 +38,16 @@ import {
   getBucketPolicyStatus,
   putBucketPolicy,
 } from './configuration/bucket-policy.ts'
+import {
+  deleteBucketReplication,
+  getBucketReplication,
+  putBucketReplication,
+} from './configuration/bucket-replication.ts'
 import { getBucketRequestPayment, putBucketRequestPayment } from './configuration/bucket-request-payment.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './configuration/bucket-tagging.ts'
 import { getBucketVersioning, putBucketVersioning } from './configuration/bucket-versioning.ts'
+import { deleteBucketWebsite, getBucketWebsite, putBucketWebsite } from './configuration/bucket-website.ts'
+import { bucketConfigurations } from './configuration/configurations.ts'
 import { getObjectLockConfiguration, putObjectLockConfiguration } from './configuration/object-lock-configuration.ts'
 import {
   deletePublicAccessBlock,
@@ -55,6 +67,7 @@ import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './objec
 import { postObject } from './object/post-object.ts'
 import { putObject } from './object/put-object.ts'
 import { renameObject } from './object/rename-object.ts'
+import { restoreObject } from './object/restore-object.ts'
 import { selectObjectContent } from './object/select-object-content.ts'
 import { type Operation, operation } from './operation.ts'
 import { everyOperation } from './unimplemented.ts'
@@ -68,6 +81,7 @@ import { uploadPartCopy } from './upload/upload-part-copy.ts'
 /** The operations there are: one import and one line each. Of equal weight, the first one is taken (D1). */
 export const implemented: readonly Operation[] = [
   listBuckets,
+  getUsageStats,
   createBucket,
   headBucket,
   deleteBucket,
@@ -76,6 +90,10 @@ export const implemented: readonly Operation[] = [
   listObjectsV2,
   listObjectVersions,
   listMultipartUploads,
+  getBucketAbac,
+  putBucketAbac,
+  getBucketAccelerateConfiguration,
+  putBucketAccelerateConfiguration,
   getBucketAcl,
   putBucketAcl,
   getBucketCors,
@@ -99,6 +117,9 @@ export const implemented: readonly Operation[] = [
   putBucketPolicy,
   deleteBucketPolicy,
   getBucketPolicyStatus,
+  getBucketReplication,
+  putBucketReplication,
+  deleteBucketReplication,
   getBucketRequestPayment,
   putBucketRequestPayment,
   getBucketTagging,
@@ -106,12 +127,15 @@ export const implemented: readonly Operation[] = [
   deleteBucketTagging,
   getBucketVersioning,
   putBucketVersioning,
+  getBucketWebsite,
+  putBucketWebsite,
+  deleteBucketWebsite,
   getObjectLockConfiguration,
   putObjectLockConfiguration,
   getPublicAccessBlock,
   putPublicAccessBlock,
   deletePublicAccessBlock,
-  ...absentConfigurations,
+  ...bucketConfigurations,
   copyObject,
   deleteObject,
   deleteObjects,
@@ -131,6 +155,7 @@ export const implemented: readonly Operation[] = [
   postObject,
   putObject,
   renameObject,
+  restoreObject,
   selectObjectContent,
   abortMultipartUpload,
   completeMultipartUpload,

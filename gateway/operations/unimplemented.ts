@@ -103,6 +103,7 @@ export const everyOperation: readonly Matching[] = [
 
   // Ceph's: https://docs.ceph.com/en/latest/radosgw/s3/bucketops/#post-bucket-logging
   row('PostBucketLogging', 'POST', 'bucket', 'logging'),
+  row('GetUsageStats', 'GET', 'service', 'usage'),
 
   // A bucket's name has no capitals, so this path is the operation's own: https://docs.aws.amazon.com/AmazonS3/latest/API/API_WriteGetObjectResponse.html
   row('WriteGetObjectResponse', 'POST', 'bucket', 'x-amz-request-route'),

@@ -166,11 +166,13 @@ export class StreamedBody implements RequestBody {
           fail(cause)
           return
         }
-        stop()
+        // The listeners go with the request: nothing but its close is to come.
         resolve(pieces)
       }
       const onError = (cause: unknown): void => fail(interrupted(cause))
-      const onClose = (): void => fail(interrupted(undefined))
+      const onClose = (): void => {
+        if (!source.readableEnded) fail(interrupted(undefined))
+      }
       source.on('data', onData).on('end', onEnd).on('error', onError).on('close', onClose)
     })
   }

@@ -20,12 +20,24 @@ const rulesMax = 1000
 const sizeMost = Number.MAX_SAFE_INTEGER
 const daysMost = 2 ** 31 - 1
 
-export function parseLifecycle(document: XmlNode): readonly LifecycleRule[] {
+/** `tiers`: storage classes at other endpoints, which rules may lead to as well. */
+export function parseLifecycle(document: XmlNode, tiers: ReadonlySet<string>): readonly LifecycleRule[] {
   const nodes = all(document, 'Rule')
   if (nodes.length === 0 || nodes.length > rulesMax) throw malformed()
   const rules = nodes.map(readRule)
+  checkClasses(rules, tiers)
   checkLifecycleRules(rules)
   return rules
+}
+
+function checkClasses(rules: readonly LifecycleRule[], tiers: ReadonlySet<string>): void {
+  for (const { transitions = [], noncurrentTransitions = [] } of rules) {
+    for (const { storageClass } of [...transitions, ...noncurrentTransitions]) {
+      // Whether this node lets rules lead back to STANDARD is for the operation to say.
+      const isKnown = storageClass === 'STANDARD' || transitionClasses.has(storageClass) || tiers.has(storageClass)
+      if (!isKnown) throw malformed()
+    }
+  }
 }
 
 function readRule(node: XmlNode, index: number): LifecycleRule {
@@ -55,7 +67,7 @@ function readActions(node: XmlNode): Omit<LifecycleRule, 'id' | 'isEnabled' | 'p
   const noncurrent = optionalChild(node, 'NoncurrentVersionExpiration')
   const noncurrentTransitions = all(node, 'NoncurrentVersionTransition').map((each) => ({
     ...readNoncurrent(each, 0),
-    storageClass: readClass(each),
+    storageClass: text(each, 'StorageClass'),
   }))
   const abort = optionalChild(node, 'AbortIncompleteMultipartUpload')
   return {
@@ -104,14 +116,8 @@ function readExpiration(node: XmlNode): NonNullable<LifecycleRule['expiration']>
 
 const readTransition = (node: XmlNode): Transition => ({
   when: readMoment(node, 'Transition', 0),
-  storageClass: readClass(node),
+  storageClass: text(node, 'StorageClass'),
 })
-
-function readClass(node: XmlNode): string {
-  const storageClass = text(node, 'StorageClass')
-  if (!transitionClasses.has(storageClass)) throw malformed()
-  return storageClass
-}
 
 function readNoncurrent(node: XmlNode, daysMin: number): Noncurrent {
   const days = readDays(node, 'NoncurrentDays', daysMin)

@@ -1,5 +1,6 @@
 import { el, type Xml } from '#gateway/xml/render.ts'
 import type { Person } from '#src/model/acl.ts'
+import type { Restore } from '#src/model/tier.ts'
 import type { ObjectSummary } from '#src/model/version.ts'
 import { ownerElement } from './acl-document.ts'
 import { quoteEtag } from './etag.ts'
@@ -27,6 +28,7 @@ export const echoElements = (
 export const summaryElements = (
   { modified, etag, checksum, size, storageClass }: ObjectSummary,
   owner: Person | undefined,
+  restore: Restore | undefined,
 ): readonly (Xml | undefined)[] => [
   el('LastModified', formatIsoDate(modified)),
   el('ETag', quoteEtag(etag)),
@@ -35,4 +37,13 @@ export const summaryElements = (
   el('Size', size),
   owner === undefined ? undefined : ownerElement('Owner', owner),
   el('StorageClass', storageClass),
+  restore === undefined ? undefined : restoreElement(restore),
 ]
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html */
+const restoreElement = (restore: Restore): Xml =>
+  el(
+    'RestoreStatus',
+    el('IsRestoreInProgress', restore.kind === 'ongoing'),
+    restore.kind === 'done' ? el('RestoreExpiryDate', formatIsoDate(restore.until)) : undefined,
+  )

@@ -5,7 +5,7 @@ import { encodeContentHeaders, type Overrides } from './content-headers.ts'
 import { encodeEncryption } from './encryption-headers.ts'
 import { quoteEtag } from './etag.ts'
 import { formatHttpDate } from './http-date.ts'
-import { encodeExpiry } from './lifecycle-headers.ts'
+import { encodeExpiry, encodeRestore } from './lifecycle-headers.ts'
 import { encodeMetadata } from './metadata-headers.ts'
 import { encodeObjectLock } from './object-lock-headers.ts'
 import { formatContentRange } from './range.ts'
@@ -57,6 +57,9 @@ export function objectHeaders({ version, versionId, expiry }: Found): Record<str
   encodeObjectLock(version, headers)
   encodeVersionId(versionId, headers)
   encodeExpiry(expiry, headers)
+  encodeRestore(version, headers)
+  // https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html
+  if (version.replication !== undefined) headers['x-amz-replication-status'] = version.replication
   const tags = version.tags?.value.size ?? 0
   if (tags > 0) headers['x-amz-tagging-count'] = String(tags)
   return headers

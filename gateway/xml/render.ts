@@ -63,7 +63,7 @@ function element({ name, attributes, children }: Xml, extra: string): string {
 /** The whole document, with S3's namespace on the root. */
 export const render = (root: Xml): string => `${declaration}${element(root, ` xmlns="${namespace}"`)}`
 
-/** The whole document without a namespace: errors. */
+/** The whole document without a namespace: errors, and what is not S3's own. */
 export const renderPlain = (root: Xml): string => `${declaration}${element(root, '')}`
 
 /** The root alone, where the declaration was sent before. */

@@ -1,5 +1,8 @@
 import type { BlobId, Extent, StoredBlob } from '#src/model/blob.ts'
 
+/** A stream, or the pieces of a body that is held whole, of one run (1 MiB) at most. */
+export type Body = AsyncIterable<Uint8Array> | readonly Uint8Array[]
+
 /**
  * Immutable bytes on this node's volumes.
  *
@@ -11,9 +14,9 @@ export interface Blobs {
   /**
    * Streams a body onto a volume. `expected` is the size if it is known: it places large bodies in segments of their own.
    * Rejects with Fault `ServiceUnavailable` where every volume is below its reserve or retired (C3); rejects with whatever
-   * the body throws, and then leaves dead bytes only. The body's slices are not held beyond the next one.
+   * the body throws, and then leaves dead bytes only. The slices of a stream are not held beyond the next one.
    */
-  write(id: BlobId, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, expected?: number): Promise<StoredBlob>
+  write(id: BlobId, body: Body, expected?: number): Promise<StoredBlob>
   /**
    * Bytes [from, to) of a blob. Throws BlobUnreadable where a chunk is missing or does not match its checksum. Where it
    * `lends`, the memory of a chunk is used again once the chunk after the next one is asked for.

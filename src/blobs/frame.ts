@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { crc32 } from 'node:zlib'
+import { crc32 } from '@node-rs/crc32'
 import type { BlobId } from '#src/model/blob.ts'
 
 /**

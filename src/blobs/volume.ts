@@ -87,9 +87,13 @@ export class Volume implements SegmentSource {
   }
 
   /** Bytes that may be written before the reserve is touched; 0 for a retired volume. */
-  async room(): Promise<number> {
+  room(): number | Promise<number> {
     const age = this.#options.world.monotonic() - this.#sampledAt
-    if (age > lookMilliseconds(this.#free)) await this.refresh()
+    if (age > lookMilliseconds(this.#free)) return this.refresh().then(() => this.#room())
+    return this.#room()
+  }
+
+  #room(): number {
     return this.#retired === undefined ? Math.max(0, this.#free - this.#reserve - this.#promised) : 0
   }
 

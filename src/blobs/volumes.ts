@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { Fault } from '#src/errors.ts'
 import type { BlobId, Extent, StoredBlob } from '#src/model/blob.ts'
 import type { World } from '#src/world.ts'
-import type { Blobs, ChunkChecksums } from './blobs.ts'
+import type { Blobs, Body, ChunkChecksums } from './blobs.ts'
 import { BodyFramer } from './body-framer.ts'
 import { type Files, realFiles } from './files.ts'
 import { idBytes, laidOutBytes } from './frame.ts'
-import { type FrameRun, RunMemory, runBytes } from './frame-run.ts'
+import { FrameRun, RunMemory, runBytes } from './frame-run.ts'
 import { digestOf, readChecksums, readRange } from './reader.ts'
 import { segmentDataStart } from './segment-header.ts'
 import { Volume, type VolumeEvent } from './volume.ts'
@@ -80,13 +80,9 @@ export class Volumes implements Blobs {
     this.#tending = this.#tend()
   }
 
-  async write(
-    id: BlobId,
-    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    expected?: number,
-  ): Promise<StoredBlob> {
+  async write(id: BlobId, body: Body, expected?: number): Promise<StoredBlob> {
     if (this.#closing.signal.aborted) throw new Fault('ServiceUnavailable')
-    const writing = this.#write(id, body, expected)
+    const writing = isHeld(body) ? this.#writeHeld(id, body) : this.#write(id, body, expected)
     this.#writes.add(writing)
     try {
       return await writing
@@ -116,11 +112,23 @@ export class Volumes implements Blobs {
     await Promise.all([...this.#volumes.values()].map((volume) => volume.close()))
   }
 
-  async #write(
-    id: BlobId,
-    body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    expected: number | undefined,
-  ): Promise<StoredBlob> {
+  /** As `#write`, of what needs no waiting for its next piece: one run, and one append. */
+  async #writeHeld(id: BlobId, pieces: readonly Uint8Array[]): Promise<StoredBlob> {
+    const size = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    assert.ok(size > 0 && size <= runBytes, 'a body that is held whole is one run')
+    const volume = await this.#choose(size)
+    const run = new FrameRun(this.#memory, idBytes(id), 0, size)
+    for (const piece of pieces) run.add(piece)
+    run.finish()
+    volume.spend(size)
+    try {
+      return { id, size, extents: [await appendOnce(volume, run)], digest: digestOf(run.checksums) }
+    } catch (error) {
+      throw volume.failed(error)
+    }
+  }
+
+  async #write(id: BlobId, body: AsyncIterable<Uint8Array>, expected: number | undefined): Promise<StoredBlob> {
     const idInBytes = idBytes(id)
     const volume = await this.#choose(expected ?? 0)
     const framer = new BodyFramer(this.#memory, idInBytes, expected ?? 0)
@@ -165,7 +173,9 @@ export class Volumes implements Blobs {
     const fitting: (readonly [Volume, number])[] = []
     let total = 0
     for (const volume of this.#volumes.values()) {
-      const room = await volume.room()
+      const known = volume.room()
+      // Asked of the disk a moment ago, mostly.
+      const room = typeof known === 'number' ? known : await known
       if (room <= bytes) continue
       fitting.push([volume, room])
       total += room
@@ -197,6 +207,8 @@ export class Volumes implements Blobs {
     }
   }
 }
+
+const isHeld = (body: Body): body is readonly Uint8Array[] => Array.isArray(body)
 
 async function appendOnce(volume: Volume, run: FrameRun): Promise<Extent> {
   try {

@@ -53,6 +53,10 @@ export class ClusterListings implements Listings {
     this.#parts = parts
   }
 
+  measure(...args: Parameters<Listings['measure']>): ReturnType<Listings['measure']> {
+    return this.#parts.local.measure(...args)
+  }
+
   objects(...args: Parameters<Listings['objects']>): ReturnType<Listings['objects']> {
     return this.#parts.local.objects(...args)
   }

@@ -1,18 +1,24 @@
 import { Fault } from '#src/errors.ts'
-import { addDead, copyIn, readBlob, replaceCopy } from '#src/metadata/blob-records.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
+import { addDead, copyIn, nextCopy, readBlob, replaceCopy } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
+import { encodeCopies } from './keeper-wire.ts'
+import { within } from './patience.ts'
+import type { Transport } from './transport.ts'
 
 /** Repairs that wait; of more, the next read or the scrubber tells again. */
 const waitingMost = 10_000
+const askMilliseconds = 5_000
 /** How long a repair that failed is left alone, in milliseconds. */
 const againMilliseconds = 60_000
 
 export interface CopiesOptions {
   readonly foundation: Foundation
   readonly read: RemoteBlobs['read']
+  readonly transport: Transport
   readonly counters?: Counters
   readonly failed: (error: unknown) => void
 }
@@ -77,15 +83,17 @@ export class Copies {
    */
   async take(blob: BlobId): Promise<boolean> {
     const { foundation, read } = this.#options
-    const { store, region, blobs } = foundation
+    const { store, region, blobs, world } = foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes') return false
     const before = copyIn(record, region)?.extents
+    const copy = nextCopy(world.now(), record, region)
+    if (before !== undefined) await this.#tellLost(blob, record)
     const { size, digest } = record
     const stored = await blobs.write(blob, read(blob, record, 0, size), size)
     try {
       if (stored.size !== size || stored.digest !== digest) throw new Fault('ServiceUnavailable')
-      const isNamed = await store.transact((transaction) => replaceCopy(transaction, stored, region, before))
+      const isNamed = await store.transact((transaction) => replaceCopy(transaction, stored, { region, copy }, before))
       if (isNamed) return true
     } catch (error) {
       await this.#discard(stored.extents)
@@ -93,6 +101,15 @@ export class Copies {
     }
     await this.#discard(stored.extents)
     return false
+  }
+
+  /** Until it is replaced, the keeper must not count on the copy here. Best effort: a keeper out of reach lets nothing go either. */
+  async #tellLost(blob: BlobId, { keeper, holders }: BlobRecord): Promise<void> {
+    const { foundation, transport } = this.#options
+    if (keeper === foundation.cell) return
+    const copy = holders.find(({ region }) => region === foundation.region)?.copy ?? 0
+    const ask = (signal: AbortSignal) => transport.ask(keeper, 'lost', encodeCopies([{ blob, copy }]), signal)
+    await within(foundation.world, askMilliseconds, ask).catch(() => undefined)
   }
 
   /** Best effort: the sweep finds what this misses. */

@@ -130,13 +130,13 @@ export async function follow(
 ): Promise<Followed> {
   const request = await nextRequest(target, peer, limits)
   const { incarnation, pages } = await askFeed(transport, peer.cell, request, signal)
-  const total = { received: 0, written: 0, conflicts: 0, hasMore: false, incarnation }
-  for (const page of pages) {
-    const applied = await applyPage(target, { cell: peer.cell, incarnation }, page)
+  const total = { received: 0, written: 0, conflicts: 0, incarnation }
+  // At once: partitions have nothing in common, and their commits share a sync.
+  const done = await Promise.all(pages.map((page) => applyPage(target, { cell: peer.cell, incarnation }, page)))
+  for (const applied of done) {
     total.received += applied.received
     total.written += applied.written
     total.conflicts += applied.conflicts
-    total.hasMore ||= page.hasMore
   }
-  return total
+  return { ...total, hasMore: pages.some((page) => page.hasMore) }
 }

@@ -107,7 +107,7 @@ function readRecords(source: FeedSource, from: Snapshot, batch: readonly FeedEnt
 }
 
 export interface FeedTarget {
-  readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'space'>
+  readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell' | 'space'>
   /** How long a version that lost unseen is kept. */
   readonly conflictMilliseconds: number
   /** Called after the commit that made them known. */
@@ -136,13 +136,13 @@ export async function applyPage(
   if (page.layout !== partitions || page.incarnation !== peer.incarnation) {
     return { cursor: undefined, received: 0, written: 0, conflicts: 0 }
   }
-  const { store, world, region, space } = foundation
+  const { store, world, region, cell, space } = foundation
   space?.check()
   const feed: Feed = { ...peer, partition: page.partition }
   let cursor: Uint8Array | undefined
   let [received, written, conflicts] = [0, 0, 0]
   for (const { from, to, records } of steps(page)) {
-    const receiving = { region, now: world.now(), conflictMilliseconds }
+    const receiving = { here: { region, cell }, now: world.now(), conflictMilliseconds }
     const receipt = await store.transact(async (transaction) =>
       (await moveCursor(transaction, feed, from, to)) ? await receive(transaction, records, receiving) : undefined,
     )

@@ -1,15 +1,161 @@
-import { readBlob } from '#src/metadata/blob-records.ts'
+import { BlobUnreadable } from '#src/blobs/blobs.ts'
+import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import { type Membership, memberOf } from '#src/model/region.ts'
+import { readHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import type { Snapshot } from '#src/store/store.ts'
 import { decodeBlobId, encodeRegions } from './blob-wire.ts'
-import type { Method } from './transport.ts'
+import {
+  type ConfirmAnswer,
+  type ConfirmRequest,
+  decodeConfirm,
+  decodeCopies,
+  decodeVote,
+  encodeConfirmAnswer,
+  encodeHeld,
+  encodeLet,
+  encodeVoteAnswer,
+  type NumberedCopy,
+  type VoteAnswer,
+  type VoteRequest,
+} from './keeper-wire.ts'
+import type { Positions } from './positions.ts'
+import type { Caller, Method } from './transport.ts'
 
-/** `holders`: the regions that hold a blob, as its keeper knows them. */
-export function holdersMethod({ store }: Foundation): Method {
-  return {
-    name: 'holders',
-    answer: async (request) => {
-      const record = await store.snapshot((snapshot) => readBlob(snapshot, decodeBlobId(request)))
-      return encodeRegions(record?.kind === 'bytes' ? record.holders.map(({ region }) => region) : [])
-    },
+export interface KeeperOptions {
+  readonly foundation: Foundation
+  readonly membership: () => Membership
+  readonly positions: Positions
+  /** How many regions hold a blob that somebody names, at least. */
+  readonly durabilityRegions: number
+  readonly repair: (blob: BlobId) => void
+}
+
+/**
+ * What a cell answers about the blobs that it keeps, and to those that keep others.
+ *
+ * V3  a keeper frees a blob only after two rounds: each cell said that nothing there names it, and then, once all that any cell
+ *     had said before has arrived everywhere, that nothing there named it since. At any moment between the rounds nobody named
+ *     it, and what was on its way had arrived: so nobody can name it again (C19).
+ */
+export class Keeper {
+  readonly #options: KeeperOptions
+
+  constructor(options: KeeperOptions) {
+    this.#options = options
+  }
+
+  get methods(): readonly Method[] {
+    const method = (name: string, answer: (request: Uint8Array, caller: Caller) => Promise<Uint8Array>): Method => ({
+      name,
+      answer,
+    })
+    return [
+      method('holders', async (request) => encodeRegions(await this.#holders(decodeBlobId(request)))),
+      method('hold', (request, caller) => this.#hold(decodeCopies(request), caller)),
+      method('release', (request, caller) => this.#release(decodeCopies(request), caller)),
+      method('lost', (request, caller) => this.#lose(decodeCopies(request), caller)),
+      method('vote', async (request) => encodeVoteAnswer(await this.vote(decodeVote(request)))),
+      method('confirm', async (request) => encodeConfirmAnswer(await this.confirm(decodeConfirm(request), true))),
+    ]
+  }
+
+  async #holders(blob: BlobId): Promise<readonly string[]> {
+    const record = await this.#options.foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+    return record?.kind === 'bytes' ? record.holders.map(({ region }) => region) : []
+  }
+
+  async #hold(copies: readonly NumberedCopy[], { region }: Caller): Promise<Uint8Array> {
+    const { store } = this.#options.foundation
+    return encodeHeld(
+      await store.transact(async (transaction) => {
+        const words: Held[] = []
+        for (const copy of copies) words.push(await hold(transaction, { ...copy, region }))
+        return words
+      }),
+    )
+  }
+
+  async #release(copies: readonly NumberedCopy[], caller: Caller): Promise<Uint8Array> {
+    const words: Let[] = []
+    for (const copy of copies) words.push(await this.#releaseOne(copy, caller))
+    return encodeLet(words)
+  }
+
+  async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
+    const { foundation, durabilityRegions } = this.#options
+    const { store, region: here } = foundation
+    const isNamed = await this.#isNamed(copy.blob)
+    // What is let go must not leave a copy behind that nobody could read.
+    if (isNamed && !(await this.#isReadable(copy.blob))) return 'wait'
+    return await store.transact(async (transaction) => {
+      const record = await readBlob(transaction, copy.blob)
+      const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
+      return await release(transaction, { ...copy, region }, here, isDying ? 1 : Math.max(1, durabilityRegions))
+    })
+  }
+
+  async #isNamed(blob: BlobId): Promise<boolean> {
+    const record = await this.#options.foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+    return record?.kind === 'bytes' && record.isUnreferenced === undefined
+  }
+
+  /** Whether the copy here, if there is one, is good. */
+  async #isReadable(blob: BlobId): Promise<boolean> {
+    const { foundation, repair } = this.#options
+    const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+    if (record?.kind !== 'bytes' || copyIn(record, foundation.region) === undefined) return true
+    try {
+      for await (const _ of readHere(foundation, blob, record, 0, record.size, true));
+      return true
+    } catch (error) {
+      if (!(error instanceof BlobUnreadable)) throw error
+      repair(blob)
+      return false
+    }
+  }
+
+  async #lose(copies: readonly NumberedCopy[], { region }: Caller): Promise<Uint8Array> {
+    await this.#options.foundation.store.transact(async (transaction) => {
+      for (const copy of copies) await lose(transaction, { ...copy, region })
+    })
+    return new Uint8Array(0)
+  }
+
+  async vote({ epoch, token, blobs }: VoteRequest): Promise<VoteAnswer> {
+    const { foundation, membership, positions } = this.#options
+    if (membership().epoch !== epoch) return undefined
+    return await foundation.store.transact(async (transaction) => {
+      const isGood: boolean[] = []
+      for (const blob of blobs) isGood.push(await vote(transaction, blob, token))
+      return { heads: await positions.heads(transaction), isGood }
+    })
+  }
+
+  /** `forgets`: this is the last that is asked here about these votes; a round that comes to nothing begins again. */
+  async confirm(request: ConfirmRequest, forgets: boolean): Promise<ConfirmAnswer> {
+    const { foundation, membership } = this.#options
+    const { epoch, token, blobs } = request
+    if (membership().epoch !== epoch) return 'other'
+    return await foundation.store.transact(async (transaction) => {
+      if (!(await this.#hasReached(transaction, request))) return 'wait'
+      const isGood: boolean[] = []
+      for (const blob of blobs) {
+        isGood.push(await isVoteGood(transaction, blob, token))
+        if (forgets) clearVote(transaction, blob)
+      }
+      return isGood
+    })
+  }
+
+  async #hasReached(from: Snapshot, { heads }: ConfirmRequest): Promise<boolean> {
+    const { foundation, membership, positions } = this.#options
+    for (const [cell, where] of heads) {
+      if (cell === foundation.cell || memberOf(membership(), cell)?.state === 'removed') continue
+      if (!(await positions.hasReached(from, cell, where))) return false
+    }
+    return true
   }
 }

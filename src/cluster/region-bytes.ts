@@ -5,7 +5,9 @@ import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
-import { holdersMethod } from './keeper.ts'
+import { Keeper } from './keeper.ts'
+import { KeeperJobs } from './keeper-jobs.ts'
+import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import type { Method, Transport } from './transport.ts'
 
@@ -16,6 +18,9 @@ export interface RegionBytesOptions {
   readonly membership: () => Membership
   /** The regions, nearest first. */
   readonly nearest: (regions: readonly string[]) => readonly string[]
+  readonly positions: Positions
+  /** How many regions hold a blob that somebody names, at least, before one may give its copy up. */
+  readonly durabilityRegions: number
   readonly cache?: BlobCache
   readonly counters?: Counters
   readonly failed: (error: unknown) => void
@@ -26,15 +31,18 @@ export interface RegionBytes {
   /** For the foundation that services are made of. */
   readonly remote: RemoteBlobs
   readonly copies: Copies
+  /** What goes on beside requests, in one process of a node. */
+  readonly jobs: KeeperJobs
   /** What other cells may ask. */
   readonly methods: readonly Method[]
 }
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
-  const { foundation, counters, failed, cache } = options
+  const { foundation, counters, failed, cache, transport } = options
   const remote: RegionBlobs = new RegionBlobs({ ...options, repair: (blob) => copies.repair(blob) })
   const copies = new Copies({
     foundation,
+    transport,
     read: (...range) => remote.read(...range),
     failed,
     ...(counters !== undefined && { counters }),
@@ -45,5 +53,7 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     repair: copies.repair.bind(copies),
     ...(cache !== undefined && { cache }),
   }
-  return { remote, copies, methods: [blobMethod(source), holdersMethod(foundation)] }
+  const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
+  const jobs = new KeeperJobs({ ...options, keeper })
+  return { remote, copies, jobs, methods: [blobMethod(source), ...keeper.methods] }
 }

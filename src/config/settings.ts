@@ -89,12 +89,17 @@ export const settings = {
     .describe(
       'base domains of virtual-hosted buckets (`<bucket>.<domain>`), separated by commas; localhost always is one',
     ),
+  websiteDomains: list
+    .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
+    .prefault('website.localhost')
+    .describe("base domains of buckets' websites (`<bucket>.<domain>`), separated by commas"),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .prefault('info')
     .describe('least level that is logged, on standard error'),
   accessLog: flag.prefault('false').describe('log a line for each request (level info)'),
   drainSeconds: integer(0, 3_600).prefault('30').describe('how long a stop waits for requests under way'),
+  bucketsMax: integer(1, 1_000_000).prefault('10000').describe('buckets that one account may own'),
   presignedDaysMax: integer(1, 90).prefault('7').describe('longest life of a presigned URL, in days'),
   connectionsMax: integer(1, 1_000_000).prefault('10000').describe('connections that one process has open at most'),
   headerBytesMax: bytes.prefault('16KiB').describe('size of a request line and its headers at most'),
@@ -128,12 +133,21 @@ export const settings = {
     .describe(
       'addresses that notifications may be sent to: `public` ones, those of private networks too (`private`), or `any`, this machine included',
     ),
+  issuerEndpoints: z
+    .enum(['public', 'private', 'any'])
+    .prefault('public')
+    .describe(
+      'addresses at which issuers of web identities may be asked for their keys: `public`, `private` too, or `any`',
+    ),
   notificationHours: z
     .string()
     .regex(/^\d{1,4}(\.\d{1,4})?$/, 'expected a number of hours')
     .transform(Number)
     .prefault('24')
     .describe('how long a notification is tried before it becomes a dead letter, in hours'),
+  deadLettersMax: integer(1, 10_000_000)
+    .prefault('10000')
+    .describe('dead letters of one topic that are kept; for one more, the oldest is forgotten'),
   publicUrl: z
     .string()
     .regex(/^https?:\/\/[^/?#\s]+$/, 'expected a URL without a path')
@@ -144,6 +158,17 @@ export const settings = {
     .prefault('all_storage_classes_128K')
     .describe(
       'objects that are too small for a change of class, where a lifecycle configuration does not say: `all_storage_classes_128K`, `varies_by_storage_class`',
+    ),
+  tiers: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of storage classes whose objects lie at other S3 endpoints: see docs/cloud-tiers.md'),
+  transitions: z
+    .enum(['down', 'any'])
+    .prefault('down')
+    .describe(
+      'where lifecycle rules may lead: `down` the classes, as AWS has it, or to `any` class, STANDARD too (not in a cluster of regions); configurations keep what held when they were put',
     ),
   logRoll: integer(1, 86_400)
     .prefault('300')

@@ -5,39 +5,18 @@ import type { Stamp } from '#src/model/stamp.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
+import { type BlobRecord, decodeBlob, encodeBlob, type Holder, type ManifestRecord } from './blob-codec.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
-import { addJob } from './jobs.ts'
+import { addBlobJob, addJob } from './jobs.ts'
 import { keys, under } from './keyspace.ts'
 import { decodePart, encodePart } from './part-codec.ts'
 
 /**
  * What is known of blobs: where their bytes are, and which versions use them.
  *
- * R1  a blob's record exists exactly as long as a reference, an upload's part or a manifest names it (C18).
+ * R1  a blob's record exists exactly as long as a reference, an upload's part or a manifest names it (C18); in a cell that has
+ *     peers also as long as its keeper has not let go of the copy here (C19).
  */
-
-/** One blob of bytes. */
-export interface BlobRecord {
-  readonly kind: 'bytes'
-  readonly size: number
-  readonly digest: string
-  /** Number of the cell that decides when a copy may go (C19). */
-  readonly keeper: number
-  readonly holders: readonly Holder[]
-}
-
-/** A durable copy. Of another region's only the name is known, and is a hint: its extents are empty here. */
-export interface Holder {
-  readonly region: string
-  readonly extents: readonly Extent[]
-}
-
-/** Stands for the parts that its manifest lists. */
-export interface ManifestRecord {
-  readonly kind: 'manifest'
-  readonly size: number
-  readonly parts: number
-}
 
 /** Which version uses a blob. */
 export interface Reference {
@@ -47,46 +26,10 @@ export interface Reference {
 }
 
 const format = 1
-const kinds = { bytes: 0, manifest: 1 } as const
 /** Some 130 bytes each, so a page stays below the limit of a value. */
 const partsPerPage = 500
 const writer = new RecordWriter()
 const nothing = new Uint8Array(0)
-
-export function encodeBlob(record: BlobRecord | ManifestRecord): Uint8Array {
-  writer.byte(format).byte(kinds[record.kind]).integer(record.size)
-  if (record.kind === 'manifest') return writer.integer(record.parts).take()
-  writer.hex(record.digest).integer(record.keeper).integer(record.holders.length)
-  for (const { region, extents } of record.holders) {
-    writer.text(region).integer(extents.length)
-    for (const { volume, segment, generation, offset, size } of extents) {
-      writer.text(volume).integer(segment).integer(generation).integer(offset).integer(size)
-    }
-  }
-  return writer.take()
-}
-
-export function decodeBlob(bytes: Uint8Array): BlobRecord | ManifestRecord {
-  assert.equal(bytes[0], format, 'a known format of a blob record')
-  const from = new RecordReader(bytes, 1)
-  const kind = from.byte()
-  const size = from.integer()
-  if (kind === kinds.manifest) return { kind: 'manifest', size, parts: from.integer() }
-  const digest = from.hex(32)
-  const keeper = from.integer()
-  const holders = from.list(() => ({ region: from.text(), extents: from.list(() => readExtent(from)) }))
-  return { kind: 'bytes', size, digest, keeper, holders }
-}
-
-function readExtent(from: RecordReader): Extent {
-  return {
-    volume: from.text(),
-    segment: from.integer(),
-    generation: from.integer(),
-    offset: from.integer(),
-    size: from.integer(),
-  }
-}
 
 /** Which blob a row under `blob` is of. */
 export const blobOfRow = (key: Uint8Array): BlobId => Buffer.from(new TupleReader(key, 1).bytes()).toString('hex')
@@ -113,6 +56,26 @@ export interface BlobNews {
   readonly regions: readonly string[]
 }
 
+/** Which cell a store is, once it shares its blobs with others. */
+export interface Sharing {
+  readonly region: string
+  readonly cell: number
+}
+
+/** From now on other cells may name the blobs of this one: none is freed without asking them (C19). A repeat does nothing. */
+export async function beginSharing(to: Transaction, { region, cell }: Sharing): Promise<void> {
+  const bytes = writer.byte(format).text(region).integer(cell).take()
+  const known = await to.get(keys.sharing())
+  if (known === undefined || Buffer.compare(known, bytes) !== 0) to.set(keys.sharing(), bytes)
+}
+
+async function readSharing(from: Snapshot): Promise<Sharing | undefined> {
+  const bytes = await from.get(keys.sharing())
+  if (bytes === undefined) return undefined
+  const reader = new RecordReader(bytes, 1)
+  return { region: reader.text(), cell: reader.integer() }
+}
+
 export const newsOf = ({ size, digest, keeper, holders }: BlobRecord): BlobNews => ({
   size,
   digest,
@@ -121,19 +84,24 @@ export const newsOf = ({ size, digest, keeper, holders }: BlobRecord): BlobNews 
 })
 
 /**
- * Notes a blob that a change from another cell names. What is known of it already stays, so a repeat changes nothing; and
- * what `here`, this region, holds is known here.
+ * Notes a blob that a change from another cell names, for a reference that is added in the same transaction. What is known of
+ * it already stays, and what this region holds, or who holds what this cell keeps, is known here best.
  */
-export async function receiveBlob(to: Transaction, blob: BlobId, news: BlobNews, here: string): Promise<void> {
+export async function receiveBlob(to: Transaction, blob: BlobId, news: BlobNews, here: Sharing): Promise<void> {
   const { size, digest, keeper, regions } = news
+  // Whoever was told that nothing here names it must not go by that (V1).
+  to.clear(keys.vote(blob))
   const known = await readBlob(to, blob)
   if (known?.kind === 'manifest') throw new Error('a blob that is a manifest here')
   const holders = [...(known?.holders ?? [])]
-  for (const region of regions) {
-    if (region !== here && !holders.some((each) => each.region === region)) holders.push({ region, extents: [] })
+  const others = keeper === here.cell ? [] : regions.filter((each) => each !== here.region)
+  for (const region of others) {
+    if (!holders.some((each) => each.region === region)) holders.push({ region, extents: [] })
   }
-  if (known !== undefined && holders.length === known.holders.length) return
-  to.set(keys.blob(blob), encodeBlob({ kind: 'bytes', size, digest, keeper, holders }))
+  const isKnown = known !== undefined && known.isUnreferenced === undefined
+  if (isKnown && holders.length === known.holders.length) return
+  const { isUnreferenced: _, ...rest } = known ?? { kind: 'bytes', size, digest, keeper }
+  to.set(keys.blob(blob), encodeBlob({ ...rest, holders }))
 }
 
 /** Records bytes that are durable here (I2). */
@@ -144,24 +112,36 @@ export async function addBlob(to: Transaction, stored: StoredBlob, region: strin
 }
 
 /**
- * Names a copy that is durable here, in the place of the one there was before, which is dead from then on. False, and nothing
- * is changed, where the blob was freed meanwhile, or another copy came first.
+ * Names a copy that is durable here, in the place of the one there was before, which is dead from then on; and asks for it to be
+ * told to the blob's keeper. False, and nothing is changed, where the blob was freed meanwhile, or another copy came first.
  */
 export async function replaceCopy(
   to: Transaction,
   { id, extents }: StoredBlob,
-  region: string,
+  { region, copy }: { readonly region: string; readonly copy: number },
   before: readonly Extent[] | undefined,
 ): Promise<boolean> {
   const record = await readBlob(to, id)
   if (record?.kind !== 'bytes') return false
-  const now = copyIn(record, region)?.extents
-  if (JSON.stringify(now) !== JSON.stringify(before)) return false
+  const now = copyIn(record, region)
+  if (JSON.stringify(now?.extents) !== JSON.stringify(before)) return false
   await checkGenerations(to, extents)
   if (before !== undefined) addDead(to, before)
-  const others = record.holders.filter((each) => each.region !== region)
-  to.set(keys.blob(id), encodeBlob({ ...record, holders: [{ region, extents }, ...others] }))
+  setCopy(to, id, record, { region, extents, copy })
+  addBlobJob(to, { kind: 'hold', blob: id })
   return true
+}
+
+/** A number for a region's next copy; `now` in milliseconds since the epoch, for where the last one was forgotten. */
+export function nextCopy(now: number, { holders }: BlobRecord, region: string): number {
+  const last = holders.find((each) => each.region === region)?.copy ?? 0
+  return Math.max(now, last + 1)
+}
+
+/** Puts a region's copy in the place of what was known of it. */
+export function setCopy(to: Transaction, blob: BlobId, record: BlobRecord, holder: Holder): void {
+  const others = record.holders.filter((each) => each.region !== holder.region)
+  to.set(keys.blob(blob), encodeBlob({ ...record, holders: [holder, ...others] }))
 }
 
 /** Rejects with SlowDown where a sweep took a segment since bytes were written to it (R2). */
@@ -182,19 +162,62 @@ export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot 
 
 /** Takes a reference away, and frees the blob if that was the last. */
 export async function dropReference(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): Promise<void> {
-  to.clear(keys.reference(blob, bucket, key, slot))
+  const own = keys.reference(blob, bucket, key, slot)
   const all = under('reference', [Buffer.from(blob, 'hex')])
-  const others = await to.range(all.from, all.to, { limit: 1 })
-  if (others.length === 0) await freeBlob(to, blob)
+  // Two tell whether there is another one; and before the own one is cleared they are found by one look, not by one more past it.
+  const references = await to.range(all.from, all.to, { limit: 2 })
+  to.clear(own)
+  if (references.every((each) => Buffer.compare(each.key, own) === 0)) await freeBlob(to, blob)
 }
 
-/** Forgets a blob that nothing names any more; its bytes are dead from then on. A repeat does nothing. */
+/**
+ * Whether just one version uses a blob, or a manifest, so that a manifest may take it, or its parts, over. Never where other cells
+ * may name it: they free the parts of what was replaced when they hear of that, and would free those of the new manifest (C19).
+ */
+export async function isForTaking(from: Snapshot, blob: BlobId): Promise<boolean> {
+  if ((await readSharing(from)) !== undefined) return false
+  const all = under('reference', [Buffer.from(blob, 'hex')])
+  return (await from.range(all.from, all.to, { limit: 2 })).length === 1
+}
+
+/** Takes a blob from the one version that uses it, for a manifest to name it (R1). */
+export function surrenderBlob(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): void {
+  to.clear(keys.reference(blob, bucket, key, slot))
+}
+
+/** Ends a manifest that one version uses, for another manifest to name its parts (R1). */
+export function dissolveManifest(to: Transaction, blob: BlobId, reference: Reference): void {
+  surrenderBlob(to, blob, reference)
+  to.clear(keys.blob(blob))
+  const pages = under('manifest', [Buffer.from(blob, 'hex')])
+  to.clearRange(pages.from, pages.to)
+}
+
+/**
+ * Forgets a blob that nothing names any more; its bytes are dead from then on. A repeat does nothing. Where other cells may name
+ * it, and its bytes are here, or it is kept here, it stays until its keeper has let go.
+ */
 export async function freeBlob(to: Transaction, blob: BlobId): Promise<void> {
   const record = await readBlob(to, blob)
   if (record === undefined) return
+  if (record.kind === 'manifest') {
+    to.clear(keys.blob(blob))
+    addJob(to, { kind: 'manifest', blob })
+    return
+  }
+  const sharing = await readSharing(to)
+  if (sharing === undefined) forgetBlob(to, blob, record)
+  else if (record.keeper !== sharing.cell && copyIn(record, sharing.region) === undefined) forgetBlob(to, blob, record)
+  else if (record.isUnreferenced === undefined) {
+    to.set(keys.blob(blob), encodeBlob({ ...record, isUnreferenced: true }))
+    addBlobJob(to, { kind: 'leave', blob })
+  }
+}
+
+/** For good. */
+export function forgetBlob(to: Transaction, blob: BlobId, { holders }: BlobRecord): void {
   to.clear(keys.blob(blob))
-  if (record.kind === 'manifest') addJob(to, { kind: 'manifest', blob })
-  else for (const { extents } of record.holders) addDead(to, extents)
+  for (const { extents } of holders) addDead(to, extents)
 }
 
 /** Counts bytes that no record names (any more), so that compaction finds their segments. */

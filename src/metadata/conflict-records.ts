@@ -1,9 +1,10 @@
 import type { Conflict } from '#src/model/merge.ts'
-import type { Snapshot } from '#src/store/store.ts'
+import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
+import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
-import { entryBytes } from './feed.ts'
-import { keys } from './keyspace.ts'
-import { entryOf, type Place } from './object-records.ts'
+import { entryBytes, moveEntry, setWithEntry } from './feed.ts'
+import { keys, partitionOf } from './keyspace.ts'
+import { entryOf, type Place, releaseContent } from './object-records.ts'
 import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
 
 /** A conflict record, as it was read. */
@@ -42,4 +43,40 @@ export async function readConflict(
 ): Promise<ConflictRow | undefined> {
   const bytes = await from.get(keys.conflict(bucket, key, stamp))
   return bytes === undefined ? undefined : decodeConflict(bytes)
+}
+
+/** Which conflict a row is of. */
+export function conflictOfRow({ key, value }: Entry): Place & { readonly conflict: Conflict } {
+  const reader = new TupleReader(key, 1)
+  return { bucket: reader.number(), key: reader.text(), conflict: decodeConflict(value).conflict }
+}
+
+/** Writes a conflict with its entry; `before`: the entry that it had. */
+export function setConflict(
+  to: Transaction,
+  { bucket, key }: Place,
+  conflict: Conflict,
+  before: Uint8Array | undefined,
+): void {
+  const { stamp } = conflict.version
+  const order = moveEntry(to, { bucket, key, slot: stamp, stamp, isConflict: true }, before)
+  setWithEntry(to, keys.conflict(bucket, key, stamp), encodeConflict(conflict), order, entryOffset)
+}
+
+/** Somebody took care of it: its content goes now, its record when it expires, so that no other cell brings it back. */
+export async function settleConflict(to: Transaction, place: Place, { conflict, entry }: ConflictRow): Promise<void> {
+  if (conflict.isSettled) return
+  setConflict(to, place, { ...conflict, isSettled: true }, entry)
+  await releaseContent(to, place, conflict.version, conflict.version.stamp)
+}
+
+/** Forgets a conflict as it was read, if it still has had its time. Every cell does so by itself. */
+export async function dropConflict(to: Transaction, row: Entry, now: number): Promise<void> {
+  const { bucket, key, conflict } = conflictOfRow(row)
+  const { stamp } = conflict.version
+  const there = await readConflict(to, { bucket, key }, stamp)
+  if (there === undefined || there.conflict.expires > now) return
+  to.clear(keys.conflict(bucket, key, stamp))
+  to.clear(Buffer.concat([keys.feed(partitionOf(bucket, key)), there.entry]))
+  if (!there.conflict.isSettled) await releaseContent(to, { bucket, key }, there.conflict.version, stamp)
 }

@@ -1,4 +1,4 @@
-import { type Stamp, timeOf } from '#src/model/stamp.ts'
+import type { Stamp } from '#src/model/stamp.ts'
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
@@ -11,7 +11,8 @@ import { decodeTombstone } from './object-records.ts'
  * T1  a tombstone goes only in a transaction that raises its partition's floor to its stamp: no later write of any key there
  *     gets a smaller stamp than what was forgotten (C10, C7).
  *
- * Here for a cell without peers, in which nothing older than a tombstone can still arrive from anywhere.
+ * Which tombstones may go is the caller's to say: in a cell without peers nothing older can still arrive from anywhere; with
+ * peers, see cluster/forgetter.ts.
  */
 const format = 1
 const writer = new RecordWriter()
@@ -26,17 +27,28 @@ export function readForgettable(
   return from.range(start, under(space, []).to, { limit })
 }
 
-/** Forgets those of the rows that still are as they were read, and are from before `before` (milliseconds since the epoch). */
-export async function forget(to: Transaction, rows: readonly Entry[], before: number): Promise<void> {
+/** What may be forgotten: a tombstone has its entry in the partition of its key, what a key remembers has none. */
+export interface Forgettable {
+  readonly stamp: Stamp
+  readonly partition: number
+  readonly entry: Uint8Array | undefined
+}
+
+/** Forgets those of the rows that still are as they were read, and that the caller lets go. */
+export async function forget(
+  to: Transaction,
+  rows: readonly Entry[],
+  may: (row: Forgettable) => boolean,
+): Promise<void> {
   const floors = new Map<number, Stamp>()
   for (const { key, value } of rows) {
-    const stamp = stampOf(value)
-    if (timeOf(stamp) >= before) continue
+    const { stamp, entry } = contentOf(value)
+    const partition = partitionOfRow(key)
+    if (!may({ stamp, partition, entry })) continue
     const now = await to.get(key)
     if (now === undefined || Buffer.compare(now, value) !== 0) continue
-    const partition = partitionOfRow(key)
     to.clear(key)
-    if (isTombstone(value)) to.clear(Buffer.concat([keys.feed(partition), decodeTombstone(value).entry]))
+    if (entry !== undefined) to.clear(Buffer.concat([keys.feed(partition), entry]))
     if (stamp > (floors.get(partition) ?? 0n)) floors.set(partition, stamp)
   }
   for (const [partition, stamp] of floors) {
@@ -49,8 +61,9 @@ export async function forget(to: Transaction, rows: readonly Entry[], before: nu
 /** A remembered stamp is 9 bytes; a tombstone has its feed entry and its vector besides. */
 const isTombstone = (value: Uint8Array): boolean => value.length > 9
 
-const stampOf = (value: Uint8Array): Stamp =>
-  isTombstone(value) ? decodeTombstone(value).stamp : new RecordReader(value, 1).stamp()
+function contentOf(value: Uint8Array): Pick<Forgettable, 'stamp' | 'entry'> {
+  return isTombstone(value) ? decodeTombstone(value) : { stamp: new RecordReader(value, 1).stamp(), entry: undefined }
+}
 
 function partitionOfRow(key: Uint8Array): number {
   const reader = new TupleReader(key, 1)

@@ -14,7 +14,15 @@ export type Job =
   /** Parts of an upload that was aborted, or that its completion left out. */
   | { readonly kind: 'parts'; readonly upload: string }
 
+/** What a cell asks of the keepers of blobs (C19). */
+export type BlobJob =
+  /** A copy is durable here, and does not count yet. */
+  | { readonly kind: 'hold'; readonly blob: string }
+  /** Nothing here names the blob any more. */
+  | { readonly kind: 'leave'; readonly blob: string }
+
 const queue = 'collect'
+const blobQueue = 'blobs'
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
@@ -26,5 +34,17 @@ export function readJobs(from: Snapshot, limit: number): Promise<readonly Entry[
   const { from: first, to } = under('job', [queue])
   return from.range(first, to, { limit })
 }
+
+export function addBlobJob(to: Transaction, job: BlobJob): void {
+  to.append(keys.job(blobQueue), encoder.encode(JSON.stringify(job)))
+}
+
+/** Those behind a row, or the first ones. */
+export function readBlobJobs(from: Snapshot, start: Uint8Array | undefined, limit: number): Promise<readonly Entry[]> {
+  const all = under('job', [blobQueue])
+  return from.range(start ?? all.from, all.to, { limit })
+}
+
+export const decodeBlobJob = (value: Uint8Array): BlobJob => JSON.parse(decoder.decode(value)) as BlobJob
 
 export const decodeJob = (value: Uint8Array): Job => JSON.parse(decoder.decode(value)) as Job

@@ -1,9 +1,8 @@
-import type { Conflict, Removal } from '#src/model/merge.ts'
+import type { Removal } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { Version } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
-import { encodeConflict } from './conflict-records.ts'
-import { type Change, moveEntry, setWithEntry } from './feed.ts'
+import { moveEntry, setWithEntry } from './feed.ts'
 import { keys, slotOf } from './keyspace.ts'
 import {
   decodeTombstone,
@@ -129,18 +128,6 @@ export function setTombstone(
 ): void {
   const order = moveEntry(to, { bucket, key, slot, stamp: removal.stamp }, before)
   setWithEntry(to, keys.tombstone(bucket, key, slot), encodeTombstone(removal), order, entryOffset)
-}
-
-export function setConflict(
-  to: Transaction,
-  { bucket, key }: Place,
-  conflict: Conflict,
-  before: Uint8Array | undefined,
-): void {
-  const { stamp } = conflict.version
-  const change: Change = { bucket, key, slot: stamp, stamp, isConflict: true }
-  const order = moveEntry(to, change, before)
-  setWithEntry(to, keys.conflict(bucket, key, stamp), encodeConflict(conflict), order, entryOffset)
 }
 
 /**

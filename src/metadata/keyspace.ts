@@ -19,6 +19,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | manifest    | blob, page                         | up to 500 parts of an object uploaded in parts (C6)           |
  * | blob        | blob                               | size, digest, keeper, holders (BlobRecords)                   |
  * | reference   | blob, bucket, key, stamp or 0      | nothing: that version uses that blob (C18)                    |
+ * | vote        | blob                               | token: this cell said that it names the blob no more (C19)    |
+ * | sharing     | nothing                            | region and cell: others may name the blobs of this one (C19)  |
  * | segment     | volume, segment                    | generation of a segment (C2)                                  |
  * | dead        | volume, segment                    | atomic counter: bytes of freed blobs in a segment             |
  * | upload      | bucket, key, upload id             | upload record (UploadRecords)                                 |
@@ -32,10 +34,15 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
  * | logLine     | target, prefix, source or 0, number | one line of a log                                            |
  * |             | ‖ versionstamp ‖ order             |                                                               |
+ * | task        | lane, id                           | work that is tried until it is done (task-records.ts)         |
+ * | taskDue     | lane, due, id                      | nothing: when a task is due                                   |
+ * | remoteName  | tier, bucket, key                  | nothing: the name at an endpoint is taken (remote-records.ts) |
+ * | restored    | until, bucket, key, stamp          | bucket's name: a copy is here until then (remote-records.ts)  |
  * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
  * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
+ * | deadLetters | account, topic                     | atomic counter: its dead letters                              |
  * | job         | queue ‖ versionstamp ‖ order       | job (Jobs; the outbox, C28)                                   |
  * | deadJob     | ‖ versionstamp ‖ order             | job that was given up, and why (outbox.ts)                    |
  * | self        |                                    | which cell this is (ClusterRecords)                           |
@@ -73,6 +80,10 @@ export const subspace = {
   logStream: 0x15,
   logSealed: 0x16,
   logLine: 0x17,
+  task: 0x18,
+  taskDue: 0x19,
+  remoteName: 0x1a,
+  restored: 0x1b,
   delivery: 0x1c,
   deadLetter: 0x1d,
   deadJob: 0x1e,
@@ -85,6 +96,9 @@ export const subspace = {
   namespaceHeard: 0x36,
   cursor: 0x20,
   conflict: 0x21,
+  vote: 0x28,
+  sharing: 0x29,
+  deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -125,6 +139,8 @@ export const keys = {
   blob: (blob: BlobId) => append(prefixes.blob, [hex(blob)]),
   reference: (blob: BlobId, bucket: number, key: string, slot: Stamp) =>
     append(prefixes.reference, [hex(blob), bucket, key, slot]),
+  vote: (blob: BlobId) => append(prefixes.vote, [hex(blob)]),
+  sharing: () => append(prefixes.sharing, []),
   segment: (volume: string, segment: number) => append(prefixes.segment, [volume, segment]),
   dead: (volume: string, segment: number) => append(prefixes.dead, [volume, segment]),
   upload: (bucket: number, key: string, upload: string) => append(prefixes.upload, [bucket, key, upload]),
@@ -148,6 +164,11 @@ export const keys = {
   /** A versionstamp and an order follow. */
   logLine: (target: number, prefix: string, source: number, log: number) =>
     append(prefixes.logLine, [target, prefix, source, log]),
+  task: (lane: string, id: string) => append(prefixes.task, [lane, id]),
+  taskDue: (lane: string, due: number, id: string) => append(prefixes.taskDue, [lane, due, id]),
+  remoteName: (tier: string, bucket: string, key: string) => append(prefixes.remoteName, [tier, bucket, key]),
+  restored: (until: number, bucket: number, key: string, stamp: Stamp) =>
+    append(prefixes.restored, [until, bucket, key, stamp]),
   /** `target`: the id of a subscription, or nothing for the topic's own endpoint. */
   delivery: (account: string, topic: string, target: string, due: number, id: string) =>
     append(prefixes.delivery, [account, topic, target, due, id]),
@@ -161,6 +182,7 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

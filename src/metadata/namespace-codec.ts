@@ -1,4 +1,5 @@
 import type { Bucket } from '#src/model/bucket.ts'
+import type { SealedSecret } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Subscription, Topic } from '#src/model/topic.ts'
 import { decodeJson, encodeJson } from './json-rows.ts'
@@ -43,13 +44,17 @@ export const decodeTopic = (bytes: Uint8Array): Topic => decode<Topic>(bytes)
 export const encodeSubscription = (subscription: Subscription): Uint8Array => encode(subscription)
 export const decodeSubscription = (bytes: Uint8Array): Subscription => decode<Subscription>(bytes)
 
-/** What messages to endpoints are signed with; both in PEM. */
-export interface MessageKey {
-  readonly privateKey: string
+/** What messages to endpoints are signed with. */
+export interface StandingMessageKey {
+  /** Of the private key. */
+  readonly secret?: SealedSecret
+  /** In PEM; rows of before it was sealed have it. */
+  readonly privateKey?: string
+  /** In PEM. */
   readonly certificate: string
 }
-export const encodeMessageKey = (key: MessageKey): Uint8Array => encode(key)
-export const decodeMessageKey = (bytes: Uint8Array): MessageKey => decode<MessageKey>(bytes)
+export const encodeMessageKey = (key: StandingMessageKey): Uint8Array => encode(key)
+export const decodeMessageKey = (bytes: Uint8Array): StandingMessageKey => decode<StandingMessageKey>(bytes)
 
 const encode = (row: unknown): Uint8Array => encodeJson(format, row)
 const decode = <Row>(bytes: Uint8Array): Row => decodeJson<Row>(format, bytes)

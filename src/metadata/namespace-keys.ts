@@ -18,6 +18,7 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 20, account id, topic name    the topic (Topics)
  * 21, account id, topic, id     the subscription to the topic (Topics)
  * 22                            the key that messages to endpoints are signed with, and its certificate
+ * 28, bucket id, kind, id       the configuration of that kind (analytics, inventory …; CellBucketConfigurations)
  * 30                            the cells there are and were (ClusterRecords)
  */
 const namespace = Uint8Array.of(0x01)
@@ -36,6 +37,7 @@ const tables = {
   topic: 20,
   subscription: 21,
   messageKey: 22,
+  configuration: 28,
   cluster: 30,
 } as const
 
@@ -77,6 +79,11 @@ export const topicKey = (owner: string, name: string): Uint8Array => append(name
 export const subscriptionKey = (owner: string, topic: string, id: string): Uint8Array =>
   append(namespace, [tables.subscription, owner, topic, id])
 export const messageKeyKey: Uint8Array = append(namespace, [tables.messageKey])
+export const configurationKey = (bucket: number, kind: string, id: string): Uint8Array =>
+  append(namespace, [tables.configuration, bucket, kind, id])
+export const configurationsOf = (bucket: number): KeyRange => within(append(namespace, [tables.configuration, bucket]))
+export const configurationsOfKind = (bucket: number, kind: string): KeyRange =>
+  within(append(namespace, [tables.configuration, bucket, kind]))
 export const topicsOf = (owner: string): KeyRange => within(append(namespace, [tables.topic, owner]))
 export const subscriptionsTo = (owner: string, topic: string): KeyRange =>
   within(append(namespace, [tables.subscription, owner, topic]))

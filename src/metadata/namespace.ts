@@ -121,6 +121,20 @@ export class Namespace {
     return owned.filter((bucket) => bucket !== undefined)
   }
 
+  /** How many buckets an account owns, counted up to `most`. */
+  async countOwned(from: Snapshot, owner: string, most: number): Promise<number> {
+    const range = bucketsOf(owner, '', undefined)
+    let count = 0
+    for (let next = range.from; count < most; ) {
+      const entries = await from.range(next, range.to, { limit: Math.min(pageRows, most - count) })
+      const last = entries.at(-1)
+      if (last === undefined) break
+      count += entries.length
+      next = afterKey(last.key)
+    }
+    return count
+  }
+
   async account(from: Snapshot, id: string): Promise<Account | undefined> {
     const bytes = isAskable(id) ? await from.get(accountKey(id)) : undefined
     return bytes === undefined ? undefined : this.#accounts.value(id, bytes)

@@ -131,11 +131,34 @@ export async function readDue(
   return entries.map(placedOf)
 }
 
-export function setDeadLetter(to: Transaction, letter: DeadLetter): void {
+/** So many are forgotten for one that comes: where the limit was made smaller, the rest goes with those that follow. */
+const forgottenAtOnce = 8
+
+/**
+ * Keeps a letter; gives how many were forgotten for it.
+ *
+ * H12 of one topic at most so many are kept, apart from letters of before they were counted; the oldest go first.
+ */
+export async function setDeadLetter(to: Transaction, letter: DeadLetter, most: number): Promise<number> {
   const { topic, time, message } = letter
+  const counter = keys.deadLetters(topic.owner, topic.name)
+  const bytes = await to.get(counter)
+  const count = bytes === undefined ? 0 : Number(Buffer.from(bytes).readBigInt64LE())
+  const limit = Math.min(count + 1 - most, forgottenAtOnce)
+  const all = under('deadLetter', [topic.owner, topic.name])
+  const oldest = limit > 0 ? await to.range(all.from, all.to, { limit }) : []
+  for (const { key } of oldest) to.clear(key)
+  to.add(counter, BigInt(1 - oldest.length))
   // The same message may be given up for several endpoints at once.
   const id = `${message.id}:${letter.target?.subscription ?? ''}`
   to.set(keys.deadLetter(topic.owner, topic.name, time, id), encode(letter))
+  return oldest.length
+}
+
+/** One that was read, and is there still. */
+export function clearDeadLetter(to: Transaction, { key, letter }: PlacedDeadLetter): void {
+  to.clear(key)
+  to.add(keys.deadLetters(letter.topic.owner, letter.topic.name), -1n)
 }
 
 export interface PlacedDeadLetter {

@@ -1,12 +1,13 @@
 import { Fault } from '#src/errors.ts'
 import { type Removal, sortedVector } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion, Vector, Version } from '#src/model/version.ts'
+import { blobOf, type ObjectVersion, type Vector, type Version } from '#src/model/version.ts'
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { addReference, dropReference } from './blob-records.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 import { entryBytes, moveEntry, setWithEntry } from './feed.ts'
 import { keys, partitionOf, slotOf, under } from './keyspace.ts'
+import { clearRestored, forgetRemote } from './remote-records.ts'
 import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
 
 /**
@@ -151,13 +152,30 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
   if (version.kind === 'object') {
     setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
-    if (version.content.kind !== 'inline')
-      addReference(to, version.content.blob, { bucket, key, slot: slotOf(version) })
+    const blob = blobOf(version.content)
+    if (blob !== undefined) addReference(to, blob, { bucket, key, slot: slotOf(version) })
   }
   if (version.kind === 'marker' || !version.isNull) {
     setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
   }
   if (version.kind === 'marker' && version.isNull) to.set(keys.nullVersion(bucket, key), stampRow(version.stamp))
+}
+
+/** Puts a version that is not `null`, and that may be older than others, at its place among those of its key. */
+export async function insertAmong(to: Transaction, state: KeyState, version: Version): Promise<void> {
+  const newest = (state.current ?? state.newest)?.version
+  if (version.isNull || newest === undefined || newest.stamp < version.stamp) {
+    await insertVersion(to, state, version)
+    return
+  }
+  const { bucket, key } = state
+  const slot = slotOf(version)
+  const bytes = encodeVersion(version)
+  if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
+  const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, undefined)
+  setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
+  const blob = version.kind === 'object' ? blobOf(version.content) : undefined
+  if (blob !== undefined) addReference(to, blob, { bucket, key, slot })
 }
 
 /** Of a record under `current` or `version` (C6). */
@@ -168,13 +186,15 @@ async function takeNull(to: Transaction, state: KeyState, next: Version): Promis
   const { bucket, key, current, stowed } = state
   if (current?.version.isNull === true) {
     if (!keepsContent(current.version, next)) await releaseContent(to, state, current.version)
+    await releaseRemote(to, state, current.version)
     return entryOf(current.bytes)
   }
   if (stowed === undefined) return undefined
   to.clear(keys.version(bucket, key, stowed.version.stamp))
   to.clear(keys.nullVersion(bucket, key))
-  if (stowed.version.kind === 'object' && !keepsContent(stowed.version, next)) {
-    await releaseContent(to, state, stowed.version)
+  if (stowed.version.kind === 'object') {
+    if (!keepsContent(stowed.version, next)) await releaseContent(to, state, stowed.version)
+    await releaseRemote(to, state, stowed.version)
   }
   return entryOf(stowed.bytes)
 }
@@ -186,7 +206,8 @@ async function takeNull(to: Transaction, state: KeyState, next: Version): Promis
 export function keepsContent({ content }: ObjectVersion, next: Version): boolean {
   if (next.kind === 'marker') return false
   if (content.kind === 'inline' || next.content.kind === 'inline') return content.kind === next.content.kind
-  return content.blob === next.content.blob
+  const blob = blobOf(content)
+  return blob !== undefined && blob === blobOf(next.content)
 }
 
 /** The `null` version is no longer the current one: it goes to the others, unchanged. */
@@ -208,7 +229,10 @@ export async function removeVersion(
   if (version.isNull && current?.version.stamp === version.stamp) to.clear(keys.current(bucket, key))
   else to.clear(keys.version(bucket, key, version.stamp))
   if (version.isNull && state.stowed !== undefined) to.clear(keys.nullVersion(bucket, key))
-  if (version.kind === 'object') await releaseContent(to, state, version)
+  if (version.kind === 'object') {
+    await releaseContent(to, state, version)
+    await releaseRemote(to, state, version)
+  }
   const slot = slotOf(version)
   const order = moveEntry(to, { bucket, key, slot, stamp }, entryOf(target.bytes))
   setWithEntry(to, keys.tombstone(bucket, key, slot), encodeTombstone({ stamp, vector }), order, entryOffset)
@@ -250,6 +274,20 @@ export function rewriteVersion(
   }
 }
 
+/** As `rewriteVersion`, where the bytes are elsewhere too: what they were is released, and what they are gets its reference (O3). */
+export async function moveContent(
+  to: Transaction,
+  state: KeyState,
+  target: Row<ObjectVersion>,
+  version: ObjectVersion,
+): Promise<void> {
+  const { bucket, key } = state
+  await releaseContent(to, state, target.version)
+  const blob = blobOf(version.content)
+  if (blob !== undefined) addReference(to, blob, { bucket, key, slot: slotOf(version) })
+  rewriteVersion(to, state, target, version)
+}
+
 export async function releaseContent(
   to: Transaction,
   { bucket, key }: Place,
@@ -257,7 +295,29 @@ export async function releaseContent(
   slot = slotOf(version),
 ): Promise<void> {
   if (version.content.kind === 'inline') to.clear(keys.inline(bucket, key, slot))
-  else await dropReference(to, version.content.blob, { bucket, key, slot })
+  const blob = blobOf(version.content)
+  if (blob !== undefined) await dropReference(to, blob, { bucket, key, slot })
+}
+
+/** The copy at another endpoint goes with its version. */
+export async function releaseRemote(to: Transaction, { bucket, key }: Place, version: ObjectVersion): Promise<void> {
+  const { remote, restore, stamp } = version
+  if (remote !== undefined) await forgetRemote(to, remote)
+  if (restore?.kind === 'done') clearRestored(to, { until: restore.until, bucketId: bucket, key, stamp })
+}
+
+/** The version that a stamp names, `null` or not, and the state of its key. */
+export async function readStamped(
+  from: Snapshot,
+  place: Place,
+  stamp: Stamp,
+  wasVersioned: boolean,
+): Promise<{ readonly state: KeyState; readonly row: Row | undefined }> {
+  const state = await readState(from, place, wasVersioned)
+  const latest = state.current ?? state.newest
+  if (latest?.version.stamp === stamp) return { state, row: latest }
+  const bytes = wasVersioned ? await from.get(keys.version(place.bucket, place.key, stamp)) : undefined
+  return { state, row: bytes === undefined ? undefined : rowOf(bytes) }
 }
 
 export function encodeTombstone({ stamp, vector }: Pick<Removal, 'stamp' | 'vector'>): Uint8Array {

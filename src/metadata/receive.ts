@@ -7,10 +7,10 @@ import {
   type Removal,
 } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion, Version } from '#src/model/version.ts'
+import { blobOf, type ObjectVersion, type Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
-import { addReference } from './blob-records.ts'
-import { readConflict } from './conflict-records.ts'
+import { addReference, type Sharing } from './blob-records.ts'
+import { readConflict, setConflict } from './conflict-records.ts'
 import {
   changed,
   type KeyRows,
@@ -18,13 +18,20 @@ import {
   occupantRow,
   type Placed,
   readKeyRows,
-  setConflict,
   setNumbered,
   setTombstone,
   unchanged,
 } from './key-rows.ts'
 import { keys, slotOf } from './keyspace.ts'
-import { entryOf, keepsContent, type Place, readNewest, releaseContent, stampRow } from './object-records.ts'
+import {
+  entryOf,
+  keepsContent,
+  type Place,
+  readNewest,
+  releaseContent,
+  releaseRemote,
+  stampRow,
+} from './object-records.ts'
 import { addContent, type Received, type ReceivedContent } from './received.ts'
 
 /**
@@ -35,8 +42,8 @@ import { addContent, type Received, type ReceivedContent } from './received.ts'
  * O7  the bucket's row is never read (C13), and no stamp is refused (C8).
  */
 export interface Receiving {
-  /** This region's code. */
-  readonly region: string
+  /** This region and its cell. */
+  readonly here: Sharing
   /** Milliseconds since the epoch. */
   readonly now: number
   /** How long a version that lost unseen is kept. */
@@ -173,6 +180,7 @@ class Merging {
       const old = row?.version
       const isKept = old?.kind === 'object' && standing.kind !== 'removal' && keepsContent(old, standing)
       if (old?.kind === 'object' && !isKept) await releaseContent(this.#to, this.#rows, old)
+      if (old?.kind === 'object' && old.stamp !== standing.stamp) await releaseRemote(this.#to, this.#rows, old)
     }
     if (standing.kind === 'removal') {
       setTombstone(this.#to, this.#rows, 0n, standing, entry)
@@ -191,7 +199,10 @@ class Merging {
     const entry = tombstone?.entry ?? (row && entryOf(row.bytes))
     if (removal !== undefined) {
       if (row !== undefined) this.#to.clear(keys.version(bucket, key, slot))
-      if (row?.version.kind === 'object') await releaseContent(this.#to, this.#rows, row.version)
+      if (row?.version.kind === 'object') {
+        await releaseContent(this.#to, this.#rows, row.version)
+        await releaseRemote(this.#to, this.#rows, row.version)
+      }
       if (removal === tombstone) return undefined
       this.#receipt.records++
       setTombstone(this.#to, this.#rows, slot, removal, entry)
@@ -237,9 +248,10 @@ class Merging {
       else this.#to.set(keys.inline(bucket, key, slot), bytes)
       return
     }
-    addReference(this.#to, version.content.blob, { bucket, key, slot })
+    const blob = blobOf(version.content)
+    if (blob !== undefined) addReference(this.#to, blob, { bucket, key, slot })
     if (source === 'here' || source === undefined || source.kind === 'inline') return
-    await addContent(this.#to, source, this.#receiving.region)
+    await addContent(this.#to, source, this.#receiving.here)
     this.#receipt.arrivals.push({ bucket, key, content: source })
   }
 }

@@ -3,15 +3,14 @@ import type { Conflict, Removal } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { Version } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
-import { type BlobRecord, decodePage, encodeBlob, readBlob } from './blob-records.ts'
+import { encodeBlob } from './blob-codec.ts'
+import { type BlobNews, decodePage, newsOf, readBlob, receiveBlob, type Sharing } from './blob-records.ts'
 import { keys, under } from './keyspace.ts'
 import type { Place } from './object-records.ts'
 
 /** What other cells may know of a blob: not where in a region it lies. */
-export interface BlobNote extends Pick<BlobRecord, 'size' | 'digest' | 'keeper'> {
+export interface BlobNote extends BlobNews {
   readonly id: BlobId
-  /** Where there are durable copies, as far as the sender knew. */
-  readonly regions: readonly string[]
 }
 
 /** What belongs to a version and lies in rows of its own. */
@@ -56,6 +55,8 @@ export async function readContentOf(
     const blob = await noteOf(from, content.blob)
     return blob === undefined ? undefined : { kind: 'blob', blob }
   }
+  // What is elsewhere has nothing here that another cell could use.
+  if (content.kind === 'remote') return undefined
   const record = await readBlob(from, content.blob)
   if (record?.kind !== 'manifest') return undefined
   const all = under('manifest', [Buffer.from(content.blob, 'hex')])
@@ -73,38 +74,22 @@ export async function readContentOf(
 
 async function noteOf(from: Snapshot, id: BlobId): Promise<BlobNote | undefined> {
   const record = await readBlob(from, id)
-  if (record?.kind !== 'bytes') return undefined
-  const { size, digest, keeper, holders } = record
-  return { id, size, digest, keeper, regions: holders.map(({ region }) => region) }
+  return record?.kind === 'bytes' ? { id, ...newsOf(record) } : undefined
 }
 
-/**
- * Makes what a received version refers to known here; what is known already only learns of more regions. `here`: what this
- * region holds, it knows better than others.
- */
+/** Makes what a received version refers to known here; what is known already only learns of more regions. */
 export async function addContent(
   to: Transaction,
   content: Exclude<ReceivedContent, { readonly kind: 'inline' }>,
-  here: string,
+  here: Sharing,
 ): Promise<void> {
   if (content.kind === 'blob') {
-    await addNote(to, content.blob, here)
+    await receiveBlob(to, content.blob.id, content.blob, here)
     return
   }
-  for (const blob of content.blobs) await addNote(to, blob, here)
-  const { id, size, parts, pages } = content
+  const { id, size, parts, pages, blobs } = content
   if ((await readBlob(to, id)) !== undefined) return
+  for (const blob of blobs) await receiveBlob(to, blob.id, blob, here)
   to.set(keys.blob(id), encodeBlob({ kind: 'manifest', size, parts }))
   for (const [page, bytes] of pages.entries()) to.set(keys.manifest(id, page), bytes)
-}
-
-/** A holder without extents says that its region has a copy. */
-async function addNote(to: Transaction, { id, size, digest, keeper, regions }: BlobNote, here: string): Promise<void> {
-  const known = await readBlob(to, id)
-  if (known?.kind === 'manifest') throw new Error('a blob that another cell has as a manifest')
-  const holders = known?.holders ?? []
-  const more = regions.filter((region) => region !== here && !holders.some((holder) => holder.region === region))
-  if (known !== undefined && more.length === 0) return
-  const added = more.map((region) => ({ region, extents: [] }))
-  to.set(keys.blob(id), encodeBlob({ kind: 'bytes', size, digest, keeper, ...known, holders: [...holders, ...added] }))
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { BlobId, Extent } from '#src/model/blob.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
-import { type BlobRecord, checkGenerations, encodeBlob, readBlob } from './blob-records.ts'
+import { type BlobRecord, encodeBlob } from './blob-codec.ts'
+import { checkGenerations, readBlob } from './blob-records.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 import { keys } from './keyspace.ts'
 

@@ -8,7 +8,7 @@ import {
   encodeMessageKey,
   encodeSubscription,
   encodeTopic,
-  type MessageKey,
+  type StandingMessageKey,
 } from './namespace-codec.ts'
 import {
   type KeyRange,
@@ -110,11 +110,11 @@ export async function readAllSubscriptions(
   })
 }
 
-export async function readMessageKey(from: Snapshot): Promise<MessageKey | undefined> {
+export async function readMessageKey(from: Snapshot): Promise<StandingMessageKey | undefined> {
   const bytes = await from.get(messageKeyKey)
   return bytes === undefined ? undefined : decodeMessageKey(bytes)
 }
 
-export function setMessageKey(to: Transaction, key: MessageKey): void {
+export function setMessageKey(to: Transaction, key: StandingMessageKey): void {
   to.set(messageKeyKey, encodeMessageKey(key))
 }

@@ -44,6 +44,25 @@ const content = fc.oneof(
   fc.constant({ kind: 'inline' as const }),
   fc.record({ kind: fc.constant('blob' as const), blob: hex(16) }, plain),
   fc.record({ kind: fc.constant('manifest' as const), blob: hex(16), parts: fc.nat(10_000) }, plain),
+  fc.record({ kind: fc.constant('remote' as const) }, plain),
+  fc.record(
+    { kind: fc.constant('remote' as const), manifest: fc.record({ blob: hex(16), parts: fc.nat(99) }, plain) },
+    plain,
+  ),
+)
+const wrapped = { wrapped: hex(60), seal: hex(16) }
+const encryption = fc.oneof(
+  fc.record({ kind: fc.constant('SSE-C' as const), ...wrapped }, plain),
+  fc.record({ kind: fc.constant('SSE-S3' as const), keyId: text, ...wrapped }, plain),
+)
+const remote = fc.record(
+  { tier: text, bucket: text, key: text, sha256: hex(32), sealedAs: hex(16) },
+  { ...plain, requiredKeys: ['tier', 'bucket', 'key', 'sha256'] },
+)
+const restore = fc.oneof(
+  fc.record({ kind: fc.constant('ongoing' as const) }, plain),
+  fc.record({ kind: fc.constant('ongoing' as const), days: fc.integer({ min: 1, max: 2 ** 31 - 1 }) }, plain),
+  fc.record({ kind: fc.constant('done' as const), until: time }, plain),
 )
 const headerNames = ['contentType', 'cacheControl', 'contentDisposition', 'contentEncoding', 'contentLanguage'] as const
 const headers = fc.record(
@@ -70,6 +89,10 @@ const object: fc.Arbitrary<ObjectVersion> = fc.record(
     tags: slot(pairs),
     hold: slot(fc.boolean()),
     retention: slot(fc.option(retention, { nil: undefined })),
+    encryption,
+    remote,
+    restore,
+    replication: fc.constantFrom('PENDING' as const, 'COMPLETED', 'FAILED', 'REPLICA'),
   },
   {
     ...plain,

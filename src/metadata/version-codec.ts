@@ -1,35 +1,39 @@
 import assert from 'node:assert/strict'
 import type { Acl, Grant, Permission } from '#src/model/access.ts'
 import type { Checksum, ChecksumAlgorithm } from '#src/model/checksum.ts'
-import type {
-  Content,
-  ContentHeaders,
-  DeleteMarker,
-  ObjectSummary,
-  ObjectVersion,
-  Retention,
-  Slot,
-  Tags,
-  Vector,
-  Version,
+import {
+  blobOf,
+  type Content,
+  type ContentHeaders,
+  type DeleteMarker,
+  manifestOf,
+  type ObjectSummary,
+  type ObjectVersion,
+  type Retention,
+  type Slot,
+  type Tags,
+  type Vector,
+  type Version,
 } from '#src/model/version.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 import { readEncryption, writeEncryption } from './encryption-codec.ts'
 import { entryBytes } from './feed.ts'
+import { hasExtras, readExtras, writeExtras } from './version-extras.ts'
 
 /**
  * Version records: format (1 byte), the record's feed entry (12 bytes, at offset 1, so that a commit can stamp it),
  * what a listing needs, and then the rest: a listing stops reading half-way.
  *
  * Format 2 is format 1 with the encryption at its end: a build that knows no encryption must not take such bytes for an object's.
+ * Format 3 has at its end what version-extras.ts says, the encryption among it.
  *
  * V1  decoding gives back what was encoded.
  */
-const formats = { plain: 1, encrypted: 2 } as const
+const formats = { plain: 1, encrypted: 2, extended: 3 } as const
 export const entryOffset = 1
 
 const flag = { marker: 1, isNull: 2, checksum: 4, tags: 8, hold: 16, retention: 32, grants: 64 } as const
-const contents = ['inline', 'blob', 'manifest'] as const
+const contents = ['inline', 'blob', 'manifest', 'remote'] as const
 const algorithms: readonly ChecksumAlgorithm[] = ['CRC32', 'CRC32C', 'CRC64NVME', 'SHA1', 'SHA256']
 const permissions: readonly Permission[] = ['FULL_CONTROL', 'READ', 'READ_ACP', 'WRITE', 'WRITE_ACP']
 const headerNames = [
@@ -51,12 +55,18 @@ export function encodeVersion(version: Version): Uint8Array {
   const isObject = version.kind === 'object'
   let flags = (isObject ? 0 : flag.marker) | (version.isNull ? flag.isNull : 0)
   if (isObject) flags |= objectFlags(version)
-  const format = isObject && version.encryption !== undefined ? formats.encrypted : formats.plain
+  const format = isObject ? formatOf(version) : formats.plain
   writer.byte(format).raw(emptyEntry).byte(flags).stamp(version.stamp).integer(version.modified).text(version.owner)
   if (isObject) writeSummary(version)
   writeVector(version.vector)
   if (isObject) writeDetails(version)
   return writer.take()
+}
+
+/** What no version before needed is written as it was. */
+function formatOf(version: ObjectVersion): number {
+  if (hasExtras(version)) return formats.extended
+  return version.encryption === undefined ? formats.plain : formats.encrypted
 }
 
 const emptyEntry = new Uint8Array(entryBytes)
@@ -110,8 +120,10 @@ function writeVector(vector: Vector): void {
 function writeDetails(version: ObjectVersion): void {
   const { content, headers, metadata, acl, tags, hold, retention } = version
   writer.byte(contents.indexOf(content.kind))
-  if (content.kind !== 'inline') writer.hex(content.blob)
-  if (content.kind === 'manifest') writer.integer(content.parts)
+  const [blob, manifest] = [blobOf(content), manifestOf(content)]
+  if (content.kind === 'remote') writer.byte(manifest === undefined ? 0 : 1)
+  if (blob !== undefined) writer.hex(blob)
+  if (manifest !== undefined) writer.integer(manifest.parts)
   writeHeaders(headers)
   writePairs(metadata)
   writer.stamp(acl.stamp)
@@ -126,7 +138,8 @@ function writeDetails(version: ObjectVersion): void {
     writer.stamp(stamp).byte(value === undefined ? 0 : value.mode === 'GOVERNANCE' ? 1 : 2)
     if (value !== undefined) writer.integer(value.until)
   }
-  if (version.encryption !== undefined) writeEncryption(writer, version.encryption)
+  if (hasExtras(version)) writeExtras(writer, version)
+  else if (version.encryption !== undefined) writeEncryption(writer, version.encryption)
 }
 
 function writeHeaders(headers: ContentHeaders): void {
@@ -171,7 +184,7 @@ export function readAcl(from: RecordReader): Acl {
 
 interface Head {
   readonly from: RecordReader
-  readonly isEncrypted: boolean
+  readonly format: number
   readonly flags: number
   readonly stamp: bigint
   readonly isNull: boolean
@@ -180,13 +193,13 @@ interface Head {
 }
 
 function readHead(bytes: Uint8Array): Head {
-  const isEncrypted = bytes[0] === formats.encrypted
-  assert.ok(isEncrypted || bytes[0] === formats.plain, 'a known format of a version record')
+  const [format = 0] = bytes
+  assert.ok(Object.values<number>(formats).includes(format), 'a known format of a version record')
   const from = new RecordReader(bytes, entryOffset + entryBytes)
   const flags = from.byte()
   const stamp = from.stamp()
   const isNull = (flags & flag.isNull) !== 0
-  return { from, isEncrypted, flags, stamp, isNull, modified: from.integer(), owner: from.text() }
+  return { from, format, flags, stamp, isNull, modified: from.integer(), owner: from.text() }
 }
 
 function readSummary({ from, flags, stamp, isNull, modified, owner }: Head): ObjectSummary {
@@ -229,16 +242,19 @@ export function decodeVersion(bytes: Uint8Array): Version {
     ...((flags & flag.tags) !== 0 && { tags: { stamp: from.stamp(), value: readPairs(from) } }),
     ...((flags & flag.hold) !== 0 && { hold: { stamp: from.stamp(), value: from.byte() === 1 } }),
     ...((flags & flag.retention) !== 0 && { retention: readRetention(from) }),
-    ...(head.isEncrypted && { encryption: readEncryption(from) }),
+    ...(head.format === formats.encrypted && { encryption: readEncryption(from) }),
+    ...(head.format === formats.extended && readExtras(from)),
   }
 }
 
 function readContent(from: RecordReader): Content {
   const kind = contents[from.byte()]
   assert.ok(kind !== undefined, 'a kind of content of a record')
-  if (kind === 'inline') return { kind }
+  if (kind === 'inline' || (kind === 'remote' && from.byte() === 0)) return { kind }
   const blob = from.hex(16)
-  return kind === 'blob' ? { kind, blob } : { kind, blob, parts: from.integer() }
+  if (kind === 'blob') return { kind, blob }
+  const listed = { blob, parts: from.integer() }
+  return kind === 'manifest' ? { kind, ...listed } : { kind, manifest: listed }
 }
 
 function readHeaders(from: RecordReader): ContentHeaders {

@@ -57,6 +57,7 @@ const rows: Readonly<Record<string, Row>> = {
 const settings = [
   'AccelerateConfiguration',
   'AnalyticsConfiguration',
+  'BucketAbac',
   'BucketCORS',
   'BucketLocation',
   'BucketLogging',

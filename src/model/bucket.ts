@@ -2,6 +2,7 @@ import type { Acl } from './access.ts'
 import type { BucketEncryption } from './encryption.ts'
 import type { Logging } from './logging.ts'
 import type { Tags } from './version.ts'
+import type { Website } from './website.ts'
 
 export type Versioning = 'off' | 'enabled' | 'suspended'
 const ownerships = ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'] as const
@@ -51,6 +52,7 @@ export interface Bucket {
   readonly cors?: readonly CorsRule[]
   readonly tags?: Tags
   readonly encryption?: BucketEncryption
+  readonly website?: Website
   /** Where its requests are logged. */
   readonly logging?: Logging
   /** Whether it was created with object lock, or got it later. */

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
-import { crc32c } from '@node-rs/crc32'
+import { crc32, crc32c } from '@node-rs/crc32'
 import type { ChecksumAlgorithm } from './checksum.ts'
 import { type CrcAlgorithm, combineCrc } from './crc-combine.ts'
 import { crc64, emptyCrc64 } from './crc64.ts'

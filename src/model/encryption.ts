@@ -37,3 +37,12 @@ export interface BucketEncryption {
   /** Whether writes with customers' keys are refused. */
   readonly blocksCustomerKeys?: boolean
 }
+
+/** A short secret of the store's own, as it may lie in the metadata; the bytes in base64. */
+export interface SealedSecret {
+  /** Of the store's own keys. */
+  readonly keyId: string
+  readonly wrapped: string
+  /** Nonce, AES-256-GCM's bytes, tag. */
+  readonly sealed: string
+}

@@ -7,7 +7,8 @@ import type { ObjectVersion, Version } from './version.ts'
  *
  * Z1  nothing is due before the days of its rule have passed, rounded up to the next midnight UTC, or before its date.
  * Z2  what a lock protects is never removed.
- * Z3  a transition leads down the waterfall of classes, never up, and spares the objects that are too small for it.
+ * Z3  a transition leads down the waterfall of classes, never up unless the node is set up so, and spares the objects that
+ *      are too small for it.
  * Z4  of a version that became noncurrent, the time is that of the version above it; a rule that keeps some newer ones counts
  *      objects only, so that delete markers never use up what it keeps.
  */
@@ -55,9 +56,14 @@ export interface LifecycleRule {
 export const transitionMinimums = ['all_storage_classes_128K', 'varies_by_storage_class'] as const
 export type TransitionMinimum = (typeof transitionMinimums)[number]
 
+/** Where transitions may lead: `down` the waterfall, as AWS has it, or to `any` class. */
+export type TransitionWay = 'down' | 'any'
+
 export interface Lifecycle {
   readonly rules: readonly LifecycleRule[]
   readonly transitionMinimum: TransitionMinimum
+  /** Absent: `down`. */
+  readonly way?: TransitionWay
 }
 
 /** Among a bucket's documents. */
@@ -184,11 +190,20 @@ const waterfall: readonly string[] = [
   'DEEP_ARCHIVE',
 ]
 
-/** What a rule may lead to. */
+/** What a rule may lead to, beside classes at other endpoints. */
 export const transitionClasses: ReadonlySet<string> = new Set(waterfall.slice(2))
 
-/** How far down a class is; transitions only ever lead further down. */
-export const depthOf = (storageClass: string): number => waterfall.indexOf(storageClass)
+/**
+ * How far down a class is; transitions only ever lead further down. Classes that S3 does not know are those of other endpoints: below
+ * all others.
+ */
+export function depthOf(storageClass: string): number {
+  const depth = waterfall.indexOf(storageClass)
+  return depth < 0 ? waterfall.length : depth
+}
+/** Whether a rule leads where none may on AWS: back to STANDARD. */
+export const leadsToStandard = ({ transitions = [], noncurrentTransitions = [] }: LifecycleRule): boolean =>
+  [...transitions, ...noncurrentTransitions].some(({ storageClass }) => storageClass === 'STANDARD')
 
 function leadsDown(from: string, to: string): boolean {
   if (from === 'ONEZONE_IA' && to === 'GLACIER_IR') return false
@@ -197,6 +212,10 @@ function leadsDown(from: string, to: string): boolean {
 
 const smallBytes = 131_072
 const archives: ReadonlySet<string> = new Set(['GLACIER', 'DEEP_ARCHIVE'])
+const isArchive = (storageClass: string): boolean => archives.has(storageClass) || isElsewhere(storageClass)
+
+/** Whether a class is that of another endpoint. */
+export const isElsewhere = (storageClass: string): boolean => !waterfall.includes(storageClass)
 
 interface Step {
   readonly storageClass: string
@@ -206,7 +225,7 @@ interface Step {
 }
 
 function dueTransition(
-  { transitionMinimum }: Lifecycle,
+  { transitionMinimum, way }: Lifecycle,
   rules: readonly LifecycleRule[],
   { version, place }: Candidate & { readonly version: ObjectVersion },
   { now, day }: Time,
@@ -214,15 +233,18 @@ function dueTransition(
   const isLarge = ({ storageClass, isBounded }: Step) =>
     isBounded ||
     version.size >= smallBytes ||
-    (transitionMinimum === 'varies_by_storage_class' && archives.has(storageClass))
+    storageClass === 'STANDARD' ||
+    (transitionMinimum === 'varies_by_storage_class' && isArchive(storageClass))
+  const from = version.storageClass
+  // Its bytes are not here to be kept otherwise.
+  if (isElsewhere(from)) return undefined
   const last = rules
     .flatMap((rule) => stepsOf(rule, version, place, day))
-    .filter((step) => step.at <= now && leadsDown(version.storageClass, step.storageClass) && isLarge(step))
-    .sort(
-      (one, other) => one.at - other.at || waterfall.indexOf(one.storageClass) - waterfall.indexOf(other.storageClass),
-    )
+    .filter((step) => step.at <= now && isLarge(step) && (way === 'any' || leadsDown(from, step.storageClass)))
+    .sort((one, other) => one.at - other.at || depthOf(one.storageClass) - depthOf(other.storageClass))
     .at(-1)
-  return last === undefined ? undefined : { kind: 'transition', storageClass: last.storageClass }
+  if (last === undefined || last.storageClass === from) return undefined
+  return { kind: 'transition', storageClass: last.storageClass }
 }
 
 function stepsOf(
@@ -302,3 +324,14 @@ export const concernsVersions = (rule: LifecycleRule): boolean =>
   rule.transitions !== undefined ||
   rule.noncurrentExpiration !== undefined ||
   rule.noncurrentTransitions !== undefined
+
+/** The most newer versions that any rule counts. */
+export const newerMost = ({ rules }: Lifecycle): number =>
+  rules.reduce(
+    (most, { noncurrentExpiration, noncurrentTransitions }) =>
+      [noncurrentExpiration, ...(noncurrentTransitions ?? [])].reduce(
+        (each, noncurrent) => Math.max(each, noncurrent?.newer ?? 0),
+        most,
+      ),
+    0,
+  )

@@ -1,4 +1,5 @@
 import { depthOf } from './lifecycle.ts'
+import { type ReplicationStatus, replicationStatuses } from './replication-status.ts'
 import { strongerRetention } from './retention.ts'
 import type { Stamp } from './stamp.ts'
 import type { ObjectVersion, Slot, Vector, Version } from './version.ts'
@@ -63,6 +64,16 @@ function withVector<Kind extends { readonly vector: Vector }>(record: Kind, othe
 const laterSlot = <Value>(ours: Slot<Value> | undefined, theirs: Slot<Value> | undefined): Slot<Value> | undefined =>
   theirs !== undefined && (ours === undefined || theirs.stamp > ours.stamp) ? theirs : ours
 
+/** In the order in which a status may follow another. */
+function laterStatus(
+  ours: ReplicationStatus | undefined,
+  theirs: ReplicationStatus | undefined,
+): ReplicationStatus | undefined {
+  const order = (status: ReplicationStatus | undefined) =>
+    status === undefined ? -1 : replicationStatuses.indexOf(status)
+  return order(theirs) > order(ours) ? theirs : ours
+}
+
 /** Two copies of one version, which has one content: slot by slot. Throws where they are not of one content stamp. */
 export function mergeCopies<Kind extends Version>(ours: Kind, theirs: Version): Kind
 export function mergeCopies(ours: Version, theirs: Version): Version {
@@ -75,8 +86,9 @@ export function mergeCopies(ours: Version, theirs: Version): Version {
   const retention = strongerRetention(ours.retention, theirs.retention)
   const isDeeper = depthOf(theirs.storageClass) > depthOf(ours.storageClass)
   const storageClass = isDeeper ? theirs.storageClass : ours.storageClass
+  const replication = laterStatus(ours.replication, theirs.replication)
   const isSame = tags === ours.tags && acl === ours.acl && hold === ours.hold && retention === ours.retention
-  if (isSame && !isDeeper) return merged
+  if (isSame && !isDeeper && replication === ours.replication) return merged
   return {
     ...merged,
     acl,
@@ -84,6 +96,7 @@ export function mergeCopies(ours: Version, theirs: Version): Version {
     ...(tags !== undefined && { tags }),
     ...(hold !== undefined && { hold }),
     ...(retention !== undefined && { retention }),
+    ...(replication !== undefined && { replication }),
   }
 }
 

@@ -41,6 +41,8 @@ const singles = ['ReducedRedundancyLostObject', 'LifecycleTransition', 'Intellig
 
 /** What happens to objects here; as the record of an event has it, without `s3:`. */
 export type EventName =
+  | 'Replication:OperationFailedReplication'
+  | `ObjectRestore:${'Post' | 'Completed' | 'Delete'}`
   | `ObjectCreated:${'Put' | 'Post' | 'Copy' | 'CompleteMultipartUpload'}`
   | `${'ObjectRemoved' | 'LifecycleExpiration'}:${'Delete' | 'DeleteMarkerCreated'}`
   | `ObjectTagging:${'Put' | 'Delete'}`

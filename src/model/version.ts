@@ -2,7 +2,9 @@ import type { Acl } from './access.ts'
 import type { BlobId } from './blob.ts'
 import type { Checksum } from './checksum.ts'
 import type { Encryption } from './encryption.ts'
+import type { ReplicationStatus } from './replication-status.ts'
 import type { Stamp } from './stamp.ts'
+import type { RemoteCopy, Restore } from './tier.ts'
 
 /** For each cell that wrote this key, the largest stamp seen: tells an overwrite from a concurrent write (C12). */
 export type Vector = readonly (readonly [cell: number, stamp: Stamp])[]
@@ -38,11 +40,33 @@ export interface DeleteMarker extends VersionBase {
   readonly kind: 'marker'
 }
 
-/** Where an object's bytes are: beside the record, in one blob, or in the blobs that a manifest lists. */
+/** What an object in parts lists them under, and how many they are. */
+export interface Listed {
+  readonly blob: BlobId
+  readonly parts: number
+}
+
+/**
+ * Where an object's bytes are: beside the record, in one blob, or in the blobs that a manifest lists; `remote`: at the endpoint of
+ * its tier alone. Of an object in parts its manifest is kept then, with blobs that are not there.
+ */
 export type Content =
   | { readonly kind: 'inline' }
   | { readonly kind: 'blob'; readonly blob: BlobId }
-  | { readonly kind: 'manifest'; readonly blob: BlobId; readonly parts: number }
+  | ({ readonly kind: 'manifest' } & Listed)
+  | { readonly kind: 'remote'; readonly manifest?: Listed }
+
+/** The blob that a content has a reference to. */
+export function blobOf(content: Content): BlobId | undefined {
+  if (content.kind === 'inline') return undefined
+  return content.kind === 'remote' ? content.manifest?.blob : content.blob
+}
+
+/** Of an object in parts, wherever their bytes are. */
+export function manifestOf(content: Content): Listed | undefined {
+  if (content.kind === 'manifest') return content
+  return content.kind === 'remote' ? content.manifest : undefined
+}
 
 /** Headers that S3 stores and returns as they are. */
 export interface ContentHeaders {
@@ -72,6 +96,12 @@ export interface ObjectVersion extends VersionBase {
   readonly retention?: Slot<Retention | undefined>
   /** Absent: its bytes are kept as they are. */
   readonly encryption?: Encryption
+  /** The copy at another endpoint, of an object in a cloud tier. */
+  readonly remote?: RemoteCopy
+  /** What was asked for, or brought back, of an object in a cloud tier. */
+  readonly restore?: Restore
+  /** What became of it by the bucket's replication; `REPLICA`: it is what became of another. */
+  readonly replication?: ReplicationStatus
 }
 
 export type Version = ObjectVersion | DeleteMarker

@@ -9,6 +9,7 @@ import { type Policy, parseBucketPolicy } from '#src/model/policy-document.ts'
 import type { Requester } from '#src/model/policy-principals.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import { isOfAccount, type Principal } from '#src/model/principal.ts'
+import { payerOf } from '#src/model/request-payment.ts'
 import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { World } from '#src/world.ts'
 import type { Buckets, Identity } from './services.ts'
@@ -90,6 +91,7 @@ export class AccessControl implements QueryAccess {
     }
     const bucket = await this.#buckets.get(request.bucket ?? '')
     request.seen?.(bucket)
+    checkPayer(bucket, request)
     const tenant = caller.kind === 'account' && caller.account.id !== bucket.owner ? caller.account.tenant : undefined
     // Most callers have no tenant, and wait for nothing here.
     const mate = tenant === undefined ? undefined : await this.#mateOf(tenant, bucket)
@@ -157,6 +159,14 @@ export class AccessControl implements QueryAccess {
     this.#guarded.set(bucket, fresh)
     return fresh
   }
+}
+
+/** Of a bucket whose requesters pay: nobody's requests, and those of other accounts that do not say that they do, are refused. */
+function checkPayer(bucket: Bucket, { caller, values }: AccessRequest): void {
+  if (payerOf(bucket) === 'BucketOwner') return
+  if (caller.kind === 'account' && caller.account.id === bucket.owner) return
+  const isPaid = caller.kind === 'account' && values.get('s3:x-amz-request-payer')?.[0]?.toLowerCase() === 'requester'
+  if (!isPaid) throw new Fault('AccessDenied')
 }
 
 const pass: Guard = () => undefined

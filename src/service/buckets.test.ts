@@ -263,3 +263,16 @@ test('N2: what is kept stays below its budget', () => {
   const value = rows.value('x', recent)
   assert.equal(rows.value('x', recent), value)
 })
+
+test('B4: an account owns so many buckets at most, also where it asks for several at once', async () => {
+  const isEmpty = async () => true
+  buckets = new NamespaceBuckets({ store, world: realWorld, namespace, isEmpty, most: 2 })
+  const asked = await Promise.allSettled(['a-1', 'a-2', 'a-3', 'a-4'].map((name) => buckets.create(wanted(name))))
+  assert.equal(asked.filter(({ status }) => status === 'fulfilled').length, 2)
+  const [first = ''] = names((await buckets.list('ann', { limit: 10 })).items)
+  await fails('TooManyBuckets', buckets.create(wanted('a-5')))
+  await buckets.create(wanted(first))
+  await buckets.create(wanted('b-1', { owner: 'bob' }))
+  await buckets.delete(first)
+  await buckets.create(wanted('a-5'))
+})

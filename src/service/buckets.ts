@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
+import { clearConfigurations } from '#src/metadata/configuration-records.ts'
 import { clearLogsTo, type SealedLog } from '#src/metadata/log-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { abortUploads } from '#src/metadata/upload-records.ts'
@@ -20,6 +21,9 @@ export interface ClosingLogs {
   deliver(sealed: SealedLog): Promise<void>
 }
 
+/** As with AWS: https://docs.aws.amazon.com/AmazonS3/latest/userguide/BucketRestrictions.html */
+const bucketsMost = 10_000
+
 /** That one deletion may end: they are one transaction, with two small writes each. */
 const uploadsMost = 1000
 
@@ -27,6 +31,7 @@ const uploadsMost = 1000
  * B1  of requests that create one name at once, one makes the bucket; the others see it.
  * B2  a bucket is deleted only in a transaction that has seen it empty; an object written meanwhile makes one of both fail.
  * B3  uploads in progress end with their bucket, and only if it does: their parts are freed as after an abort (C26).
+ * B4  an account owns so many buckets at most, also where it asks for several at once.
  */
 export class NamespaceBuckets implements Buckets {
   readonly #store: Store
@@ -34,8 +39,17 @@ export class NamespaceBuckets implements Buckets {
   readonly #namespace: Namespace
   readonly #isEmpty: IsEmpty
   readonly #logs: ClosingLogs | undefined
+  readonly most: number
 
-  constructor(parts: { store: Store; world: World; namespace: Namespace; isEmpty: IsEmpty; logs?: ClosingLogs }) {
+  constructor(parts: {
+    store: Store
+    world: World
+    namespace: Namespace
+    isEmpty: IsEmpty
+    logs?: ClosingLogs
+    most?: number
+  }) {
+    this.most = parts.most ?? bucketsMost
     this.#store = parts.store
     this.#world = parts.world
     this.#namespace = parts.namespace
@@ -50,6 +64,9 @@ export class NamespaceBuckets implements Buckets {
       if (standing !== undefined) {
         checkSame(standing, request)
         return standing
+      }
+      if ((await this.#namespace.countOwned(transaction, request.owner, this.most)) >= this.most) {
+        throw new Fault('TooManyBuckets')
       }
       const bucket: Bucket = {
         ...request,
@@ -101,6 +118,7 @@ export class NamespaceBuckets implements Buckets {
       }
       // Logs that were still to come to it have nowhere to go.
       clearLogsTo(transaction, bucket.id)
+      clearConfigurations(transaction, bucket.id)
       this.#namespace.removeBucket(transaction, bucket)
       return await this.#logs?.close(transaction, bucket)
     })

@@ -1,8 +1,10 @@
-import { decodePage, freeBlob } from '#src/metadata/blob-records.ts'
-import { forget, readForgettable } from '#src/metadata/forgetting.ts'
+import { decodePage, freeBlob, readBlob } from '#src/metadata/blob-records.ts'
+import { decodeConflict, dropConflict } from '#src/metadata/conflict-records.ts'
+import { type Forgettable, forget, readForgettable } from '#src/metadata/forgetting.ts'
 import { decodeJob, type Job, readJobs } from '#src/metadata/jobs.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { clearPart, decodeCompletion, readParts } from '#src/metadata/upload-records.ts'
+import { timeOf } from '#src/model/stamp.ts'
 import type { Entry, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { World } from '#src/world.ts'
@@ -42,6 +44,7 @@ export class Collector {
         while (!signal.aborted && (await this.pass()) > 0);
         if (world.monotonic() - expired > expiryMilliseconds) {
           await this.expireCompletions()
+          await this.expireConflicts()
           await this.forgetDeleted(world.now() - tombstoneMilliseconds)
           expired = world.monotonic()
         }
@@ -92,16 +95,39 @@ export class Collector {
     }
   }
 
-  /** Forgets what was deleted before a time, in milliseconds since the epoch. */
+  /** Lets go of what lost unseen, and had its time. */
+  async expireConflicts(): Promise<void> {
+    const { store, world } = this.#foundation
+    const all = under('conflict', [])
+    let { from } = all
+    for (;;) {
+      const page = await store.snapshot((snapshot) => snapshot.range(from, all.to, { limit: rowsPerTransaction }))
+      const old = page.filter(({ value }) => decodeConflict(value).conflict.expires <= world.now())
+      if (old.length > 0) {
+        await store.transact(async (transaction) => {
+          for (const row of old) await dropConflict(transaction, row, world.now())
+        })
+      }
+      const last = page.at(-1)
+      if (last === undefined) return
+      from = afterKey(last.key)
+    }
+  }
+
+  /**
+   * Forgets what was deleted before a time, in milliseconds since the epoch. Where there are peers, tombstones are not the
+   * collector's (C10): something older may still be on its way from them.
+   */
   async forgetDeleted(before: number): Promise<void> {
-    const { store } = this.#foundation
-    for (const space of ['tombstone', 'memory'] as const) {
+    const { store, hasPeers } = this.#foundation
+    const isOld = ({ stamp }: Forgettable): boolean => timeOf(stamp) < before
+    for (const space of hasPeers === true ? (['memory'] as const) : (['tombstone', 'memory'] as const)) {
       let { from } = under(space, [])
       for (;;) {
         const page = await store.snapshot((snapshot) => readForgettable(snapshot, space, from, rowsPerTransaction))
         const last = page.at(-1)
         if (last === undefined) break
-        await store.transact((transaction) => forget(transaction, page, before))
+        await store.transact((transaction) => forget(transaction, page, isOld))
         from = afterKey(last.key)
       }
     }
@@ -121,6 +147,8 @@ async function collect(to: Transaction, job: Job): Promise<boolean> {
 }
 
 async function collectPage(to: Transaction, blob: string): Promise<boolean> {
+  // A change from another cell names it again: it was written anew, with all of its pages and parts.
+  if ((await readBlob(to, blob)) !== undefined) return true
   const { from, to: end } = under('manifest', [Buffer.from(blob, 'hex')])
   const [page, ...more] = await to.range(from, end, { limit: 2 })
   if (page === undefined) return true

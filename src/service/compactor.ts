@@ -1,7 +1,8 @@
 import type { BlobUnreadable } from '#src/blobs/blobs.ts'
 import type { SegmentState } from '#src/blobs/volume-directory.ts'
 import type { Moved, Piece, VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
-import { addDead, blobOfRow, decodeBlob, readBlob } from '#src/metadata/blob-records.ts'
+import { decodeBlob } from '#src/metadata/blob-codec.ts'
+import { addDead, blobOfRow, readBlob } from '#src/metadata/blob-records.ts'
 import { keys, under } from '#src/metadata/keyspace.ts'
 import {
   extentsIn,

@@ -1,5 +1,6 @@
 import { BlobUnreadable } from '#src/blobs/blobs.ts'
-import { type BlobRecord, copyIn, type Holder, readBlob } from '#src/metadata/blob-records.ts'
+import type { BlobRecord, Holder } from '#src/metadata/blob-codec.ts'
+import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Foundation } from './foundation.ts'
 

@@ -1,4 +1,5 @@
 import {
+  clearDeadLetter,
   type DeadLetter,
   type PlacedDeadLetter,
   publish,
@@ -57,10 +58,11 @@ export class DeadLetters {
     for await (const page of this.#pages(of)) {
       ended += await this.#store.transact(async (transaction) => {
         let done = 0
-        for (const { key, letter } of page) {
+        for (const placed of page) {
+          const { key, letter } = placed
           // Somebody else may be at it.
           if ((await transaction.get(key)) === undefined) continue
-          transaction.clear(key)
+          clearDeadLetter(transaction, placed)
           done++
           if (!isRetried) continue
           const { target, topic, message, source } = letter

@@ -1,6 +1,7 @@
 import type { Blobs } from '#src/blobs/blobs.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import type { Tier } from '#src/model/tier.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import type { LogOptions } from './log-writing.ts'
@@ -22,6 +23,10 @@ export interface Foundation {
   readonly keys?: Keys
   /** Throws where the metadata's disk has no room for more (C3). Absent: nobody looks. */
   readonly space?: { check(): void }
+  /** Storage classes at other endpoints, by name. Absent: none. */
+  readonly tiers?: ReadonlyMap<string, Tier>
+  /** How long a day is, of lifecycle rules and of restored copies: 24 h, but for tests. */
+  readonly dayMilliseconds?: number
   /** Throws where this node's clock is not to be believed, before it draws a stamp (C8). Absent: there is nobody to compare with. */
   readonly clock?: { check(): void }
   /** Whether records of other cells come here: then a bucket's setting does not tell which rows its keys have (C13). */

@@ -1,4 +1,5 @@
 import { createHash, hash } from 'node:crypto'
+import type { Body as BlobBody } from '#src/blobs/blobs.ts'
 import { ContentCipher, sealedSize } from '#src/encryption/content-cipher.ts'
 import { Fault } from '#src/errors.ts'
 import { addDead } from '#src/metadata/blob-records.ts'
@@ -170,7 +171,7 @@ async function ingestLarge(
 async function write(
   { blobs }: Foundation,
   id: BlobId,
-  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  body: BlobBody,
   length: number | undefined,
   encrypting: Encrypting | undefined,
 ): Promise<StoredBlob> {

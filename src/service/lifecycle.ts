@@ -8,6 +8,7 @@ import {
   setLifecycleProgress,
 } from '#src/metadata/lifecycle-progress.ts'
 import { rewriteVersion } from '#src/metadata/object-records.ts'
+import { askForVersion } from '#src/metadata/remote-records.ts'
 import { clearUpload, decodeUpload, readUpload, uploadOfRow } from '#src/metadata/upload-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import {
@@ -17,13 +18,16 @@ import {
   concernsVersions,
   type Due,
   dueAction,
+  isElsewhere,
   type Lifecycle,
   lifecycleOf,
   lifecycleText,
+  newerMost,
 } from '#src/model/lifecycle.ts'
 import { pastPrefix } from '#src/model/listing.ts'
 import { formatStamp } from '#src/model/stamp.ts'
 import type { Upload } from '#src/model/upload.ts'
+import type { ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { Foundation } from './foundation.ts'
@@ -31,6 +35,7 @@ import { logDue, logGivenUp } from './lifecycle-log.ts'
 import { type From, KeyHistory, readStanding, readVersions, type Seen } from './lifecycle-scan.ts'
 import { deleteWithin } from './object-deletes.ts'
 import { tell } from './object-events.ts'
+import { isMovable } from './tier-moves.ts'
 
 /** Records read in one snapshot. */
 const pageRows = 250
@@ -237,6 +242,7 @@ class Round {
     const due = dueAction(lifecycle, bucket, standing.candidate, this.#time)
     if (due?.kind === 'transition') {
       if (version.kind === 'marker') return undefined
+      if (isElsewhere(due.storageClass)) return await this.#askForMove(to, bucket, key, version, due.storageClass)
       this.#foundation.space?.check()
       rewriteVersion(to, state, { version, bytes: row.bytes }, { ...version, storageClass: due.storageClass })
       const versionId = version.isNull ? undefined : formatStamp(stamp)
@@ -255,6 +261,20 @@ class Round {
     }
     if (due !== undefined) await logDue(this.#foundation, to, bucket, due, { key, version })
     return due
+  }
+
+  /** Takes longer than a transaction may: the tier's worker does it, and tells. */
+  async #askForMove(
+    to: Transaction,
+    bucket: Bucket,
+    key: string,
+    version: ObjectVersion,
+    tier: string,
+  ): Promise<undefined> {
+    if (this.#foundation.tiers?.has(tier) !== true || !isMovable(version)) return
+    const { name, id } = bucket
+    const moving = { bucket: name, bucketId: id, key, stamp: formatStamp(version.stamp) }
+    await askForVersion(to, tier, 'move', moving, this.#foundation.world.now())
   }
 
   async #abortUploads(signal: AbortSignal): Promise<void> {
@@ -311,13 +331,3 @@ function batchesOf(candidates: readonly Candidate[]): readonly (readonly Candida
   }
   return batches
 }
-
-const newerMost = ({ rules }: Lifecycle): number =>
-  rules.reduce(
-    (most, { noncurrentExpiration, noncurrentTransitions }) =>
-      [noncurrentExpiration, ...(noncurrentTransitions ?? [])].reduce(
-        (each, noncurrent) => Math.max(each, noncurrent?.newer ?? 0),
-        most,
-      ),
-    0,
-  )

@@ -1,9 +1,10 @@
 import { Fault } from '#src/errors.ts'
-import { keys } from '#src/metadata/keyspace.ts'
+import { keys, under } from '#src/metadata/keyspace.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { readLatest, readVersion } from '#src/metadata/object-records.ts'
 import { decodeUpload, uploadOfRow } from '#src/metadata/upload-records.ts'
-import { decodeSummary } from '#src/metadata/version-codec.ts'
+import { decodeSummary, decodeVersion } from '#src/metadata/version-codec.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import { commonPrefix, ListingPage, scanStart } from '#src/model/listing.ts'
 import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
 import type { Upload } from '#src/model/upload.ts'
@@ -11,8 +12,10 @@ import type { ObjectSummary } from '#src/model/version.ts'
 import type { Entry, Snapshot, Store } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { ListingScan, type ScanOptions } from './listing-scan.ts'
-import type { Listed, ListedVersion, Listing, Listings, ListQuery } from './services.ts'
+import type { BucketSize, Listed, ListedVersion, Listing, Listings, ListQuery } from './services.ts'
 import { VersionWalk } from './version-walk.ts'
+
+const measuredRows = 1000
 
 type ObjectsQuery = Parameters<Listings['objects']>[0]
 type VersionsQuery = Parameters<Listings['versions']>[0]
@@ -39,7 +42,7 @@ export class CellListings implements Listings {
         const row = scan.read ?? (await scan.peek())
         if (row === undefined) return {}
         const key = scan.reader(row).text()
-        const offered = page.offer(key, () => ({ key, version: summaryOf(row) }))
+        const offered = page.offer(key, () => ({ key, version: summaryOf(row), ...restoreOf(query, row.value) }))
         if (offered === 'full') return nextAfter(page)
         scan.advance()
         if (offered === 'under') scan.pass(page.lastKey ?? '')
@@ -54,9 +57,9 @@ export class CellListings implements Listings {
       for (;;) {
         const step = await walk.step()
         if (step === undefined) return {}
-        const { key, version, isLatest } = step
+        const { key, version, isLatest, record } = step
         const versionId = version.isNull ? 'null' : formatStamp(version.stamp)
-        const offered = page.offer(key, () => ({ key, version, isLatest, versionId }))
+        const offered = page.offer(key, () => ({ key, version, isLatest, versionId, ...restoreOf(query, record) }))
         // A stamp also where the version is `null`: it stays a place in the order when that version is gone.
         if (offered === 'full') {
           return { ...nextAfter(page), ...(!page.isLastPrefix && { nextVersionId: formatStamp(last) }) }
@@ -89,6 +92,22 @@ export class CellListings implements Listings {
     })
   }
 
+  /** In pages, each from a snapshot of its own: no store keeps one open for as long as a large bucket takes. */
+  async measure(bucket: Bucket, most: number): Promise<BucketSize | undefined> {
+    const { from, to } = under('current', [bucket.id])
+    let objects = 0
+    let bytes = 0
+    for (let next = from; ; ) {
+      const rows = await this.#store.snapshot((snapshot) => snapshot.range(next, to, { limit: measuredRows }))
+      for (const row of rows) bytes += summaryOf(row).size
+      objects += rows.length
+      const last = rows.at(-1)
+      if (objects > most) return undefined
+      if (last === undefined || rows.length < measuredRows) return { objects, bytes }
+      next = afterKey(last.key)
+    }
+  }
+
   async #page<Item>(
     query: ListQuery,
     fill: (snapshot: Snapshot, bucket: number, page: ListingPage<Item>) => Promise<Next>,
@@ -101,6 +120,11 @@ export class CellListings implements Listings {
       return { items: page.items, prefixes: page.prefixes, isTruncated: page.isTruncated, ...next }
     })
   }
+}
+
+function restoreOf({ showsRestores }: ListQuery, record: Uint8Array): Pick<Listed, 'restore'> {
+  const version = showsRestores === true ? decodeVersion(record) : undefined
+  return version?.kind === 'object' && version.restore !== undefined ? { restore: version.restore } : {}
 }
 
 type Next = Pick<Listing<unknown>, 'nextKey' | 'nextVersionId' | 'nextUploadId'>

@@ -1,5 +1,6 @@
 import {
   clearDelivery,
+  type DeadLetter,
   type Delivery,
   decodePublished,
   isPlaced,
@@ -46,7 +47,11 @@ export interface NotifierParts {
   readonly sender: Sender
   /** How long a message is tried, from when it was published. */
   readonly giveUpMilliseconds: number
+  /** Dead letters of one topic that are kept (H12). */
+  readonly deadLettersMost: number
   readonly report: (event: NotifierEvent) => void
+  /** That the oldest dead letters of a topic were forgotten for newer ones. */
+  readonly forgotten: (event: { readonly owner: string; readonly topic: string; readonly count: number }) => void
   readonly failed: (error: unknown) => void
 }
 
@@ -58,6 +63,12 @@ export interface NotifierEvent {
   readonly message: string
   readonly attempts: number
   readonly reason: string
+}
+
+/** A dead letter of a topic, and how many older ones went for it. */
+interface Kept {
+  readonly topic: DeadLetter['topic']
+  readonly forgotten: number
 }
 
 interface Claimed {
@@ -126,18 +137,22 @@ export class Notifier {
     const { store } = this.#parts
     const rows = await store.snapshot((snapshot) => readPublished(snapshot, publishedPerPass))
     for (const batch of batchesOf(rows)) {
-      await store.transact(async (transaction) => {
+      const kept = await store.transact(async (transaction) => {
+        const letters: Kept[] = []
         for (const { key, value } of batch) {
           if ((await transaction.get(key)) === undefined) continue
           transaction.clear(key)
-          await this.#deliverToAll(transaction, decodePublished(value))
+          const letter = await this.#deliverToAll(transaction, decodePublished(value))
+          if (letter !== undefined) letters.push(letter)
         }
+        return letters
       })
+      for (const each of kept) this.#tellForgotten(each)
     }
     return rows.length
   }
 
-  async #deliverToAll(to: Transaction, { topic, message, source }: Published): Promise<void> {
+  async #deliverToAll(to: Transaction, { topic, message, source }: Published): Promise<Kept | undefined> {
     const { owner, name, region } = topic
     const found = await readTopic(to, topic)
     const now = this.#parts.world.now()
@@ -145,8 +160,7 @@ export class Notifier {
     if (!isThere || (source !== undefined && !takesFrom(found, source))) {
       const reason = isThere ? 'the topic does not take messages of this bucket' : 'the topic does not exist'
       const told = source === undefined ? {} : { source }
-      setDeadLetter(to, { target: undefined, topic, message, attempts: 0, reason, time: now, ...told })
-      return
+      return await this.#keep(to, { target: undefined, topic, message, attempts: 0, reason, time: now, ...told })
     }
     const listening = (await readSubscriptions(to, topic, subscriptionsMax)).filter((each) => !each.pending)
     const own = pushEndpoint(found) === undefined ? [] : ['']
@@ -154,6 +168,16 @@ export class Notifier {
       const target = { owner, topic: name, subscription }
       setDelivery(to, { target, due: now, delivery: { message, region, attempts: 0, since: message.time } })
     }
+    return undefined
+  }
+
+  async #keep(to: Transaction, letter: DeadLetter): Promise<Kept> {
+    return { topic: letter.topic, forgotten: await setDeadLetter(to, letter, this.#parts.deadLettersMost) }
+  }
+
+  /** After the transaction, which may have run several times. */
+  #tellForgotten({ topic: { owner, name }, forgotten: count }: Kept): void {
+    if (count > 0) this.#parts.forgotten({ owner, topic: name, count })
   }
 
   /** Begins what is due, of each endpoint as much as it may have under way; gives how many messages it began. */
@@ -268,13 +292,17 @@ export class Notifier {
     const now = world.now()
     const isOver = now - since >= giveUpMilliseconds
     const due = now + this.#pauseAfter(attempts)
-    await store.transact(async (transaction) => {
-      if (!(await isPlaced(transaction, placed))) return
+    const kept = await store.transact(async (transaction) => {
+      if (!(await isPlaced(transaction, placed))) return undefined
       clearDelivery(transaction, placed)
-      if (!isOver) return setDelivery(transaction, { target, due, delivery })
-      const topic = { owner: target.owner, name: target.topic, region }
-      setDeadLetter(transaction, { target, topic, message, attempts, reason, time: now })
+      if (isOver) {
+        const topic = { owner: target.owner, name: target.topic, region }
+        return await this.#keep(transaction, { target, topic, message, attempts, reason, time: now })
+      }
+      setDelivery(transaction, { target, due, delivery })
+      return undefined
     })
+    if (kept !== undefined) this.#tellForgotten(kept)
     report({ kind: isOver ? 'given up' : 'not taken', ...target, message: message.id, attempts, reason })
   }
 

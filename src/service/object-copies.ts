@@ -17,7 +17,7 @@ import {
   withContentKey,
 } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
-import { type FoundRow, findRow, readSource, type Source } from './object-reads.ts'
+import { checkIsHere, type FoundRow, findRow, readSource, type Source } from './object-reads.ts'
 import {
   checkWriteConditions,
   type Draft,
@@ -65,6 +65,7 @@ export async function findSource(
   if (checkRead(source.conditions, found.version) !== 'passed') {
     throw new Fault('PreconditionFailed', { Condition: 'x-amz-copy-source-If-*' })
   }
+  checkIsHere(found.version, foundation.world.now())
   return found
 }
 

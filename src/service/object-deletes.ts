@@ -10,6 +10,7 @@ import { journal } from './log-writing.ts'
 import { type Cause, tell } from './object-events.ts'
 import { parseVersionId } from './object-reads.ts'
 import { readTarget, type Target } from './object-writes.ts'
+import { replicateMarker } from './replication-asking.ts'
 import type { Deleted, FindObject } from './services.ts'
 
 export interface DeleteRequest extends FindObject {
@@ -92,6 +93,7 @@ async function deleteCurrent(
     vector: seenVector(state, foundation.cell, stamp),
   }
   await insertVersion(to, state, marker)
+  if (request.isExpired !== true) await replicateMarker(foundation, to, bucket, state.key, marker)
   const versionId = marker.isNull ? 'null' : formatStamp(stamp)
   tellRemoved(foundation, to, target, request, 'DeleteMarkerCreated', versionId)
   return { isMarker: true, versionId }

@@ -4,7 +4,7 @@ import { defaultManagedKey, type Keys } from '#src/encryption/key-provider.ts'
 import { deriveKey, keyBytes, unwrapKey, wrapKey } from '#src/encryption/key-wrap.ts'
 import { Fault } from '#src/errors.ts'
 import type { Encryption, EncryptionScheme, EncryptionWish, WrappedKey } from '#src/model/encryption.ts'
-import type { ObjectVersion, Part } from '#src/model/version.ts'
+import { blobOf, manifestOf, type ObjectVersion, type Part } from '#src/model/version.ts'
 import type { Foundation } from './foundation.ts'
 
 /**
@@ -207,8 +207,8 @@ export const sealedBy = (contentKey: ContentKey, sealed: Sealed): Encryption => 
 })
 
 function sealOf({ plain, bucket }: ContentKey, { key, stamp, size, etag, content, parts }: Sealed): string {
-  const blob = content.kind === 'inline' ? '' : content.blob
-  const listed = content.kind === 'manifest' ? digestOfParts(parts) : ''
+  const blob = blobOf(content) ?? ''
+  const listed = manifestOf(content) === undefined ? '' : digestOfParts(parts)
   const words = [bucket, key, String(stamp), size, etag, content.kind, blob, listed]
   const digest = createHmac('sha256', deriveKey(plain, new Uint8Array(0), 'seal')).update(JSON.stringify(words))
   return digest.digest('hex').slice(0, 2 * sealBytes)

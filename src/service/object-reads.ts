@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
-import { type BlobRecord, readBlob, readManifest } from '#src/metadata/blob-records.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
+import { readBlob, readManifest } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { type Row, readCurrent, readLatest, readVersion } from '#src/metadata/object-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
@@ -7,7 +8,8 @@ import { type Conditions, checkRead } from '#src/model/conditions.ts'
 import { expiryOf } from '#src/model/lifecycle.ts'
 import { resolveSpan, type Span } from '#src/model/range.ts'
 import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion, Part } from '#src/model/version.ts'
+import { isHere } from '#src/model/tier.ts'
+import { manifestOf, type ObjectVersion, type Part } from '#src/model/version.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import { versionIdOf } from './object-writes.ts'
@@ -81,6 +83,14 @@ export function checkReadConditions(conditions: Conditions, version: ObjectVersi
   throw new Fault('PreconditionFailed', { Condition: isMatch ? 'If-Match' : 'If-Unmodified-Since' })
 }
 
+/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html: of an archived object. */
+export function checkIsHere(version: ObjectVersion, now: number): void {
+  if (!isHere(version, now)) throw notHere(version)
+}
+
+const notHere = ({ storageClass }: ObjectVersion): Fault =>
+  new Fault('InvalidObjectState', { StorageClass: storageClass })
+
 /** What a read of some bytes needs to know of an object, beyond its record. */
 export type Source =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
@@ -95,6 +105,7 @@ export async function readSource(from: Snapshot, { bucket, version }: FoundRow, 
     return { kind: 'inline', bytes }
   }
   if (content.kind === 'manifest') return { kind: 'manifest', parts: await readManifest(from, content.blob) }
+  if (content.kind === 'remote') throw notHere(version)
   const record = await readBlob(from, content.blob)
   if (record?.kind !== 'bytes') throw new Error('an object without the record of its blob')
   return { kind: 'blob', blob: content.blob, record }
@@ -113,7 +124,7 @@ export async function select(
 ): Promise<Selection> {
   if (wanted === undefined) return { from: 0, to: version.size }
   if (wanted.kind !== 'part') return resolveSpan(wanted, version.size)
-  if (version.content.kind !== 'manifest') {
+  if (manifestOf(version.content) === undefined) {
     if (wanted.number !== 1) throw noSuchPart(wanted.number, 1)
     return { from: 0, to: version.size }
   }

@@ -11,6 +11,7 @@ import { journalDelete } from './object-deletes.ts'
 import { type ContentKey, checkCustomerKey, withContentKey } from './object-encryption.ts'
 import { tell, tellWritten } from './object-events.ts'
 import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
+import { replicateMarker } from './replication-asking.ts'
 import type { Objects, Written } from './services.ts'
 
 /** Moves an object to another key of its bucket, in one transaction and without touching its bytes. */
@@ -51,6 +52,8 @@ async function renameOnce(
   guard(place.state.current?.version, place.bucket)
   checkWriteConditions(conditions, place.state.current?.version, target.key)
   const { version } = found
+  // Its copy at the endpoint has the name that it had.
+  if (version.remote !== undefined) throw new Fault('InvalidObjectState', { StorageClass: version.storageClass })
   checkCustomerKey(version.encryption, customerKey)
   const { source: bytes, draft } = await draftOfVersion(transaction, found, source.key, known)
   const written = await writeVersion(foundation, transaction, place, draft, attributesOf(version))
@@ -69,14 +72,9 @@ async function renameOnce(
     const isNull = bucket.versioning === 'suspended'
     const { owner } = version
     const modified = foundation.world.now()
-    await insertVersion(transaction, from.state, {
-      kind: 'marker',
-      stamp,
-      isNull,
-      modified,
-      owner,
-      vector,
-    })
+    const marker = { kind: 'marker', stamp, isNull, modified, owner, vector } as const
+    await insertVersion(transaction, from.state, marker)
+    await replicateMarker(foundation, transaction, bucket, source.key, marker)
     const versionId = isNull ? 'null' : formatStamp(stamp)
     tell(foundation, transaction, { ...gone, event: 'ObjectRemoved:DeleteMarkerCreated', versionId })
   }

@@ -16,6 +16,7 @@ import type { Ingested } from './ingest.ts'
 import { journal } from './log-writing.ts'
 import { type ContentKey, sealedBy } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
+import { asReplicated } from './replication-asking.ts'
 import type { PutObject, Written } from './services.ts'
 
 /** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
@@ -88,7 +89,7 @@ export async function writeVersion(
   const retention = attributes.retention ?? retentionOfNew(bucket, now)
   // Made anew under the same name meanwhile: the data key is bound to the bucket that was.
   if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
-  const version: ObjectVersion = {
+  const made: ObjectVersion = {
     kind: 'object',
     stamp,
     isNull: bucket.versioning !== 'enabled',
@@ -107,6 +108,7 @@ export async function writeVersion(
       encryption: sealedBy(contentKey, { ...draft, stamp, key: state.key, ...(parts !== undefined && { parts }) }),
     }),
   }
+  const version = await asReplicated(foundation, to, bucket, state.key, made)
   await insertVersion(to, state, version)
   // A write tells no id where it filled the `null` slot; a read of the same version does.
   const versionId = version.isNull ? undefined : versionIdOf(bucket, version)

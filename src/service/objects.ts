@@ -2,22 +2,39 @@ import { isDeepStrictEqual } from 'node:util'
 import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
+import type { EncryptionWish } from '#src/model/encryption.ts'
+import type { ObjectName } from '#src/model/names.ts'
 import type { EventName } from '#src/model/notification.ts'
 import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import { nextStamp, type Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion } from '#src/model/version.ts'
+import { isHere } from '#src/model/tier.ts'
+import { manifestOf, type ObjectVersion } from '#src/model/version.ts'
 import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingest } from './ingest.ts'
 import { journal } from './log-writing.ts'
+import { commitAppend } from './object-appends.ts'
 import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
 import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
 import { tell } from './object-events.ts'
-import { checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
+import { checkIsHere, checkReadConditions, type FoundRow, findRow, readSource, select } from './object-reads.ts'
 import { commitRename } from './object-renames.ts'
+import { commitRestore } from './object-restores.ts'
 import { checkWriteConditions, commitPut } from './object-writes.ts'
-import type { CopyObject, Deleted, FindObject, Found, Mutable, Objects, PutObject, Read, Written } from './services.ts'
+import { withChangedSlots } from './replication-asking.ts'
+import type {
+  AppendObject,
+  CopyObject,
+  Deleted,
+  FindObject,
+  Found,
+  Mutable,
+  Objects,
+  PutObject,
+  Read,
+  Written,
+} from './services.ts'
 
 /** The objects of all buckets, over one cell and this node's volumes. */
 export class CellObjects implements Objects {
@@ -29,9 +46,9 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
-    await this.#checkEarly(request)
-    const { body, digests } = request
-    const encrypting = await this.#encrypting(request)
+    const { body, digests, conditions, encryption } = request
+    if (Object.keys(conditions).length > 0) await this.#checkEarly(request)
+    const encrypting = encryption === undefined ? undefined : await this.#encrypting(request.name, encryption)
     const ingested = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
     try {
       return await commitPut(this.#foundation, request, ingested)
@@ -41,8 +58,12 @@ export class CellObjects implements Objects {
     }
   }
 
-  async #encrypting({ name, encryption }: PutObject): Promise<Encrypting | undefined> {
-    if (encryption === undefined) return undefined
+  async append(request: AppendObject): Promise<Written> {
+    checkNewRetention(request.attributes.retention, this.#foundation.world.now())
+    return await commitAppend(this.#foundation, request)
+  }
+
+  async #encrypting(name: ObjectName, encryption: EncryptionWish): Promise<Encrypting> {
     const { store, namespace } = this.#foundation
     const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name.bucket))
     return { contentKey: await makeContentKey(this.#foundation, bucket.id, encryption), part: 0 }
@@ -50,7 +71,6 @@ export class CellObjects implements Objects {
 
   /** Spares a client the sending of a body that its own conditions forbid; the commit decides. */
   async #checkEarly({ name, conditions, guard }: PutObject): Promise<void> {
-    if (Object.keys(conditions).length === 0) return
     const standing = await this.find({ name, guard }).catch((error: unknown) => {
       if (error instanceof Fault && error.code === 'NoSuchKey') return undefined
       throw error
@@ -62,13 +82,26 @@ export class CellObjects implements Objects {
     const { found, selection } = await this.#foundation.store.snapshot(async (snapshot) => {
       const row = await findRow(this.#foundation, snapshot, request)
       checkReadConditions(request.conditions, row.version)
-      const { content } = row.version
-      const parts = async () => (content.kind === 'manifest' ? await readManifest(snapshot, content.blob) : [])
+      const manifest = manifestOf(row.version.content)
+      const parts = async () => (manifest === undefined ? [] : await readManifest(snapshot, manifest.blob))
       return { found: row, selection: await select(row.version, request.wanted, parts) }
     })
     await this.#checkKey(found, request)
-    const { from, to, part } = selection
-    return { ...told(found), from, to, ...partTold(part), bytes: nothing }
+    const { from, to, part } = this.#hides(found.version) ? { from: 0, to: 0 } : { part: undefined, ...selection }
+    const { version, ...rest } = told(found)
+    return { ...rest, version: this.#shown(version), from, to, ...partTold(part), bytes: nothing }
+  }
+
+  /** A restoration that is over is none, also before its bytes are gone. */
+  #shown(version: ObjectVersion): ObjectVersion {
+    const { restore, ...rest } = version
+    return restore?.kind === 'done' && !isHere(version, this.#foundation.world.now()) ? rest : version
+  }
+
+  /** Whether HEAD is to tell of no bytes, as there are none here. */
+  #hides(version: ObjectVersion): boolean {
+    if (version.remote === undefined || isHere(version, this.#foundation.world.now())) return false
+    return this.#foundation.tiers?.get(version.remote.tier)?.hidesSize === true
   }
 
   /** What tells of an object asks for its customer's key, as what reads it does; no other key needs to be opened. */
@@ -82,6 +115,7 @@ export class CellObjects implements Objects {
     const { found, source, selection } = await this.#foundation.store.snapshot(async (snapshot) => {
       const row = await findRow(this.#foundation, snapshot, request)
       checkReadConditions(request.conditions, row.version)
+      checkIsHere(row.version, this.#foundation.world.now())
       const from = await readSource(snapshot, row, request.name.key)
       const parts = async () => (from.kind === 'manifest' ? from.parts : [])
       return { found: row, source: from, selection: await select(row.version, request.wanted, parts) }
@@ -121,7 +155,10 @@ export class CellObjects implements Objects {
       const state = await readState(transaction, place, bucket.versioning !== 'off')
       const stamp = this.#slotStamp(row.version)
       const change = request.change(row.version, this.#foundation.world.now())
-      const version = changed(row.version, change, stamp)
+      const { version: before } = row
+      const after = changed(before, change, stamp)
+      const { key } = request.name
+      const version = await withChangedSlots(this.#foundation, transaction, bucket, key, { before, after })
       rewriteVersion(transaction, state, row, version)
       if (bucket.logging !== undefined) {
         const { etag, size } = version
@@ -154,11 +191,15 @@ export class CellObjects implements Objects {
     return nextStamp(this.#foundation.world.nowMicroseconds(), largest, this.#foundation.cell)
   }
 
+  async restore(request: Parameters<Objects['restore']>[0]): ReturnType<Objects['restore']> {
+    return await commitRestore(this.#foundation, request)
+  }
+
   async parts(request: Parameters<Objects['parts']>[0]): ReturnType<Objects['parts']> {
     const { found, all } = await this.#foundation.store.snapshot(async (snapshot) => {
       const row = await findRow(this.#foundation, snapshot, request)
-      const { content } = row.version
-      return { found: row, all: content.kind === 'manifest' ? await readManifest(snapshot, content.blob) : [] }
+      const manifest = manifestOf(row.version.content)
+      return { found: row, all: manifest === undefined ? [] : await readManifest(snapshot, manifest.blob) }
     })
     await this.#checkKey(found, request)
     const { version, versionId } = found
@@ -170,9 +211,9 @@ export class CellObjects implements Objects {
 const nothing = new Uint8Array(0)
 
 function told({ version, versionId, expiry }: FoundRow): Pick<Read, 'version' | 'versionId' | 'expiry' | 'partsCount'> {
-  const { content } = version
+  const manifest = manifestOf(version.content)
   const found = expiry === undefined ? { version, versionId } : { version, versionId, expiry }
-  return { ...found, ...(content.kind === 'manifest' && { partsCount: content.parts }) }
+  return { ...found, ...(manifest !== undefined && { partsCount: manifest.parts }) }
 }
 
 const partTold = (part: { readonly checksum?: Read['partChecksum'] } | undefined): Pick<Read, 'partChecksum'> =>

@@ -14,3 +14,7 @@ export function randomWord(world: Pick<World, 'randomBytes'>, alphabet: string, 
   }
   return word
 }
+
+/** 16 random bytes in hexadecimal: the id of a blob, or of bytes that are encrypted. */
+export const randomId = (world: Pick<World, 'randomBytes'>): string =>
+  Buffer.from(world.randomBytes(16)).toString('hex')

@@ -1,4 +1,4 @@
-import type { BlobRecord } from '#src/metadata/blob-records.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import type { BlobId } from '#src/model/blob.ts'
 
 /** Bytes that other regions hold, where this one has none, or none that can be read. */

@@ -4,13 +4,15 @@ import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/ch
 import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
-import type { Expiry, TransitionMinimum } from '#src/model/lifecycle.ts'
+import type { Expiry, TransitionMinimum, TransitionWay } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
+import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { BucketConfigurations } from './bucket-configurations.ts'
 import type { Iam } from './iam/iam.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
@@ -29,6 +31,7 @@ export interface Services {
   readonly logs: Logs
   readonly topics: Topics
   readonly notifications: BucketNotifications
+  readonly configurations: BucketConfigurations
   /** Absent: there is one. */
   readonly regions?: Regions
 }
@@ -44,6 +47,9 @@ export interface Regions {
 /** What lifecycle configurations mean by what they leave out. */
 export interface LifecycleDefaults {
   readonly transitionMinimum: TransitionMinimum
+  /** Storage classes at other endpoints, which rules may lead to. */
+  readonly tiers: ReadonlySet<string>
+  readonly transitions: TransitionWay
 }
 
 export interface Page<Item> {
@@ -52,8 +58,10 @@ export interface Page<Item> {
   readonly next?: string
 }
 
-/** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState. */
+/** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState, TooManyBuckets. */
 export interface Buckets {
+  /** How many one account may own. */
+  readonly most: number
   create(request: CreateBucket): Promise<Bucket>
   /** The bucket; Fault `NoSuchBucket` where there is none. Cheap: decoded once and kept while its row is unchanged. */
   get(name: string): Promise<Bucket>
@@ -85,6 +93,13 @@ export interface PutObject {
   /** The request, for events; `isForm`: a POST form brought it. */
   readonly cause?: Cause
   readonly isForm?: boolean
+}
+
+/** Fault `InvalidWriteOffset` where the object does not end at `offset`; also EncryptionTypeMismatch, TooManyParts, InvalidBucketState. */
+export interface AppendObject extends Omit<PutObject, 'isForm'> {
+  readonly offset: number
+  /** Whether the request itself says how it is encrypted, and not its bucket. */
+  readonly asksEncryption: boolean
 }
 
 export interface Written {
@@ -143,6 +158,8 @@ export interface Deleted {
  */
 export interface Objects {
   put(request: PutObject): Promise<Written>
+  /** Writes behind the end of an object, or the first of it. */
+  append(request: AppendObject): Promise<Written>
   head(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
   get(request: FindObject & { readonly conditions: Conditions; readonly wanted?: Wanted }): Promise<Read>
   /** The record alone, for attributes, ACL, tags, locks. */
@@ -173,6 +190,13 @@ export interface Objects {
   update(
     request: FindObject & { readonly change: (version: ObjectVersion, now: number) => Mutable; readonly cause?: Cause },
   ): Promise<Found>
+  /**
+   * Brings the bytes of an object in a cloud tier back, for so many days, or for good. Gives whether they were here already: then
+   * their time is as if they had been brought now. Fault `InvalidObjectState` of any other object, `RestoreAlreadyInProgress`.
+   */
+  restore(
+    request: FindObject & { readonly days?: number; readonly cause?: Cause },
+  ): Promise<{ readonly isHere: boolean }>
   /** The parts of an object uploaded in parts, in order; empty where it was not. */
   parts(
     request: FindObject & { readonly after: number; readonly limit: number },
@@ -261,16 +285,20 @@ export interface ListQuery {
   /** At most 1,000. */
   readonly limit: number
   readonly guard: Guard
+  /** Whether to tell what was restored, which is read for it alone. */
+  readonly showsRestores?: boolean
 }
 
 export interface Listed {
   readonly key: string
   readonly version: ObjectSummary
+  readonly restore?: Restore
 }
 
 export interface ListedVersion {
   readonly key: string
   readonly version: ObjectSummary | DeleteMarker
+  readonly restore?: Restore
   /** `null` or a stamp. */
   readonly versionId: string
   readonly isLatest: boolean
@@ -287,8 +315,16 @@ export interface Listing<Item> {
   readonly nextUploadId?: string
 }
 
-/** Ordered by UTF-8 bytes; costs grow with the answer, never with the bucket. */
+/** What lies in a bucket: current objects, and their bytes. */
+export interface BucketSize {
+  readonly objects: number
+  readonly bytes: number
+}
+
+/** Ordered by UTF-8 bytes; costs grow with the answer, never with the bucket, but for `measure`. */
 export interface Listings {
+  /** Counts, key by key; undefined: there are more objects than `most`. What changes meanwhile is counted or not. */
+  measure(bucket: Bucket, most: number): Promise<BucketSize | undefined>
   /** `after`: keys, and prefixes, greater than this only. */
   objects(query: ListQuery & { readonly after?: string }): Promise<Listing<Listed>>
   versions(

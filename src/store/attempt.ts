@@ -49,7 +49,6 @@ export class PinnedSnapshot implements Snapshot {
  * that still holds, and what it wrote.
  */
 export class Attempt extends Draft {
-  readonly relaxed: Snapshot
   readonly #pin: Pin
   readonly #points: PointRead[] = []
   readonly #ranges: RangeRead[] = []
@@ -58,7 +57,10 @@ export class Attempt extends Draft {
   constructor(world: World, pin: Pin) {
     super(world)
     this.#pin = pin
-    this.relaxed = {
+  }
+
+  get relaxed(): Snapshot {
+    return {
       get: async (key) => this.#get(key, this.#begin(checkKey(key))),
       range: async (from, to, options) =>
         this.#range(from, to, options, this.#begin(checkBound(from) + checkBound(to))),

@@ -27,6 +27,8 @@ const runMost = 127
 const shortText = 64
 
 let scratch = Buffer.allocUnsafeSlow(8192)
+/** Of one integer: taking a bigint apart by shifts makes another bigint for each digit. */
+const digits = new DataView(new ArrayBuffer(8))
 
 export function pack(elements: readonly Element[]): Uint8Array {
   return append(undefined, elements)
@@ -298,13 +300,12 @@ function writeNumber(value: number, at: number): number {
 function writeBigint(value: bigint, at: number): number {
   assert.ok(BigInt.asIntN(64, value) === value, 'a signed 64-bit integer of a tuple')
   const magnitude = value < 0n ? -value : value
-  let size = 0
-  while (magnitude >> BigInt(8 * size) > 0n) size++
+  digits.setBigUint64(0, magnitude)
+  let unused = 0
+  while (unused < 8 && digits.getUint8(unused) === 0) unused++
+  const size = 8 - unused
+  if (value < 0n) digits.setBigUint64(0, value + ((1n << BigInt(8 * size)) - 1n))
   scratch[at] = value < 0n ? zeroTag - size : zeroTag + size
-  let digits = value < 0n ? value + ((1n << BigInt(8 * size)) - 1n) : value
-  for (let index = size; index > 0; index--) {
-    scratch[at + index] = Number(digits & 0xffn)
-    digits >>= 8n
-  }
+  for (let index = unused; index < 8; index++) scratch[at + 1 + index - unused] = digits.getUint8(index)
   return at + 1 + size
 }

@@ -1,9 +1,9 @@
-import { lookup as resolve } from 'node:dns'
 import { type ClientRequest, Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import type { World } from '#src/world.ts'
-import { isReachable, type Reach } from './addresses.ts'
+import type { Reach } from './addresses.ts'
+import { checkNumber, judgedLookup } from './reach.ts'
 
 /** One message on its way to an endpoint. */
 export interface Posting {
@@ -29,21 +29,6 @@ const answerBytesMax = 64 * 1024
 const beyond = (host: string): NotTaken =>
   new NotTaken(`${host} is at an address that messages may not be sent to (--notification-endpoints)`)
 
-/** The name is resolved once, and the address that was judged is the one that is connected to: a name cannot change between. */
-function judgedLookup(reach: Reach): LookupFunction {
-  return (hostname, options, done) => {
-    resolve(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error !== null) return done(error, '')
-      const [first] = addresses
-      if (first === undefined || !addresses.every(({ address }) => isReachable(address, reach))) {
-        return done(beyond(hostname), '')
-      }
-      if (options.all === true) return done(null, addresses)
-      return done(null, first.address, first.family)
-    })
-  }
-}
-
 /** POSTs by HTTP or HTTPS; follows no redirect, which could lead anywhere. */
 export class HttpSender implements Sender {
   readonly #world: World
@@ -55,16 +40,14 @@ export class HttpSender implements Sender {
   constructor(world: World, reach: Reach) {
     this.#world = world
     this.#reach = reach
-    this.#lookup = judgedLookup(reach)
+    this.#lookup = judgedLookup(reach, beyond)
     this.#plain = new PlainAgent({ keepAlive: true, timeout: 30_000 })
     this.#tls = new TlsAgent({ keepAlive: true, timeout: 30_000 })
   }
 
   async send(posting: Posting, signal: AbortSignal): Promise<void> {
     const url = new URL(posting.url)
-    const host = url.hostname.replace(/^\[|\]$/g, '')
-    // Numbers are not looked up.
-    if (isIP(host) !== 0 && !isReachable(host, this.#reach)) throw beyond(host)
+    checkNumber(url, this.#reach, beyond)
     const ending = new AbortController()
     const both = AbortSignal.any([signal, ending.signal])
     const late = this.#world.sleep(timeoutMilliseconds, both).then(

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { Positions } from '#src/cluster/positions.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
-import { copyIn, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
-import { insertVersion, readCurrent, readState } from '#src/metadata/object-records.ts'
+import { beginSharing, copyIn, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
+import { insertVersion, readCurrent, readState, removeVersion } from '#src/metadata/object-records.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { CellObjects } from '#src/service/objects.ts'
@@ -28,15 +29,35 @@ const memberOf = (region: string, cell: number): Member => ({
 export interface RegionsOptions {
   readonly count: number
   readonly world?: World
+  readonly durabilityRegions?: number
   readonly cache?: (cell: number) => BlobCache | undefined
 }
 
+/** Which records a cell changed, in order: a record that changes again moves to the end (C14). And how far it followed others. */
+export class Feed {
+  head = 0
+  readonly entries = new Map<string, number>()
+  readonly cursors = new Map<number, number>()
+  /** Stamps of tombstones that came before what they are about. */
+  readonly early = new Map<string, bigint>()
+
+  change(key: string): void {
+    this.head += 1
+    this.entries.set(key, this.head)
+  }
+}
+
+const positionsOf = (feed: Feed): Positions => ({
+  heads: async () => Buffer.from(String(feed.head)),
+  hasReached: async (_, cell, heads) => (feed.cursors.get(cell) ?? 0) >= Number(Buffer.from(heads).toString()),
+})
+
 /** Regions with a bucket of the same id, in one process. `fra` is cell 1, `iad` 2, `syd` 3. */
-export async function openRegions({ count, world = realWorld, cache = () => undefined }: RegionsOptions) {
+export async function openRegions({ count, ...options }: RegionsOptions) {
   const peers = new Peers()
   const members = codes.slice(0, count).map((code, index) => memberOf(code, index + 1))
   const membership: Membership = { epoch: 1, root: 1, members }
-  const regions = await Promise.all(members.map((member) => openRegion(member, peers, membership, world, cache)))
+  const regions = await Promise.all(members.map((member) => openRegion(member, peers, membership, options)))
   return {
     peers,
     regions,
@@ -54,32 +75,37 @@ async function openRegion(
   member: Member,
   peers: Peers,
   membership: Membership,
-  world: World,
-  cacheOf: (cell: number) => BlobCache | undefined,
+  { world = realWorld, durabilityRegions = 1, cache: cacheOf = () => undefined }: Omit<RegionsOptions, 'count'>,
 ) {
   const cell = await openCell(world, undefined, member)
   const counters = new Counters()
   const errors: unknown[] = []
   const cache = cacheOf(member.cell)
+  const feed = new Feed()
   const bytes = openRegionBytes({
     foundation: cell.foundation,
     transport: peers.transport(member),
     membership: () => membership,
     nearest: (regions) => regions,
+    positions: positionsOf(feed),
+    durabilityRegions,
     counters,
     failed: (error) => errors.push(error),
     ...(cache !== undefined && { cache }),
   })
   peers.connect(member.cell, bytes.methods)
+  await cell.store.transact((transaction) => beginSharing(transaction, member))
   await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
   const foundation: Foundation = { ...cell.foundation, remote: bytes.remote }
-  return { member, cell, bytes, counters, errors, foundation, objects: new CellObjects(foundation) }
+  return { member, cell, bytes, feed, counters, errors, foundation, objects: new CellObjects(foundation) }
 }
 
 export type Region = Awaited<ReturnType<typeof openRegion>>
 
-export const put = ({ objects }: Region, key: string, bytes: Uint8Array) =>
-  objects.put({ name: { bucket, key }, attributes, body: body(bytes), digests: {}, conditions: {}, guard })
+export async function put({ objects, feed }: Region, key: string, bytes: Uint8Array): Promise<void> {
+  await objects.put({ name: { bucket, key }, attributes, body: body(bytes), digests: {}, conditions: {}, guard })
+  feed.change(key)
+}
 
 export async function get({ objects }: Region, key: string, from?: number, to?: number): Promise<Buffer> {
   const wanted = from === undefined ? {} : { wanted: { kind: 'range', from, ...(to !== undefined && { to }) } as const }
@@ -101,10 +127,84 @@ export async function follow(to: Region, from: Region, key: string): Promise<str
   const { content } = version
   assert.ok(content.kind === 'blob')
   await to.foundation.store.transact(async (transaction) => {
-    await receiveBlob(transaction, content.blob, news, to.member.region)
+    await receiveBlob(transaction, content.blob, news, to.member)
     await insertVersion(transaction, await readState(transaction, place, false), version)
   })
   return content.blob
+}
+
+export async function copy({ objects, feed }: Region, from: string, to: string): Promise<void> {
+  const source = { name: { bucket, key: from }, conditions: {}, guard }
+  await objects.copy({ source, name: { bucket, key: to }, attributes: () => attributes, conditions: {}, guard })
+  feed.change(to)
+}
+
+export async function remove({ objects, feed }: Region, key: string): Promise<void> {
+  await objects.delete({ name: { bucket, key }, guard, conditions: {}, bypassGovernance: false, caller: owner })
+  feed.change(key)
+}
+
+/** What a cell says of a key: its version, or the tombstone of it, and what it names. */
+async function recordOf({ cell, foundation }: Region, key: string) {
+  const { id } = await cell.buckets.get(bucket)
+  const place = { bucket: id, key }
+  return await foundation.store.snapshot(async (snapshot) => {
+    const { current, tombstone } = await readState(snapshot, place, false)
+    const content = current?.version.content
+    const record = content?.kind === 'blob' ? await readBlob(snapshot, content.blob) : undefined
+    return { place, version: current?.version, tombstone, ...(record?.kind === 'bytes' && { news: newsOf(record) }) }
+  })
+}
+
+type KeyRecord = Awaited<ReturnType<typeof recordOf>>
+
+/** A piece of a cell's feed, on its way: its records are as they were when it was read. */
+export interface Page {
+  readonly from: number
+  readonly to: number
+  readonly records: readonly (readonly [key: string, record: KeyRecord])[]
+}
+
+export async function readPage(to: Region, from: Region, end: number = from.feed.head): Promise<Page> {
+  const cursor = to.feed.cursors.get(from.member.cell) ?? 0
+  const entries = [...from.feed.entries].filter(([, position]) => position > cursor && position <= end)
+  const ordered = entries.sort((a, b) => a[1] - b[1])
+  const records = await Promise.all(ordered.map(async ([key]) => [key, await recordOf(from, key)] as const))
+  return { from: cursor, to: end, records }
+}
+
+/** Only a page that starts at the cursor is applied (C10). */
+export async function applyPage(to: Region, from: Region, page: Page): Promise<void> {
+  if ((to.feed.cursors.get(from.member.cell) ?? 0) !== page.from) return
+  for (const [key, record] of page.records) if (await apply(to, key, record)) to.feed.change(key)
+  to.feed.cursors.set(from.member.cell, page.to)
+}
+
+/** Follows another cell's feed to its end, or to where it ended then. */
+export async function pull(to: Region, from: Region, end?: number): Promise<void> {
+  await applyPage(to, from, await readPage(to, from, end))
+}
+
+/** The larger stamp stands. True: that changed something. */
+async function apply(to: Region, key: string, { place, version, tombstone, news }: KeyRecord): Promise<boolean> {
+  return await to.foundation.store.transact(async (transaction) => {
+    const state = await readState(transaction, place, false)
+    const early = to.feed.early.get(key) ?? 0n
+    if (version !== undefined && version.stamp > state.largest && version.stamp > early) {
+      const { content } = version
+      assert.ok(content.kind === 'blob' && news !== undefined)
+      await receiveBlob(transaction, content.blob, news, to.member)
+      await insertVersion(transaction, state, version)
+      return true
+    }
+    if (tombstone === undefined || tombstone.stamp <= state.largest) return false
+    if (state.current === undefined) {
+      to.feed.early.set(key, tombstone.stamp)
+      return false
+    }
+    await removeVersion(transaction, state, state.current, tombstone.stamp, tombstone.vector)
+    return true
+  })
 }
 
 export async function copyOf({ foundation }: Region, blob: string) {

@@ -89,7 +89,7 @@ describe('bytes that another region holds', () => {
     await syd.foundation.store.transact(async (transaction) => {
       const record = await readBlob(transaction, blob)
       assert.ok(record?.kind === 'bytes')
-      await receiveBlob(transaction, blob, { ...record, regions: ['iad'] }, 'syd')
+      await receiveBlob(transaction, blob, { ...record, regions: ['iad'] }, syd.member)
     })
     peers.calls.length = 0
     peers.faultsOf(1).breaksAfter = 3 * chunkBytes

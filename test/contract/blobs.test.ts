@@ -45,6 +45,19 @@ async function readBack({ id, extents }: StoredBlob, from: number, to: number): 
 const borders = [0, 1, 511, 512, chunkBytes, runBytes, 2 * runBytes, 2_500_000, 3 * 1024 * 1024]
 const sizes = [...new Set(borders.flatMap((size) => [size - 1, size, size + 1]))].filter((size) => size >= 0)
 
+test('B1: a body that is held whole reads back, at sizes around every border of one run', async () => {
+  for (const size of sizes.filter((each) => each > 0 && each <= runBytes)) {
+    const body = randomBytes(size)
+    const pieces: Uint8Array[] = []
+    for await (const piece of sliced(body, 61_001)) pieces.push(piece)
+    const blob = await volumes.write(newId(), pieces, size)
+    assert.equal(blob.size, size)
+    assert.equal(blob.extents.length, 1)
+    assert.ok(body.equals(await readBack(blob, 0, size)), `a body of ${size} bytes reads back`)
+    await volumes.maintenance.verify(blob)
+  }
+})
+
 for (const told of ['exactly', 'not at all', 'too small', 'too large'] as const) {
   test(`B1: what was written reads back, at sizes around every border, its size told ${told}`, async () => {
     for (const size of sizes) {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync, globSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { implemented } from '#gateway/operations/index.ts'
+import { everyOperation } from '#gateway/operations/unimplemented.ts'
 import { subspace } from '#src/metadata/keyspace.ts'
 import { tabledSubspaces } from './keyspace.ts'
-import { missing } from './operations.ts'
+import { missing, operationsTable, reasons } from './operations.ts'
 import { printedDocuments, read, root } from './printed.ts'
 
 const documents = [...globSync('*.md', { cwd: root }), ...globSync('docs/**/*.md', { cwd: root })]
@@ -26,6 +27,29 @@ test('what is said to be missing is missing of operations that are there', () =>
     Object.keys(missing).filter((name) => !names.has(name)),
     [],
   )
+})
+
+test('what is not there says why', () => {
+  const names = new Set(implemented.map(({ name }) => name))
+  const absent = everyOperation.filter(({ name }) => !names.has(name)).map(({ name }) => name)
+  assert.deepEqual(
+    absent.filter((name) => reasons[name] === undefined),
+    [],
+  )
+})
+
+/** In no model of S3: a form of browsers, and what ceph added. */
+const unmodelled = ['GetUsageStats', 'PostBucketLogging', 'PostObject']
+
+test('every operation that AWS has is in the table, once, and no other', () => {
+  const known = readFileSync(join(import.meta.dirname, 's3-operations.txt'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  assert.ok(known.length >= 116)
+  const names = [...operationsTable().matchAll(/^\| ([A-Z]\w+) \| .* \| (?:yes|partly|no) \| .*\|$/gm)].map(
+    ([, name = '']) => name,
+  )
+  assert.deepEqual(names.toSorted(), [...known, ...unmodelled].toSorted())
 })
 
 test('links of documents lead to files that are there', () => {

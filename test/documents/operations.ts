@@ -1,40 +1,58 @@
-import { absentConfigurations } from '#gateway/operations/configuration/absent.ts'
 import { implemented } from '#gateway/operations/index.ts'
 import type { Match } from '#gateway/operations/operation.ts'
 import { everyOperation } from '#gateway/operations/unimplemented.ts'
 
 /** What docs/s3-operations.md prints of the registry of operations. */
 
-const encryption = 'headers of server-side encryption are NotImplemented'
+const toldOnly = 'kept and told as it was put; nothing comes of it'
 
 /** What an operation that is there does not do. */
 export const missing: Readonly<Record<string, string>> = {
   CreateBucket: 'no directory buckets; any location is taken, and none has an effect yet',
-  PutObject: `${encryption}, as is appending (x-amz-write-offset-bytes); a storage class is a name only`,
-  PostObject: `${encryption}; a storage class is a name only`,
-  GetObject: encryption,
-  HeadObject: encryption,
-  GetObjectAttributes: encryption,
-  CopyObject: `${encryption}; a storage class is a name only`,
-  CreateMultipartUpload: `${encryption}; a storage class is a name only`,
-  UploadPart: encryption,
-  UploadPartCopy: encryption,
-  CompleteMultipartUpload: encryption,
-  ListParts: encryption,
+  PutBucketAbac: "kept and told; policies may ask for a bucket's tags either way",
+  PutBucketAccelerateConfiguration: 'kept and told; there is no other region yet that could be written to at once',
+  PutBucketAnalyticsConfiguration: toldOnly,
+  PutBucketIntelligentTieringConfiguration: toldOnly,
+  PutBucketInventoryConfiguration: toldOnly,
+  PutBucketMetricsConfiguration: toldOnly,
+  PutBucketReplication:
+    'existing objects, changes of replicas and SSE-C objects are not replicated; ReplicationTime and Metrics are kept and told',
+  PutBucketRequestPayment: 'others must say that they pay, and are told that they do; nobody writes a bill',
+  RestoreObject: 'of objects in cloud tiers; a restoration by a query is NotImplemented',
   PutBucketVersioning: 'MFA delete is NotImplemented',
-  PutBucketRequestPayment: 'kept and told, but nobody is billed',
   GetObjectTorrent: 'NoSuchKey, as no object has a torrent any more',
 }
 
-const absent = new Set(absentConfigurations.map(({ name }) => name))
+const noDirectories = 'there are no directory buckets'
+const noTables = 'metadata tables are S3 Tables, which are not there'
+const noAnnotations = 'payloads beside an object are not built yet'
+
+/** Why an operation is not there. */
+export const reasons: Readonly<Record<string, string>> = {
+  ListDirectoryBuckets: noDirectories,
+  CreateSession: noDirectories,
+  CreateBucketMetadataConfiguration: noTables,
+  GetBucketMetadataConfiguration: noTables,
+  DeleteBucketMetadataConfiguration: noTables,
+  CreateBucketMetadataTableConfiguration: noTables,
+  GetBucketMetadataTableConfiguration: noTables,
+  DeleteBucketMetadataTableConfiguration: noTables,
+  UpdateBucketMetadataAnnotationTableConfiguration: noTables,
+  UpdateBucketMetadataInventoryTableConfiguration: noTables,
+  UpdateBucketMetadataJournalTableConfiguration: noTables,
+  GetObjectAnnotation: noAnnotations,
+  ListObjectAnnotations: noAnnotations,
+  PutObjectAnnotation: noAnnotations,
+  DeleteObjectAnnotation: noAnnotations,
+  UpdateObjectEncryption: 'what a version is encrypted with never changes; a copy onto itself makes a new one',
+  WriteGetObjectResponse: 'there is no Object Lambda, which AWS gives to no new customers either',
+}
+
 const present = new Set(implemented.map(({ name }) => name))
 
 function thereIs(name: string): readonly [answer: 'yes' | 'partly' | 'no', what: string] {
-  if (!present.has(name)) return ['no', 'NotImplemented']
-  if (!absent.has(name)) return missing[name] === undefined ? ['yes', ''] : ['partly', missing[name]]
-  if (name.startsWith('Put')) return ['partly', 'an empty document only; any other is NotImplemented']
-  if (name.startsWith('Delete')) return ['partly', 'succeeds, as there never is one']
-  return ['partly', 'says that there is none']
+  if (!present.has(name)) return ['no', reasons[name] ?? '']
+  return missing[name] === undefined ? ['yes', ''] : ['partly', missing[name]]
 }
 
 const paths = { service: '/', bucket: '/bucket', object: '/bucket/key' } as const
@@ -46,12 +64,25 @@ function request({ method, scope, keys = [] }: Match): string {
   return [target, ...headers].map((each) => `\`${each}\``).join(', ')
 }
 
+/** Old names of requests that have another one now. */
+export const otherNames: Readonly<Record<string, string>> = {
+  GetBucketLifecycle: 'GetBucketLifecycleConfiguration',
+  PutBucketLifecycle: 'PutBucketLifecycleConfiguration',
+  GetBucketNotification: 'GetBucketNotificationConfiguration',
+  PutBucketNotification: 'PutBucketNotificationConfiguration',
+}
+
 /** Every operation of the S3 API: how it is asked for, and whether it is there. */
 export function operationsTable(): string {
   const rows = everyOperation.map(({ name, match }) => {
     const [answer, what] = thereIs(name)
     return `| ${name} | ${request(match)} | ${answer} | ${what} |`
   })
+  for (const [name, now] of Object.entries(otherNames)) {
+    const matching = everyOperation.find((each) => each.name === now)
+    if (matching === undefined) throw new Error(`there is no ${now}`)
+    rows.push(`| ${name} | ${request(matching.match)} | ${thereIs(now)[0]} | the old name of ${now} |`)
+  }
   return ['| operation | request | there | what is missing, or answered |', '|---|---|---|---|', ...rows].join('\n')
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -139,6 +140,25 @@ test('H8: what nobody takes in time is a dead letter, which can be read, retried
   } finally {
     await server.kill()
     await endpoint.close()
+  }
+})
+
+test('H11: a key that the command makes is the one that a running server signs with', async () => {
+  const data = join(folder, 'rotated')
+  const server = await ServerProcess.start({ data, workers: 1 })
+  const served = async () => {
+    const answer = await fetch(`${server.endpoint}/.well-known/meridian-notifications.pem`)
+    return new X509Certificate(await answer.text()).fingerprint256
+  }
+  try {
+    const before = await served()
+    const { code, output, errors } = await meridian('notifications', 'rotate-key', '--data', data)
+    assert.equal(code, 0, errors)
+    assert.notEqual(before, output.trim())
+    assert.equal(await served(), output.trim())
+    assert.equal(await server.stop(), 0)
+  } finally {
+    await server.kill()
   }
 })
 

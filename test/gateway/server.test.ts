@@ -294,6 +294,15 @@ test('P3: a body that comes steadily, or that we are slow to read, is not given 
   assert.match(ours.text, /got 1000000/)
 })
 
+test('a client that sends more than it said is answered for what it said, and then let go', async () => {
+  const { port } = await serve(counting)
+  const heard = await say(port, `${request('PUT /b/k', 'Content-Length: 2')}bar`)
+  assert.deepEqual(statuses(heard), [200])
+  assert.match(heard.text, /\r\nConnection: close\r\n/i)
+  assert.match(heard.text, /got 2$/)
+  assert.equal(heard.end, 'closed')
+})
+
 test('P2, W2: a client that does not read is let go, and its source was read only so far', async () => {
   let chunks = 0
   let isReleased = false

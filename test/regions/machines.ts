@@ -8,7 +8,7 @@ export class Machines {
   readonly #name: string
   readonly #codes: readonly string[]
 
-  private constructor(name: string, codes: readonly string[]) {
+  constructor(name: string, codes: readonly string[]) {
     this.#name = name
     this.#codes = codes
   }
@@ -34,6 +34,11 @@ export class Machines {
       throw error
     }
     return machines
+  }
+
+  /** For a process that is let into them. */
+  get name(): string {
+    return this.#name
   }
 
   get hub(): string {

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import * as s3 from '@aws-sdk/client-s3'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { administrator, ServerProcess } from '../support/server-process.ts'
+import { visitSite } from '../support/visit.ts'
 import { refusal, useHarness } from './store.ts'
 
 const harness = useHarness()
@@ -226,6 +227,24 @@ test('each request has its line, with what it was and how it ended', async () =>
     '- AuthHeader SigV2',
   ])
   assert.equal(lines.at(-2)?.[field.userAgent], '"a %22b%22"')
+})
+
+test('pages of a website have lines of their own', async () => {
+  const { client, endpoint } = harness()
+  const { source, target } = await makePair()
+  await client.send(new s3.PutObjectCommand({ Bucket: source, Key: 'i.html', Body: 'page', ACL: 'public-read' }))
+  const WebsiteConfiguration = { IndexDocument: { Suffix: 'i.html' } }
+  await client.send(new s3.PutBucketWebsiteCommand({ Bucket: source, WebsiteConfiguration }))
+  await client.send(enable(source, { TargetBucket: target, TargetPrefix: 'l/' }))
+  await linesOf(source, target)
+  for (const path of ['/', '/i.html', '/none']) await visitSite(endpoint, source, path)
+  await visitSite(endpoint, source, '/i.html', { method: 'POST' })
+  assert.deepEqual(pick(await linesOf(source, target), 'requester', 'operation', 'key', 'status', 'error'), [
+    '- WEBSITE.GET.OBJECT - 200 -',
+    '- WEBSITE.GET.OBJECT i.html 200 -',
+    '- WEBSITE.GET.OBJECT none 403 AccessDenied',
+    '- WEBSITE.POST.OBJECT i.html 405 MethodNotAllowed',
+  ])
 })
 
 test('whoever reads a log cannot do with it what its requests could', async () => {

@@ -72,7 +72,13 @@ export async function openHarness(
   if (hasBackground) node.startBackground()
   const query = queryFront({ services, authenticate, access, apis: queryApis })
   const route = pipeline({ services, authenticate, access, operations: allOperations(), query })
-  const server = new GatewayServer({ route, domains: [], log, logs: services.logs })
+  const server = new GatewayServer({
+    route,
+    domains: [],
+    websiteDomains: config.websiteDomains,
+    log,
+    logs: services.logs,
+  })
   const { port } = await server.listen('127.0.0.1', 0)
   const endpoint = `http://127.0.0.1:${port}`
   const owner = await makeAccount(services, 'alice')

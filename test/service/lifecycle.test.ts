@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
 import type { Filter, LifecycleRule } from '#src/model/lifecycle.ts'
-import { withLifecycle } from '#src/model/lifecycle.ts'
+import { dueAction, withLifecycle } from '#src/model/lifecycle.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { CellListings } from '#src/service/listings.ts'
 import type { ListedVersion } from '#src/service/services.ts'
@@ -310,6 +310,34 @@ test('Z2: what is locked stays, and its marker too, until the lock ends', async 
   ruled.clock.now = until
   await ruled.pass()
   assert.deepEqual(shown(await ruled.list(bucket)), ['a marker', 'a 2 STANDARD'])
+})
+
+test('Z3: where any way is open, a rule leads up too, once, and the last step that is due counts', async () => {
+  const ruled = await openRuled()
+  const bucket = await ruled.bucket()
+  await ruled.put(bucket, 'a', 1, [], 'DEEP_ARCHIVE')
+  await ruled.put(bucket, 'b', 1)
+  const transitions = [
+    { when: days(1), storageClass: 'STANDARD' },
+    { when: days(3), storageClass: 'GLACIER' },
+  ]
+  const lifecycle = { rules: [rule({ transitions })], transitionMinimum: 'varies_by_storage_class' } as const
+  const put = async (way: 'down' | 'any') =>
+    await ruled.buckets.update(bucket, (before) => withLifecycle(before, { ...lifecycle, way }))
+  await put('down')
+  ruled.clock.now = start + 2 * day
+  await ruled.pass()
+  assert.deepEqual(shown(await ruled.list(bucket)), ['a 1 DEEP_ARCHIVE', 'b 1 STANDARD'])
+  await put('any')
+  await ruled.pass()
+  assert.deepEqual(shown(await ruled.list(bucket)), ['a 1 STANDARD', 'b 1 STANDARD'])
+  ruled.clock.now = start + 4 * day
+  await ruled.pass()
+  assert.deepEqual(shown(await ruled.list(bucket)), ['a 1 GLACIER', 'b 1 GLACIER'])
+  const { version } = await ruled.objects.find({ name: { bucket, key: 'a' }, guard })
+  const candidate = { key: 'a', version, place: { kind: 'current', isSole: true } } as const
+  const standing = await ruled.buckets.get(bucket)
+  assert.equal(dueAction({ ...lifecycle, way: 'any' }, standing, candidate, { now: ruled.clock.now, day }), undefined)
 })
 
 /** What comes between the look at a version and the transaction that acts. */

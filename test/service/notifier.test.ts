@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import { readDeadLetters } from '#src/metadata/notification-records.ts'
+import { publish, readDeadLetters } from '#src/metadata/notification-records.ts'
 import { clearTopic } from '#src/metadata/topic-records.ts'
 import { parseTopicArn } from '#src/model/topic.ts'
 import { DeadLetters } from '#src/service/dead-letters.ts'
@@ -12,6 +12,7 @@ import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import { realWorld, type World } from '#src/world.ts'
 import { Endpoint } from '../support/endpoint.ts'
+import { memoryKeys } from '../support/memory-keys.ts'
 
 const ears: { endpoint?: Endpoint } = {}
 before(async () => {
@@ -21,6 +22,10 @@ after(() => ears.endpoint?.close())
 const endpoint = (): Endpoint => ears.endpoint ?? assert.fail('the endpoint is not open yet')
 
 const hour = 3_600_000
+/** Of all processes that the tests start. */
+const own = memoryKeys()
+/** What the notifiers said of dead letters that went for newer ones. */
+const forgotten: number[] = []
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<readonly Item[]> {
   const found: Item[] = []
@@ -33,7 +38,7 @@ function open() {
   let late = 0
   const world: World = { ...realWorld, now: () => realWorld.now() + late }
   const store = new MemoryStore({ world })
-  const keys = new MessageKeys({ store, world })
+  const keys = new MessageKeys({ store, world, own })
   const topics = new CellTopics({ store, world, region: 'fra', publicUrl: 'https://here', reach: 'any', keys })
   const failures: unknown[] = []
   const notifier = new Notifier({
@@ -42,6 +47,8 @@ function open() {
     keys,
     sender: new HttpSender(world, 'any'),
     giveUpMilliseconds: 24 * hour,
+    deadLettersMost: 3,
+    forgotten: ({ count }) => void forgotten.push(count),
     report: () => {},
     failed: (error) => failures.push(error),
   })
@@ -156,9 +163,11 @@ test('H3: what was under way when a process ended is sent by the next one, and n
   const next = new Notifier({
     store,
     world: realWorld,
-    keys: new MessageKeys({ store, world: realWorld }),
+    keys: new MessageKeys({ store, world: realWorld, own }),
     sender: new HttpSender(realWorld, 'any'),
     giveUpMilliseconds: hour,
+    deadLettersMost: 3,
+    forgotten: ({ count }) => void forgotten.push(count),
     report: () => assert.fail('it was taken'),
     failed: (error) => assert.fail(String(error)),
   })
@@ -188,13 +197,43 @@ test('H3: a message of a topic that is gone is a dead letter; its deliveries go 
   const later = new Notifier({
     store,
     world,
-    keys: new MessageKeys({ store, world }),
+    keys: new MessageKeys({ store, world, own }),
     sender: new HttpSender(world, 'any'),
     giveUpMilliseconds: hour,
+    deadLettersMost: 3,
+    forgotten: ({ count }) => void forgotten.push(count),
     report: () => {},
     failed: (error) => assert.fail(String(error)),
   })
   assert.equal(await later.look(new AbortController().signal), 0)
   assert.equal(endpoint().received.length, before)
   assert.equal(await letters.delete({}), 1)
+})
+
+test('H12: of one topic only so many dead letters are kept, the newest, and it is told which were not', async () => {
+  const { store, step, topic, letters } = open()
+  const [full, other] = [await topic('/full'), await topic('/other')]
+  await store.transact(async (transaction) => {
+    for (const each of [full, other]) clearTopic(transaction, each)
+  })
+  const texts = async (name: string) =>
+    (await all(letters.list({ owner: 'me', topic: name }))).map(({ message }) => message.text)
+  const giveUp = async (text: string, where = full) => {
+    const message = { id: text, kind: 'Notification', text, time: 0 } as const
+    await store.transact(async (transaction) => publish(transaction, { topic: where, message }))
+    await step()
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  forgotten.length = 0
+  await giveUp('x', other)
+  for (const text of ['1', '2', '3']) await giveUp(text)
+  assert.deepEqual(forgotten, [])
+  for (const text of ['4', '5']) await giveUp(text)
+  assert.deepEqual(forgotten, [1, 1])
+  assert.deepEqual(await texts(full.name), ['3', '4', '5'])
+  assert.deepEqual(await texts(other.name), ['x'])
+  assert.equal(await letters.delete({ owner: 'me', topic: full.name }), 3)
+  for (const text of ['6', '7', '8']) await giveUp(text)
+  assert.deepEqual(forgotten, [1, 1])
+  assert.deepEqual(await texts(full.name), ['6', '7', '8'])
 })

@@ -7,7 +7,7 @@ import { partitions, under } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import { formatStamp } from '#src/model/stamp.ts'
-import type { Version } from '#src/model/version.ts'
+import { blobOf, type Version } from '#src/model/version.ts'
 import type { Entry } from '#src/store/store.ts'
 import { TupleReader, unpack } from '#src/store/tuple.ts'
 import { acl, attributes, body, bytesOf, openCell, owner } from './cell.ts'
@@ -221,7 +221,7 @@ async function checkRows(cell: Cell, model: Model): Promise<void> {
 
 async function checkBlobs(cell: Cell, versions: readonly Version[]): Promise<void> {
   const contents = versions.flatMap((version) => (version.kind === 'object' ? [version.content] : []))
-  const referenced = contents.flatMap((content) => (content.kind === 'inline' ? [] : [content.blob]))
+  const referenced = contents.flatMap((content) => blobOf(content) ?? [])
   const references = (await all(cell, 'reference')).map(({ key }) =>
     Buffer.from(unpack(key.subarray(1))[0] as Uint8Array).toString('hex'),
   )

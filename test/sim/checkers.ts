@@ -1,7 +1,9 @@
+import { decodeBlob } from '#src/metadata/blob-codec.ts'
+import { blobOfRow, copyIn } from '#src/metadata/blob-records.ts'
 import { keys, type subspace, under } from '#src/metadata/keyspace.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { Content } from '#src/model/version.ts'
+import { blobOf, type Content } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { type Birth, type Ledger, standing, Violation } from './ledger.ts'
@@ -78,8 +80,10 @@ interface Use {
   readonly name: string
 }
 
-const useOf = (content: Content, bucket: number, key: string, slot: Stamp): Use | undefined =>
-  content.kind === 'inline' ? undefined : { blob: content.blob, name: `${content.blob} ${bucket} ${key} ${slot}` }
+function useOf(content: Content, bucket: number, key: string, slot: Stamp): Use | undefined {
+  const blob = blobOf(content)
+  return blob === undefined ? undefined : { blob, name: `${blob} ${bucket} ${key} ${slot}` }
+}
 
 /** C18, C21: every version that has a blob has its reference and the blob's record, and nothing else has. */
 export function checkReferences({ name, view }: QuietCell): void {
@@ -107,6 +111,36 @@ export function checkReferences({ name, view }: QuietCell): void {
       throw new Violation(`${name}: ${reference} without a record of its blob`)
   }
   for (const use of wanted.keys()) throw new Violation(`${name}: a version without its reference: ${use}`)
+}
+
+/** I7, C19, C21: what a version refers to is held by some region, and what nobody refers to is held by none. */
+export function checkCopies(cells: readonly QuietCell[]): void {
+  const held = new Set<string>()
+  for (const { name, view } of cells) {
+    for (const { blob, record } of blobsOf(view)) {
+      if (record.kind === 'bytes' && copyIn(record, name) !== undefined) held.add(blob)
+    }
+  }
+  const named = new Set<string>()
+  for (const { name, view } of cells) {
+    const references = under('reference', [])
+    for (const { key } of view.range(references.from, references.to, everything, false)) {
+      const blob = Buffer.from(new TupleReader(key, 1).bytes()).toString('hex')
+      named.add(blob)
+      if (!held.has(blob)) throw new Violation(`${name}: nobody holds ${blob} any more`)
+    }
+  }
+  for (const { name, view } of cells) {
+    for (const { blob } of blobsOf(view)) {
+      if (!named.has(blob)) throw new Violation(`${name}: nobody refers to ${blob}, and it is still kept`)
+    }
+  }
+}
+
+function blobsOf(view: View) {
+  const all = under('blob', [])
+  const rows = view.range(all.from, all.to, everything, false)
+  return rows.map(({ key, value }) => ({ blob: blobOfRow(key), record: decodeBlob(value) }))
 }
 
 /** Conflict records keep their blobs under references of their own. */

@@ -2,8 +2,13 @@ import { Followers } from '#replicator/follow.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
+import { feedPositions } from '#src/cluster/feed-positions.ts'
+import { OutOfPatience } from '#src/cluster/patience.ts'
+import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
+import { Fault } from '#src/errors.ts'
 import type { Membership } from '#src/model/region.ts'
+import { Collector } from '#src/service/collector.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Compose } from './region.ts'
 
@@ -11,7 +16,8 @@ import type { Compose } from './region.ts'
 const conflictMilliseconds = 365 * 24 * 3_600_000
 
 /** What goes wrong because the simulation wants it to; anything else is a bug. */
-const isExpected = (error: unknown): boolean => error instanceof PeerUnreachable || error instanceof StoreError
+const isExpected = (error: unknown): boolean =>
+  [PeerUnreachable, StoreError, OutOfPatience, Fault].some((kind) => error instanceof kind)
 
 /** A region as src/open.ts and bin/ make it, without sockets and files. */
 export const composeRegion: Compose = ({ foundation: bare, transport, self, members, failed }) => {
@@ -23,22 +29,42 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
     peers: () => peers.map(({ cell }) => cell),
     report: () => {},
   })
-  const foundation = { ...bare, world: guard.world, clock: guard }
+  const known = { ...bare, world: guard.world, clock: guard }
   const { incarnation } = self
+  const surprised = (error: unknown): void => {
+    if (!isExpected(error)) failed(error)
+  }
+  const bytes = openRegionBytes({
+    foundation: known,
+    transport,
+    membership: () => membership,
+    nearest: (regions) => regions,
+    positions: feedPositions(incarnation, () => membership),
+    durabilityRegions: 1,
+    failed: surprised,
+  })
+  const foundation = { ...known, remote: bytes.remote }
   const cells = new BucketCells(foundation.namespace, () => membership)
   const followers = new Followers({
     target: { foundation, conflictMilliseconds },
     transport,
     peers: () => peers,
-    failed: (_, error) => {
-      if (!isExpected(error)) failed(error)
-    },
+    failed: (_, error) => surprised(error),
   })
   return {
     foundation,
-    methods: [clockMethod(bare.world), ...feedMethods({ foundation, cells, incarnation, world: foundation.world })],
+    methods: [
+      clockMethod(bare.world),
+      ...feedMethods({ foundation, cells, incarnation, world: foundation.world }),
+      ...bytes.methods,
+    ],
     run: async (signal) => {
-      await Promise.all([guard.run(signal), followers.run(signal)])
+      await Promise.all([
+        guard.run(signal),
+        followers.run(signal),
+        bytes.jobs.run(signal, surprised),
+        new Collector(foundation).run(foundation.world, signal, surprised),
+      ])
     },
   }
 }

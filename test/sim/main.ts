@@ -1,20 +1,7 @@
-import type { Blobs } from '#src/blobs/blobs.ts'
 import { composeRegion } from './compose.ts'
 import { type FaultClass, faultClasses } from './faults.ts'
 import { isQuiet } from './quiet.ts'
 import { type SimulationReport, simulate } from './simulation.ts'
-
-const noBlobs: Blobs = {
-  write: () => {
-    throw new Error('no bytes are kept')
-  },
-  read: () => {
-    throw new Error('no bytes are kept')
-  },
-  checksums: () => {
-    throw new Error('no bytes are kept')
-  },
-}
 
 const first = Number(process.argv[2] ?? 0)
 const count = Number(process.argv[3] ?? 10)
@@ -28,7 +15,6 @@ for (let seed = first; seed < first + count; seed++) {
       seed: String(seed),
       operations,
       compose: composeRegion,
-      blobs: () => noBlobs,
       isQuiet,
     })
     for (const [fault, times] of report.faults) totals.set(fault, (totals.get(fault) ?? 0) + times)

@@ -1,9 +1,16 @@
 import { readHeads } from '#src/cluster/feed-methods.ts'
 import { readCursor } from '#src/metadata/cursors.ts'
+import { readBlobJobs, readJobs } from '#src/metadata/jobs.ts'
 import type { Region } from './region.ts'
 
-/** Whether every cell has applied all that any other one has to tell. */
+/** Whether every cell has applied all that any other one has to tell, and has done what it owes. */
 export async function isQuiet(regions: readonly Region[]): Promise<boolean> {
+  for (const { store } of regions) {
+    const owed = await store.snapshot(
+      async (snapshot) => (await readBlobJobs(snapshot, undefined, 1)).length + (await readJobs(snapshot, 1)).length,
+    )
+    if (owed > 0) return false
+  }
   for (const source of regions) {
     const { cell, incarnation } = source.member
     const heads = await source.store.snapshot(readHeads)

@@ -1,5 +1,5 @@
-import type { Blobs } from '#src/blobs/blobs.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
+import { beginSharing } from '#src/metadata/blob-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
 import type { Member } from '#src/model/region.ts'
@@ -8,6 +8,7 @@ import type { Foundation } from '#src/service/foundation.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import type { World } from '#src/world.ts'
+import { MemoryBlobs } from '../support/memory-blobs.ts'
 import { Chance } from './chance.ts'
 import type { QuietCell } from './checkers.ts'
 import { acl, buckets, owner } from './clients.ts'
@@ -45,17 +46,17 @@ export interface RegionParts {
   readonly ledger: Ledger
   readonly faults: Faults
   readonly compose: Compose
-  readonly blobs: Blobs
   readonly failed: (error: unknown) => void
 }
 
 /** Objects of up to so many bytes lie beside their record; clients write larger ones too. */
-const inlineBytesMax = 1_000
+const inlineBytesMax = 64
 
 /** One region: a disk that stays, and a process that may die and start again. */
 export class Region {
   readonly clock: Clock = { skew: 0 }
   readonly store: MemoryStore
+  readonly blobs: MemoryBlobs
   readonly member: Member
   objects: CellObjects | undefined
   readonly #parts: RegionParts
@@ -70,6 +71,8 @@ export class Region {
     this.member = member
     this.#chance = new Chance(`${seed}/${member.region}`)
     this.#world = simulatedWorld(timeline, this.#chance, this.clock)
+    const chance = this.#chance
+    this.blobs = new MemoryBlobs({ world: this.#world, syncMilliseconds: () => chance.between(0, 3) })
     this.store = new MemoryStore({
       world: this.#world,
       fault: () => {
@@ -90,6 +93,8 @@ export class Region {
       namespace: new Namespace(),
       isEmpty: async () => true,
     })
+    const { region, cell } = this.member
+    await store.transact((transaction) => beginSharing(transaction, { region, cell }))
     for (const { name, versioning } of buckets) {
       await all.create({ name, owner, acl, location: '', hasObjectLock: false })
       if (versioning !== 'off') await all.update(name, (bucket) => ({ ...bucket, versioning }))
@@ -97,7 +102,7 @@ export class Region {
   }
 
   start(): void {
-    const { member, members, timeline, network, compose, failed, blobs } = this.#parts
+    const { member, members, timeline, network, compose, failed } = this.#parts
     this.#life = new Life()
     this.#stop = new AbortController()
     const life = this.#life
@@ -106,6 +111,7 @@ export class Region {
     const { region, cell } = member
     const namespace = new Namespace()
     const hasPeers = true
+    const { blobs } = this
     const bare: Foundation = { store, world, namespace, blobs, region, cell, inlineBytesMax, hasPeers }
     const caller = { cell, region }
     const transport = network.transport(caller)
@@ -125,6 +131,7 @@ export class Region {
   crash(): void {
     this.#life.end()
     this.#stop.abort()
+    this.blobs.crash()
     this.#parts.network.disconnect(this.member.cell)
     this.objects = undefined
   }

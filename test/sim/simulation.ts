@@ -1,7 +1,6 @@
-import type { Blobs } from '#src/blobs/blobs.ts'
 import type { Member } from '#src/model/region.ts'
 import { Chance } from './chance.ts'
-import { checkConverged, checkNothingLost, checkReferences, countRows } from './checkers.ts'
+import { checkConverged, checkCopies, checkNothingLost, checkReferences, countRows } from './checkers.ts'
 import { Client } from './clients.ts'
 import { type FaultClass, Faults } from './faults.ts'
 import { Ledger } from './ledger.ts'
@@ -15,7 +14,6 @@ export interface SimulationOptions {
   /** Requests of all clients together. */
   readonly operations: number
   readonly compose: Compose
-  readonly blobs: (member: Member) => Blobs
   /** Whether everything that regions owe each other has been done. */
   readonly isQuiet: (regions: readonly Region[]) => Promise<boolean>
 }
@@ -67,7 +65,6 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
         ledger,
         faults,
         compose,
-        blobs: options.blobs(member),
         failed: failing.reject,
       }),
   )
@@ -108,6 +105,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     checkReferences(cell)
   }
   checkConverged(cells)
+  checkCopies(cells)
   const sum = (of: (client: Client) => number): number => clients.reduce((total, each) => total + of(each), 0)
   for (const region of regions) region.crash()
   return {

@@ -16,6 +16,8 @@ export class Peers {
   readonly faults = new Map<number, PeerFaults>()
   /** Every call that went out, as `cell method`. */
   readonly calls: string[] = []
+  /** Runs before each question is answered, and before the answer is given. */
+  between: (call: string) => Promise<void> = async () => {}
 
   connect(cell: number, methods: readonly Method[]): void {
     this.#methods.set(cell, new Map(methods.map((each) => [each.name, each])))
@@ -31,9 +33,12 @@ export class Peers {
   transport(self: Caller): Transport {
     return {
       ask: async (cell, name, request, signal) => {
+        await this.between(`${cell} ${name}`)
         const answer = this.#method(cell, name).answer(Buffer.from(request), self, signal)
         if (!(answer instanceof Promise)) throw new Error(`${name} answers with a stream`)
-        return Buffer.from(await answer)
+        const bytes = Buffer.from(await answer)
+        await this.between(`${cell} ${name}`)
+        return bytes
       },
       stream: (cell, name, request, signal) => this.#stream(self, cell, name, request, signal),
     }

@@ -1,7 +1,8 @@
 """A pytest plug-in that makes ceph/s3-tests quick and its results exact; it changes no test.
 
 It runs one shard of the tests, keeps the clients that clean up around every test (making them anew takes most of the
-suite's time), ends a test that hangs, and writes one line of JSON for each test.
+suite's time), ends a test that hangs, and writes one line of JSON for each test. Where botocore or the suite's cleanup keep
+a test from reaching the server as it is written, it clears the way (meridian_kept_edits.py, meridian_cleanup.py).
 """
 
 import functools
@@ -11,6 +12,8 @@ import signal
 import zlib
 
 import pytest
+from meridian_cleanup import take_users_out_of_groups
+from meridian_kept_edits import keep_edits_of_tests
 
 RESULTS = os.environ["MERIDIAN_RESULTS"]
 SHARD, SHARDS = (int(each) for each in os.environ.get("MERIDIAN_SHARD", "0/1").split("/"))
@@ -30,6 +33,8 @@ def identity(nodeid):
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     sign_in_python()
+    keep_edits_of_tests()
+    take_users_out_of_groups()
     keep_cleanup_clients()
     mine = [item for item in items if zlib.crc32(item.nodeid.encode()) % SHARDS == SHARD]
     others = [item for item in items if zlib.crc32(item.nodeid.encode()) % SHARDS != SHARD]
@@ -76,6 +81,29 @@ def keep_cleanup_clients():
     suite.teardown = with_kept_clients(suite.teardown)
 
 
+def per_bucket(item):
+    """The suite knows one cloud tier. Its tests of tiers with a bucket for each bucket get the one that has that."""
+    if item.get_closest_marker("target_by_bucket") is None:
+        return lambda: None
+    import configparser
+
+    import s3tests.functional as suite
+
+    settings = configparser.RawConfigParser()
+    settings.read(os.environ["S3TEST_CONF"])
+    if not settings.has_section("s3 cloud"):
+        return lambda: None
+    before = suite.config.cloud_storage_class
+    suite.config.cloud_storage_class = settings.get("s3 cloud", "per_bucket_storage_class")
+    suite.config.cloud_target_by_bucket = True
+
+    def put_back():
+        suite.config.cloud_storage_class = before
+        suite.config.cloud_target_by_bucket = False
+
+    return put_back
+
+
 class TookTooLong(Exception):
     pass
 
@@ -88,10 +116,12 @@ def too_long(_signal, _frame):
 def pytest_runtest_call(item):
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(max(LIMIT, LONGER.get(item.name, 0)))
+    put_back = per_bucket(item)
     try:
         return (yield)
     finally:
         signal.alarm(0)
+        put_back()
 
 
 @pytest.hookimpl(wrapper=True)

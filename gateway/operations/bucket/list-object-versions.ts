@@ -8,7 +8,7 @@ import { el, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import type { Person } from '#src/model/acl.ts'
 import type { ListedVersion } from '#src/service/services.ts'
-import { checkOptionalAttributes } from './optional-attributes.ts'
+import { asksRestores } from './optional-attributes.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html */
 export const listObjectVersions = operation({
@@ -18,7 +18,6 @@ export const listObjectVersions = operation({
   action: 's3:ListBucketVersions',
 
   decode({ query, headers }) {
-    checkOptionalAttributes(headers)
     const keyMarker = query.get('key-marker') ?? ''
     const versionIdMarker = query.get('version-id-marker') ?? ''
     if (keyMarker === '' && versionIdMarker !== '') {
@@ -28,7 +27,7 @@ export const listObjectVersions = operation({
         ArgumentValue: versionIdMarker,
       })
     }
-    return { ...listingQuery(query, 'max-keys'), keyMarker, versionIdMarker }
+    return { ...listingQuery(query, 'max-keys'), showsRestores: asksRestores(headers), keyMarker, versionIdMarker }
   },
 
   async run(input, { services, guard, request }) {
@@ -69,9 +68,9 @@ export const listObjectVersions = operation({
 })
 
 function versionElement(listed: ListedVersion, owner: Person | undefined, { encode }: KeyEncoding): Xml {
-  const { key, version, versionId, isLatest } = listed
+  const { key, version, versionId, isLatest, restore } = listed
   const name = [el('Key', encode(key)), el('VersionId', versionId), el('IsLatest', isLatest)]
-  if (version.kind === 'object') return el('Version', ...name, ...summaryElements(version, owner))
+  if (version.kind === 'object') return el('Version', ...name, ...summaryElements(version, owner, restore))
   const modified = el('LastModified', formatIsoDate(version.modified))
   return el('DeleteMarker', ...name, modified, owner === undefined ? undefined : ownerElement('Owner', owner))
 }

@@ -4,7 +4,7 @@ import { echoElements, keyElement, prefixElements, summaryElements } from '#gate
 import { listingQuery } from '#gateway/wire/listing-query.ts'
 import { findOwners } from '#gateway/wire/owners.ts'
 import { el } from '#gateway/xml/render.ts'
-import { checkOptionalAttributes } from './optional-attributes.ts'
+import { asksRestores } from './optional-attributes.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
 export const listObjectsV2 = operation({
@@ -14,11 +14,11 @@ export const listObjectsV2 = operation({
   action: 's3:ListBucket',
 
   decode({ query, headers }) {
-    checkOptionalAttributes(headers)
     const token = query.get('continuation-token')
     const startAfter = query.get('start-after')
     return {
       ...listingQuery(query, 'max-keys'),
+      showsRestores: asksRestores(headers),
       token,
       startAfter,
       // The token wins: it is where a page that started at start-after ended. An empty one is none.
@@ -36,8 +36,8 @@ export const listObjectsV2 = operation({
   encode({ input, listing, owners }, { bucket }) {
     const { encoding, token, startAfter } = input
     const { items, prefixes, isTruncated, nextKey } = listing
-    const contents = items.map(({ key, version }) =>
-      el('Contents', el('Key', encoding.encode(key)), ...summaryElements(version, owners.get(version.owner))),
+    const contents = items.map(({ key, version, restore }) =>
+      el('Contents', el('Key', encoding.encode(key)), ...summaryElements(version, owners.get(version.owner), restore)),
     )
     return {
       status: 200,

@@ -3,7 +3,7 @@ import { echoElements, keyElement, prefixElements, summaryElements } from '#gate
 import { listingQuery } from '#gateway/wire/listing-query.ts'
 import { findOwners } from '#gateway/wire/owners.ts'
 import { el } from '#gateway/xml/render.ts'
-import { checkOptionalAttributes } from './optional-attributes.ts'
+import { asksRestores } from './optional-attributes.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html */
 export const listObjects = operation({
@@ -13,8 +13,11 @@ export const listObjects = operation({
   action: 's3:ListBucket',
 
   decode({ query, headers }) {
-    checkOptionalAttributes(headers)
-    return { ...listingQuery(query, 'max-keys'), marker: query.get('marker') ?? '' }
+    return {
+      ...listingQuery(query, 'max-keys'),
+      showsRestores: asksRestores(headers),
+      marker: query.get('marker') ?? '',
+    }
   },
 
   async run(input, { services, guard, request }) {
@@ -31,8 +34,8 @@ export const listObjects = operation({
     const { items, prefixes, isTruncated, nextKey } = listing
     // Without a delimiter the last key is the next marker, and S3 does not say it twice.
     const next = delimiter === '' || !isTruncated ? undefined : nextKey
-    const contents = items.map(({ key, version }) =>
-      el('Contents', el('Key', encoding.encode(key)), ...summaryElements(version, owners.get(version.owner))),
+    const contents = items.map(({ key, version, restore }) =>
+      el('Contents', el('Key', encoding.encode(key)), ...summaryElements(version, owners.get(version.owner), restore)),
     )
     return {
       status: 200,

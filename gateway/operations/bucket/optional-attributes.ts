@@ -3,10 +3,11 @@ import { Fault } from '#src/errors.ts'
 
 const name = 'x-amz-optional-object-attributes'
 
-/** Nothing is ever restored from an archive here, so the one attribute that can be asked for is never there to be shown. */
-export function checkOptionalAttributes(headers: S3Request['headers']): void {
+/** Whether a listing is to tell what was restored: the one attribute that can be asked for. */
+export function asksRestores(headers: S3Request['headers']): boolean {
   const asked = headers[name]
-  if (asked === undefined || asked.split(',').every((each) => each.trim() === 'RestoreStatus')) return
+  if (asked === undefined) return false
+  if (asked.split(',').every((each) => each.trim() === 'RestoreStatus')) return true
   throw new Fault('InvalidArgument', {
     message: 'Invalid attribute name specified',
     ArgumentName: name,

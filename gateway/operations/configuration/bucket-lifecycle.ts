@@ -1,7 +1,13 @@
 import { operation, type S3Request } from '#gateway/operations/operation.ts'
 import { lifecycleElement, parseLifecycle } from '#gateway/wire/lifecycle-document.ts'
 import { Fault } from '#src/errors.ts'
-import { lifecycleOf, type TransitionMinimum, transitionMinimums, withLifecycle } from '#src/model/lifecycle.ts'
+import {
+  leadsToStandard,
+  lifecycleOf,
+  type TransitionMinimum,
+  transitionMinimums,
+  withLifecycle,
+} from '#src/model/lifecycle.ts'
 import { changeBucket, gone, present, readBucket, readDocument } from './setting.ts'
 
 const minimumHeader = 'x-amz-transition-default-minimum-object-size'
@@ -33,12 +39,16 @@ export const putBucketLifecycleConfiguration = operation({
 
   async decode(request) {
     const minimum = decodeMinimum(request)
-    return { minimum, rules: parseLifecycle(await readDocument(request, 'LifecycleConfiguration')) }
+    return { minimum, document: await readDocument(request, 'LifecycleConfiguration') }
   },
 
-  async run({ rules, minimum }, context) {
-    const transitionMinimum = minimum ?? context.services.lifecycle.transitionMinimum
-    await changeBucket(context, (bucket) => withLifecycle(bucket, { rules, transitionMinimum }))
+  async run({ document, minimum }, context) {
+    const { transitions: way, tiers, ...defaults } = context.services.lifecycle
+    const rules = parseLifecycle(document, tiers)
+    if (way === 'down' && rules.some(leadsToStandard)) throw new Fault('MalformedXML')
+    const transitionMinimum = minimum ?? defaults.transitionMinimum
+    const lifecycle = { rules, transitionMinimum, ...(way !== 'down' && { way }) }
+    await changeBucket(context, (bucket) => withLifecycle(bucket, lifecycle))
     return transitionMinimum
   },
 

@@ -1,11 +1,8 @@
 import { operation } from '#gateway/operations/operation.ts'
 import { malformed, text } from '#gateway/xml/parse.ts'
 import { el } from '#gateway/xml/render.ts'
+import { parsePayer, payerOf, withPayer } from '#src/model/request-payment.ts'
 import { changeBucket, done, readBucket, readDocument } from './setting.ts'
-
-/** Nobody is billed here: the setting is kept for those who do, and has no other effect. */
-const setting = 'requestPayment'
-const payers: ReadonlySet<string> = new Set(['BucketOwner', 'Requester'])
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketRequestPayment.html */
 export const getBucketRequestPayment = operation({
@@ -14,25 +11,24 @@ export const getBucketRequestPayment = operation({
   action: 's3:GetBucketRequestPayment',
   decode: () => undefined,
   run: (_, context) => readBucket(context),
-  encode: ({ documents }) => ({
-    status: 200,
-    body: el('RequestPaymentConfiguration', el('Payer', documents[setting] ?? 'BucketOwner')),
-  }),
+  encode: (bucket) => ({ status: 200, body: el('RequestPaymentConfiguration', el('Payer', payerOf(bucket))) }),
 })
 
-/** https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketRequestPayment.html */
+/**
+ * Who does not own the bucket must say that he pays (AccessControl sees to it); nobody writes a bill.
+ * https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketRequestPayment.html
+ */
 export const putBucketRequestPayment = operation({
   name: 'PutBucketRequestPayment',
   match: { method: 'PUT', scope: 'bucket', keys: ['requestPayment'] },
   action: 's3:PutBucketRequestPayment',
 
   async decode(request) {
-    const payer = text(await readDocument(request, 'RequestPaymentConfiguration'), 'Payer')
-    if (!payers.has(payer)) throw malformed()
+    const payer = parsePayer(text(await readDocument(request, 'RequestPaymentConfiguration'), 'Payer'))
+    if (payer === undefined) throw malformed()
     return payer
   },
 
-  run: (payer, context) =>
-    changeBucket(context, (bucket) => ({ ...bucket, documents: { ...bucket.documents, [setting]: payer } })),
+  run: (payer, context) => changeBucket(context, (bucket) => withPayer(bucket, payer)),
   encode: done,
 })

@@ -3,6 +3,7 @@ import { malformed, optionalText } from '#gateway/xml/parse.ts'
 import { el } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import { replicationOf } from '#src/model/replication.ts'
 import { changeBucket, done, readBucket, readDocument } from './setting.ts'
 
 const statuses = { off: undefined, enabled: 'Enabled', suspended: 'Suspended' } as const
@@ -49,6 +50,12 @@ function versioned(bucket: Bucket, versioning: 'enabled' | 'suspended'): Bucket 
   if (bucket.hasObjectLock && versioning === 'suspended') {
     throw new Fault('InvalidBucketState', {
       message: 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
+    })
+  }
+  if (versioning === 'suspended' && replicationOf(bucket) !== undefined) {
+    throw new Fault('InvalidBucketState', {
+      message:
+        'A replication configuration is present on this bucket, so you cannot change the versioning state. To change the versioning state, first delete the replication configuration.',
     })
   }
   return bucket.versioning === versioning ? bucket : { ...bucket, versioning }

@@ -121,8 +121,13 @@ function refuseNoChange(
   })
 }
 
-/** The caller must be allowed to read the source. */
-export async function authorizeSource({ name, versionId }: CopySource, { authorize }: Context): Promise<Guard> {
+/** The caller must be allowed to read the source, and it must be whose he thinks it is. */
+export async function authorizeSource({ name, versionId }: CopySource, context: Context): Promise<Guard> {
+  const { authorize, request, services } = context
+  const expected = request.headers['x-amz-source-expected-bucket-owner']
+  if (expected !== undefined && (await services.buckets.get(name.bucket)).owner !== expected) {
+    throw new Fault('AccessDenied')
+  }
   if (versionId === undefined) return await authorize('s3:GetObject', name)
   return await authorize('s3:GetObjectVersion', { ...name, versionId })
 }

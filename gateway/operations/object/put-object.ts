@@ -1,10 +1,11 @@
 import { operation, type S3Request } from '#gateway/operations/operation.ts'
 import { decodeDigests, encodeChecksumHeaders } from '#gateway/wire/checksums.ts'
 import { writeConditions } from '#gateway/wire/conditions.ts'
-import { encodeEncryption } from '#gateway/wire/encryption-headers.ts'
+import { asksEncryption, encodeEncryption } from '#gateway/wire/encryption-headers.ts'
 import { quoteEtag } from '#gateway/wire/etag.ts'
 import { encodeExpiry } from '#gateway/wire/lifecycle-headers.ts'
 import { encodeVersionId } from '#gateway/wire/object-response.ts'
+import { decodeWriteOffset } from '#gateway/wire/write-offset.ts'
 import { Fault } from '#src/errors.ts'
 import type { Written } from '#src/service/services.ts'
 import { decodeAttributes, resolveNewObject } from './attributes.ts'
@@ -25,24 +26,24 @@ export const putObject = operation({
       requested: decodeAttributes(headers),
       digests: decodeDigests(headers, body),
       conditions: writeConditions(headers),
+      offset: decodeWriteOffset(headers),
     }
   },
 
-  async run({ bounded, requested, digests, conditions }, context) {
+  async run({ bounded: body, requested, digests, conditions, offset }, context) {
     const { request, guard, services } = context
     const created = await resolveNewObject(requested, context)
-    return await services.objects.put({
-      name: nameOf(request),
-      ...created,
-      body: bounded,
-      digests,
-      conditions,
-      guard,
-      cause: request,
-    })
+    const put = { name: nameOf(request), ...created, body, digests, conditions, guard, cause: request }
+    if (offset === undefined) return { written: await services.objects.put(put), isAppended: false }
+    const written = await services.objects.append({ ...put, offset, asksEncryption: asksEncryption(request.headers) })
+    return { written, isAppended: true }
   },
 
-  encode: (written, { headers }) => ({ status: 200, headers: writtenHeaders(written, headers) }),
+  encode({ written, isAppended }, { headers: sent }) {
+    const headers = writtenHeaders(written, sent)
+    if (isAppended) headers['x-amz-object-size'] = String(written.version.size)
+    return { status: 200, headers }
+  },
 })
 
 /** `sent`: the headers of the request. */
@@ -59,7 +60,7 @@ export function writtenHeaders(
 }
 
 /** One half of UploadPart must not become a whole object under its key. */
-function refusePartNames({ query, headers }: S3Request): void {
+function refusePartNames({ query }: S3Request): void {
   for (const name of ['uploadId', 'partNumber', 'versionId']) {
     if (query.has(name)) {
       throw new Fault('InvalidArgument', {
@@ -68,8 +69,5 @@ function refusePartNames({ query, headers }: S3Request): void {
         ArgumentValue: query.get(name) ?? '',
       })
     }
-  }
-  if (headers['x-amz-write-offset-bytes'] !== undefined) {
-    throw new Fault('NotImplemented', { Header: 'x-amz-write-offset-bytes' })
   }
 }

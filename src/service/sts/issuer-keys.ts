@@ -4,6 +4,8 @@ import { get as getSafely } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { Fault } from '#src/errors.ts'
 import type { Provider } from '#src/model/iam.ts'
+import type { Reach } from '#src/webhook/addresses.ts'
+import { checkNumber, judgedLookup } from '#src/webhook/reach.ts'
 import type { World } from '#src/world.ts'
 
 /** A key that an issuer signs by. */
@@ -16,6 +18,9 @@ export interface VerifyingKey {
 
 const unreachable = (message: string, cause?: unknown): Fault =>
   new Fault('IDPCommunicationError', { message }, { cause })
+
+const beyond = (host: string): Fault =>
+  unreachable(`The issuer is at ${host}, an address that may not be asked (--issuer-endpoints).`)
 
 const documentBytesMax = 256 << 10
 const patienceMs = 5_000
@@ -43,7 +48,8 @@ function hasPinned(provider: Provider, socket: TLSSocket): boolean {
   return false
 }
 
-async function fetchJson(provider: Provider, url: URL): Promise<Fields> {
+async function fetchJson(provider: Provider, url: URL, reach: Reach): Promise<Fields> {
+  checkNumber(url, reach, beyond)
   const isSafe = url.protocol === 'https:'
   // Whom the system's authorities do not vouch for, the thumbprints may; that is looked at before anything is believed.
   const options: RequestOptions & { rejectUnauthorized: boolean } = {
@@ -51,6 +57,7 @@ async function fetchJson(provider: Provider, url: URL): Promise<Fields> {
     headers: { accept: 'application/json' },
     rejectUnauthorized: false,
     agent: false,
+    lookup: judgedLookup(reach, beyond),
   }
   try {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -107,13 +114,17 @@ interface Kept {
 /**
  * The keys of issuers, as they publish them: found by discovery (OpenID Connect Discovery 1.0), fetched by HTTPS from one whose
  * certificate the system or a thumbprint vouches for. What comes by plain HTTP counts only in a certificate that is pinned.
+ *
+ * I14 nobody is asked at an address beyond the reach that was configured: neither an issuer nor where it says that its keys are.
  */
 export class IssuerKeys {
   readonly #world: Pick<World, 'monotonic'>
+  readonly #reach: Reach
   readonly #kept = new Map<string, Kept>()
 
-  constructor(world: Pick<World, 'monotonic'>) {
+  constructor(world: Pick<World, 'monotonic'>, reach: Reach) {
     this.#world = world
+    this.#reach = reach
   }
 
   /** Those that may have signed: of the id, where the token names one. */
@@ -140,13 +151,13 @@ export class IssuerKeys {
 
   async #fetch(provider: Provider): Promise<readonly VerifyingKey[]> {
     const base = provider.url.replace(/\/$/, '')
-    const discovered = await fetchJson(provider, new URL(`${base}/.well-known/openid-configuration`))
+    const discovered = await fetchJson(provider, new URL(`${base}/.well-known/openid-configuration`), this.#reach)
     if (discovered['issuer'] !== provider.url) throw unreachable('The issuer gives itself another name.')
     const address = String(discovered['jwks_uri'])
     const url = URL.canParse(address) ? new URL(address) : undefined
     const isKnown = url?.protocol === 'https:' || (url?.protocol === 'http:' && provider.url.startsWith('http:'))
     if (url === undefined || !isKnown) throw unreachable('The issuer names no keys.')
-    const { keys } = await fetchJson(provider, url)
+    const { keys } = await fetchJson(provider, url, this.#reach)
     const entries: readonly unknown[] = Array.isArray(keys) ? keys : []
     return entries.map((each) => readKey(provider, each)).filter((each) => each !== undefined)
   }

@@ -16,6 +16,7 @@ import { parseIdentityPolicy } from '#src/model/policy-document.ts'
 import { findManaged } from '#src/service/iam/bearers.ts'
 import { Entities, type IamParts } from '#src/service/iam/entities.ts'
 import { alphanumeric, randomWord, upperCase } from '#src/service/random-words.ts'
+import type { Reach } from '#src/webhook/addresses.ts'
 import { IssuerKeys } from './issuer-keys.ts'
 import { type Session, SessionTokens } from './session-tokens.ts'
 import { WebIdentities, type WebIdentity } from './web-identity.ts'
@@ -50,9 +51,9 @@ const chainedSecondsMax = 3_600
 const rootSecondsMax = 3_600
 const sessionSecondsMax = 43_200
 
-/** The service of temporary credentials, put together. */
-export function openSts(parts: IamParts): Sts {
-  const identities = new WebIdentities({ world: parts.world, keys: new IssuerKeys(parts.world) })
+/** The service of temporary credentials, put together; `reach`: where issuers of web identities may be. */
+export function openSts(parts: IamParts, reach: Reach): Sts {
+  const identities = new WebIdentities({ world: parts.world, keys: new IssuerKeys(parts.world, reach) })
   return new Sts({ entities: new Entities(parts), tokens: new SessionTokens(parts), identities })
 }
 

@@ -63,7 +63,7 @@ const provider = (change: Partial<Provider> = {}): Provider => ({
 })
 
 async function outcome(text: string, by: Provider = provider()): Promise<string> {
-  const identities = new WebIdentities({ world: realWorld, keys: new IssuerKeys(realWorld) })
+  const identities = new WebIdentities({ world: realWorld, keys: new IssuerKeys(realWorld, 'any') })
   try {
     const { subject } = await identities.verify(by, text)
     return subject
@@ -74,7 +74,7 @@ async function outcome(text: string, by: Provider = provider()): Promise<string>
 }
 
 test('I13: a token that its issuer signed for a listed audience tells who it is', async () => {
-  const identities = new WebIdentities({ world: realWorld, keys: new IssuerKeys(realWorld) })
+  const identities = new WebIdentities({ world: realWorld, keys: new IssuerKeys(realWorld, 'any') })
   const tags = { 'https://aws.amazon.com/tags': { principal_tags: { team: ['red'] } } }
   const found = await identities.verify(provider(), token({ azp: 'app', ...tags }))
   assert.equal(found.subject, 'ann')
@@ -149,7 +149,7 @@ test('I13: over plain HTTP only a key in a pinned certificate counts', async () 
 
 test('keys are asked for once, and again for one that is not among them', async () => {
   let time = 0
-  const keys = new IssuerKeys({ monotonic: () => time })
+  const keys = new IssuerKeys({ monotonic: () => time }, 'any')
   const identities = new WebIdentities({ world: realWorld, keys })
   asked = 0
   await identities.verify(provider(), token())
@@ -160,6 +160,22 @@ test('keys are asked for once, and again for one that is not among them', async 
   assert.equal(asked, 4)
   await assert.rejects(identities.verify(provider(), token({}, { kid: 'four' })))
   assert.equal(asked, 4, 'strangers do not make it ask for ever')
+})
+
+test('I14: an issuer on this machine is not asked where only public ones may be, by number or by name', async () => {
+  const { port } = new URL(issuer)
+  asked = 0
+  for (const host of ['127.0.0.1', 'localhost', '[::1]', '[::ffff:127.0.0.1]', '2130706433']) {
+    for (const reach of ['public', 'private'] as const) {
+      const url = `http://${host}:${port}`
+      const keys = new IssuerKeys(realWorld, reach)
+      await assert.rejects(keys.of(provider({ url }), 'one'), /--issuer-endpoints/)
+      await assert.rejects(keys.of(provider({ url: url.replace('http:', 'https:') }), 'one'), /--issuer-endpoints/)
+    }
+  }
+  assert.equal(asked, 0)
+  assert.equal((await new IssuerKeys(realWorld, 'any').of(provider(), 'one')).length, 1)
+  assert.equal(asked, 2)
 })
 
 test('I13: over HTTPS, whom no authority vouches for needs a thumbprint', async () => {

@@ -77,7 +77,7 @@ export interface Pinned {
 export class Environment {
   readonly #path: string
   readonly #database: Database
-  readonly #idle: ReadTransaction[] = []
+  readonly #idle: PinnedState[] = []
   #readers = 0
   readonly #scratch = Buffer.allocUnsafeSlow(limits.valueBytes + checksumBytes)
 
@@ -121,17 +121,9 @@ export class Environment {
 
   /** Pins the newest state; undefined if no more states can be pinned now. */
   pin(): Pinned | undefined {
-    const transaction = this.#idle.pop() ?? this.#reader()
-    if (transaction === undefined) return undefined
-    transaction.renew()
-    return {
-      view: new ReadView(this.#database, { transaction }),
-      release: () => {
-        // Must be reset before it is renewed: renewing a transaction in use silently keeps its old state.
-        native.resetTxn(transaction.address)
-        this.#idle.push(transaction)
-      },
-    }
+    const state = this.#idle.pop() ?? this.#reader()
+    state?.renew()
+    return state
   }
 
   /**
@@ -152,7 +144,7 @@ export class Environment {
   }
 
   async close(): Promise<void> {
-    for (const transaction of this.#idle.splice(0)) transaction.abort()
+    for (const state of this.#idle.splice(0)) state.abort()
     await this.#database.close()
   }
 
@@ -172,12 +164,38 @@ export class Environment {
     return bavail * bsize
   }
 
-  #reader(): ReadTransaction | undefined {
+  #reader(): PinnedState | undefined {
     if (this.#readers >= readersMost) return undefined
     this.#readers++
-    const transaction = new native.Txn(this.#database.env, readOnly)
-    native.resetTxn(transaction.address)
-    return transaction
+    return new PinnedState(this.#database, this.#idle)
+  }
+}
+
+/** A read transaction and what reads from it, used again for one state after another: most requests pin three. */
+class PinnedState implements Pinned {
+  readonly view: View
+  readonly #transaction: ReadTransaction
+  readonly #idle: PinnedState[]
+
+  constructor(database: Database, idle: PinnedState[]) {
+    this.#transaction = new native.Txn(database.env, readOnly)
+    native.resetTxn(this.#transaction.address)
+    this.view = new ReadView(database, { transaction: this.#transaction })
+    this.#idle = idle
+  }
+
+  renew(): void {
+    this.#transaction.renew()
+  }
+
+  release(): void {
+    // Must be reset before it is renewed: renewing a transaction in use silently keeps its old state.
+    native.resetTxn(this.#transaction.address)
+    this.#idle.push(this)
+  }
+
+  abort(): void {
+    this.#transaction.abort()
   }
 }
 

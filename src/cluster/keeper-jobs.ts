@@ -1,0 +1,162 @@
+import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { addBlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
+import { giveUp, type Held, type Let, renumber } from '#src/metadata/keeping.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import { afterKey } from '#src/store/tuple.ts'
+import type { FreeingOptions } from './freeing.ts'
+import { Freeing } from './freeing.ts'
+import { decodeHeld, decodeLet, encodeCopies, type NumberedCopy } from './keeper-wire.ts'
+import { within } from './patience.ts'
+
+/** Jobs looked at together: what a transaction of a keeper takes well. */
+const jobsTogether = 200
+const askMilliseconds = 10_000
+/** Idle time between passes. */
+const passMilliseconds = 1_000
+
+/** A job, its row, and the copy here that it is about. */
+interface BlobWork {
+  readonly row: Uint8Array
+  readonly kind: 'hold' | 'leave'
+  readonly blob: BlobId
+  readonly keeper: number
+  readonly copy: number | undefined
+  readonly isNamed: boolean
+}
+
+/**
+ * Carries out what a cell asks of the keepers of blobs, and what it decides as one.
+ *
+ * V4  a copy here is forgotten only after its keeper said that it may go, and in a transaction that finds it as it was then;
+ *     a keeper that cannot be reached is asked again, and until then nothing goes (I7).
+ */
+export class KeeperJobs {
+  readonly #options: FreeingOptions
+  readonly #freeing: Freeing
+
+  constructor(options: FreeingOptions) {
+    this.#options = options
+    this.#freeing = new Freeing(options)
+  }
+
+  /** Until the signal; one process of a node at a time is enough, several do no harm. */
+  async run(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
+    const { world } = this.#options.foundation
+    while (!signal.aborted) {
+      await this.pass(failed).catch(failed)
+      await world.sleep(passMilliseconds, signal).catch(() => undefined)
+    }
+  }
+
+  /** Looks at every job once; `failed` hears of keepers that do not answer. Gives how many jobs were done. */
+  async pass(failed: (error: unknown) => void = () => {}): Promise<number> {
+    const { store } = this.#options.foundation
+    let done = 0
+    let start: Uint8Array | undefined
+    for (;;) {
+      const rows = await store.snapshot((snapshot) => readBlobJobs(snapshot, start, jobsTogether))
+      const last = rows.at(-1)
+      if (last === undefined) return done
+      start = afterKey(last.key)
+      const all = await Promise.all(rows.map(({ key, value }) => this.#look(key, value)))
+      for (const [keeper, work] of Map.groupBy(all, (each) => each.keeper)) {
+        // One keeper that does not answer keeps the others from nothing.
+        done += await this.#do(keeper, work).catch((error: unknown) => {
+          failed(error)
+          return 0
+        })
+      }
+    }
+  }
+
+  async #look(row: Uint8Array, value: Uint8Array): Promise<BlobWork> {
+    const { store, region, cell } = this.#options.foundation
+    const { kind, blob } = decodeBlobJob(value)
+    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    if (record?.kind !== 'bytes') return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false }
+    const own = copyIn(record, region)
+    const isNamed = record.isUnreferenced === undefined
+    return { row, kind, blob, keeper: record.keeper, copy: own === undefined ? undefined : (own.copy ?? 0), isNamed }
+  }
+
+  async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {
+    const { cell } = this.#options.foundation
+    const holds = work.filter(({ kind }) => kind === 'hold')
+    const leaves = work.filter(({ kind }) => kind === 'leave')
+    const named = leaves.filter(({ isNamed }) => isNamed)
+    const unnamed = leaves.filter(({ isNamed }) => !isNamed)
+    let done = await this.#holdAgain(named)
+    if (keeper === cell) return done + (await this.#drop(holds)) + (await this.#freeing.free(unnamed))
+    const here = (each: BlobWork): each is BlobWork & NumberedCopy => each.copy !== undefined
+    done += await this.#drop([...holds, ...unnamed].filter((each) => !here(each)))
+    done += await this.#hold(keeper, holds.filter(here))
+    done += await this.#leave(keeper, unnamed.filter(here))
+    return done
+  }
+
+  async #drop(work: readonly BlobWork[]): Promise<number> {
+    if (work.length === 0) return 0
+    await this.#options.foundation.store.transact(async (transaction) => {
+      for (const { row } of work) transaction.clear(row)
+    })
+    return work.length
+  }
+
+  /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. */
+  async #holdAgain(work: readonly BlobWork[]): Promise<number> {
+    if (work.length === 0) return 0
+    await this.#options.foundation.store.transact(async (transaction) => {
+      for (const { row, blob } of work) {
+        transaction.clear(row)
+        addBlobJob(transaction, { kind: 'hold', blob })
+      }
+    })
+    return work.length
+  }
+
+  async #ask(keeper: number, method: string, copies: readonly NumberedCopy[]): Promise<Uint8Array> {
+    const { transport, foundation } = this.#options
+    return await within(foundation.world, askMilliseconds, (signal) =>
+      transport.ask(keeper, method, encodeCopies(copies), signal),
+    )
+  }
+
+  async #hold(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
+    if (work.length === 0) return 0
+    const { foundation } = this.#options
+    const { store, region, world } = foundation
+    const answers = decodeHeld(await this.#ask(keeper, 'hold', work))
+    let done = 0
+    await store.transact(async (transaction) => {
+      done = 0
+      for (const [index, { row, blob }] of work.entries()) {
+        const answer: Held | undefined = answers[index]
+        if (answer === 'stale') await renumber(transaction, blob, region, world.now())
+        if (answer !== 'held') continue
+        transaction.clear(row)
+        done += 1
+      }
+    })
+    return done
+  }
+
+  async #leave(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
+    if (work.length === 0) return 0
+    const { store, region } = this.#options.foundation
+    const answers = decodeLet(await this.#ask(keeper, 'release', work))
+    let done = 0
+    await store.transact(async (transaction) => {
+      done = 0
+      for (const [index, { row, blob, copy }] of work.entries()) {
+        const answer: Let | undefined = answers[index]
+        if (answer === undefined || answer === 'wait') continue
+        const left = await giveUp(transaction, { blob, region, copy })
+        // Named again meanwhile, it is looked at as such by the next pass.
+        if (left !== 'gone') continue
+        transaction.clear(row)
+        done += 1
+      }
+    })
+    return done
+  }
+}

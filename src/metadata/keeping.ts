@@ -1,0 +1,116 @@
+import type { BlobId } from '#src/model/blob.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { type BlobRecord, encodeBlob } from './blob-codec.ts'
+import { copyIn, forgetBlob, nextCopy, readBlob, setCopy } from './blob-records.ts'
+import { keys } from './keyspace.ts'
+
+/**
+ * What a blob's keeper decides, each in one transaction (C19).
+ *
+ * V1  a copy counts only once it is recorded here, under its number; a message about a copy that was given up since, however
+ *     late, does not bring it back.
+ * V2  of two copies that want to go, the second finds the first gone: what is left never falls below what the blob needs.
+ */
+export interface Copy {
+  readonly blob: BlobId
+  readonly region: string
+  readonly copy: number
+}
+
+/** `unknown`: the blob is not kept here (any more). `stale`: a copy with this number, or a larger one, was given up. */
+export type Held = 'held' | 'stale' | 'unknown'
+
+/** `wait`: too few others are left. `freed`: nobody names the blob any more. */
+export type Let = 'freed' | 'granted' | 'wait'
+
+const releasedOf = ({ released = [] }: BlobRecord, region: string): number =>
+  released.find((each) => each.region === region)?.copy ?? -1
+
+/** Counts a copy. */
+export async function hold(to: Transaction, { blob, region, copy }: Copy): Promise<Held> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes') return 'unknown'
+  if (copy <= releasedOf(record, region)) return 'stale'
+  const known = record.holders.find((each) => each.region === region)
+  if (known !== undefined && (known.copy ?? 0) >= copy) return 'held'
+  const others = record.holders.filter((each) => each.region !== region)
+  to.set(keys.blob(blob), encodeBlob({ ...record, holders: [...others, { region, extents: [], copy }] }))
+  return 'held'
+}
+
+/** Counts a copy no more, where at least `needed` others are left. `here`: this region, whose own copy is known with its place. */
+export async function release(to: Transaction, given: Copy, here: string, needed: number): Promise<Let> {
+  const record = await readBlob(to, given.blob)
+  if (record?.kind !== 'bytes') return 'freed'
+  const left = record.holders.filter(({ region }) => region !== given.region)
+  const counted = left.filter(({ region }) => region !== here || copyIn(record, here) !== undefined)
+  if (counted.length < needed) return 'wait'
+  drop(to, record, given)
+  return 'granted'
+}
+
+/** Counts a copy no more that was found damaged: however few are left, it is none. */
+export async function lose(to: Transaction, given: Copy): Promise<void> {
+  const record = await readBlob(to, given.blob)
+  if (record?.kind === 'bytes') drop(to, record, given)
+}
+
+function drop(to: Transaction, record: BlobRecord, { blob, region, copy }: Copy): void {
+  // A later one than what is given up stays; a late repeat changes nothing.
+  const holders = record.holders.filter((each) => each.region !== region || (each.copy ?? 0) > copy)
+  const last = Math.max(copy, releasedOf(record, region))
+  const released = [...(record.released ?? []).filter((each) => each.region !== region), { region, copy: last }]
+  to.set(keys.blob(blob), encodeBlob({ ...record, holders, released }))
+}
+
+/** Says, under a token, that this cell names a blob no more; false where it does. Naming it again takes the word back. */
+export async function vote(to: Transaction, blob: BlobId, token: Uint8Array): Promise<boolean> {
+  if (await isNamed(to, blob)) return false
+  to.set(keys.vote(blob), token)
+  return true
+}
+
+/** Whether this cell named the blob at no time since it said so. */
+export async function isVoteGood(from: Snapshot, blob: BlobId, token: Uint8Array): Promise<boolean> {
+  const given = await from.get(keys.vote(blob))
+  return given !== undefined && Buffer.compare(given, token) === 0 && !(await isNamed(from, blob))
+}
+
+export function clearVote(to: Transaction, blob: BlobId): void {
+  to.clear(keys.vote(blob))
+}
+
+async function isNamed(from: Snapshot, blob: BlobId): Promise<boolean> {
+  const record = await readBlob(from, blob)
+  return record !== undefined && (record.kind === 'manifest' || record.isUnreferenced === undefined)
+}
+
+/** Frees a blob that all cells said they name no more; false where this one does again. */
+export async function freeKept(to: Transaction, blob: BlobId, token: Uint8Array): Promise<boolean> {
+  if (!(await isVoteGood(to, blob, token))) return false
+  const record = await readBlob(to, blob)
+  if (record?.kind === 'bytes') forgetBlob(to, blob, record)
+  clearVote(to, blob)
+  return true
+}
+
+/** What a `leave` came to: the blob is gone here, or named again, or has another copy than was asked about. */
+export type Left = 'gone' | 'named' | 'other'
+
+/** Gives the copy here up, after its keeper let go of it. */
+export async function giveUp(to: Transaction, { blob, region, copy }: Copy): Promise<Left> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes') return 'gone'
+  if (record.isUnreferenced === undefined) return 'named'
+  if ((copyIn(record, region)?.copy ?? 0) > copy) return 'other'
+  forgetBlob(to, blob, record)
+  return 'gone'
+}
+
+/** Gives the copy here, if there is one, another number: a copy with the one that it has does not count any more. */
+export async function renumber(to: Transaction, blob: BlobId, region: string, now: number): Promise<void> {
+  const record = await readBlob(to, blob)
+  const own = record?.kind === 'bytes' ? copyIn(record, region) : undefined
+  if (record?.kind !== 'bytes' || own === undefined) return
+  setCopy(to, blob, record, { ...own, copy: nextCopy(now, record, region) })
+}

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { composeRegion } from './compose.ts'
+import { isQuiet } from './quiet.ts'
+import { simulate } from './simulation.ts'
+
+/** A few of the seeds that `npm run sim` runs by the thousand. */
+for (const seed of ['1', '2', '3']) {
+  test(`I4 I6 I8 C9 C12 C18 C19: seed ${seed} ends with regions that agree, and nothing lost`, {
+    timeout: 200_000,
+  }, async () => {
+    const report = await simulate({ seed, operations: 600, compose: composeRegion, isQuiet })
+    // A store that answers nobody loses nothing either (C29).
+    assert.ok(report.acknowledged > 300, `${report.acknowledged} acknowledged`)
+  })
+}
+
+test('the same seed is the same history', { timeout: 200_000 }, async () => {
+  const run = () => simulate({ seed: 'twice', operations: 300, compose: composeRegion, isQuiet })
+  assert.deepEqual(await run(), await run())
+})
