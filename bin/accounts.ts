@@ -1,24 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { defineCommand } from 'citty'
-import { describeSetting, loadConfig } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { DataDirectoryError } from '#src/data-directory.ts'
 import { openIdentity } from '#src/open.ts'
 import type { Identity } from '#src/service/services.ts'
 import { realWorld } from '#src/world.ts'
+import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const shared = {
-  data: {
-    type: 'string',
-    description: `${describeSetting('data').description} (MERIDIAN_DATA; default ${describeSetting('data').fallback})`,
-    valueHint: 'directory',
-  },
+  ...flagsOf(metadataSettings),
   json: { type: 'boolean', description: 'print JSON' },
 } as const
-
-interface Shared {
-  readonly data?: string | undefined
-  readonly json?: boolean | undefined
-}
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
@@ -31,14 +22,11 @@ function report(rows: readonly Row[], isJson: boolean | undefined): void {
   else for (const row of rows) print(Object.values(row).join('\t'))
 }
 
+type Shared = Readonly<Record<string, unknown>>
+
 /** Also beside a server that runs on the same directory: it sees the change at its next request. */
 async function withIdentity(args: Shared, body: (identity: Identity) => Promise<void>): Promise<void> {
-  const { data } = loadConfig({ data: args.data }, { MERIDIAN_DATA: process.env['MERIDIAN_DATA'] })
-  const directory = new DataDirectory(data)
-  if (!directory.exists())
-    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
-  directory.prepare()
-  const { identity, store } = await openIdentity(directory, realWorld)
+  const { identity, store } = await openIdentity(configOfUsed(metadataSettings, args), realWorld)
   try {
     await body(identity)
   } finally {

@@ -17,15 +17,15 @@ import { Members } from '#src/cluster/members.ts'
 import { encodeMessage } from '#src/cluster/messages.ts'
 import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { recordNamespace } from '#src/metadata/namespace-feed.ts'
 import { openKeys } from '#src/open.ts'
 import { locationOf } from '#src/open-region.ts'
+import { openStore } from '#src/open-store.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import { SessionTokens } from '#src/service/sts/session-tokens.ts'
-import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 
@@ -68,7 +68,7 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
     if (config.join !== undefined) throw new BadSettings('bad settings: --join needs --cluster-secret-file')
     return undefined
   }
-  const store = await openLmdbStore({ path: new DataDirectory(config.data).metadata, world })
+  const { store } = await openStore(config, world)
   try {
     const standing = await readStanding(store, new ClusterRecords())
     const location = locationOf(config, standing?.self.incarnation ?? newIncarnation(world))

@@ -1,20 +1,17 @@
 import { defineCommand } from 'citty'
-import { describeSetting, loadConfig } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import type { Setting } from '#src/config/load.ts'
 import { openMaintenance } from '#src/open.ts'
 import { Conflicts, type ConflictsMark } from '#src/service/conflicts.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const pageMost = 1_000
 
+const settings: readonly Setting[] = [...metadataSettings, 'keyFile']
+
 const shared = {
-  data: {
-    type: 'string',
-    description: `${describeSetting('data').description} (MERIDIAN_DATA; default ${describeSetting('data').fallback})`,
-    valueHint: 'directory',
-  },
-  'key-file': { type: 'string', description: describeSetting('keyFile').description, valueHint: 'file' },
+  ...flagsOf(settings),
   bucket: { type: 'string', required: true, description: 'the bucket', valueHint: 'name' },
 } as const
 
@@ -29,10 +26,7 @@ const named = {
   },
 } as const
 
-interface Shared {
-  readonly data?: string | undefined
-  readonly 'key-file'?: string | undefined
-}
+type Shared = Readonly<Record<string, unknown>>
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
@@ -40,11 +34,7 @@ const print = (line: string): void => {
 
 /** Also beside a server that runs on the same directory. */
 async function withConflicts(args: Shared, body: (conflicts: Conflicts) => Promise<void>): Promise<void> {
-  const { MERIDIAN_DATA, MERIDIAN_KEY_FILE } = process.env
-  const config = loadConfig({ data: args.data, keyFile: args['key-file'] }, { MERIDIAN_DATA, MERIDIAN_KEY_FILE })
-  const directory = new DataDirectory(config.data)
-  if (!directory.exists()) throw new DataDirectoryError(`${config.data} is not a data directory`)
-  directory.prepare()
+  const config = configOfUsed(settings, args)
   const { foundation, close } = await openMaintenance(config, realWorld, silentLog)
   try {
     await body(new Conflicts(foundation))

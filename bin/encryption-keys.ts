@@ -1,29 +1,16 @@
 import { defineCommand } from 'citty'
-import { describeSetting, loadConfig } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import type { LocalKeys } from '#src/encryption/local-keys.ts'
 import { openKeys } from '#src/open.ts'
 import { realWorld } from '#src/world.ts'
+import { configOfUsed, flagsOf } from './settings.ts'
 
-const setting = (name: 'data' | 'keyFile', variable: string, valueHint: string) =>
-  ({ type: 'string', description: `${describeSetting(name).description} (${variable})`, valueHint }) as const
+const settings = ['data', 'keyFile'] as const
 
-const shared = {
-  data: setting('data', 'MERIDIAN_DATA', 'directory'),
-  'key-file': setting('keyFile', 'MERIDIAN_KEY_FILE', 'file'),
-} as const
-
-type Shared = Readonly<Record<keyof typeof shared, string | undefined>>
+const shared = flagsOf(settings)
 
 /** Also beside a server that runs: it reads the file again when it is asked for a key that it does not know. */
-function openFile(args: Shared): LocalKeys {
-  const { MERIDIAN_DATA, MERIDIAN_KEY_FILE } = process.env
-  const config = loadConfig({ data: args.data, keyFile: args['key-file'] }, { MERIDIAN_DATA, MERIDIAN_KEY_FILE })
-  const directory = new DataDirectory(config.data)
-  if (!directory.exists())
-    throw new DataDirectoryError(`${config.data} is not a data directory: start \`meridian serve\` once`)
-  return openKeys(config, realWorld)
-}
+const openFile = (args: Readonly<Record<string, unknown>>): LocalKeys =>
+  openKeys(configOfUsed(settings, args), realWorld)
 
 const createEncryptionKey = defineCommand({
   meta: { name: 'create', description: 'Create a key that requests may name for SSE-KMS' },

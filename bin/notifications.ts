@@ -1,17 +1,16 @@
 import { defineCommand } from 'citty'
-import { describeSetting, loadConfig } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import type { Setting } from '#src/config/load.ts'
+import { DataDirectoryError } from '#src/data-directory.ts'
 import { openDeadLetters, openMessageKeys } from '#src/open-beside.ts'
 import type { DeadLetters, LettersOf } from '#src/service/dead-letters.ts'
 import { fingerprintOf } from '#src/service/message-keys.ts'
 import { realWorld } from '#src/world.ts'
+import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
+
+const keySettings: readonly Setting[] = [...metadataSettings, 'keyFile']
 
 const shared = {
-  data: {
-    type: 'string',
-    description: `${describeSetting('data').description} (MERIDIAN_DATA; default ${describeSetting('data').fallback})`,
-    valueHint: 'directory',
-  },
+  ...flagsOf(metadataSettings),
   user: { type: 'string', description: 'of topics of this account only', valueHint: 'id' },
   topic: { type: 'string', description: 'of this topic of it only', valueHint: 'name' },
 } as const
@@ -22,22 +21,13 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-function existing(data: string): DataDirectory {
-  const directory = new DataDirectory(data)
-  if (!directory.exists())
-    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
-  directory.prepare()
-  return directory
-}
-
 /** Also beside a server that runs on the same directory. */
 async function withLetters(args: Shared, body: (letters: DeadLetters, of: LettersOf) => Promise<void>): Promise<void> {
   const { user, topic } = args
   if (topic !== undefined && user === undefined) {
     throw new DataDirectoryError('topics have names within an account: say whose, with --user')
   }
-  const { data } = loadConfig({ data: args.data }, { MERIDIAN_DATA: process.env['MERIDIAN_DATA'] })
-  const { letters, store } = await openDeadLetters(existing(data), realWorld)
+  const { letters, store } = await openDeadLetters(configOfUsed(metadataSettings, args), realWorld)
   try {
     await body(letters, { ...(user !== undefined && { owner: user }), ...(topic !== undefined && { topic }) })
   } finally {
@@ -86,18 +76,9 @@ const deadLetters = defineCommand({
 
 const rotateKey = defineCommand({
   meta: { name: 'rotate-key', description: 'Sign notifications with a new key from now on, and print its fingerprint' },
-  args: {
-    data: shared.data,
-    'key-file': {
-      type: 'string',
-      description: `${describeSetting('keyFile').description} (MERIDIAN_KEY_FILE)`,
-      valueHint: 'file',
-    },
-  },
+  args: flagsOf(keySettings),
   async run({ args }) {
-    const { MERIDIAN_DATA, MERIDIAN_KEY_FILE } = process.env
-    const config = loadConfig({ data: args.data, keyFile: args['key-file'] }, { MERIDIAN_DATA, MERIDIAN_KEY_FILE })
-    existing(config.data)
+    const config = configOfUsed(keySettings, args)
     const { keys, store } = await openMessageKeys(config, realWorld)
     try {
       print(fingerprintOf(await keys.rotate()))

@@ -1,21 +1,14 @@
 import { availableParallelism } from 'node:os'
 import { defineCommand } from 'citty'
 import type { Claim } from '#src/blobs/claim.ts'
-import {
-  type Config,
-  describeSetting,
-  flagName,
-  hasFlag,
-  loadConfig,
-  settingNames,
-  variableName,
-} from '#src/config/load.ts'
+import { type Config, settingNames } from '#src/config/load.ts'
 import { DataDirectory } from '#src/data-directory.ts'
 import { openIdentity } from '#src/open.ts'
 import { type Log, openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
 import { prepareCluster } from './cluster.ts'
 import { startNode } from './node.ts'
+import { configOf, flagsOf } from './settings.ts'
 import { Workers } from './workers.ts'
 
 /** What serves: one process, or several. */
@@ -33,12 +26,12 @@ const print = (line: string): void => {
 }
 
 /** Makes the administrator's key, or sets the given one; a key that was made is shown here and never again. */
-async function firstStart(directory: DataDirectory, config: Config): Promise<void> {
+async function firstStart(config: Config): Promise<void> {
   const cluster = await prepareCluster(config, realWorld)
   // The others have the root's accounts.
   if (cluster?.isRoot === false) return
   const { accessKey, secretKey } = config
-  const { identity, store } = await openIdentity(directory, realWorld)
+  const { identity, store } = await openIdentity(config, realWorld)
   try {
     const given = accessKey === undefined || secretKey === undefined ? undefined : { id: accessKey, secret: secretKey }
     const { key, isNew } = await identity.ensureAdministrator(given)
@@ -102,7 +95,7 @@ async function serve(config: Config): Promise<void> {
   directory.prepare()
   const claim = await directory.lock(realWorld)
   try {
-    await firstStart(directory, config)
+    await firstStart(config)
     const serving = await startServing(config, log, (error) => {
       log.error('giving up', { error })
       process.exit(1)
@@ -115,25 +108,8 @@ async function serve(config: Config): Promise<void> {
   }
 }
 
-const valueHints: Readonly<Record<string, string>> = { port: 'number', data: 'directory', host: 'address' }
-
-const flags = Object.fromEntries(
-  settingNames.filter(hasFlag).map((name) => {
-    const { description, fallback } = describeSetting(name)
-    const ends = fallback === '' ? variableName(name) : `${variableName(name)}; default ${fallback}`
-    return [
-      flagName(name),
-      { type: 'string', description: `${description} (${ends})`, valueHint: valueHints[name] ?? 'value' },
-    ]
-  }),
-) as Record<string, { type: 'string'; description: string; valueHint: string }>
-
 export const serveCommand = defineCommand({
   meta: { name: 'serve', description: 'Serve S3 from a data directory' },
-  args: flags,
-  async run({ args }) {
-    const given: Record<string, string | undefined> = {}
-    for (const name of settingNames.filter(hasFlag)) given[name] = args[flagName(name)]
-    await serve(loadConfig(given, process.env))
-  },
+  args: flagsOf(settingNames),
+  run: ({ args }) => serve(configOf(settingNames, args)),
 })

@@ -1,33 +1,24 @@
 import { defineCommand } from 'citty'
-import { type Config, describeSetting, loadConfig, variableName } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { loadConfig, type Setting } from '#src/config/load.ts'
+import { DataDirectoryError } from '#src/data-directory.ts'
 import { type OpenMaintenance, openMaintenance } from '#src/open.ts'
 import { type Damage, Scrubber, type ScrubReport } from '#src/service/scrubber.ts'
 import { listVolumes, type VolumeSummary } from '#src/service/volume-list.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 /** How often long work says on standard error how far it is. */
 const progressMilliseconds = 2_000
 
-const describe = (name: 'data' | 'volumes' | 'region'): string => {
-  const { description, fallback } = describeSetting(name)
-  return `${description} (${variableName(name)}${fallback === '' ? '' : `; default ${fallback}`})`
-}
+const settings: readonly Setting[] = [...metadataSettings, 'volumes', 'region']
 
 const shared = {
-  data: { type: 'string', description: describe('data'), valueHint: 'directory' },
-  volumes: { type: 'string', description: describe('volumes'), valueHint: 'directories' },
-  region: { type: 'string', description: describe('region'), valueHint: 'code' },
+  ...flagsOf(settings),
   json: { type: 'boolean', description: 'print JSON' },
 } as const
 
-interface Shared {
-  readonly data?: string | undefined
-  readonly volumes?: string | undefined
-  readonly region?: string | undefined
-  readonly json?: boolean | undefined
-}
+type Shared = Readonly<Record<string, unknown>>
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
@@ -35,20 +26,9 @@ const print = (line: string): void => {
 
 const printJson = (value: unknown): void => print(JSON.stringify(value, undefined, 2))
 
-function configOf({ data, volumes, region }: Shared): Config {
-  const names = ['data', 'volumes', 'region'] as const
-  const environment = Object.fromEntries(
-    names.map((name) => [variableName(name), process.env[variableName(name)]] as const),
-  )
-  return loadConfig({ data, volumes, region }, environment)
-}
-
 /** Also beside a server that runs on the same volumes. */
 async function withVolumes(args: Shared, body: (opened: OpenMaintenance) => Promise<void>): Promise<void> {
-  const config = configOf(args)
-  const directory = new DataDirectory(config.data)
-  if (!directory.exists()) throw new DataDirectoryError(`${config.data} is not a data directory`)
-  directory.prepare()
+  const config = configOfUsed(settings, args)
   const opened = await openMaintenance(config, realWorld, silentLog)
   try {
     await body(opened)

@@ -44,7 +44,7 @@ test('what is no fault is told to nobody', () => {
 })
 
 test('a store that is full or too slow is a 503', () => {
-  for (const code of ['full', 'transaction_too_old', 'unknown_result', 'ENOSPC']) {
+  for (const code of ['full', 'transaction_too_old', 'unavailable', 'unknown_result', 'ENOSPC']) {
     const { fault, isExpected } = faultOf(Object.assign(new Error('x'), { code }))
     assert.equal(fault.code, 'ServiceUnavailable')
     assert.equal(isExpected, false)

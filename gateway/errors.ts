@@ -275,6 +275,7 @@ export function answerOf(code: FaultCode): Answer {
 const unavailable: ReadonlySet<unknown> = new Set([
   'full',
   'transaction_too_old',
+  'unavailable',
   'unknown_result',
   'closed',
   'unreadable',

@@ -8,9 +8,14 @@ import type { World } from '#src/world.ts'
  *
  * Q1  one `serve` at a time has it: of two that start at once, at most one goes on.
  * Q2  what was not made by Meridian, or by a Meridian whose format this one does not know, is not touched.
+ * Q3  its metadata stays with what keeps it: bytes beside other metadata would be nobody's, and swept.
  */
 const format = 1
 const formatFile = 'meridian.json'
+/** In the directory of the metadata, where that is in a cluster: by which name the cluster knows us. */
+const ownerFile = 'foundationdb.json'
+/** The same, where it is in LMDB. */
+const embeddedFile = 'data.mdb'
 /** Secrets of access keys lie in the metadata in clear, and LMDB makes its files readable for all. */
 const ownerOnly = 0o700
 
@@ -28,14 +33,29 @@ function readFormat(file: string): unknown {
 }
 
 /** Written beside and renamed, so that a crash leaves no half a file. */
-function writeFormat(path: string): void {
-  const [temporary, final] = [join(path, `${formatFile}.new`), join(path, formatFile)]
+function writeWhole(path: string, name: string, content: object): void {
+  const [temporary, final] = [join(path, `${name}.new`), join(path, name)]
   const file = fs.openSync(temporary, 'w')
-  fs.writeSync(file, `${JSON.stringify({ format })}\n`)
+  fs.writeSync(file, `${JSON.stringify(content)}\n`)
   fs.fsyncSync(file)
   fs.closeSync(file)
   fs.renameSync(temporary, final)
   syncDirectory(path)
+}
+
+/** A data directory, as the metadata in a cluster knows it. */
+export interface ClusterOwner {
+  readonly id: string
+  readonly isKnown: boolean
+}
+
+function readOwner(file: string): ClusterOwner | undefined {
+  if (!fs.existsSync(file)) return undefined
+  const content: unknown = JSON.parse(fs.readFileSync(file, 'utf8'))
+  if (typeof content === 'object' && content !== null && 'id' in content && typeof content.id === 'string') {
+    return { id: content.id, isKnown: 'isKnown' in content && content.isKnown === true }
+  }
+  throw new DataDirectoryError(`${file} does not say whose the metadata is`)
 }
 
 function syncDirectory(path: string): void {
@@ -94,12 +114,39 @@ export class DataDirectory {
     if (others.length > 0) {
       throw new DataDirectoryError(`${this.path} is not empty and not a data directory of Meridian`)
     }
-    writeFormat(this.path)
+    writeWhole(this.path, formatFile, { format })
   }
 
   /** Whether something was ever kept here. */
   exists(): boolean {
     return fs.existsSync(join(this.path, formatFile))
+  }
+
+  /** Refuses where the metadata is in a cluster (Q3). */
+  checkEmbedded(): void {
+    if (!fs.existsSync(join(this.metadata, ownerFile))) return
+    throw new DataDirectoryError(`the metadata of ${this.path} is in FoundationDB: give \`--metadata foundationdb\``)
+  }
+
+  /**
+   * By which name the cluster that keeps the metadata knows this directory, and whether it has been told (Q3). The name is on the disk
+   * before the cluster hears it.
+   */
+  clusterOwner(world: World): ClusterOwner {
+    if (fs.existsSync(join(this.metadata, embeddedFile))) {
+      throw new DataDirectoryError(`the metadata of ${this.path} is in LMDB: give \`--metadata lmdb\``)
+    }
+    const known = readOwner(join(this.metadata, ownerFile))
+    if (known !== undefined) return known
+    makeDirectory(resolve(this.metadata))
+    const owner = { id: Buffer.from(world.randomBytes(16)).toString('hex'), isKnown: false }
+    writeWhole(this.metadata, ownerFile, owner)
+    return owner
+  }
+
+  /** To be called once the cluster knows. */
+  confirmOwner(owner: ClusterOwner): void {
+    if (!owner.isKnown) writeWhole(this.metadata, ownerFile, { ...owner, isKnown: true })
   }
 
   /** Takes the directory for one `serve`; the kernel gives it back when the process ends, however it ends (Q1). */

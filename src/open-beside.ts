@@ -1,13 +1,12 @@
 import type { Config } from '#src/config/load.ts'
-import { DataDirectory } from '#src/data-directory.ts'
 import type { Task } from '#src/metadata/task-records.ts'
 import { DeadLetters } from '#src/service/dead-letters.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import { waitingTasks } from '#src/service/waiting-tasks.ts'
-import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import { openKeys } from './open.ts'
+import { openStore } from './open-store.ts'
 
 /** Parts of a store alone, also beside a server that runs. */
 
@@ -17,8 +16,8 @@ export interface OpenDeadLetters {
 }
 
 /** Notifications that were given up, also beside a server that runs. */
-export async function openDeadLetters(directory: DataDirectory, world: World): Promise<OpenDeadLetters> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
+export async function openDeadLetters(config: Config, world: World): Promise<OpenDeadLetters> {
+  const { store } = await openStore(config, world)
   return { store, letters: new DeadLetters({ store, world }) }
 }
 
@@ -29,7 +28,7 @@ export interface OpenMessageKeys {
 
 /** What notifications are signed with, also beside a server that runs. */
 export async function openMessageKeys(config: Config, world: World): Promise<OpenMessageKeys> {
-  const store = await openLmdbStore({ path: new DataDirectory(config.data).metadata, world })
+  const { store } = await openStore(config, world)
   return { store, keys: new MessageKeys({ store, world, own: openKeys(config, world).own }) }
 }
 
@@ -39,7 +38,7 @@ export interface OpenTasks {
 }
 
 /** Work that waits for other endpoints or buckets, also beside a server that runs. */
-export async function openTasks(directory: DataDirectory, world: World): Promise<OpenTasks> {
-  const store = await openLmdbStore({ path: directory.metadata, world })
+export async function openTasks(config: Config, world: World): Promise<OpenTasks> {
+  const { store } = await openStore(config, world)
   return { store, tasks: () => waitingTasks(store) }
 }

@@ -16,6 +16,7 @@ import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
+import { openStore } from '#src/open-store.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
@@ -39,7 +40,6 @@ import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
-import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
@@ -281,9 +281,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const directory = new DataDirectory(config.data)
   const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
-  const bare = await openLmdbStore({
-    path: directory.metadata,
-    world,
+  const { store: bare, embedded } = await openStore(config, world, {
     probed: isFirst,
     broken: (error) => {
       options.log.error('the metadata could not be made durable: this process gives up', { error })
@@ -297,13 +295,13 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const { region: code, inlineBytesMax } = config
   const namespace = new Namespace()
   const { store, region } = await openRegion(bare, options)
-  const space = await openMetadataSpace(options, directory.metadata, bare)
+  const space = embedded && (await openMetadataSpace(options, directory.metadata, embedded))
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   refuseTiers(tiers, region !== undefined)
   const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
-  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, space, ...days }
+  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region, peers?.deletion)
@@ -346,8 +344,9 @@ export interface OpenIdentity {
 }
 
 /** Accounts and keys alone, also beside a server that runs. */
-export async function openIdentity(directory: DataDirectory, world: World): Promise<OpenIdentity> {
-  const { store } = await clusteredStore(await openLmdbStore({ path: directory.metadata, world }))
+export async function openIdentity(config: Config, world: World): Promise<OpenIdentity> {
+  const opened = await openStore(config, world)
+  const { store } = await clusteredStore(opened.store)
   return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
 }
 
@@ -363,7 +362,8 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   for (const path of volumePaths(config, directory)) {
     if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
   }
-  const { store, standing } = await clusteredStore(await openLmdbStore({ path: directory.metadata, world }))
+  const opened = await openStore(config, world)
+  const { store, standing } = await clusteredStore(opened.store)
   const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
     async (error: unknown) => {
       await store.close()

@@ -1,15 +1,34 @@
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { clusterVariable, TestCluster, whyNoFoundationDb } from './support/foundationdb.ts'
 
 /**
  * `npm test`: every *.test.ts beside the code and under test/. Arguments that start with a dash go to node --test, others
  * choose files whose path contains them: `npm test -- dispatch --test-name-pattern=D1`.
+ *
+ * `npm test -- --metadata foundationdb`: the tests of whole stores (test/s3 and test/service, unless files are chosen), with their metadata
+ * in a FoundationDB cluster that is started for the run.
  */
 const root = dirname(import.meta.dirname)
 const words = process.argv.slice(2)
+const cluster = await chosenCluster(words)
 const options = words.filter((each) => each.startsWith('-'))
 const wanted = words.filter((each) => !each.startsWith('-'))
+
+/** Takes the words of the choice out, and starts what was chosen. */
+async function chosenCluster(words: string[]): Promise<TestCluster | undefined> {
+  const at = words.indexOf('--metadata')
+  const [, driver] = at < 0 ? [] : words.splice(at, 2)
+  if (driver === undefined || driver === 'lmdb') return undefined
+  const reason = driver === 'foundationdb' ? whyNoFoundationDb() : `there is no driver ${driver}`
+  if (reason !== undefined) {
+    console.error(`NOT SHOWN: ${reason}`)
+    process.exit(1)
+  }
+  if (words.every((each) => each.startsWith('-'))) words.push('test/s3/', 'test/service/')
+  return await TestCluster.start()
+}
 
 const files = globSync('{bin,src,gateway,replicator,test}/**/*.test.ts', { cwd: root })
   .filter((file) => wanted.length === 0 || wanted.some((each) => file.includes(each)))
@@ -33,9 +52,14 @@ const child = spawn(
     ...options,
     ...files.map((each) => join(root, each)),
   ],
-  { cwd: root, stdio: 'inherit' },
+  {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...(cluster !== undefined && { [clusterVariable]: cluster.clusterFile }) },
+  },
 )
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
 child.on('exit', (code) => {
   process.exitCode = code ?? 1
+  void cluster?.stop()
 })

@@ -18,7 +18,9 @@ const classes = { shared: 'CLOUDTIER', perBucket: 'CLOUDTIER_PER_BUCKET' } as co
 const perBucket = 'tier-{bucket}'
 
 export async function startCloud(home: string, log: string): Promise<CloudSettings & AsyncDisposable> {
-  const server: Server = await startServer({ owner, workers: 1, log })
+  // Whatever the metadata of the server under test is in: this one has nothing to do with it.
+  const environment = { MERIDIAN_METADATA: 'lmdb' }
+  const server: Server = await startServer({ owner, workers: 1, log, environment })
   const { endpoint } = server.site
   const file = join(home, 'tiers.json')
   const { accessKey, secretKey } = owner

@@ -39,6 +39,41 @@ export const settings = {
     .min(1)
     .prefault('./data')
     .describe('directory of metadata and, unless `--volumes` says otherwise, bytes'),
+  metadata: z
+    .enum(['lmdb', 'foundationdb'])
+    .prefault('lmdb')
+    .describe('what keeps the metadata: `lmdb`, a file under `--data`, or `foundationdb`, a cluster'),
+  fdbClusterFile: z
+    .string()
+    .min(1)
+    .max(1_000)
+    .prefault('/etc/foundationdb/fdb.cluster')
+    .describe('cluster file of FoundationDB; its client rewrites it when the coordinators move'),
+  fdbPrefix: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,64}$/, 'expected 1 to 64 printable characters')
+    .prefault('meridian')
+    .describe("what this store's keys in the cluster begin with; another one is another store"),
+  fdbTimeout: integer(1, 300)
+    .prefault('15')
+    .describe('seconds that a transaction may take with all its retries, before its request is a 503'),
+  fdbDatacenter: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,64}$/, 'expected 1 to 64 printable characters')
+    .optional()
+    .describe('datacenter id of this machine, for clusters that have several: the nearest storage server is read'),
+  fdbTlsCertificate: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the certificate chain for a cluster that speaks TLS'),
+  fdbTlsKey: z.string().min(1).optional().describe('file of the private key that belongs to it'),
+  fdbTlsAuthority: z.string().min(1).optional().describe('file of the authorities that the cluster is trusted by'),
+  fdbTlsPeers: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("what the cluster's certificates must say, in FoundationDB's words, such as `Check.Valid=1`"),
   volumes: list
     .prefault('')
     .describe('directories for bytes, one a disk, separated by commas; default: `volumes/0` under `--data`'),

@@ -1,7 +1,8 @@
 import type { World } from '#src/world.ts'
-import { Overlay, type View } from './overlay.ts'
-import { type Entry, limits, type RangeOptions, type Snapshot, StoreError, type Transaction } from './store.ts'
-import { checkBound, checkKey, measure, type Write } from './writes.ts'
+import { Age, Draft } from './draft.ts'
+import type { View } from './overlay.ts'
+import type { Entry, RangeOptions, Snapshot } from './store.ts'
+import { checkBound, checkKey } from './writes.ts'
 
 /** A view that is held for one attempt, and can end before it: then its reads throw. */
 export type Pin = () => View
@@ -44,25 +45,17 @@ export class PinnedSnapshot implements Snapshot {
 }
 
 /**
- * One run of a transaction's body: what it read, so that the commit can tell whether that still holds, and what it wrote.
- * What is given to it, and what it gave, must not be changed by the caller: it is kept, not copied.
+ * One run of a transaction's body over a state that can be read without waiting: what it read, so that the commit can tell whether
+ * that still holds, and what it wrote.
  */
-export class Attempt implements Transaction {
-  readonly writes: Write[] = []
-  readonly #age: Age
+export class Attempt extends Draft {
   readonly #pin: Pin
   readonly #points: PointRead[] = []
   readonly #ranges: RangeRead[] = []
   #recorder: View | undefined
-  #overlay: Overlay | undefined
-  /** How many of the writes the overlay has: it is brought up to date only when somebody reads. */
-  #overlaid = 0
-  #bytes = 0
-  #appended = 0
-  #failure: unknown
 
   constructor(world: World, pin: Pin) {
-    this.#age = new Age(world)
+    super(world)
     this.#pin = pin
   }
 
@@ -84,43 +77,6 @@ export class Attempt implements Transaction {
     return this.#range(from, to, options, this.#recording())
   }
 
-  set(key: Uint8Array, value: Uint8Array): void {
-    this.#write({ kind: 'set', key, value })
-  }
-
-  clear(key: Uint8Array): void {
-    this.#write({ kind: 'clear', key })
-  }
-
-  clearRange(from: Uint8Array, to: Uint8Array): void {
-    this.#write({ kind: 'clearRange', from, to })
-  }
-
-  add(key: Uint8Array, delta: bigint): void {
-    this.#write({ kind: 'add', key, delta })
-  }
-
-  append(prefix: Uint8Array, value: Uint8Array): number {
-    const order = this.#appended++
-    this.#write({ kind: 'append', prefix, order, value })
-    return order
-  }
-
-  setStamped(key: Uint8Array, value: Uint8Array, offset: number): void {
-    this.#write({ kind: 'setStamped', key, value, offset })
-  }
-
-  /** What counts against the limit of a transaction. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** Throws if the attempt must not commit: it is too old, or went over a limit, even if the body caught that. */
-  check(): void {
-    if (this.#failure !== undefined) throw this.#failure
-    this.#age.check()
-  }
-
   /** Whether the attempt would have read the same from this view. */
   holds(view: View): boolean {
     for (const { key, value } of this.#points) if (!equal(view.get(key), value)) return false
@@ -136,49 +92,27 @@ export class Attempt implements Transaction {
   }
 
   #begin(bytes: number): View {
-    this.#age.check()
-    this.#count(bytes)
+    this.begin(bytes)
     return this.#pin()
   }
 
-  #count(bytes: number): void {
-    this.#bytes += bytes
-    if (this.#bytes > limits.transactionBytes) {
-      this.#fail(new StoreError('transaction_too_large', `a transaction of over ${limits.transactionBytes} bytes`))
-    }
-  }
-
-  #write(write: Write): void {
-    try {
-      this.#count(measure(write))
-    } catch (error) {
-      this.#fail(error)
-    }
-    this.writes.push(write)
-  }
-
-  #fail(error: unknown): never {
-    this.#failure ??= error
-    throw error
-  }
-
   #get(key: Uint8Array, view: View): Uint8Array | undefined {
-    return this.writes.length === 0 ? view.get(key) : this.#own().get(key, view)
+    const own = this.own()
+    if (own === undefined) return view.get(key)
+    return own.get(key, own.needsBelow(key) ? view.get(key) : undefined)
   }
 
   #range(from: Uint8Array, to: Uint8Array, options: RangeOptions, view: View): Entry[] {
-    if (this.writes.length === 0) return rangeOf(view, from, to, options)
+    const own = this.own()
+    if (own === undefined) return rangeOf(view, from, to, options)
     if (Buffer.compare(from, to) >= 0) return []
-    return this.#own().range(from, to, options.limit, options.reverse === true, view)
-  }
-
-  #own(): Overlay {
-    this.#overlay ??= new Overlay()
-    for (; this.#overlaid < this.writes.length; this.#overlaid++) {
-      const write = this.writes[this.#overlaid]
-      if (write !== undefined) this.#overlay.apply(write)
+    const steps = own.range(from, to, options.limit, options.reverse === true)
+    let step = steps.next()
+    while (step.done !== true) {
+      const piece = step.value
+      step = steps.next(view.range(piece.from, piece.to, piece.limit, piece.reverse))
     }
-    return this.#overlay
+    return step.value
   }
 
   /** The pinned view, with a note of all that is read from it. */
@@ -196,24 +130,6 @@ export class Attempt implements Transaction {
       },
     }
     return this.#recorder
-  }
-}
-
-/** How long it is since the first read. */
-class Age {
-  readonly #world: World
-  #started: number | undefined
-
-  constructor(world: World) {
-    this.#world = world
-  }
-
-  check(): void {
-    const now = this.#world.monotonic()
-    this.#started ??= now
-    if (now - this.#started > limits.transactionMilliseconds) {
-      throw new StoreError('transaction_too_old', `over ${limits.transactionMilliseconds} ms since the first read`)
-    }
   }
 }
 

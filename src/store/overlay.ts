@@ -19,6 +19,12 @@ interface Span {
   readonly to: Uint8Array
 }
 
+/** A range of the state below that has to be read before an answer can be given. */
+export interface Piece extends Span {
+  readonly limit: number
+  readonly reverse: boolean
+}
+
 /** A transaction's own writes laid over a view, so that its reads see them. Versionstamped writes are not seen. */
 export class Overlay {
   readonly #changes = new Map<string, Change>()
@@ -45,20 +51,33 @@ export class Overlay {
     }
   }
 
-  get(key: Uint8Array, below: View): Uint8Array | undefined {
+  /** Whether the value of the key depends on what lies below. */
+  needsBelow(key: Uint8Array): boolean {
     const change = this.#changes.get(name(key))
-    if (change === undefined) return this.#isCleared(key) ? undefined : below.get(key)
-    return typeof change.value === 'bigint' ? sum(below.get(key), change.value) : change.value
+    return change === undefined ? !this.#isCleared(key) : typeof change.value === 'bigint'
   }
 
-  range(from: Uint8Array, to: Uint8Array, limit: number, reverse: boolean, below: View): Entry[] {
+  /** `below`: what the key is in the state below; undefined where the value does not depend on it. */
+  get(key: Uint8Array, below: Uint8Array | undefined): Uint8Array | undefined {
+    const change = this.#changes.get(name(key))
+    if (change === undefined) return below
+    return typeof change.value === 'bigint' ? sum(below, change.value) : change.value
+  }
+
+  /** Asks for pieces of the state below, one after the other, by whoever drives it: at once, or waiting for each. */
+  *range(
+    from: Uint8Array,
+    to: Uint8Array,
+    limit: number,
+    reverse: boolean,
+  ): Generator<Piece, Entry[], readonly Entry[]> {
     const changes = this.#changesWithin({ from, to }, reverse)
     const result: Entry[] = []
     let rest: Span = { from, to }
     // What lies below may be hidden by what was cleared, so it is read piece by piece until enough is visible.
     while (result.length < limit) {
       const wanted = limit - result.length
-      const entries = below.range(rest.from, rest.to, wanted, reverse)
+      const entries = yield { ...rest, limit: wanted, reverse }
       const last = entries.at(-1)
       const ended = last === undefined || entries.length < wanted
       const piece = ended

@@ -59,12 +59,13 @@ export interface RangeOptions {
 
 export const versionstampBytes = 10
 
-/** What one transaction may hold; FoundationDB's limits, but for keys. */
+/** What one transaction may hold: FoundationDB's limits, or somewhat less. */
 export const limits = {
   /** LMDB's own limit is 1,978 bytes with 4 KiB pages; FoundationDB's is 10,000. One number for all (C6). */
   keyBytes: 1_900,
-  valueBytes: 100_000,
-  /** Keys and values written, keys read, in bytes. */
+  /** FoundationDB's own limit is 100,000; the rest is room for a driver's checksum. */
+  valueBytes: 99_900,
+  /** Of what is read and written, counted so that it is never less than what FoundationDB counts (writes.ts), in bytes. */
   transactionBytes: 10_000_000,
   /** From the first read to the commit. */
   transactionMilliseconds: 5_000,
@@ -77,6 +78,7 @@ export type StoreErrorCode =
   | 'key_too_large'
   | 'transaction_too_large'
   | 'transaction_too_old'
+  | 'unavailable'
   | 'unknown_result'
   | 'value_too_large'
 

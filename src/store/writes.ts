@@ -47,26 +47,41 @@ export function versionstamp(commit: number, index: number): Uint8Array {
   return stamp
 }
 
+/**
+ * FoundationDB counts a write with its key, its value and the range that it conflicts with, which names the key twice, and the structs
+ * around them (65 bytes). A key has a prefix there of up to 65 bytes, and a value a trailer of up to 17.
+ */
+const writeBytes = 288
+/** A read, with the range that it conflicts with. */
+const readBytes = 160
+
+/** What a read that names keys of so many bytes counts against the limit of a transaction. */
+export const measureRead = (bytes: number): number => 2 * bytes + readBytes
+
 /** The bytes that a write counts against the limits; throws what the limits forbid. */
 export function measure(write: Write): number {
+  return writeBytes + sizeOf(write)
+}
+
+function sizeOf(write: Write): number {
   switch (write.kind) {
     case 'set':
-      return checkKey(write.key) + checkValue(write.value)
+      return 3 * checkKey(write.key) + checkValue(write.value)
     case 'clear':
-      return checkKey(write.key)
+      return 4 * checkKey(write.key)
     case 'clearRange':
-      return checkBound(write.from) + checkBound(write.to)
+      return 2 * (checkBound(write.from) + checkBound(write.to))
     case 'add':
-      return checkKey(write.key) + 8
+      return 3 * checkKey(write.key)
     case 'append':
       assert.ok(write.order >= 0 && write.order <= 0xffff, 'order takes two bytes')
-      return checkKey(write.prefix, versionstampBytes + orderBytes) + checkValue(write.value)
+      return 3 * checkKey(write.prefix, versionstampBytes + orderBytes) + checkValue(write.value)
     case 'setStamped':
       assert.ok(
         write.offset >= 0 && write.offset + versionstampBytes <= write.value.length,
         'room for the versionstamp',
       )
-      return checkKey(write.key) + checkValue(write.value)
+      return 3 * checkKey(write.key) + checkValue(write.value)
   }
 }
 

@@ -1,12 +1,17 @@
 import { createInterface } from 'node:readline'
+import { openFoundationStore } from '#src/store/foundationdb/open.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import { realWorld } from '#src/world.ts'
 
 /**
- * Another process on the same store. Carries out one command a line, and answers one line each, after the commit:
+ * Another process on the same store: a directory, or a cluster file and a prefix. Carries out one command a line, and answers one line each, after the commit:
  * `set key value`, `get key`, `watch key`, `increment key times`, `hang key` (stays in a body, holding a snapshot), `close`.
  */
-const store = await openLmdbStore({ path: process.argv[2] ?? '', world: realWorld })
+const [place = '', prefix] = process.argv.slice(2)
+const store =
+  prefix === undefined
+    ? await openLmdbStore({ path: place, world: realWorld })
+    : await openFoundationStore({ world: realWorld, clusterFile: place, prefix, timeout: 60_000 })
 const text = (value: Uint8Array | undefined): string => Buffer.from(value ?? []).toString()
 
 async function carryOut([command = '', key = '', argument = '']: readonly string[]): Promise<string> {

@@ -434,7 +434,7 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
       assert.deepEqual(await dump(), [])
     }
 
-    test('K4: keys over 1,900 bytes, values over 100,000 and transactions over 10,000,000 are refused', async () => {
+    test('K4: keys over 1,900 bytes, values over 99,900 and transactions over 10,000,000 are refused', async () => {
       const longKey = Buffer.alloc(limits.keyBytes + 1, 1)
       const longValue = Buffer.alloc(limits.valueBytes + 1)
       await refused('key_too_large', async (transaction) => transaction.set(longKey, bytes('')))
@@ -456,6 +456,25 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
         for (let index = 100; index < 199; index++) transaction.set(bytes(`k${index}`), longValue.subarray(1))
         transaction.clearRange(bytes('k'), bytes('l'))
       })
+    })
+
+    test('K4: a transaction of many small keys, or of long ones, that is counted as allowed is carried out', async () => {
+      const fill = (size: number, each: (transaction: Transaction, key: Buffer) => Promise<void> | void) =>
+        store.transact(async (transaction) => {
+          for (let index = 0; index < Math.floor(9_900_000 / (288 + 3 * size)); index++) {
+            const key = Buffer.alloc(size, 1)
+            key.writeUInt32BE(index)
+            await each(transaction, key)
+          }
+        })
+      for (const size of [4, limits.keyBytes]) {
+        await fill(size, (transaction, key) => transaction.set(key, bytes('')))
+        await fill(size, async (transaction, key) => {
+          if (key.readUInt32BE() < 200) assert.equal((await transaction.get(key))?.length, 0)
+          else transaction.add(key, 1n)
+        })
+        await store.transact(async (transaction) => transaction.clearRange(bytes(''), end))
+      }
     })
 
     test('K4: keys read count against the size of a transaction', async () => {
@@ -521,6 +540,17 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
         if (change === undefined) await store.transact(async (transaction) => transaction.clear(bytes('a')))
         else await write(change)
         await watch
+      }
+    })
+
+    test('who watches and then looks, or writes, misses nothing', async () => {
+      for (let round = 0; round < 30; round++) {
+        const other = store.watch(bytes('a'), never)
+        await Promise.all([other, write(`a=${round}`)])
+        const changed = store.watch(bytes('a'), never)
+        const rival = write(`a=x${round}`)
+        while ((await read('a')) === String(round)) await Promise.race([changed, turn()])
+        await Promise.all([changed, rival])
       }
     })
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Subspace, subspace } from '#src/metadata/keyspace.ts'
-import type { MemoryStore } from '#src/store/memory/memory-store.ts'
+import type { Store } from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
 import { attributes, body, openCell } from '../service/cell.ts'
 
@@ -83,7 +83,7 @@ function shown(value: Uint8Array): string {
   return value[0] === 1 && /^[{"\d]/.test(text.slice(1)) ? `\`01\` \`${text.slice(1)}\`` : `\`${hex(value)}\``
 }
 
-async function rowsOf(store: MemoryStore): Promise<ReadonlyMap<string, string>> {
+async function rowsOf(store: Store): Promise<ReadonlyMap<string, string>> {
   const entries = await store.snapshot((snapshot) =>
     snapshot.range(Uint8Array.of(0), Uint8Array.of(0xff), { limit: 1000 }),
   )

@@ -42,7 +42,9 @@ async function got(input: s3.GetObjectCommandInput): Promise<Buffer> {
 /** Found on a disk in any of the ways that the store might write it. */
 function foundOnDisk(needles: readonly Buffer[]): string[] {
   const found: string[] = []
-  const all = readdirSync(harness().data, { recursive: true, withFileTypes: true }).filter((each) => each.isFile())
+  const all = harness().places.flatMap((place) =>
+    readdirSync(place, { recursive: true, withFileTypes: true }).filter((each) => each.isFile()),
+  )
   assert.ok(all.length > 2)
   for (const file of all) {
     const bytes = readFileSync(join(file.parentPath, file.name))

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before } from 'node:test'
 import { S3Client, type S3ServiceException } from '@aws-sdk/client-s3'
 import { authenticator } from '#gateway/auth/authenticate.ts'
@@ -15,6 +15,7 @@ import { openKeys, openNode } from '#src/open.ts'
 import type { Services } from '#src/service/services.ts'
 import { openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { metadataSettings } from '../support/foundationdb.ts'
 
 /** A whole store with its gateway in this process, and clients of two accounts. */
 export interface Harness {
@@ -25,6 +26,8 @@ export interface Harness {
   readonly endpoint: string
   /** The data directory. */
   readonly data: string
+  /** All directories that something may be written to. */
+  readonly places: readonly string[]
   readonly ids: { readonly alice: string; readonly bob: string }
   /** A fresh bucket of alice's. */
   makeBucket(options?: {
@@ -56,7 +59,7 @@ export async function openHarness(
 ): Promise<Harness> {
   const data = await mkdtemp(join(tmpdir(), 'meridian-s3-'))
   const log = openLog('error')
-  const config = loadConfig({ data, port: '0', ...flags }, {})
+  const config = loadConfig({ data, port: '0', ...metadataSettings(), ...flags }, {})
   const keyFile = openKeys(config, realWorld)
   for (const name of encryptionKeys) keyFile.createManaged(name)
   const node = await openNode({ config, world: realWorld, log, isFirst: true })
@@ -91,6 +94,7 @@ export async function openHarness(
     otherClient,
     endpoint,
     data,
+    places: config.metadata === 'lmdb' ? [data] : [data, dirname(config.fdbClusterFile)],
     ids: { alice: owner, bob },
     async makeBucket({ versioning, hasObjectLock = false } = {}) {
       const name = `bucket-${randomBytes(6).toString('hex')}`

@@ -16,8 +16,11 @@ import { CellLogs } from '#src/service/logs.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import type { Body } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
+import { openFoundationStore } from '#src/store/foundationdb/open.ts'
 import { MemoryStore, type StoreFault } from '#src/store/memory/memory-store.ts'
+import type { Store } from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
+import { metadataSettings } from '../support/foundationdb.ts'
 
 /** A world whose clock stands still until a test moves it, and where nobody sleeps. */
 export function stoppedWorld(now: number) {
@@ -34,13 +37,22 @@ export function stoppedWorld(now: number) {
 /** Small, so that tests need few bytes to have blobs. */
 const inlineBytesMax = 16
 
+/** In memory, or where this run of tests wants the metadata; the faults are the memory's. */
+async function openCellStore(world: World, fault: (() => StoreFault | undefined) | undefined): Promise<Store> {
+  const { fdbClusterFile, fdbPrefix } = metadataSettings()
+  if (fdbClusterFile === undefined || fdbPrefix === undefined || fault !== undefined) {
+    return new MemoryStore({ world, ...(fault !== undefined && { fault }) })
+  }
+  return await openFoundationStore({ world, clusterFile: fdbClusterFile, prefix: fdbPrefix, timeout: 60_000 })
+}
+
 /** One of several, or the only one. */
 const alone: Pick<Foundation, 'region' | 'cell' | 'hasPeers'> = { region: 'fra', cell: 7 }
 
-/** Services over a store in memory and a volume in a temporary folder. */
+/** Services over a store and a volume in a temporary folder. */
 export async function openCell(world: World = realWorld, fault?: () => StoreFault | undefined, place = alone) {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-cell-'))
-  const store = new MemoryStore({ world, ...(fault !== undefined && { fault }) })
+  const store = await openCellStore(world, fault)
   const namespace = new Namespace()
   const blobs = await openVolumes({
     world,

@@ -1,0 +1,219 @@
+import { type Snapshot, type Store, StoreError, type Transaction } from '#src/store/store.ts'
+import { checkKey, type Write } from '#src/store/writes.ts'
+import type { World } from '#src/world.ts'
+import { type Client, contractError } from './client.ts'
+import { FoundationAttempt, FoundationSnapshot } from './foundation-attempt.ts'
+import { type Mark, Marks } from './marks.ts'
+import { errors, FdbError, mutations, type NativeTransaction, transactionOptions } from './native.ts'
+import { Reads } from './reads.ts'
+import { appendedKey, seal, sealAppended, sealStamped } from './values.ts'
+
+/** What became of one run of a body: it has a result for good, or has to run again, and why. */
+type Outcome<T> = { readonly isDone: true; readonly result: T } | { readonly isDone: false; readonly error: FdbError }
+
+/** From this age on, in milliseconds, a version that is gone is the body's fault; before, the cluster's, which had to recover. */
+const oldAge = 4_000
+/** FoundationDB's errors of this hundred are refusals of what was asked for: nothing came of it. */
+const isRefusal = ({ code }: FdbError): boolean => code >= 2_000 && code < 3_000
+
+/**
+ * The store in a FoundationDB cluster. Bodies read at the version that the cluster gave them; what they write is sent with the commit, in the
+ * order in which it was asked for, so that a body's reads see the same as with the other drivers.
+ */
+export class FoundationStore implements Store {
+  readonly #world: World
+  readonly #client: Client
+  readonly #marks: Marks
+  readonly #commits = new Set<Promise<unknown>>()
+  readonly #watching = new Set<(error: unknown) => void>()
+  #closing: Promise<void> | undefined
+
+  constructor(world: World, client: Client) {
+    this.#world = world
+    this.#client = client
+    this.#marks = new Marks(world, client)
+  }
+
+  async transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
+    this.#client.check()
+    this.#marks.sweepIfDue()
+    const mark = this.#marks.take()
+    let native = this.#client.transaction()
+    for (;;) {
+      // Not released where the outcome stays unknown: a commit with the mark may still come.
+      const outcome = await this.#run(native, mark, body).catch((error: unknown) => {
+        if (!(error instanceof StoreError && error.code === 'unknown_result')) this.#marks.release(mark)
+        throw error
+      })
+      if (outcome.isDone) {
+        this.#marks.release(mark)
+        return outcome.result
+      }
+      try {
+        native = await this.#renew(native, outcome.error)
+      } catch (error) {
+        this.#marks.release(mark)
+        throw contractError(error)
+      }
+    }
+  }
+
+  /** Waits, and gives a transaction for another run. */
+  async #renew(native: NativeTransaction, error: FdbError): Promise<NativeTransaction> {
+    try {
+      await native.onError(error.code)
+      this.#client.check()
+      this.#client.ready(native)
+      return native
+    } catch (refusal) {
+      // A cluster that changed its version is for new transactions to find.
+      const isSame = refusal instanceof FdbError && refusal.code === error.code
+      if (!isSame || !this.#client.isRetryable(error)) throw refusal
+      this.#client.check()
+      return this.#client.transaction()
+    }
+  }
+
+  async snapshot<T>(body: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    this.#client.check()
+    const reads = new Reads(this.#world, this.#client, this.#client.transaction())
+    try {
+      return await body(new FoundationSnapshot(this.#world, reads))
+    } catch (error) {
+      throw contractError(error)
+    } finally {
+      reads.end()
+    }
+  }
+
+  async watch(key: Uint8Array, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    this.#client.check()
+    checkKey(key)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const native = this.#client.watchTransaction()
+    // The value at the version that is asked for now, which nothing that begins later is older than.
+    this.#client.awaitBaseline(native.getReadVersion())
+    const watch = native.watch(this.#client.dataKey(key), false)
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    this.#watching.add(reject)
+    watch.promise.then(
+      () => resolve(),
+      // It may end without a change: whoever waits looks again.
+      (error) => (error instanceof FdbError && this.#client.isRetryable(error) ? resolve() : reject(error)),
+    )
+    try {
+      native.commit().then(() => native.setOption(transactionOptions.timeout, 0), reject)
+      await promise
+    } catch (error) {
+      throw contractError(error)
+    } finally {
+      signal.removeEventListener('abort', abort)
+      this.#watching.delete(reject)
+      watch.cancel()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#client.refuse()
+    for (const reject of this.#watching) reject(new StoreError('closed', 'the store is closed'))
+    await Promise.allSettled(this.#commits)
+    await this.#marks.clearOwn()
+    this.#client.close()
+  }
+
+  async #run<T>(
+    native: NativeTransaction,
+    mark: Mark,
+    body: (transaction: Transaction) => Promise<T>,
+  ): Promise<Outcome<T>> {
+    const reads = new Reads(this.#world, this.#client, native)
+    const attempt = new FoundationAttempt(this.#world, reads)
+    let result: T
+    try {
+      result = await body(attempt)
+      this.#client.check()
+      attempt.check()
+    } catch (error) {
+      // What the body threw may come of a read that failed.
+      const cause = attempt.failure instanceof FdbError ? attempt.failure : error
+      if (cause instanceof FdbError && this.#mayRunAgain(cause, attempt)) return { isDone: false, error: cause }
+      throw contractError(cause)
+    } finally {
+      reads.end()
+    }
+    if (attempt.writes.length === 0) return { isDone: true, result }
+    const commit = this.#commit(native, mark, attempt)
+    this.#commits.add(commit)
+    try {
+      const error = await commit
+      return error === undefined ? { isDone: true, result } : { isDone: false, error }
+    } finally {
+      this.#commits.delete(commit)
+    }
+  }
+
+  /** Resolves with nothing once it is committed, or with the reason why the body has to run again. */
+  async #commit(native: NativeTransaction, mark: Mark, attempt: FoundationAttempt): Promise<FdbError | undefined> {
+    for (const write of attempt.writes) send(write, native, this.#client)
+    this.#marks.put(mark, native)
+    if (this.#client.baseline !== undefined) await this.#client.baseline
+    try {
+      await native.commit()
+      return undefined
+    } catch (error) {
+      if (!(error instanceof FdbError) || isRefusal(error)) throw contractError(error)
+      if (this.#client.isNotCommitted(error)) {
+        if (!this.#mayRunAgain(error, attempt)) throw contractError(error)
+        return error
+      }
+      return (await this.#marks.settle(mark)) ? undefined : error
+    }
+  }
+
+  #mayRunAgain(error: FdbError, attempt: FoundationAttempt): boolean {
+    if (error.code === errors.transactionTooOld && attempt.age > oldAge) return false
+    return this.#client.isRetryable(error)
+  }
+}
+
+function send(write: Write, native: NativeTransaction, client: Client): void {
+  switch (write.kind) {
+    case 'set':
+      native.set(client.dataKey(write.key), seal(write.key, write.value))
+      return
+    case 'clear':
+      native.clear(client.dataKey(write.key))
+      return
+    case 'clearRange':
+      if (Buffer.compare(write.from, write.to) < 0) {
+        native.clearRange(client.dataKey(write.from), client.dataKey(write.to))
+      }
+      return
+    case 'add': {
+      const operand = Buffer.allocUnsafe(8)
+      operand.writeBigInt64LE(BigInt.asIntN(64, write.delta))
+      native.atomicOp(mutations.add, client.dataKey(write.key), operand)
+      return
+    }
+    case 'append':
+      native.atomicOp(
+        mutations.setVersionstampedKey,
+        appendedKey(client.dataKey(write.prefix), write.order),
+        sealAppended(write.prefix, write.order, write.value),
+      )
+      return
+    case 'setStamped':
+      native.atomicOp(
+        mutations.setVersionstampedValue,
+        client.dataKey(write.key),
+        sealStamped(write.key, write.value, write.offset),
+      )
+  }
+}

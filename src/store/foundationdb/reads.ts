@@ -1,0 +1,103 @@
+import { type Entry, limits, StoreError } from '#src/store/store.ts'
+import { afterKey } from '#src/store/tuple.ts'
+import type { World } from '#src/world.ts'
+import type { Client } from './client.ts'
+import { errors, exactly, FdbError, type NativeTransaction } from './native.ts'
+import { unseal } from './values.ts'
+
+/** Bytes that one answer of the cluster has at most, so that a long range neither waits for all of it nor fills the memory twice. */
+const pieceBytes = 1_000_000
+/** Rows likewise: JavaScript makes an array and two Buffers of each, on the thread that serves. */
+const pieceRows = 10_000
+/** Milliseconds before a read is asked again of a server that is behind; doubled each time. */
+const firstPause = 5
+
+/** The reads of one native transaction: of one state, at the version that its first read got from the cluster. */
+export class Reads {
+  readonly #world: World
+  readonly #client: Client
+  readonly #native: NativeTransaction
+  #end: StoreError | undefined
+  #hasBegun = false
+
+  constructor(world: World, client: Client, native: NativeTransaction) {
+    this.#world = world
+    this.#client = client
+    this.#native = native
+  }
+
+  /** Reads that come later are refused. */
+  end(): void {
+    this.#end = new StoreError('closed', 'the transaction has ended')
+  }
+
+  async get(key: Uint8Array, isRelaxed: boolean): Promise<Uint8Array | undefined> {
+    const whole = this.#client.dataKey(key)
+    const stored = await this.#read((native) => native.get(whole, isRelaxed))
+    return stored === undefined || stored === null ? undefined : unseal(key, stored)
+  }
+
+  async range(
+    from: Uint8Array,
+    to: Uint8Array,
+    limit: number,
+    isReverse: boolean,
+    isRelaxed: boolean,
+  ): Promise<Entry[]> {
+    const entries: Entry[] = []
+    let [start, end] = [this.#client.dataKey(from), this.#client.dataKey(to)]
+    while (entries.length < limit && Buffer.compare(start, end) < 0) {
+      const rows = Math.min(limit - entries.length, pieceRows)
+      const bounds = [start, false, 1, end, false, 1] as const
+      const { results, more } = await this.#read((native) =>
+        native.getRange(...bounds, rows, pieceBytes, exactly, 1, isRelaxed, isReverse),
+      )
+      for (const [whole, stored] of results) {
+        const key = this.#client.ownKey(whole)
+        entries.push({ key, value: unseal(key, stored) })
+      }
+      const last = results.at(-1)?.[0]
+      if (last === undefined || (!more && results.length < rows)) break
+      if (isReverse) end = last
+      else start = Buffer.from(afterKey(last))
+    }
+    return entries
+  }
+
+  /**
+   * A server that has not caught up with the version refuses for the moment. Asking again at the same version keeps the state: another
+   * native transaction is made for it, since this one's other reads go on.
+   */
+  async #read<T>(ask: (native: NativeTransaction) => Promise<T>): Promise<T> {
+    this.#check()
+    if (!this.#hasBegun && this.#client.baseline !== undefined) {
+      await this.#client.baseline
+      this.#check()
+    }
+    this.#hasBegun = true
+    let native = this.#native
+    for (let pause = firstPause; ; pause *= 2) {
+      try {
+        const answer = await ask(native)
+        this.#check()
+        return answer
+      } catch (error) {
+        if (!this.#isMomentary(error) || pause > limits.transactionMilliseconds) throw error
+        await this.#world.sleep(pause, new AbortController().signal, { ref: true })
+        this.#check()
+        const version = await this.#native.getReadVersion()
+        native = this.#client.transaction()
+        native.setReadVersion(version)
+      }
+    }
+  }
+
+  #check(): void {
+    this.#client.check()
+    if (this.#end !== undefined) throw this.#end
+  }
+
+  #isMomentary(error: unknown): boolean {
+    return error instanceof FdbError && error.code !== errors.transactionTooOld && this.#client.isRetryable(error)
+  }
+}
