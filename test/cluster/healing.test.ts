@@ -130,7 +130,7 @@ test('T5 O8 I4: rows that were lost, in either cell and of any kind, are found a
         })
       },
     ),
-    { numRuns: 20 },
+    { numRuns: Number(process.env['MERIDIAN_CONVERGENCE_RUNS'] ?? 20) },
   )
   assert.ok(lost > 20, `only ${lost} rows were lost`)
 })
