@@ -17,6 +17,8 @@ export interface HealerOptions {
   /** Told where something was missing or other than elsewhere, and has been made good. */
   readonly report: (healed: Healed) => void
   readonly failed: (error: unknown) => void
+  /** Rows in a piece that is compared first, and in one that is asked for then. */
+  readonly pieces?: { readonly coarse: number; readonly fine: number }
 }
 
 export interface Healed {
@@ -30,9 +32,7 @@ export interface Healed {
 const day = 86_400_000
 /** Forgetting waits for so long at most, in milliseconds, after the last word of one who heals. */
 const patience = 600_000
-/** Rows in a piece that is compared first, and in one that is asked for then. */
-const coarse = 20_000
-const fine = 200
+const usualPieces = { coarse: 20_000, fine: 200 }
 const piecesAtOnce = 64
 const recordsPerTransaction = 500
 
@@ -78,6 +78,7 @@ export class Healer {
   /** Takes over from one cell what is missing here of one bucket; gives how many records that were. */
   async heal(bucket: number, cell: number, signal: AbortSignal): Promise<number> {
     const { store } = this.#options.target.foundation
+    const { coarse, fine } = this.#options.pieces ?? usualPieces
     let healed = 0
     await this.#begin()
     for await (const piece of this.#different({ bucket }, cell, coarse, signal)) {

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto'
+import type { Stamp } from '#src/model/stamp.ts'
 import { blobOf, type ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, readBlob } from './blob-records.ts'
+import { readConflict } from './conflict-records.ts'
 import { keys, slotOf } from './keyspace.ts'
 import { readVersion } from './object-records.ts'
 import type { Receiving } from './receive.ts'
-import { addContent, type Received } from './received.ts'
+import { addContent, areBytesOf, type Received } from './received.ts'
 
 /**
  * What records of another cell are good for beside the feeds: what belongs to a version that is here too, and is lost.
@@ -26,22 +27,35 @@ export async function mend(to: Transaction, records: readonly Received[], receiv
     if (record.kind !== 'removal') missing.push(record)
     else if ((await readVersion(to, record, record.slot === 0n ? 'null' : record.slot)) !== undefined)
       missing.push(record)
-    if (record.kind === 'version' && (await mendContent(to, record, receiving))) mended++
+    if (record.kind !== 'removal' && (await mendContent(to, record, receiving))) mended++
   }
   return { missing, mended }
 }
 
-async function mendContent(
+type Telling = Extract<Received, { readonly kind: 'version' | 'conflict' }>
+
+/** The version here that a record is another copy of, and the slot that what belongs to it lies under. */
+async function readCopy(
   to: Transaction,
-  record: Extract<Received, { readonly kind: 'version' }>,
-  { here }: Receiving,
-): Promise<boolean> {
-  const { bucket, key, version: told, content } = record
-  if (told.kind === 'marker' || content === undefined) return false
-  const there = await readVersion(to, record, told.isNull ? 'null' : told.stamp)
-  if (there?.version.kind !== 'object' || there.version.stamp !== told.stamp) return false
-  const { version } = there
-  const slot = slotOf(version)
+  record: Telling,
+): Promise<{ readonly version: ObjectVersion; readonly slot: Stamp } | undefined> {
+  if (record.kind === 'conflict') {
+    const { stamp } = record.conflict.version
+    const there = await readConflict(to, record, stamp)
+    if (there === undefined || there.conflict.isSettled) return undefined
+    return { version: there.conflict.version, slot: stamp }
+  }
+  const { version: told } = record
+  const there = (await readVersion(to, record, told.isNull ? 'null' : told.stamp))?.version
+  if (there?.kind !== 'object' || there.stamp !== told.stamp) return undefined
+  return { version: there, slot: slotOf(there) }
+}
+
+async function mendContent(to: Transaction, record: Telling, { here }: Receiving): Promise<boolean> {
+  const { bucket, key, content } = record
+  const copy = content === undefined ? undefined : await readCopy(to, record)
+  if (content === undefined || copy === undefined) return false
+  const { version, slot } = copy
   if (content.kind === 'inline') {
     const row = keys.inline(bucket, key, slot)
     const bytes = await to.get(row)
@@ -59,7 +73,4 @@ async function mendContent(
 }
 
 /** Of encrypted bytes, and of an ETag that is no MD5, nobody can tell. */
-function isGood({ etag, encryption }: ObjectVersion, bytes: Uint8Array): boolean {
-  if (encryption !== undefined || !/^[0-9a-f]{32}$/.test(etag)) return true
-  return createHash('md5').update(bytes).digest('hex') === etag
-}
+const isGood = (version: ObjectVersion, bytes: Uint8Array): boolean => areBytesOf(version, bytes) !== false

@@ -32,7 +32,7 @@ import {
   releaseRemote,
   stampRow,
 } from './object-records.ts'
-import { addContent, type Received, type ReceivedContent } from './received.ts'
+import { addContent, areBytesOf, type Received, type ReceivedContent } from './received.ts'
 
 /**
  * Records of other cells, merged into those of this one (model/merge.ts).
@@ -243,9 +243,14 @@ class Merging {
   async #store(slot: Stamp, version: ObjectVersion, source: Source): Promise<void> {
     const { bucket, key } = this.#rows
     if (version.content.kind === 'inline') {
+      const row = keys.inline(bucket, key, slot)
       const bytes = source === 'here' ? await this.#to.get(keys.inline(bucket, key, 0n)) : inlineOf(source)
-      if (bytes === undefined) this.#to.clear(keys.inline(bucket, key, slot))
-      else this.#to.set(keys.inline(bucket, key, slot), bytes)
+      if (bytes !== undefined) this.#to.set(row, bytes)
+      else {
+        // The sender had lost them; what lies here may be what is left of them, but nothing else must be taken for them.
+        const there = await this.#to.get(row)
+        if (there !== undefined && areBytesOf(version, there) !== true) this.#to.clear(row)
+      }
       return
     }
     const blob = blobOf(version.content)

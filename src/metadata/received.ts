@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Conflict, Removal } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { Version } from '#src/model/version.ts'
+import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { encodeBlob } from './blob-codec.ts'
 import { type BlobNews, decodePage, newsOf, readBlob, receiveBlob, type Sharing } from './blob-records.ts'
@@ -92,4 +93,10 @@ export async function addContent(
   for (const blob of blobs) await receiveBlob(to, blob.id, blob, here)
   to.set(keys.blob(id), encodeBlob({ kind: 'manifest', size, parts }))
   for (const [page, bytes] of pages.entries()) to.set(keys.manifest(id, page), bytes)
+}
+
+/** Whether bytes are what a version's ETag says; undefined: it does not say. */
+export function areBytesOf({ etag, encryption }: ObjectVersion, bytes: Uint8Array): boolean | undefined {
+  if (encryption !== undefined || !/^[0-9a-f]{32}$/.test(etag)) return undefined
+  return createHash('md5').update(bytes).digest('hex') === etag
 }
