@@ -155,7 +155,7 @@ test('F4: pages end at their limits, and go on from there', () =>
     assert.deepEqual(await replicatedRows(other), await replicatedRows(one))
   }))
 
-test('C15: a cell that was born again is followed from the start', () =>
+test('F3 C15: a cell that was born again is followed from the start', () =>
   withTwo(async (one, other) => {
     await put(one, 'a', 5)
     const { transport } = transportTo([one], other)
