@@ -152,13 +152,15 @@ test('Y4: a change waits for those who can be reached, and names those who have 
   await Promise.all(loops)
 })
 
-test('a root of another incarnation is copied anew', async () => {
+test('C15: a root of another incarnation is copied anew, with what its feed does not tell', async () => {
   const wire = new Wire()
   const root = await openRoot(wire)
   const replica = await openReplica(wire, root, 'syd')
   await add(root, 'a')
   await replica.region.follower.copyAll(never)
   await add(root, 'b')
+  // As one that was restored from a backup: what came after that is gone, and no feed says so.
+  await root.bare.transact(async (transaction) => root.namespace.removeAccount(transaction, account('a')))
   const { self } = root.region.members
   Object.assign(self, { incarnation: 'f'.repeat(32) })
   await replica.region.follower.step(never)

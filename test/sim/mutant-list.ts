@@ -164,7 +164,7 @@ export const mutants: readonly Mutant[] = [
     file: merge,
     from: '  const standing = withVector(winner, loser.vector)\n',
     to: '  const standing = winner\n',
-    killers: 'sim',
+    killers: ['src/model/merge.test.ts'],
   },
   {
     name: 'bytes-of-losers-let-go',
@@ -242,7 +242,7 @@ export const mutants: readonly Mutant[] = [
     name: 'received-versions-without-reference',
     rule: 'C18',
     file: receive,
-    from: '    addReference(this.#to, version.content.blob, { bucket, key, slot })\n',
+    from: '    if (blob !== undefined) addReference(this.#to, blob, { bucket, key, slot })\n',
     to: '',
     killers: 'sim',
   },
@@ -250,8 +250,8 @@ export const mutants: readonly Mutant[] = [
     name: 'references-never-dropped',
     rule: 'C18',
     file: 'src/metadata/object-records.ts',
-    from: '  else await dropReference(to, version.content.blob, { bucket, key, slot })\n',
-    to: '  else if (slot < 0n) await dropReference(to, version.content.blob, { bucket, key, slot })\n',
+    from: 'if (blob !== undefined) await dropReference',
+    to: 'if (blob !== undefined && slot < 0n) await dropReference',
     killers: 'sim',
   },
   {

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { type Mutant, mutants } from './mutant-list.ts'
 
 /**
- * `npm run mutants [-- --only NAME]`: breaks a copy of the tree in one place after the other, and sees whether the simulation, or
+ * `npm run mutants [-- --only NAME,NAME]`: breaks a copy of the tree in one place after the other, and sees whether the simulation, or
  * the tests that are named for it, notice. One that nobody notices means that a check is missing.
  */
 const { values } = parseArgs({ options: { only: { type: 'string' } } })
@@ -79,7 +79,8 @@ async function killerOf(tree: string, mutant: Mutant): Promise<string | undefine
   }
 }
 
-const wanted = mutants.filter(({ name }) => values.only === undefined || name.includes(values.only))
+const asked = values.only?.split(',')
+const wanted = mutants.filter(({ name }) => asked === undefined || asked.includes(name))
 if (wanted.length === 0) throw new Error(`there is no mutant ${values.only}`)
 // Stale ones are found before anything is run.
 for (const mutant of mutants) broken(readFileSync(join(root, mutant.file), 'utf8'), mutant)
