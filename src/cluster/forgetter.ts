@@ -18,6 +18,8 @@ export interface ForgetterOptions {
   readonly youngest?: number
   /** What a cell says is taken down so often, in milliseconds. */
   readonly interval?: number
+  /** Between two passes, in milliseconds. */
+  readonly pause?: number
 }
 
 const hour = 3_600_000
@@ -40,10 +42,10 @@ export class Forgetter {
 
   /** Until the signal; in one process of a cell. */
   async run(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
-    const { world } = this.#options.foundation
+    const { foundation, pause = hour } = this.#options
     while (!signal.aborted) {
       await this.pass().catch(failed)
-      await world.sleep(hour, signal).catch(() => undefined)
+      await foundation.world.sleep(pause, signal).catch(() => undefined)
     }
   }
 

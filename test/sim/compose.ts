@@ -1,8 +1,9 @@
 import { Followers } from '#replicator/follow.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
-import { feedMethods } from '#src/cluster/feed-methods.ts'
+import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
+import { Forgetter } from '#src/cluster/forgetter.ts'
 import { OutOfPatience } from '#src/cluster/patience.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
@@ -53,6 +54,16 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
       }
     }
   }
+  // All in a hurry: whatever it forgets too early, something that is still on its way brings back.
+  const forgetter = new Forgetter({
+    foundation,
+    incarnation,
+    peers,
+    youngest: 0,
+    interval: 100,
+    pause: 300,
+  })
+  const passed: FeedServer['passed'] = (caller, request) => forgetter.passed(caller, request).catch(surprised)
   const followers = new Followers({
     target: { foundation, conflictMilliseconds, arrived },
     transport,
@@ -63,7 +74,7 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
     foundation,
     methods: [
       clockMethod(bare.world),
-      ...feedMethods({ foundation, cells, incarnation, world: foundation.world }),
+      ...feedMethods({ foundation, cells, incarnation, world: foundation.world, passed }),
       ...bytes.methods,
     ],
     run: async (signal) => {
@@ -71,6 +82,7 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
         guard.run(signal),
         followers.run(signal),
         bytes.jobs.run(signal, surprised),
+        forgetter.run(signal, surprised),
         new Collector(foundation).run(foundation.world, signal, surprised),
       ])
     },
