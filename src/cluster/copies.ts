@@ -1,7 +1,10 @@
 import { Fault } from '#src/errors.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { addDead, copyIn, nextCopy, readBlob, replaceCopy } from '#src/metadata/blob-records.ts'
+import { addBlobJob } from '#src/metadata/jobs.ts'
+import { renumber } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
+import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
@@ -74,7 +77,27 @@ export class Copies {
     const { store, region } = this.#options.foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes' || copyIn(record, region) === undefined) return false
-    return await this.take(blob)
+    // A disk that failed once may read it now: then there is nothing to replace.
+    if (await isWholeHere(this.#options.foundation, blob, record)) return false
+    try {
+      return await this.take(blob)
+    } catch (error) {
+      await this.#countAgain(blob)
+      throw error
+    }
+  }
+
+  /** The keeper was told that the copy here is none. Where it is one after all, and nobody gave a better, that is taken back. */
+  async #countAgain(blob: BlobId): Promise<void> {
+    const { foundation } = this.#options
+    const { store, region, world } = foundation
+    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    if (record?.kind !== 'bytes' || copyIn(record, region) === undefined) return
+    if (!(await isWholeHere(foundation, blob, record))) return
+    await store.transact(async (transaction) => {
+      await renumber(transaction, blob, region, world.now())
+      addBlobJob(transaction, { kind: 'hold', blob })
+    })
   }
 
   /** Holds a blob here too, if it is named here and not held already. Rejects as `take`. */

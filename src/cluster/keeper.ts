@@ -1,9 +1,8 @@
-import { BlobUnreadable } from '#src/blobs/blobs.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { type Membership, memberOf } from '#src/model/region.ts'
-import { readHere } from '#src/service/copy-here.ts'
+import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { decodeBlobId, encodeRegions } from './blob-wire.ts'
@@ -101,14 +100,9 @@ export class Keeper {
     const { foundation, repair } = this.#options
     const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes' || copyIn(record, foundation.region) === undefined) return true
-    try {
-      for await (const _ of readHere(foundation, blob, record, 0, record.size, true));
-      return true
-    } catch (error) {
-      if (!(error instanceof BlobUnreadable)) throw error
-      repair(blob)
-      return false
-    }
+    const isWhole = await isWholeHere(foundation, blob, record)
+    if (!isWhole) repair(blob)
+    return isWhole
   }
 
   async #lose(copies: readonly NumberedCopy[], { region }: Caller): Promise<Uint8Array> {

@@ -37,3 +37,14 @@ export async function* readHere(
     }
   }
 }
+
+/** Whether every byte of the copy that this region holds can be read. */
+export async function isWholeHere(foundation: Foundation, blob: BlobId, record: BlobRecord): Promise<boolean> {
+  try {
+    for await (const _ of readHere(foundation, blob, record, 0, record.size, true));
+    return true
+  } catch (error) {
+    if (!(error instanceof BlobUnreadable)) throw error
+    return false
+  }
+}

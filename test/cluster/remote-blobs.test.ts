@@ -245,4 +245,29 @@ describe('bytes that another region holds', () => {
     await iad.bytes.jobs.pass()
     assert.ok((await get(syd, 'dst')).equals(bytes))
   })
+
+  test('C19: a copy that could not be read for a moment, and which nobody replaces, counts again', async () => {
+    const { fra: keeper, iad, peers } = await three()
+    const bytes = randomBytes(large)
+    await put(keeper, 'k', bytes)
+    const blob = await follow(iad, keeper, 'k')
+    assert.ok(await iad.bytes.copies.take(blob))
+    await iad.bytes.jobs.pass()
+    for (const each of [keeper, iad]) {
+      await each.cell.blobs.seal()
+      await spoil(each)
+    }
+    // Spoilt twice, bytes are as they were: the disk recovers once its copy was called lost.
+    let isLost = false
+    peers.between = async (call) => {
+      if (call !== '1 lost' || isLost) return
+      isLost = true
+      await spoil(iad)
+    }
+    await assert.rejects(get(iad, 'k'), isUnavailable)
+    await iad.bytes.copies.settled()
+    assert.ok(isLost)
+    await iad.bytes.jobs.pass()
+    assert.ok((await get(keeper, 'k')).equals(bytes))
+  })
 })

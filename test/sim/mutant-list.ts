@@ -303,6 +303,14 @@ export const mutants: readonly Mutant[] = [
     killers: ['test/cluster/remote-blobs.test.ts'],
   },
   {
+    name: 'lost-for-a-moment-is-lost',
+    rule: 'C19',
+    file: 'src/cluster/copies.ts',
+    from: '      await this.#countAgain(blob)\n',
+    to: '',
+    killers: ['test/cluster/remote-blobs.test.ts'],
+  },
+  {
     name: 'late-words-count-copies-again',
     rule: 'C19',
     file: keeping,
