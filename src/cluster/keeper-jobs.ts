@@ -1,6 +1,6 @@
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { giveUp, type Held, type Let, renumber } from '#src/metadata/keeping.ts'
+import { giveUp, type Held, type Let, leapNumber } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
@@ -150,7 +150,7 @@ export class KeeperJobs {
       done = 0
       for (const [index, { row, blob }] of work.entries()) {
         const answer: Held | undefined = answers[index]
-        if (answer === 'stale') await renumber(transaction, blob, region, world.now())
+        if (answer === 'stale') await leapNumber(transaction, blob, region, world.now())
         if (answer !== 'held') continue
         transaction.clear(row)
         done += 1
