@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import type { World } from '#src/world.ts'
+import { within } from './patience.ts'
 import type { Method, Transport } from './transport.ts'
 
 /**
@@ -95,8 +96,9 @@ export class ClockGuard {
     const { world, transport } = this.#parts
     const sent = world.monotonic()
     try {
-      const limit = AbortSignal.any([signal, timeout(world, roundTripMost)])
-      const answer = await transport.ask(cell, name, new Uint8Array(0), limit)
+      const answer = await within(world, roundTripMost, (over) =>
+        transport.ask(cell, name, new Uint8Array(0), AbortSignal.any([signal, over])),
+      )
       const trip = world.monotonic() - sent
       const theirs = Number(BigInt(Buffer.from(answer).toString())) / 1000
       return theirs + trip / 2 - world.now()
@@ -116,13 +118,4 @@ export class ClockGuard {
     const reference = this.#reference
     return reference !== undefined && this.#parts.world.monotonic() - reference.monotonic > isolatedMilliseconds
   }
-}
-
-function timeout(world: World, milliseconds: number): AbortSignal {
-  const over = new AbortController()
-  world.sleep(milliseconds, new AbortController().signal).then(
-    () => over.abort(new Error('no answer in time')),
-    () => undefined,
-  )
-  return over.signal
 }
