@@ -4,7 +4,7 @@ import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/ch
 import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
-import type { Expiry, TransitionMinimum, TransitionWay } from '#src/model/lifecycle.ts'
+import type { Expiry } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
@@ -14,6 +14,7 @@ import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { BucketConfigurations } from './bucket-configurations.ts'
 import type { Iam } from './iam/iam.ts'
+import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
 import type { Sts } from './sts/sts.ts'
@@ -44,14 +45,6 @@ export interface Regions {
   constrained(location: string): string
   /** Home of a bucket that is created through a region, or here: undefined where that region is none of the bucket's (C23). */
   homeOfNew(location: string, region: string | undefined): Bucket['home']
-}
-
-/** What lifecycle configurations mean by what they leave out. */
-export interface LifecycleDefaults {
-  readonly transitionMinimum: TransitionMinimum
-  /** Storage classes at other endpoints, which rules may lead to. */
-  readonly tiers: ReadonlySet<string>
-  readonly transitions: TransitionWay
 }
 
 export interface Page<Item> {
