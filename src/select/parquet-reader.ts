@@ -29,6 +29,7 @@ const rowsMax = 4_000_000
 /** Of a chunk. Where a record has lists, it has more of them than records. */
 const valuesMax = 16_777_216
 const elementsMax = 10_000
+const scaleMax = 1_000
 const batchRows = 1_024
 
 /** The columns of a Parquet file that a query asks for; the others are not read. */
@@ -71,7 +72,8 @@ const parsers = {
   timestampFromMilliseconds: (time: bigint) => new Timestamp(Number(time), 0),
   timestampFromMicroseconds: (time: bigint) => new Timestamp(Number(time / 1_000n), 0),
   timestampFromNanoseconds: (time: bigint) => new Timestamp(Number(time / 1_000_000n), 0),
-  dateFromDays: (days: number) => new Timestamp(days * 86_400_000, 0, 'day'),
+  // What the file calls a date may be anything.
+  dateFromDays: (days: unknown) => new Timestamp(Number(days) * 86_400_000, 0, 'day'),
 }
 
 function fileOf(source: Source, stats: Stats): AsyncBuffer {
@@ -94,10 +96,14 @@ async function parsing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work()
   } catch (cause) {
-    if (cause instanceof Fault) throw cause
-    const isCodec = cause instanceof Error && cause.message.includes('compression codec')
-    throw new Fault(isCodec ? 'ParquetUnsupportedCompressionCodec' : 'ParquetParsingError', {}, { cause })
+    throw refusalOf(cause)
   }
+}
+
+function refusalOf(cause: unknown): Fault {
+  if (cause instanceof Fault) return cause
+  const isCodec = cause instanceof Error && cause.message.includes('compression codec')
+  return new Fault(isCodec ? 'ParquetUnsupportedCompressionCodec' : 'ParquetParsingError', {}, { cause })
 }
 
 /** Decimals come as integers or their bytes, so that no digit is lost on the way. */
@@ -105,7 +111,9 @@ function takeDecimals(metadata: FileMetaData): ReadonlyMap<string, number> {
   const scales = new Map<string, number>()
   for (const { element, children } of parquetSchema(metadata).children) {
     if (children.length > 0 || !isDecimal(element)) continue
-    scales.set(element.name, element.scale ?? 0)
+    const { scale = 0 } = element
+    if (!Number.isInteger(scale) || scale < 0 || scale > scaleMax) throw new Fault('ParquetParsingError')
+    scales.set(element.name, scale)
     delete element.converted_type
     delete element.logical_type
   }
@@ -132,6 +140,15 @@ function toValue(value: unknown): Value {
 }
 
 type Convert = (value: unknown) => Value
+
+/** Of a column whose values are not what its type says, the file is to blame. */
+function readable(convert: Convert, value: unknown): Value {
+  try {
+    return convert(value)
+  } catch (cause) {
+    throw refusalOf(cause)
+  }
+}
 
 const floats: ReadonlySet<string | undefined> = new Set(['FLOAT', 'DOUBLE'])
 
@@ -161,7 +178,9 @@ async function readMetadata(file: AsyncBuffer): Promise<FileMetaData> {
     : Buffer.from(await file.slice(file.byteLength - length, file.byteLength))
   readStruct(footer.subarray(0, -8), 0)
   const metadata = parquetMetadata(new Uint8Array(footer), { geoparquet: false })
-  if (metadata.schema.length > elementsMax) throw new Fault('ParquetParsingError')
+  // What has another type in the file has another type here.
+  const isNamed = metadata.schema.every(({ name }) => typeof name === 'string')
+  if (metadata.schema.length > elementsMax || !isNamed) throw new Fault('ParquetParsingError')
   return metadata
 }
 
@@ -288,7 +307,7 @@ function* batches(
 ): Generator<Value[]> {
   const readers = wanted.map((name) => {
     const [cell, conversion] = [cellsOf(data.get(name)), convert.get(name) ?? toValue]
-    return [name, (index: number): Value => conversion(cell(index))] as const
+    return [name, (index: number): Value => readable(conversion, cell(index))] as const
   })
   for (let from = 0; from < rows; from += batchRows) {
     const batch: Value[] = []

@@ -53,7 +53,7 @@ test('a file that loops, keeps something open or dies is ended and named, and th
       import { spawn } from 'node:child_process'
       const server = "const s = require('net').createServer().listen(0, '127.0.0.1', () => "
         + "require('fs').writeFileSync('${portFile}', String(s.address().port)))"
-      test('f', () => { spawn(process.execPath, ['-e', server], { stdio: 'inherit' }) })`,
+      test('f', () => { spawn(process.execPath, ['-e', server], { stdio: 'inherit', detached: true }) })`,
     'dies.mjs': "process.kill(process.pid, 'SIGKILL')",
     'late.mjs': "test('g', () => { setTimeout(() => { throw new Error('too late') }, 10) })",
     'good.mjs': "test('h', () => {})",

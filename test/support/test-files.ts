@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { globSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 
@@ -144,11 +145,30 @@ async function ended(
   return { output, ...end }
 }
 
-function endGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return
-  try {
-    process.kill(-child.pid, 'SIGKILL')
-  } catch {
-    // Nothing of it is left.
+function endGroup({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid === undefined) return
+  // Servers that tests start have groups of their own.
+  for (const each of [...descendants(pid), pid]) {
+    const isGone = each === pid && (exitCode !== null || signalCode !== null)
+    for (const target of isGone ? [-each] : [-each, each]) {
+      try {
+        process.kill(target, 'SIGKILL')
+      } catch {
+        // Nothing of it is left, or it leads no group.
+      }
+    }
   }
+}
+
+/** What it started and that goes on, as far as the system tells. */
+function descendants(pid: number): readonly number[] {
+  const tasks = globSync(`/proc/${pid}/task/*/children`)
+  const children = tasks.flatMap((each) => {
+    try {
+      return readFileSync(each, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+    } catch {
+      return []
+    }
+  })
+  return children.flatMap((each) => [each, ...descendants(each)])
 }
