@@ -191,7 +191,11 @@ test('where requests follow each other, any answer that is changed is noticed', 
       if (changed === undefined || changed.request.kind === 'write' || changed.request.kind === 'remove') return
       const { answer } = changed
       const other: Answer =
-        answer.kind === 'seen' ? seen(answer.value === undefined ? 'v0' : undefined) : answer.kind === 'done' ? refused : done
+        answer.kind === 'seen'
+          ? seen(answer.value === undefined ? 'v0' : undefined)
+          : answer.kind === 'done'
+            ? refused
+            : done
       operations[index] = { ...changed, answer: other }
       assert.equal(judge(operations).kind, 'broken')
     }),
@@ -230,7 +234,8 @@ test('what it says of small histories of any kind is what trying every order say
     .map(({ request: asked, began, lasts, answer }): Operation => {
       const ended = began + lasts
       if (answer === 5) return { request: asked, answer: unknown, began, ended: never }
-      if (asked.kind === 'read') return { request: asked, answer: seen([undefined, 'a', 'b'][answer % 3]), began, ended }
+      if (asked.kind === 'read')
+        return { request: asked, answer: seen([undefined, 'a', 'b'][answer % 3]), began, ended }
       const mayRefuse = asked.kind === 'create' || asked.kind === 'swap'
       return { request: asked, answer: mayRefuse && answer % 2 === 0 ? refused : done, began, ended }
     })

@@ -44,11 +44,7 @@ export function step(before: Value, { request, answer }: Operation): { readonly 
     return kind === 'unknown' || (kind === 'seen' && answer.value === before) ? { value: before } : undefined
   }
   const isAllowed =
-    request.kind === 'create'
-      ? before === undefined
-      : request.kind === 'swap'
-        ? before === request.expected
-        : true
+    request.kind === 'create' ? before === undefined : request.kind === 'swap' ? before === request.expected : true
   if (kind === 'seen') return undefined
   if (kind === 'refused') return isAllowed ? undefined : { value: before }
   if (!isAllowed) return kind === 'unknown' ? { value: before } : undefined
