@@ -1,10 +1,6 @@
 import { createHash } from 'node:crypto'
-import {
-  CreateBucketCommand,
-  ListObjectsV2Command,
-  ListObjectVersionsCommand,
-  PutBucketVersioningCommand,
-} from '@aws-sdk/client-s3'
+import { ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client-s3'
+import { makeBucket } from './buckets.ts'
 import { type Check, noteOf, repeat, settles } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { newKey, padded, type Seen, Store } from './s3.ts'
@@ -13,12 +9,9 @@ const bucket = 'checks'
 const versioned = 'versions'
 
 export async function prepare(cluster: Cluster): Promise<void> {
-  const client = cluster.client(cluster.codes.at(-1) ?? '')
-  await client.send(new CreateBucketCommand({ Bucket: bucket }))
-  await client.send(new CreateBucketCommand({ Bucket: versioned }))
-  await client.send(
-    new PutBucketVersioningCommand({ Bucket: versioned, VersioningConfiguration: { Status: 'Enabled' } }),
-  )
+  const home = cluster.codes.at(-1) ?? ''
+  await makeBucket(cluster, home, bucket)
+  await makeBucket(cluster, home, versioned, { isVersioned: true })
 }
 
 const storesOf = (cluster: Cluster, isConsistent = false): readonly Store[] =>

@@ -1,4 +1,4 @@
-import { CreateBucketCommand } from '@aws-sdk/client-s3'
+import { makeBucket } from './buckets.ts'
 import { type Check, type Extent, type Outcome, wait } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { Store } from './s3.ts'
@@ -8,7 +8,7 @@ import { type Phase, sumsOf, Writer } from './writers.ts'
 const writersEach = 2
 const betweenMilliseconds = 1_500
 /** Acknowledged in each round, during the fault and after it: a store that answers nobody loses nothing either (C29). */
-const acknowledgedLeast = 20
+const acknowledgedLeast = 10
 
 /** Somebody else who works meanwhile, and is asked at the end what is wrong. */
 export interface Companion {
@@ -34,7 +34,7 @@ export function underFaults({ name, bucket, trouble, rounds, pause, companions }
     name,
     async run(cluster, extent): Promise<Outcome> {
       const [root = ''] = cluster.codes
-      await cluster.client(root).send(new CreateBucketCommand({ Bucket: bucket }))
+      await makeBucket(cluster, root, bucket)
       const stores = cluster.codes.map((code) => new Store(code, cluster.client(code), bucket))
       const writers = stores.flatMap((store) =>
         Array.from({ length: writersEach }, (_, number) => new Writer(store, `${store.region}-${number}`, pause)),

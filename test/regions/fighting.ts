@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { CreateBucketCommand } from '@aws-sdk/client-s3'
+import { makeBucket } from './buckets.ts'
 import { type Check, repeat, settles } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { Store } from './s3.ts'
@@ -58,7 +58,7 @@ export const fighting: Check = {
   name: 'keys that all regions overwrite at once, again and again: one winner everywhere, and the losers are listed',
   async run(cluster, { iterations }) {
     const [root = ''] = cluster.codes
-    await cluster.client(root).send(new CreateBucketCommand({ Bucket: bucket }))
+    await makeBucket(cluster, root, bucket)
     const stores = cluster.codes.map((code) => new Store(code, cluster.client(code), bucket))
     const written = new Map<string, Set<string>>()
     const outcome = await repeat(iterations * 10, stores.length, async (index) => {

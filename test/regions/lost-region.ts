@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { CreateBucketCommand } from '@aws-sdk/client-s3'
+import { makeBucket } from './buckets.ts'
 import { type Check, type Outcome, wait } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { Store } from './s3.ts'
@@ -9,9 +9,9 @@ import { type Phase, sumsOf, Writer } from './writers.ts'
 const command = fileURLToPath(new URL('../../bin/meridian.ts', import.meta.url))
 const bucket = 'durable'
 const writersEach = 2
-/** Of writing before a region is destroyed, and after it. */
-const workMilliseconds = 4_000
+/** Writes of each region before one is destroyed, and of the others afterwards; and how long that may take, in milliseconds. */
 const acknowledgedLeast = 20
+const workMost = 90_000
 
 /** What the cluster's regions are started with. */
 export const durableFlags: readonly string[] = ['--durability-regions', '2']
@@ -33,11 +33,16 @@ async function lose(cluster: Cluster, lost: string, round: number): Promise<Outc
   )
   const phase: Phase = { isOver: false, isFaulty: false }
   const working = Promise.all(writers.map((each) => each.work(phase)))
+  const by = (region: string): number => sumsOf(writers.filter((each) => each.region === region)).operations
+  const work = async (isEnough: () => boolean): Promise<void> => {
+    const deadline = performance.now() + workMost
+    while (!isEnough() && performance.now() < deadline) await wait(100)
+  }
   const events = async (): Promise<void> => {
-    await wait(workMilliseconds)
+    await work(() => cluster.codes.every((code) => by(code) >= acknowledgedLeast))
     phase.isFaulty = true
     await cluster.destroy(lost)
-    await wait(workMilliseconds)
+    await work(() => sumsOf(writers).duringFaults >= acknowledgedLeast)
   }
   try {
     await Promise.race([events(), working])
@@ -50,7 +55,7 @@ async function lose(cluster: Cluster, lost: string, round: number): Promise<Outc
     ...(await replaced(cluster, lost, writers, stores)),
   ]
   const { operations, duringFaults } = sumsOf(writers)
-  const there = sumsOf(writers.filter(({ region }) => region === lost)).operations
+  const there = by(lost)
   if (duringFaults < acknowledgedLeast) failures.push(`only ${duringFaults} writes were acknowledged without ${lost}`)
   if (there < acknowledgedLeast) failures.push(`only ${there} writes were acknowledged by ${lost}`)
   const note = `${there} acknowledged by ${lost} before it was destroyed, ${duringFaults} by others afterwards`
@@ -78,7 +83,7 @@ export const lostRegion: Check = {
   name: 'the disks of a region are destroyed, with a durability of two regions: nothing acknowledged is lost, and a new one takes its place',
   async run(cluster, { isLong }): Promise<Outcome> {
     const [root = '', ...others] = cluster.codes
-    await cluster.client(root).send(new CreateBucketCommand({ Bucket: bucket }))
+    await makeBucket(cluster, root, bucket)
     const outcomes: Outcome[] = []
     const rounds = isLong ? 6 : 1
     for (let round = 0; round < rounds; round++) {

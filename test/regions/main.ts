@@ -28,7 +28,7 @@ const extent: Extent = {
   isLong: !values.short,
 }
 /** A check that does not end is one that fails, in milliseconds. */
-const longest = values.short ? 300_000 : 2_400_000
+const longest = values.short ? 480_000 : 2_400_000
 /** Of what a region's processes said, how many characters are shown. */
 const shownOfLog = 2_000
 

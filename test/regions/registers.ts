@@ -1,5 +1,5 @@
 import { createHash, randomInt } from 'node:crypto'
-import { CreateBucketCommand } from '@aws-sdk/client-s3'
+import { makeBucket } from './buckets.ts'
 import { type Check, type Extent, type Outcome, wait } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { type Answer, judge, type Operation, type Request } from './linearizability.ts'
@@ -143,7 +143,7 @@ async function settle(cluster: Cluster): Promise<readonly { registers: Registers
   const found: { registers: Registers; clients: readonly Client[] }[] = []
   for (const home of cluster.codes) {
     const registers = new Registers(newKey(`registers-${home}`))
-    await cluster.client(home).send(new CreateBucketCommand({ Bucket: registers.bucket }))
+    await makeBucket(cluster, home, registers.bucket)
     const clients = cluster.codes.flatMap((code) => {
       const store = new Store(code, cluster.impatientClient(code, patienceMilliseconds), registers.bucket, true)
       return Array.from({ length: clientsEach }, () => new Client(store, registers))
