@@ -25,7 +25,7 @@ const convergenceMost = 20_000
 const afterwards = 2_000
 const lookMilliseconds = 20
 const lookAgainMilliseconds = 200
-const atOnce = 24
+const atOnce = 40
 
 export const wait = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
