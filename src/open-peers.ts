@@ -142,6 +142,7 @@ export function openPeers<Known extends Foundation>(
     work: async (signal) => {
       await Promise.all([
         bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+        bytes.succession.run(signal, (error) => log.error('taking over from a region that is gone failed', { error })),
         forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
         healer.run(signal),
         deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),

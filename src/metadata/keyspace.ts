@@ -21,6 +21,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | reference   | blob, bucket, key, stamp or 0      | nothing: that version uses that blob (C18)                    |
  * | vote        | blob                               | token: this cell said that it names the blob no more (C19)    |
  * | sharing     | nothing                            | region and cell: others may name the blobs of this one (C19)  |
+ * | succession  | nothing                            | how far blobs of cells that are gone were taken over          |
+ * | lostBlob    | blob                               | since when no region has a copy of it (succession-records.ts) |
  * | segment     | volume, segment                    | generation of a segment (C2)                                  |
  * | dead        | volume, segment                    | atomic counter: bytes of freed blobs in a segment             |
  * | upload      | bucket, key, upload id             | upload record (UploadRecords)                                 |
@@ -102,6 +104,8 @@ export const subspace = {
   healing: 0x23,
   vote: 0x28,
   sharing: 0x29,
+  succession: 0x2b,
+  lostBlob: 0x2c,
   deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
@@ -145,6 +149,8 @@ export const keys = {
     append(prefixes.reference, [hex(blob), bucket, key, slot]),
   vote: (blob: BlobId) => append(prefixes.vote, [hex(blob)]),
   sharing: () => append(prefixes.sharing, []),
+  succession: prefixes.succession,
+  lostBlob: (blob: BlobId) => append(prefixes.lostBlob, [hex(blob)]),
   segment: (volume: string, segment: number) => append(prefixes.segment, [volume, segment]),
   dead: (volume: string, segment: number) => append(prefixes.dead, [volume, segment]),
   upload: (bucket: number, key: string, upload: string) => append(prefixes.upload, [bucket, key, upload]),
