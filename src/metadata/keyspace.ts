@@ -22,6 +22,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | vote        | blob                               | token: this cell said that it names the blob no more (C19)    |
  * | sharing     | nothing                            | region and cell: others may name the blobs of this one (C19)  |
  * | succession  | nothing                            | how far blobs of cells that are gone were taken over          |
+ * | left        | nothing                            | nothing: this cell has left its cluster (departure-records.ts)|
+ * | departure   | cell                               | what a cell that leaves still has to do                       |
  * | lostBlob    | blob                               | since when no region has a copy of it (succession-records.ts) |
  * | segment     | volume, segment                    | generation of a segment (C2)                                  |
  * | dead        | volume, segment                    | atomic counter: bytes of freed blobs in a segment             |
@@ -106,6 +108,8 @@ export const subspace = {
   sharing: 0x29,
   succession: 0x2b,
   lostBlob: 0x2c,
+  left: 0x2d,
+  departure: 0x2e,
   deadLetters: 0x1f,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
@@ -150,6 +154,8 @@ export const keys = {
   vote: (blob: BlobId) => append(prefixes.vote, [hex(blob)]),
   sharing: () => append(prefixes.sharing, []),
   succession: prefixes.succession,
+  left: prefixes.left,
+  departure: (cell: number) => append(prefixes.departure, [cell]),
   lostBlob: (blob: BlobId) => append(prefixes.lostBlob, [hex(blob)]),
   segment: (volume: string, segment: number) => append(prefixes.segment, [volume, segment]),
   dead: (volume: string, segment: number) => append(prefixes.dead, [volume, segment]),

@@ -411,7 +411,7 @@ export const mutants: readonly Mutant[] = [
     name: 'replicas-change-the-namespace',
     rule: 'C24, Y3',
     file: 'src/metadata/namespace-feed.ts',
-    from: '            throw new NotTheRoot()\n',
+    from: '        if (membership?.root !== cell) throw new NotTheRoot()\n',
     to: '',
     killers: namespaceTest,
   },
