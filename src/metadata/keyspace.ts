@@ -58,6 +58,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | namespaceCursor |                                | in a replica: how far it has followed, and whom               |
  * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
  * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
+ * | namespaceForsaken |                              | in a replica: the root that it follows no more, and until when|
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -100,6 +101,7 @@ export const subspace = {
   namespaceCursor: 0x34,
   namespaceConfirmed: 0x35,
   namespaceHeard: 0x36,
+  namespaceForsaken: 0x37,
   cursor: 0x20,
   conflict: 0x21,
   passing: 0x22,
@@ -200,6 +202,7 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  namespaceForsaken: prefixes.namespaceForsaken,
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 

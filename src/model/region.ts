@@ -27,6 +27,8 @@ export interface Membership {
   readonly epoch: number
   /** The cell that owns the namespace. */
   readonly root: number
+  /** How often the root has changed; absent: never. Of two that call themselves the root, the later one is. */
+  readonly reign?: number
   readonly members: readonly Member[]
 }
 
