@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { metricsTable } from '#src/telemetry/catalogue.ts'
 import { exampleRows, namespaceTable, subspaceTable } from './keyspace.ts'
 import { operationsSummary, operationsTable } from './operations.ts'
 
@@ -14,6 +15,7 @@ const printed: readonly {
   { file: 'docs/keyspace.md', name: 'subspaces', print: subspaceTable },
   { file: 'docs/keyspace.md', name: 'namespace', print: namespaceTable },
   { file: 'docs/keyspace.md', name: 'example', print: exampleRows },
+  { file: 'docs/metrics.md', name: 'metrics', print: metricsTable },
   { file: 'docs/s3-operations.md', name: 'summary', print: operationsSummary },
   { file: 'docs/s3-operations.md', name: 'operations', print: operationsTable },
 ]
