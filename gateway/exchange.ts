@@ -88,6 +88,8 @@ export class Exchange {
   readonly #parts: ExchangeParts
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  /** Node takes it from the request when the connection breaks. */
+  readonly #socket: Socket
   readonly #target: string
   readonly #origin: Origin | undefined
   readonly #id: string
@@ -106,6 +108,7 @@ export class Exchange {
     this.#parts = parts
     this.#request = request
     this.#response = response
+    this.#socket = request.socket
     this.#target = target
     this.#origin = origin
     this.#id = parts.names.next()
@@ -240,7 +243,7 @@ export class Exchange {
   }
 
   #count({ operation }: Outcome): void {
-    const { socket } = this.#request
+    const socket = this.#socket
     const before = counted.get(socket)
     const { bytesRead, bytesWritten } = socket
     const seconds = (performance.now() - this.#started) / 1e3
