@@ -306,17 +306,20 @@ export function pipeline(parts: PipelineParts): Route {
   }
 
   return async (incoming, address) => {
-    let operation = incoming.method
+    // What is not carried out here is known by no other name.
+    let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
     const outcome: { response?: S3Response; thrown?: unknown; recorded?: readonly Recorded[] } = {}
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
-      const here = () =>
-        answer(incoming, address, notes, (name) => {
+      const here = () => {
+        operation = incoming.method
+        return answer(incoming, address, notes, (name) => {
           operation = name
         })
+      }
       outcome.response = await (cluster === undefined ? here() : cluster.answer(incoming, address, dispatch, here))
     } catch (thrown) {
       outcome.thrown = thrown
