@@ -47,6 +47,7 @@ import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
+import { OpenShadows } from './open-shadows.ts'
 import { openTiers, performTasks, refuseTiers } from './open-tiers.ts'
 
 export interface OpenOptions {
@@ -221,7 +222,7 @@ function servicesOf(
   { config, log }: OpenOptions,
   region: Region | undefined,
   others: OtherCells | undefined,
-): { services: Services; access: AccessControl } {
+): { services: Services; access: AccessControl; shadows: OpenShadows } {
   const { store, world, namespace } = foundation
   const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
@@ -232,13 +233,16 @@ function servicesOf(
   )
   const parts = { store, world, namespace, isEmpty, logs, most: config.bucketsMax }
   const buckets = new NamespaceBuckets({ ...parts, ...(others !== undefined && { others }) })
+  const shadows = new OpenShadows(foundation, buckets, config.shadowEndpoints)
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
     buckets,
-    objects: new CellObjects(foundation),
-    uploads: new CellUploads(foundation),
-    ...placedServices(foundation, region),
+    ...shadows.over({
+      objects: new CellObjects(foundation),
+      uploads: new CellUploads(foundation),
+      ...placedServices(foundation, region),
+    }),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
@@ -260,7 +264,7 @@ function servicesOf(
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
   }
-  return { services, access }
+  return { services, access, shadows }
 }
 
 /** What depends on whether there are other cells. */
@@ -304,7 +308,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
-  const { services, access } = servicesOf(foundation, options, region, peers?.deletion)
+  const { services, access, shadows } = servicesOf(foundation, options, region, peers?.deletion)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))
@@ -321,11 +325,13 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     ...(peers !== undefined && { target: peers.target, copies: peers.copies, counters: peers.counters }),
     startBackground: () => {
       running.push(background(foundation, volumes, options, stopping.signal))
+      running.push(shadows.work(options.log, stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))
       if (peers !== undefined) running.push(peers.work(stopping.signal))
     },
     close: async () => {
       stopping.abort()
+      await shadows.close()
       await Promise.all(running)
       await peers?.settled()
       await volumes.close()

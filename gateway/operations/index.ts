@@ -1,4 +1,5 @@
 import { Fault } from '#src/errors.ts'
+import { getBucketInformation, patchBucket } from './bucket/bucket-information.ts'
 import { createBucket } from './bucket/create-bucket.ts'
 import { deleteBucket } from './bucket/delete-bucket.ts'
 import { getBucketLocation } from './bucket/get-bucket-location.ts'
@@ -9,6 +10,7 @@ import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
 import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
+import { bucketMigration } from './bucket/migration.ts'
 import { getBucketAbac, putBucketAbac } from './configuration/bucket-abac.ts'
 import {
   getBucketAccelerateConfiguration,
@@ -90,6 +92,9 @@ export const implemented: readonly Operation[] = [
   listObjectsV2,
   listObjectVersions,
   listMultipartUploads,
+  getBucketInformation,
+  patchBucket,
+  ...bucketMigration,
   getBucketAbac,
   putBucketAbac,
   getBucketAccelerateConfiguration,

@@ -133,6 +133,10 @@ export const settings = {
     .describe(
       'addresses that notifications may be sent to: `public` ones, those of private networks too (`private`), or `any`, this machine included',
     ),
+  shadowEndpoints: z
+    .enum(['public', 'private', 'any'])
+    .prefault('public')
+    .describe('addresses at which shadow buckets may be: `public`, `private` too, or `any`, this machine included'),
   issuerEndpoints: z
     .enum(['public', 'private', 'any'])
     .prefault('public')

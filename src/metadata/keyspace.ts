@@ -54,6 +54,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | namespaceCursor |                                | in a replica: how far it has followed, and whom               |
  * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
  * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
+ * | migration   | bucket                             | how far the copying of its shadow has come (shadow-records.ts)|
+ * | imported    | bucket, shadow, what               | atomic counter: what was brought from its shadow              |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -103,6 +105,8 @@ export const subspace = {
   vote: 0x28,
   sharing: 0x29,
   deadLetters: 0x1f,
+  migration: 0x50,
+  imported: 0x51,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -188,6 +192,8 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  migration: (bucket: number) => append(prefixes.migration, [bucket]),
+  imported: (bucket: number, shadow: string, what: string) => append(prefixes.imported, [bucket, shadow, what]),
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 

@@ -241,6 +241,23 @@ export async function removeVersion(
   if (wasNewest && state.newest !== undefined) await promote(to, state)
 }
 
+/** Leaves a tombstone where nothing was: in a bucket with a shadow, which would be asked otherwise (C21). */
+export function entomb(to: Transaction, state: KeyState, stamp: Stamp, vector: Vector): void {
+  const { bucket, key } = state
+  const order = moveEntry(to, { bucket, key, slot: 0n, stamp }, state.tombstone?.entry)
+  setWithEntry(to, keys.tombstone(bucket, key, 0n), encodeTombstone({ stamp, vector }), order, entryOffset)
+}
+
+/** Whether anything tells of a key, be it that something was removed (C21). */
+export async function isKnown(from: Snapshot, { bucket, key }: Place): Promise<boolean> {
+  if ((await from.get(keys.current(bucket, key))) !== undefined) return true
+  for (const space of ['version', 'tombstone'] as const) {
+    const all = under(space, [bucket, key])
+    if ((await from.range(all.from, all.to, { limit: 1 })).length > 0) return true
+  }
+  return false
+}
+
 /** Puts what is now the newest version under `current`, if it is an object. */
 async function promote(to: Transaction, place: Place): Promise<void> {
   const { bucket, key } = place

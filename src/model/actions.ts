@@ -59,6 +59,7 @@ const settings = [
   'AnalyticsConfiguration',
   'BucketAbac',
   'BucketCORS',
+  'BucketInformation',
   'BucketLocation',
   'BucketLogging',
   'BucketNotification',

@@ -22,6 +22,8 @@ import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import type { Services } from '#src/service/services.ts'
+import { ShadowSources } from '#src/service/shadow-sources.ts'
+import { CellShadows } from '#src/service/shadows.ts'
 import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { realWorld } from '#src/world.ts'
@@ -93,8 +95,10 @@ async function openHouse(): Promise<House> {
   const parts = { store, world: realWorld, namespace, records: new IamRecords() }
   const [iam, sts] = [new Iam(parts), openSts(parts, 'public')]
   const configurations = new CellBucketConfigurations({ store, namespace })
+  const shadows = new CellShadows(foundation, buckets, new ShadowSources(foundation, 'public'))
   const services: Services = {
     ...cell,
+    shadows,
     identity,
     iam,
     sts,
@@ -216,6 +220,7 @@ const form = [
 
 /** What the operations need beside their names to be requests that would be done. */
 const bodies: Readonly<Record<string, string>> = {
+  PatchBucket: '{"shadow_bucket":{}}',
   PutBucketLifecycleConfiguration:
     '<LifecycleConfiguration><Rule><Status>Enabled</Status><Prefix>a</Prefix><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>',
   PutBucketCors:
