@@ -65,6 +65,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     log,
     logsAccess: config.accessLog,
     logs: services.logs,
+    meter: node.meter,
     limits: limitsOf(config),
     ...(node.counters !== undefined && { counters: node.counters }),
     ...(region !== undefined && { servedFrom: region.members.self.region }),

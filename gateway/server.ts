@@ -55,6 +55,8 @@ export interface ServerParts {
   /** Keeps the records of requests to buckets that are logged. */
   readonly logs?: Pick<Logs, 'record'>
   readonly limits?: Partial<ServerLimits>
+  /** Counts what requests to buckets use. */
+  readonly meter?: ExchangeParts['meter']
   /** Code of this region, where there are others: every answer tells it. */
   readonly servedFrom?: string
 }
@@ -89,6 +91,7 @@ export class GatewayServer {
       counters: parts.counters ?? new Counters(),
       logsAccess: parts.logsAccess ?? false,
       logs: parts.logs,
+      meter: parts.meter,
       isDraining: () => this.#isDraining,
       servedFrom: parts.servedFrom,
     }

@@ -3,6 +3,7 @@ import { getBucketInformation, patchBucket } from './bucket/bucket-information.t
 import { createBucket } from './bucket/create-bucket.ts'
 import { deleteBucket } from './bucket/delete-bucket.ts'
 import { getBucketLocation } from './bucket/get-bucket-location.ts'
+import { getUsage } from './bucket/get-usage.ts'
 import { getUsageStats } from './bucket/get-usage-stats.ts'
 import { headBucket } from './bucket/head-bucket.ts'
 import { listBuckets } from './bucket/list-buckets.ts'
@@ -84,6 +85,7 @@ import { uploadPartCopy } from './upload/upload-part-copy.ts'
 export const implemented: readonly Operation[] = [
   listBuckets,
   getUsageStats,
+  getUsage,
   createBucket,
   headBucket,
   deleteBucket,

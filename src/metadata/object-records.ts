@@ -8,6 +8,7 @@ import { RecordReader, RecordWriter } from './codec.ts'
 import { entryBytes, moveEntry, setWithEntry } from './feed.ts'
 import { keys, partitionOf, slotOf, under } from './keyspace.ts'
 import { clearRestored, forgetRemote } from './remote-records.ts'
+import { countStored, recountStored } from './usage-records.ts'
 import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
 
 /**
@@ -151,6 +152,7 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
   const bytes = encodeVersion(version)
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
   if (version.kind === 'object') {
+    countStored(to, bucket, version, 1)
     setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
     const blob = blobOf(version.content)
     if (blob !== undefined) addReference(to, blob, { bucket, key, slot: slotOf(version) })
@@ -174,6 +176,7 @@ export async function insertAmong(to: Transaction, state: KeyState, version: Ver
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
   const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, undefined)
   setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
+  if (version.kind === 'object') countStored(to, bucket, version, 1)
   const blob = version.kind === 'object' ? blobOf(version.content) : undefined
   if (blob !== undefined) addReference(to, blob, { bucket, key, slot })
 }
@@ -185,6 +188,7 @@ export const recordBytesMax = 16_384
 async function takeNull(to: Transaction, state: KeyState, next: Version): Promise<Uint8Array | undefined> {
   const { bucket, key, current, stowed } = state
   if (current?.version.isNull === true) {
+    countStored(to, bucket, current.version, -1)
     if (!keepsContent(current.version, next)) await releaseContent(to, state, current.version)
     await releaseRemote(to, state, current.version)
     return entryOf(current.bytes)
@@ -193,6 +197,7 @@ async function takeNull(to: Transaction, state: KeyState, next: Version): Promis
   to.clear(keys.version(bucket, key, stowed.version.stamp))
   to.clear(keys.nullVersion(bucket, key))
   if (stowed.version.kind === 'object') {
+    countStored(to, bucket, stowed.version, -1)
     if (!keepsContent(stowed.version, next)) await releaseContent(to, state, stowed.version)
     await releaseRemote(to, state, stowed.version)
   }
@@ -230,6 +235,7 @@ export async function removeVersion(
   else to.clear(keys.version(bucket, key, version.stamp))
   if (version.isNull && state.stowed !== undefined) to.clear(keys.nullVersion(bucket, key))
   if (version.kind === 'object') {
+    countStored(to, bucket, version, -1)
     await releaseContent(to, state, version)
     await releaseRemote(to, state, version)
   }
@@ -284,6 +290,7 @@ export function rewriteVersion(
   const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, entryOf(target.bytes))
   const bytes = encodeVersion(version)
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
+  recountStored(to, bucket, target.version, version)
   const isCurrent = current?.version.stamp === version.stamp
   if (isCurrent) setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
   if (!isCurrent || !version.isNull) {

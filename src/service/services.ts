@@ -19,6 +19,7 @@ import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
 import type { Shadows } from './shadow-services.ts'
 import type { Sts } from './sts/sts.ts'
+import type { Usage } from './usage.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -35,6 +36,7 @@ export interface Services {
   readonly notifications: BucketNotifications
   readonly configurations: BucketConfigurations
   readonly shadows: Shadows
+  readonly usage: Usage
   /** Absent: there is one. */
   readonly regions?: Regions
 }

@@ -26,6 +26,7 @@ import { ShadowSources } from '#src/service/shadow-sources.ts'
 import { CellShadows } from '#src/service/shadows.ts'
 import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
+import { CellUsage } from '#src/service/usage.ts'
 import { realWorld } from '#src/world.ts'
 import { body as bodyOf, openCell } from '../service/cell.ts'
 import { memoryKeys } from '../support/memory-keys.ts'
@@ -99,6 +100,7 @@ async function openHouse(): Promise<House> {
   const services: Services = {
     ...cell,
     shadows,
+    usage: new CellUsage({ store, namespace, region: 'fra', flush: async () => {} }),
     identity,
     iam,
     sts,
@@ -322,7 +324,7 @@ before(() => {
 })
 
 /** Every account may ask for what is its own. */
-const ofOneself: ReadonlySet<string> = new Set(['ListBuckets', 'GetUsageStats'])
+const ofOneself: ReadonlySet<string> = new Set(['ListBuckets', 'GetUsageStats', 'GetUsage'])
 
 for (const operation of implemented) {
   test(`I9: ${operation.name} is refused to strangers and to nobody, and not to the owner`, async () => {

@@ -1,7 +1,7 @@
 import { readBody, readBucket } from '#gateway/operations/configuration/setting.ts'
 import { operation, type S3Response } from '#gateway/operations/operation.ts'
 import { decodeBucketPatch, encodeShadow } from '#gateway/wire/bucket-settings.ts'
-import { measuredMost } from './head-bucket.ts'
+import type { StoredByClass } from '#src/model/usage.ts'
 
 const json = (value: unknown): S3Response => ({
   status: 200,
@@ -9,7 +9,17 @@ const json = (value: unknown): S3Response => ({
   body: JSON.stringify(value),
 })
 
-/** An extension of Tigris: what a bucket is, in JSON; `with-size=true` counts what lies in it. */
+/** Exact, though Tigris has names for estimates. All versions count. */
+function sizes(stored: StoredByClass) {
+  const all = [...stored]
+  return {
+    tier_sizes: Object.fromEntries(all.map(([name, { bytes }]) => [name, Number(bytes)])),
+    estimated_size: all.reduce((sum, [, { bytes }]) => sum + Number(bytes), 0),
+    estimated_rows: all.reduce((sum, [, { objects }]) => sum + Number(objects), 0),
+  }
+}
+
+/** An extension of Tigris: what a bucket is, in JSON; `with-size=true` tells what lies in it too. */
 export const getBucketInformation = operation({
   name: 'GetBucketInformation',
   match: { method: 'GET', scope: 'bucket', keys: ['metadata'] },
@@ -18,17 +28,17 @@ export const getBucketInformation = operation({
 
   async run(isMeasured, context) {
     const bucket = await readBucket(context)
-    const size = isMeasured ? await context.services.listings.measure(bucket, measuredMost) : undefined
-    return { bucket, size }
+    const stored = isMeasured ? await context.services.usage.stored(bucket.id) : undefined
+    return { bucket, stored }
   },
 
-  encode: ({ bucket, size }) =>
+  encode: ({ bucket, stored }) =>
     json({
       name: bucket.name,
       created: new Date(bucket.created).toISOString(),
       object_regions: bucket.location,
       ...(bucket.shadow !== undefined && { shadow_bucket: encodeShadow(bucket.shadow) }),
-      ...(size !== undefined && { estimated_size: size.bytes, estimated_unique_rows: size.objects }),
+      ...(stored !== undefined && sizes(stored)),
     }),
 })
 
