@@ -120,3 +120,30 @@ test('L1: it stays as long as another one has not heard all, an upload is open, 
   peers.faultsOf(2).isDown = false
   assert.ok((await get(iad, 'k')).equals(bytes))
 })
+
+test('L1: it stays as long as one that answers has not applied its last writes', async () => {
+  const { fra, iad, syd, cluster } = await three()
+  await iad.stop()
+  await put(syd, 'small', randomBytes(5))
+  change(cluster, 3, 'leaving')
+  await until(async () => {
+    const { behind, away, isFenced } = await syd.departing.step()
+    assert.deepEqual(away, [])
+    return isFenced && behind.length === 1
+  })
+  await syd.departing.step()
+  assert.deepEqual(fra.left, [])
+})
+
+test('L2: what clients began while it looked is ended before its writes are', async () => {
+  const { syd, cluster, peers } = await three()
+  change(cluster, 3, 'leaving')
+  let begun = 0
+  peers.between = async (call) => {
+    if (!call.endsWith('passed') || begun++ > 0) return
+    await syd.uploads.create({ name: { bucket, key: 'begun' }, attributes, initiator: owner })
+  }
+  await syd.departing.step()
+  const { uploads, isFenced } = await syd.departing.step()
+  assert.deepEqual([uploads, isFenced], [1, false])
+})
