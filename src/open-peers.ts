@@ -6,6 +6,7 @@ import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import type { Copies } from '#src/cluster/copies.ts'
 import { Demand } from '#src/cluster/demand.ts'
 import { Departing, passedMethod } from '#src/cluster/departure.ts'
+import { FeedLagWatch, feedBehindMethod } from '#src/cluster/feed-lag.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
@@ -16,6 +17,7 @@ import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
+import { setHealingProgress } from '#src/metadata/watch-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -67,6 +69,10 @@ function healerOf(
     },
     report: (healed) => log.warn('records that were missing here were taken over from another region', { ...healed }),
     failed: (error) => log.error('comparing with another region failed', { error }),
+    progress: async (progress) => {
+      const { store, cell } = target.foundation
+      await store.transact(async (transaction) => setHealingProgress(transaction, cell, progress))
+    },
   })
 }
 
@@ -127,6 +133,7 @@ export function openPeers<Known extends Foundation>(
   const source = { foundation, cells, incarnation }
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, arrived }
+  const lag = new FeedLagWatch({ foundation, transport, peers: () => members.peers })
   const departing = new Departing({ foundation, transport, members, positions, succession: bytes.succession })
   const healer = healerOf(target, { members, transport }, log)
   return {
@@ -139,6 +146,7 @@ export function openPeers<Known extends Foundation>(
       ...bytes.methods,
       ...deletion.methods,
       passedMethod(foundation, positions),
+      feedBehindMethod(foundation, incarnation),
     ],
     deletion,
     copies: bytes.copies,
@@ -150,6 +158,7 @@ export function openPeers<Known extends Foundation>(
         departing.run(signal, (error) => log.error('leaving the cluster failed', { error })),
         forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
         healer.run(signal),
+        lag.run(signal, (error) => log.error('noting how far other regions are ahead failed', { error })),
         deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
       ])
     },
