@@ -54,7 +54,8 @@ const namedMost = 5
 const remove = defineCommand({
   meta: {
     name: 'remove',
-    description: 'Let a region leave once all that it has is elsewhere, or end one that is lost; on the root region only',
+    description:
+      'Let a region leave once all that it has is elsewhere, or end one that is lost; on the root region only',
   },
   args: {
     ...shared,

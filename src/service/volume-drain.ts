@@ -88,7 +88,8 @@ export class VolumeDrain {
     for (const segment of ready) {
       if (signal.aborted) break
       await compactor.compact({ ...segment, volume }, Number.POSITIVE_INFINITY)
-      if (!(await this.#maintenance.segments(volume)).some(({ number }) => number === segment.number)) left.delete(segment.number)
+      if (!(await this.#maintenance.segments(volume)).some(({ number }) => number === segment.number))
+        left.delete(segment.number)
       progress?.(standing(segments.length - ready.length))
     }
     return standing(segments.length - ready.length)

@@ -83,18 +83,22 @@ test('G4: a volume is emptied while objects are written and read; nothing new co
     const [id, other] = await idsOf(node)
     assert.ok((await drainOf(node).names(id)) > 0)
     const seen: DrainProgress[] = []
-    let late = 0
-    const left = await drainOf(node).run(id, never, { progress: (each) => seen.push(each) }).then(async (each) => {
-      for (; late < 10; late++) await put(node, `late-${late}`, 40_000)
-      return each
-    })
+    const writing = (async () => {
+      for (let late = 0; late < 20; late++) await put(node, `late-${late}`, 40_000)
+    })()
+    const left = await drainOf(node).run(id, never, { progress: (each) => seen.push(each) })
+    await writing
+    for (let after = 0; after < 10; after++) await put(node, `after-${after}`, 40_000)
     assert.deepEqual(left, { segments: 0, bytes: 0, waiting: 0, unreadable: 0 })
     assert.ok(seen.some(({ bytes }) => bytes > 0))
     assert.equal(await drainOf(node).names(id), 0)
     assert.ok((await drainOf(node).names(other)) > 0)
     await checkAll(node)
     const files = await readdir(join(node.folder, 'a', 'segments'))
-    assert.deepEqual(files.filter((name) => name.endsWith('.segment')), [])
+    assert.deepEqual(
+      files.filter((name) => name.endsWith('.segment')),
+      [],
+    )
     await node.volumes.maintenance.check(id)
     const [restored] = (await node.volumes.maintenance.volumes()).filter((each) => each.id === id)
     assert.equal(restored?.retired, undefined, 'a check takes it back into use')
