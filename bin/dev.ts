@@ -12,6 +12,8 @@ interface Site {
   readonly region: string
   readonly port: number
   readonly peerPort: number
+  /** Undefined: it tells no metrics. */
+  readonly metricsPort: number | undefined
 }
 
 interface DevOptions {
@@ -106,7 +108,7 @@ class Dev {
     )
   }
 
-  #words({ region, port, peerPort }: Site): readonly string[] {
+  #words({ region, port, peerPort, metricsPort }: Site): readonly string[] {
     const { sites, data, roundTrip, workers, flags } = this.#options
     const [root] = sites
     const isRoot = root?.region === region
@@ -120,6 +122,7 @@ class Dev {
       ...['--cluster-secret-file', this.#secretFile, '--peer-port', String(peerPort)],
       // All regions must open what one of them encrypted.
       ...['--key-file', join(data, 'encryption-keys.json')],
+      ...(metricsPort === undefined ? [] : ['--metrics-port', String(metricsPort)]),
       ...(geography === '' ? [] : ['--geography', geography]),
       ...(delays.length === 0 ? [] : ['--peer-delay', delays.map(([to, by]) => `${to}=${by}`).join(',')]),
       ...(isRoot ? [] : ['--join', `http://127.0.0.1:${root?.peerPort}`]),
@@ -159,6 +162,11 @@ export const devCommand = defineCommand({
     data: text('./dev', 'directory of all of them', 'directory'),
     port: text('9000', 'port of the first region; the others follow', 'number'),
     'peer-port': text('9100', 'port that the first is asked on by the others, which follow', 'number'),
+    'metrics-port': {
+      type: 'string',
+      description: 'port on which the first tells metrics; the others follow (default: they tell none)',
+      valueHint: 'number',
+    },
     workers: text('1', 'processes of each region', 'number'),
     'log-level': text('warn', 'least level that is logged', 'level'),
   },
@@ -167,7 +175,14 @@ export const devCommand = defineCommand({
     if (new Set(codes).size !== codes.length) throw new BadSettings('bad settings: --regions names one twice')
     const port = portOf(args.port, '--port')
     const peerPort = portOf(args['peer-port'], '--peer-port')
-    const sites = codes.map((region, index) => ({ region, port: port + index, peerPort: peerPort + index }))
+    const given = args['metrics-port']
+    const metricsPort = given === undefined ? undefined : portOf(given, '--metrics-port')
+    const sites = codes.map((region, index) => ({
+      region,
+      port: port + index,
+      peerPort: peerPort + index,
+      metricsPort: metricsPort === undefined ? undefined : metricsPort + index,
+    }))
     const { data, workers } = args
     await new Dev({
       sites,

@@ -32,6 +32,8 @@ export interface RegionBytesOptions {
   /** Told of each read of what is not held here. */
   readonly wanted?: (blob: BlobId) => void
   readonly counters?: Counters
+  /** Bytes that came, by the region that gave them. */
+  readonly fetched?: Counters
   readonly failed: (error: unknown) => void
 }
 

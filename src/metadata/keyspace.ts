@@ -60,6 +60,14 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
  * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
  * | namespaceForsaken |                              | in a replica: the root that it follows no more, and until when|
+ * | migration   | bucket                             | how far the copying of its shadow has come (shadow-records.ts)|
+ * | imported    | bucket, shadow, what               | atomic counter: what was brought from its shadow              |
+ * | stored      | bucket, class, what                | atomic counter: objects, bytes of all versions (usage-records.ts) |
+ * | usageDay    | bucket, day, metric                | atomic counter: usage of that day (usage-records.ts)          |
+ * | usageMonth  | bucket, month, metric              | the same of the days of a month that were folded              |
+ * | usageOwner  | bucket                             | the names of bucket and account that its usage is told under  |
+ * | usageBatch  | process                            | the last batch of counts of that process that was added       |
+ * | usageTick   | bucket                             | until when what is stored was added up                        |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -115,6 +123,14 @@ export const subspace = {
   departure: 0x2e,
   watched: 0x2f,
   deadLetters: 0x1f,
+  migration: 0x50,
+  imported: 0x51,
+  stored: 0x52,
+  usageDay: 0x53,
+  usageMonth: 0x54,
+  usageOwner: 0x55,
+  usageBatch: 0x56,
+  usageTick: 0x57,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -206,6 +222,14 @@ export const keys = {
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
   namespaceForsaken: prefixes.namespaceForsaken,
+  migration: (bucket: number) => append(prefixes.migration, [bucket]),
+  stored: (bucket: number, storageClass: string, what: string) => append(prefixes.stored, [bucket, storageClass, what]),
+  usageDay: (bucket: number, day: number, metric: string) => append(prefixes.usageDay, [bucket, day, metric]),
+  usageMonth: (bucket: number, month: number, metric: string) => append(prefixes.usageMonth, [bucket, month, metric]),
+  usageOwner: (bucket: number) => append(prefixes.usageOwner, [bucket]),
+  usageBatch: (process: string) => append(prefixes.usageBatch, [process]),
+  usageTick: (bucket: number) => append(prefixes.usageTick, [bucket]),
+  imported: (bucket: number, shadow: string, what: string) => append(prefixes.imported, [bucket, shadow, what]),
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 

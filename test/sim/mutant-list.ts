@@ -1,15 +1,4 @@
-/** A deliberately broken version: one replacement of text, which some check must notice. */
-export interface Mutant {
-  readonly name: string
-  /** Of CORRECTNESS, or of the header of the file. */
-  readonly rule: string
-  readonly file: string
-  /** Exact, and there once. */
-  readonly from: string
-  readonly to: string
-  /** The simulation, or the files of tests, of which one must fail. */
-  readonly killers: 'sim' | readonly string[]
-}
+import type { Mutant } from './mutant.ts'
 
 const receive = 'src/metadata/receive.ts'
 const merge = 'src/model/merge.ts'
@@ -477,7 +466,7 @@ export const mutants: readonly Mutant[] = [
     name: 'consistent-requests-anywhere',
     rule: 'C23',
     file: 'src/cluster/routing.ts',
-    from: '    if (isConsistent) return this.#at(this.home(bucket))\n',
+    from: '    if (isConsistent) return this.#at(this.#reading([this.home(bucket)], source)[0])\n',
     to: '',
     killers: ['test/cluster/two-regions.test.ts'],
   },
