@@ -5,6 +5,8 @@ const merge = 'src/model/merge.ts'
 const keeping = 'src/metadata/keeping.ts'
 const blobRecords = 'src/metadata/blob-records.ts'
 const keeperTest = ['test/cluster/keeper.test.ts']
+const departureTest = ['test/cluster/departure.test.ts']
+const promotionTest = ['test/cluster/promotion.test.ts']
 const successionTest = ['test/cluster/succession.test.ts']
 const feedTest = ['test/cluster/feed-methods.test.ts']
 const convergenceTest = ['test/cluster/convergence.test.ts']
@@ -355,6 +357,78 @@ export const mutants: readonly Mutant[] = [
     from: 'if (!(await mayCount(transaction, membership(), region)))',
     to: 'if (copies.length < 0)',
     killers: successionTest,
+  },
+  {
+    name: 'roots-give-way-to-those-behind',
+    rule: 'C25, Y16',
+    file: 'src/cluster/promotion.ts',
+    from: '    if (Buffer.compare(await readNamespaceHead(transaction), bytesOf(position)) !== 0) return undefined\n',
+    to: '',
+    killers: promotionTest,
+  },
+  {
+    name: 'whoever-asks-replaces-a-lost-root',
+    rule: 'C25, Y17',
+    file: 'src/cluster/promotion.ts',
+    from: '    if (Buffer.compare(bytesOf(theirs.position), bytesOf(own.position)) <= 0) return\n',
+    to: '    if (own.isWhole) return\n',
+    killers: promotionTest,
+  },
+  {
+    name: 'a-lost-root-is-followed-on',
+    rule: 'C25, Y17',
+    file: 'src/cluster/namespace-follower.ts',
+    from: '      if (cursor !== undefined) await this.#checkForsaken(transaction, cursor)\n',
+    to: '',
+    killers: promotionTest,
+  },
+  {
+    name: 'reigns-are-not-told-apart',
+    rule: 'C25, C15',
+    file: 'src/cluster/promotion.ts',
+    from: '  reignOf(membership) === 0 ? incarnation',
+    to: '  reignOf(membership) >= 0 ? incarnation',
+    killers: promotionTest,
+  },
+  {
+    name: 'a-new-root-follows-the-old-one-on',
+    rule: 'C25',
+    file: 'src/cluster/promotion.ts',
+    from: '      clearNamespaceCursor(transaction)\n',
+    to: '',
+    killers: promotionTest,
+  },
+  {
+    name: 'who-left-writes-on',
+    rule: 'L2',
+    file: 'src/metadata/namespace-feed.ts',
+    from: 'if (watched.isFed && (await',
+    to: 'if (watched.isFed && changed.size > 0 && (await',
+    killers: departureTest,
+  },
+  {
+    name: 'who-leaves-takes-the-last-copy-along',
+    rule: 'L1',
+    file: 'src/cluster/departure.ts',
+    from: ' && departure.behind.length === 0 && departure.blobs === 0',
+    to: ' && departure.behind.length === 0',
+    killers: departureTest,
+  },
+  {
+    name: 'who-leaves-waits-for-nobody',
+    rule: 'L1',
+    file: 'src/cluster/departure.ts',
+    from: ' && departure.behind.length === 0 && departure.blobs === 0',
+    to: ' && departure.blobs === 0',
+    killers: departureTest,
+  },
+  {
+    name: 'what-began-meanwhile-is-cut-off',
+    rule: 'L2',
+    file: 'src/cluster/departure.ts',
+    from: '      if ((await countWaiting(transaction)) > 0) return false\n',
+    to: '',
+    killers: departureTest,
   },
   {
     name: 'late-words-count-copies-again',
