@@ -36,6 +36,14 @@ export const mutants: readonly Mutant[] = [
     killers: ['test/contract/blobs-faults.test.ts'],
   },
   {
+    name: 'damaged-cache-is-given',
+    rule: 'C4, I3',
+    file: 'src/blobs/cache-volume.ts',
+    from: 'return isRight && isIntact(header, frame, bytes) ? bytes : undefined',
+    to: 'return isRight ? bytes : undefined',
+    killers: ['test/cluster/remote-blobs.test.ts'],
+  },
+  {
     name: 'reads-see-later-states',
     rule: 'C5',
     file: 'src/store/memory/memory-store.ts',
@@ -308,6 +316,22 @@ export const mutants: readonly Mutant[] = [
     killers: keeperTest,
   },
   {
+    name: 'acknowledged-before-others-have-it',
+    rule: 'C20, D3',
+    file: 'src/cluster/spreading.ts',
+    from: '      await firstOf(asked, this.#needed)\n',
+    to: '      firstOf(asked, this.#needed).catch(() => undefined)\n',
+    killers: ['test/cluster/durability.test.ts'],
+  },
+  {
+    name: 'bytes-stay-in-their-region',
+    rule: 'C20, D3',
+    file: 'src/cluster/spreading.ts',
+    from: '    this.#cells = await Promise.all(Array.from({ length: this.#needed }, one))\n',
+    to: '    if (this.#needed < 0) await one()\n',
+    killers: ['test/cluster/durability.test.ts'],
+  },
+  {
     name: 'unreachable-is-not-there',
     rule: 'C21',
     file: 'src/cluster/region-blobs.ts',
@@ -330,6 +354,14 @@ export const mutants: readonly Mutant[] = [
     from: "    addJob(to, { kind: 'manifest', blob })\n",
     to: '',
     killers: 'sim',
+  },
+  {
+    name: 'emptiness-before-the-fences-are-passed',
+    rule: 'C22, Y15',
+    file: 'src/cluster/bucket-deletion.ts',
+    from: '        if (!(await this.#positions.hasReached(from, cell, bytesOf(position)))) return undefined\n',
+    to: '',
+    killers: ['test/cluster/bucket-deletion.test.ts'],
   },
   {
     name: 'consistent-requests-anywhere',
