@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -179,8 +179,10 @@ test('usage is shown, and a recount finds it right', async () => {
     if (rows.some((row: { metric: string; class: string }) => row.metric === 'requests' && row.class === 'A')) break
     assert.ok(Date.now() < end)
   }
-  // As `serve` makes it.
-  new DataDirectory(harness.data).prepare()
+  // What `serve` marks its directories with.
+  const marked = join(folder, 'marked')
+  new DataDirectory(marked).prepare()
+  await copyFile(join(marked, 'meridian.json'), join(harness.data, 'meridian.json'))
   const recount = await done('usage', 'recount', '--data', harness.data, '--bucket', bucket, '--json')
   assert.deepEqual(JSON.parse(recount), [{ bucket, class: 'STANDARD', objects: '1', bytes: '10', state: 'right' }])
 })
