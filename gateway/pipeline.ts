@@ -7,13 +7,16 @@ import { checkKey } from '#src/model/names.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
+import type { Domains } from '#src/service/domains.ts'
 import type { Services } from '#src/service/services.ts'
 import { isCopy, isRecorded, Notes, type Recorded } from './access-log.ts'
-import type { Address } from './address.ts'
+import { type Address, atOwnHost, ownHostOf } from './address.ts'
 import type { Authenticate, Authenticated } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
 import { isQueryCall } from './auth/request.ts'
 import type { ClusterFront } from './cluster-front.ts'
+import { challengeAnswer, isChallenge } from './content/challenges.ts'
+import { withSafeHeaders } from './content/serve.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
 import { getObject, headObject } from './operations/object/get-object.ts'
@@ -54,6 +57,10 @@ export interface PipelineParts {
   readonly query?: QueryFront
   /** The other regions; absent: there are none. */
   readonly cluster?: ClusterFront
+  /** Host names that are buckets' own. Absent: there are none. */
+  readonly domains?: Pick<Domains, 'bucketOf'>
+  /** Folder of answers to ACME's challenges. */
+  readonly challenges?: string
   /** Whether a request with a customer's encryption key is refused where it came unencrypted, as AWS does. */
   readonly customerKeysNeedTls?: boolean
 }
@@ -258,6 +265,32 @@ async function page(parts: PipelineParts, incoming: Incoming, address: Address, 
   })
 }
 
+/** An object of a bucket, at a host that shows nothing else (E3). */
+async function content(
+  parts: PipelineParts,
+  incoming: Incoming,
+  address: Address,
+  notes: Notes,
+  signed: (incoming: Incoming) => Promise<S3Response>,
+): Promise<S3Response> {
+  const { method, isSecure } = incoming
+  const { key, query } = address
+  if (parts.challenges !== undefined && isChallenge(key)) return await challengeAnswer(parts.challenges, key)
+  const bucket = await parts.services.buckets.get(address.bucket)
+  note(notes, bucket)
+  if (method !== 'GET' && method !== 'HEAD') throw new Fault('MethodNotAllowed', { Method: method, allow: 'GET, HEAD' })
+  const isSigned = query.has('X-Amz-Signature')
+  const safe = (response: S3Response) => withSafeHeaders(response, bucket, { isSecure, isSigned })
+  if (isSigned && key !== '') return safe(await signed(incoming))
+  if (bucket.website !== undefined) return safe(await page(parts, incoming, address, notes))
+  if (key === '') throw new Fault('AccessDenied')
+  const operation = method === 'GET' ? getObject : headObject
+  const request = objectRequest(incoming, address, key, true)
+  notes.match = operation.match
+  notes.request = request
+  return safe(await operation.handle(request, () => contextOf(parts, operation, request, notes)))
+}
+
 function requestOf(
   { id, remoteAddress, isSecure, forwardedBy }: Incoming,
   method: Method,
@@ -302,17 +335,33 @@ export function pipeline(parts: PipelineParts): Route {
       return await page(parts, incoming, address, notes)
     }
 
+    if (address.isContent === true) {
+      name(incoming.method === 'HEAD' ? 'HeadObject' : 'GetObject')
+      return await content(parts, incoming, address, notes, (signed) => bySignature(signed, address, notes, name))
+    }
+
     const link = linkAnswer(services, incoming, address)
     if (link !== undefined) return await link
     const { rawPath, rawQuery, hostBucket } = address
     const raw = { ...incoming, rawPath, rawQuery, hostBucket }
     if (parts.query !== undefined && isQueryCall(raw)) return await parts.query({ ...raw, host: address.host }, name)
-    const authenticated = await authenticate(raw)
+    return await bySignature(incoming, address, notes, name)
+  }
+
+  async function bySignature(
+    incoming: Incoming,
+    address: Address,
+    notes: Notes,
+    name: (operation: string) => void,
+  ): Promise<S3Response> {
+    const { rawPath, rawQuery, hostBucket } = address
+    const authenticated = await authenticate({ ...incoming, rawPath, rawQuery, hostBucket })
     if (!isMethod(incoming.method)) throw new Fault('MethodNotAllowed', { Method: incoming.method })
     cluster?.checkFresh(authenticated.caller)
     const headers = single(authenticated.headers)
     const operation = dispatch({ method: incoming.method, scope: address.scope, query: address.query, headers })
-    if (operation === undefined) throw new Fault('MethodNotAllowed', { Method: incoming.method })
+    const isBeyond = address.isContent === true && operation !== getObject && operation !== headObject
+    if (operation === undefined || isBeyond) throw new Fault('MethodNotAllowed', { Method: incoming.method })
     name(operation.name)
     notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
@@ -324,7 +373,10 @@ export function pipeline(parts: PipelineParts): Route {
     return withCharge(await operation.handle(request, authorized), notes)
   }
 
-  return async (incoming, address) => {
+  return async (incoming, asked) => {
+    const own = parts.domains === undefined ? undefined : ownHostOf(asked)
+    const ownBucket = own === undefined ? undefined : await parts.domains?.bucketOf(own)
+    const address = ownBucket === undefined ? asked : atOwnHost(asked, ownBucket)
     let operation = incoming.method
     const notes = new Notes()
     const outcome: { response?: S3Response; thrown?: unknown } = {}
@@ -342,6 +394,6 @@ export function pipeline(parts: PipelineParts): Route {
     }
     if (address.bucket !== '') Object.assign(outcome, await accountOf(parts, notes, incoming, address))
     const answered = corsHeaders === undefined ? { ...outcome, operation } : { ...outcome, operation, corsHeaders }
-    return address.isWebsite === true ? { ...answered, isWebsite: true } : answered
+    return address.isWebsite === true || address.isContent === true ? { ...answered, isWebsite: true } : answered
   }
 }

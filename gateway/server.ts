@@ -49,6 +49,8 @@ export interface ServerParts {
   readonly domains: readonly string[]
   /** Base domains of buckets' websites. */
   readonly websiteDomains?: readonly string[]
+  /** Base domains under which buckets show their objects to browsers, and nothing else. */
+  readonly contentDomains?: readonly string[]
   readonly log: Log
   readonly counters?: Counters
   readonly logsAccess?: boolean
@@ -81,7 +83,7 @@ export class GatewayServer {
     const { drainBytesMax, lingerMs, later, headersMax } = this.#limits
     this.#exchange = {
       route: parts.route,
-      address: addressing(parts.domains, parts.websiteDomains),
+      address: addressing(parts.domains, parts.websiteDomains, parts.contentDomains),
       names: this.#names,
       pace: this.#pace,
       body: { pace: this.#pace, drainBytesMax, lingerMs },
@@ -156,6 +158,11 @@ export class GatewayServer {
 
   #serve(request: IncomingMessage, response: ServerResponse, target: string): void {
     void new Exchange(this.#exchange, request, response, target).run()
+  }
+
+  /** Serves a request that came on a connection of another listener. */
+  serve(request: IncomingMessage, response: ServerResponse): void {
+    this.#serve(request, response, request.url ?? '/')
   }
 
   /** Serves a request that another region passed on, on a connection that is not this server's own. */

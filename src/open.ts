@@ -22,6 +22,7 @@ import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
+import { NamespaceDomains } from '#src/service/domains.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -248,9 +249,16 @@ function servicesOf(
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
     usage: usage.service,
+    domains: new NamespaceDomains(foundation, reservedDomains(config)),
   }
   return { services, access, shadows }
 }
+
+const reservedDomains = ({ domains, websiteDomains, contentDomains }: Config): readonly string[] => [
+  ...domains,
+  ...websiteDomains,
+  ...contentDomains,
+]
 
 /** What depends on whether there are other cells. */
 function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {
