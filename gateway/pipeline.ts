@@ -17,7 +17,7 @@ import { isQueryCall } from './auth/request.ts'
 import type { ClusterFront } from './cluster-front.ts'
 import { challengeAnswer, isChallenge } from './content/challenges.ts'
 import { withSafeHeaders } from './content/serve.ts'
-import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
+import { crossOrigin, findBucket, preflight, type Settings, single } from './cross-origin.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
 import { getObject, headObject } from './operations/object/get-object.ts'
 import type { Context, Method, Operation, S3Request, S3Response } from './operations/operation.ts'
@@ -81,28 +81,6 @@ export interface Outcome {
   readonly recorded?: readonly Recorded[]
 }
 
-type Settings = Pick<Services['buckets'], 'get'>
-
-/** A bucket that is asked for by a name that none can have is simply not there. */
-async function findBucket(buckets: Settings, name: string): Promise<Bucket | undefined> {
-  try {
-    return await buckets.get(name)
-  } catch (error) {
-    if (error instanceof Fault) return undefined
-    throw error
-  }
-}
-
-const single = (headers: IncomingHttpHeaders): Readonly<Record<string, string | undefined>> =>
-  // Node gives an array for `set-cookie` only, which no operation reads.
-  headers as Readonly<Record<string, string | undefined>>
-
-async function preflight(buckets: Settings, address: Address, incoming: Incoming): Promise<S3Response> {
-  const question = preflightQuestion(single(incoming.headers))
-  const bucket = address.bucket === '' ? undefined : await findBucket(buckets, address.bucket)
-  return { status: 200, headers: preflightHeaders(bucket?.cors, question) }
-}
-
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html */
 async function checkOwner(buckets: Settings, name: string, expected: string): Promise<void> {
   // Of one that is not there, or is about to be made, the operation itself knows what to say.
@@ -116,23 +94,6 @@ async function checkTenant({ buckets, identity }: Services, { bucket, tenant }: 
   const { owner } = await buckets.get(bucket)
   const account = await identity.findAccount(owner)
   if ((account?.tenant ?? '') !== tenant) throw new Fault('NoSuchBucket', { BucketName: bucket })
-}
-
-type CrossOrigin = Readonly<Record<string, string>> | undefined
-
-async function readCrossOrigin(buckets: Settings, address: Address, incoming: Incoming): Promise<CrossOrigin> {
-  const origin = incoming.headers.origin ?? ''
-  const bucket = await findBucket(buckets, address.bucket)
-  // Some clients say here what they asked in the preflight; S3 then answers for that method.
-  const asked = single(incoming.headers)['access-control-request-method']
-  const question: CorsQuestion = { origin, method: asked ?? incoming.method, headers: [] }
-  return responseCorsHeaders(bucket?.cors, question)
-}
-
-/** What a browser is told of any answer; most requests are no browser's, and wait for nothing here. */
-function crossOrigin(buckets: Settings, address: Address, incoming: Incoming): CrossOrigin | Promise<CrossOrigin> {
-  const isAsked = incoming.headers.origin !== undefined && address.bucket !== '' && incoming.method !== 'OPTIONS'
-  return isAsked ? readCrossOrigin(buckets, address, incoming) : undefined
 }
 
 type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
@@ -180,6 +141,13 @@ function recordedOf(
     recorded.push({ notes, bucket, incoming, address, isByAcl })
   }
   return recorded
+}
+
+/** At a host that is a bucket's own, the request is about that bucket. */
+async function placed({ domains }: PipelineParts, asked: Address): Promise<Address> {
+  const own = domains === undefined ? undefined : ownHostOf(asked)
+  const bucket = own === undefined ? undefined : await domains?.bucketOf(own)
+  return bucket === undefined ? asked : atOwnHost(asked, bucket)
 }
 
 /** Whose request it was, and where it is to be told. */
@@ -374,20 +342,21 @@ export function pipeline(parts: PipelineParts): Route {
   }
 
   return async (incoming, asked) => {
-    const own = parts.domains === undefined ? undefined : ownHostOf(asked)
-    const ownBucket = own === undefined ? undefined : await parts.domains?.bucketOf(own)
-    const address = ownBucket === undefined ? asked : atOwnHost(asked, ownBucket)
-    let operation = incoming.method
+    const address = await placed(parts, asked)
+    // What is not carried out here is known by no other name.
+    let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
     const outcome: { response?: S3Response; thrown?: unknown } = {}
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
-      const here = () =>
-        answer(incoming, address, notes, (name) => {
+      const here = () => {
+        operation = incoming.method
+        return answer(incoming, address, notes, (name) => {
           operation = name
         })
+      }
       outcome.response = await (cluster === undefined ? here() : cluster.answer(incoming, address, dispatch, here))
     } catch (thrown) {
       outcome.thrown = thrown

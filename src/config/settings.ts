@@ -112,6 +112,12 @@ export const settings = {
     .min(1)
     .optional()
     .describe("folder of an ACME client's challenges, which are shown under buckets' own domains"),
+  metricsPort: integer(0, 65_535)
+    .optional()
+    .describe(
+      'TCP port that tells metrics, health and readiness, without S3 keys; 0: any free one; default: none does',
+    ),
+  metricsHost: z.string().min(1).prefault('127.0.0.1').describe('address of that port; 0.0.0.0 or :: for all'),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .prefault('info')
