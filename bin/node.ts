@@ -1,10 +1,12 @@
 import { authenticator } from '#gateway/auth/authenticate.ts'
+import { Certificates } from '#gateway/certificates.ts'
 import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
 import { queryApis } from '#gateway/query/apis.ts'
 import { queryFront } from '#gateway/query/front.ts'
 import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server.ts'
-import type { Config } from '#src/config/load.ts'
+import { TlsFront } from '#gateway/tls-front.ts'
+import { BadSettings, type Config } from '#src/config/load.ts'
 import { type OpenNode, openNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
@@ -40,6 +42,15 @@ function giveUp(): void {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), answersMs)
 }
 
+function tlsFrontOf(config: Config, server: GatewayServer, log: Log): TlsFront | undefined {
+  const { tlsPort, tlsCertificates } = config
+  if (tlsPort === undefined && tlsCertificates === undefined) return undefined
+  if (tlsPort === undefined || tlsCertificates === undefined) {
+    throw new BadSettings('bad settings: --tls-port and --tls-certificates come together')
+  }
+  return new TlsFront(server, new Certificates(tlsCertificates, log), limitsOf(config))
+}
+
 export async function startNode(config: Config, log: Log, isFirst: boolean): Promise<ServingNode> {
   const world = realWorld
   const peering = peeringOf(config, world)
@@ -65,10 +76,13 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       access,
       operations: allOperations(),
       customerKeysNeedTls: config.customerKeysNeedTls,
+      domains: services.domains,
+      ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
       ...(cluster !== undefined && { cluster }),
     }),
     domains: config.domains,
     websiteDomains: config.websiteDomains,
+    contentDomains: config.contentDomains,
     log,
     logsAccess: config.accessLog,
     logs: services.logs,
@@ -77,10 +91,15 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     metrics,
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
+  const secure = tlsFrontOf(config, server, log)
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)
   try {
     await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
+    if (secure !== undefined) {
+      const { port } = await secure.listen(config.host, config.tlsPort ?? 0)
+      log.info('TLS is spoken', { port })
+    }
     if (isFirst) {
       node.startBackground()
       replicating.start(node)
@@ -93,7 +112,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
         return { readings, problems: server.isDraining ? ['it is stopping', ...problems] : problems }
       },
       stop: async () => {
-        await server.close()
+        await Promise.all([server.close(), secure?.close()])
         await peers?.close()
         await replicating.stop()
         await node.close()

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { Fault } from '#src/errors.ts'
 import { requestClassOf } from '#src/model/usage.ts'
 import type { Logs } from '#src/service/services.ts'
@@ -148,7 +149,7 @@ export class Exchange {
         rawHeaders: request.rawHeaders,
         stream: request,
         remoteAddress: this.#origin?.remoteAddress ?? request.socket.remoteAddress ?? '',
-        isSecure: this.#origin?.isSecure ?? false,
+        isSecure: this.#origin?.isSecure ?? request.socket instanceof TLSSocket,
         ...(this.#origin !== undefined && { forwardedBy: this.#origin.region }),
       }
       return await this.#parts.route(incoming, address)

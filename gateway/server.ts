@@ -50,6 +50,8 @@ export interface ServerParts {
   readonly domains: readonly string[]
   /** Base domains of buckets' websites. */
   readonly websiteDomains?: readonly string[]
+  /** Base domains under which buckets show their objects to browsers, and nothing else. */
+  readonly contentDomains?: readonly string[]
   readonly log: Log
   /** Where requests are counted; absent: nobody asks. */
   readonly metrics?: Metrics
@@ -83,7 +85,7 @@ export class GatewayServer {
     const { drainBytesMax, lingerMs, later, headersMax } = this.#limits
     this.#exchange = {
       route: parts.route,
-      address: addressing(parts.domains, parts.websiteDomains),
+      address: addressing(parts.domains, parts.websiteDomains, parts.contentDomains),
       names: this.#names,
       pace: this.#pace,
       body: { pace: this.#pace, drainBytesMax, lingerMs },
@@ -163,6 +165,11 @@ export class GatewayServer {
 
   #serve(request: IncomingMessage, response: ServerResponse, target: string): void {
     void new Exchange(this.#exchange, request, response, target).run()
+  }
+
+  /** Serves a request that came on a connection of another listener. */
+  serve(request: IncomingMessage, response: ServerResponse): void {
+    this.#serve(request, response, request.url ?? '/')
   }
 
   /** Serves a request that another region passed on, on a connection that is not this server's own. */

@@ -93,6 +93,25 @@ export const settings = {
     .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
     .prefault('website.localhost')
     .describe("base domains of buckets' websites (`<bucket>.<domain>`), separated by commas"),
+  contentDomains: list
+    .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
+    .prefault('content.localhost')
+    .describe(
+      'base domains that show objects to browsers, and nothing else (`<bucket>.<domain>`), separated by commas',
+    ),
+  tlsPort: integer(0, 65_535)
+    .optional()
+    .describe('TCP port that speaks TLS, with the certificates of `--tls-certificates`; default: none does'),
+  tlsCertificates: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder of certificates, `<any>.crt` and `<any>.key`; renewed ones count without a restart'),
+  acmeChallenges: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("folder of an ACME client's challenges, which are shown under buckets' own domains"),
   metricsPort: integer(0, 65_535)
     .optional()
     .describe(
