@@ -18,6 +18,7 @@ import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { openStore } from '#src/open-store.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { openAccounts } from '#src/service/accounts/open.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
@@ -234,7 +235,9 @@ function servicesOf(
   const buckets = new NamespaceBuckets({ ...parts, ...(others !== undefined && { others }) })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
+  const accountsParts = { store, world, namespace, records, identity, buckets, own: foundation.keys.own }
   const services = {
+    accounts: openAccounts({ ...accountsParts, tells: config.flyPort !== undefined }),
     buckets,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),

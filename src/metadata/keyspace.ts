@@ -54,6 +54,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | namespaceCursor |                                | in a replica: how far it has followed, and whom               |
  * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
  * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
+ * | shortLived  | kind, id                           | what is good for some minutes (short-lived-records.ts)        |
+ * | shortLivedEnd | end, kind, id                    | nothing: when it is forgotten                                 |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -103,6 +105,8 @@ export const subspace = {
   vote: 0x28,
   sharing: 0x29,
   deadLetters: 0x1f,
+  shortLived: 0x40,
+  shortLivedEnd: 0x41,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -189,6 +193,8 @@ export const keys = {
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
+  shortLived: (kind: string, id: string) => append(prefixes.shortLived, [kind, id]),
+  shortLivedEnd: (end: number, kind: string, id: string) => append(prefixes.shortLivedEnd, [end, kind, id]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */
