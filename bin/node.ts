@@ -8,12 +8,15 @@ import type { Config } from '#src/config/load.ts'
 import { type OpenNode, openNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { openFly } from './fly.ts'
 import { peeringOf } from './peering.ts'
 import { Replicating } from './replicating.ts'
 
 /** One process that serves: the store and its gateway. */
 export interface ServingNode {
   readonly port: number
+  /** Where flyctl is answered; undefined: nowhere. */
+  readonly flyOrigin: string | undefined
   readonly node: OpenNode
   /** Answers what is under way, then lets go of all files. */
   stop(): Promise<void>
@@ -70,17 +73,22 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)
+  const fly = openFly(config, world, log, node)
   try {
     await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
+    await fly?.listen(address.port)
     if (isFirst) {
       node.startBackground()
       replicating.start(node)
+      fly?.start()
     }
     return {
       port: address.port,
+      flyOrigin: fly?.places.local,
       node,
       stop: async () => {
+        await fly?.stop()
         await server.close()
         await peers?.close()
         await replicating.stop()
@@ -89,6 +97,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       },
     }
   } catch (error) {
+    await fly?.stop()
     await peers?.close()
     await node.close()
     peering?.close()

@@ -18,7 +18,7 @@ import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { openStore } from '#src/open-store.ts'
 import { AccessControl } from '#src/service/access.ts'
-import { openAccounts } from '#src/service/accounts/open.ts'
+import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
@@ -70,6 +70,8 @@ export interface OpenOptions {
 export interface OpenNode {
   readonly services: Services
   readonly access: AccessControl
+  /** People, what they belong to, and what was made for them. */
+  readonly accounts: Accounts
   readonly foundation: Foundation
   /** The other cells, where there are any. */
   readonly region?: Region
@@ -222,7 +224,7 @@ function servicesOf(
   { config, log }: OpenOptions,
   region: Region | undefined,
   others: OtherCells | undefined,
-): { services: Services; access: AccessControl } {
+): { services: Services; access: AccessControl; accounts: Accounts } {
   const { store, world, namespace } = foundation
   const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
@@ -237,7 +239,6 @@ function servicesOf(
   const access = new AccessControl({ buckets, accounts: identity, world })
   const accountsParts = { store, world, namespace, records, identity, buckets, own: foundation.keys.own }
   const services = {
-    accounts: openAccounts({ ...accountsParts, tells: config.flyPort !== undefined }),
     buckets,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
@@ -263,7 +264,7 @@ function servicesOf(
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
   }
-  return { services, access }
+  return { services, access, accounts: openAccounts({ ...accountsParts, tells: config.flyPort !== undefined }) }
 }
 
 /** What depends on whether there are other cells. */
@@ -307,7 +308,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
-  const { services, access } = servicesOf(foundation, options, region, peers?.deletion)
+  const { services, access, accounts } = servicesOf(foundation, options, region, peers?.deletion)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))
@@ -315,6 +316,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   return {
     services,
     access,
+    accounts,
     foundation,
     ...(region !== undefined && { region }),
     methods:

@@ -154,9 +154,11 @@ export function checkTitle(name: string): string {
   throw invalid('A name is 1 to 128 characters without control characters.')
 }
 
+export const isEmail = (email: string): boolean =>
+  email.length <= 254 && email.isWellFormed() && !hasControls(email) && /^[^\s@]+@[^\s@]+$/.test(email)
+
 export function checkEmail(email: string): string {
-  const isSound = email.length <= 254 && email.isWellFormed() && !hasControls(email)
-  if (isSound && /^[^\s@]+@[^\s@]+$/.test(email)) return email.toLowerCase()
+  if (isEmail(email)) return email.toLowerCase()
   throw invalid('An email address is name@host, at most 254 characters.')
 }
 

@@ -12,7 +12,6 @@ import type { Principal } from '#src/model/principal.ts'
 import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
-import type { Accounts } from './accounts/open.ts'
 import type { BucketConfigurations } from './bucket-configurations.ts'
 import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
@@ -34,7 +33,6 @@ export interface Services {
   readonly topics: Topics
   readonly notifications: BucketNotifications
   readonly configurations: BucketConfigurations
-  readonly accounts: Accounts
   /** Absent: there is one. */
   readonly regions?: Regions
 }

@@ -1,6 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import type { OrganizationRecords } from '#src/metadata/organization-records.ts'
-import { checkEmail, checkPassword, checkTitle, type Person } from '#src/model/organization.ts'
+import { checkEmail, checkPassword, checkTitle, isEmail, type Person } from '#src/model/organization.ts'
 import { randomId } from '#src/service/random-words.ts'
 import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -83,7 +83,7 @@ export class People {
     const known = await records.known(transaction, 'person', externalId)
     const standing = known === undefined ? undefined : await records.person(transaction, known)
     if (standing !== undefined) return standing
-    const isFree = (await records.known(transaction, 'email', email)) === undefined
+    const isFree = isEmail(email) && (await records.known(transaction, 'email', email)) === undefined
     const person: Person = {
       id,
       email: isFree ? email : `${id}@elsewhere.invalid`,
