@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import type { FlyParts, Places } from '#gateway/fly/parts.ts'
 import { tellChange } from '#gateway/fly/hooks.ts'
+import { type FlyParts, ownSecret, type Places } from '#gateway/fly/parts.ts'
 import { flyRoutes } from '#gateway/fly/routes.ts'
 import { FlyServer } from '#gateway/fly/server.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
@@ -38,7 +38,8 @@ function linesOf(file: string | undefined, count: readonly [number, number]): ()
 function secretsOf(file: string | undefined, most: number): () => readonly string[] {
   const read = linesOf(file, [1, most])
   const isShort = read().some((each) => each.length < secretCharactersMin)
-  if (isShort) throw new BadSettings(`bad settings: a secret in ${file} has less than ${secretCharactersMin} characters`)
+  if (isShort)
+    throw new BadSettings(`bad settings: a secret in ${file} has less than ${secretCharactersMin} characters`)
   return read
 }
 
@@ -101,12 +102,15 @@ export function openFly(config: Config, world: World, log: Log, node: OpenNode):
       const local = origin(reached(host), own)
       const shown = config.flyUrl ?? local
       const storage = config.publicUrl ?? origin(reached(config.host), port)
+      // From now on somebody is told of what changes.
+      await node.accounts.secrets.get(ownSecret.webhook)
       places = { local, public: shown, api: config.flyApiUrl ?? shown, storage }
     },
     start: () => {
       telling = node.accounts.hooks.run(stopping.signal, {
         send: (message, signal) => tellChange(parts, message, signal),
-        report: (failure) => log.warn('a change to a provisioned bucket was not taken, and is told again', { ...failure }),
+        report: (failure) =>
+          log.warn('a change to a provisioned bucket was not taken, and is told again', { ...failure }),
         failed: (error) => log.error('telling of changes to provisioned buckets failed', { error }),
       })
     },

@@ -264,7 +264,7 @@ function servicesOf(
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
   }
-  return { services, access, accounts: openAccounts({ ...accountsParts, tells: config.flyPort !== undefined }) }
+  return { services, access, accounts: openAccounts(accountsParts) }
 }
 
 /** What depends on whether there are other cells. */

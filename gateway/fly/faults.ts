@@ -49,7 +49,10 @@ export function refusalOf(thrown: unknown): { readonly refusal: Refusal; readonl
   const { fault, isExpected } = faultOf(thrown)
   const known = said[fault.code]
   if (known === undefined) {
-    return { refusal: new Refusal(500, 'internal', 'Something went wrong here.'), isBug: !isExpected || !(thrown instanceof Fault) }
+    return {
+      refusal: new Refusal(500, 'internal', 'Something went wrong here.'),
+      isBug: !isExpected || !(thrown instanceof Fault),
+    }
   }
   return { refusal: new Refusal(...known, sentence(fault)), isBug: !isExpected }
 }

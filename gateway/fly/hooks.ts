@@ -1,6 +1,6 @@
-import type { HookMessage } from '#src/service/provisioning/hooks.ts'
 import type { AddOn } from '#src/model/app.ts'
 import { isFields } from '#src/model/provision.ts'
+import type { HookMessage } from '#src/service/provisioning/hooks.ts'
 import { type FlyAnswer, type FlyRequest, Refusal, type Route } from './exchange.ts'
 import { type FlyParts, isOwnApi, ownSecret, providerName } from './parts.ts'
 import { externalIdOf, resourceOf } from './provider/extensions.ts'
@@ -10,7 +10,11 @@ import { callSigned } from './signed-call.ts'
 const hookPath = '/api/hooks/extensions'
 
 /** Tells Fly, or this store's own control plane, of a change: https://fly.io/docs/reference/extensions_api/#webhooks */
-export async function tellChange(parts: FlyParts, { kind, provisioned }: HookMessage, signal: AbortSignal): Promise<void> {
+export async function tellChange(
+  parts: FlyParts,
+  { kind, provisioned }: HookMessage,
+  signal: AbortSignal,
+): Promise<void> {
   const places = parts.places()
   const isFlys = provisioned.externalId?.startsWith(externalIdOf('fly', '')) === true
   // Fly hears of what it asked for; the own control plane of all else.

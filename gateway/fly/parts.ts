@@ -1,5 +1,6 @@
 import type { Accounts } from '#src/service/accounts/open.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
+import { hookSecret } from '#src/service/provisioning/hooks.ts'
 import type { Services } from '#src/service/services.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { World } from '#src/world.ts'
@@ -41,7 +42,7 @@ export const providerName = 'tigris'
 /** Where the provider's own paths begin. */
 export const providerPath = '/flyio'
 
-export const ownSecret = { provider: 'fly provider', webhook: 'fly webhook', oauth: 'fly oauth' } as const
+export const ownSecret = { provider: 'fly provider', webhook: hookSecret, oauth: 'fly oauth' } as const
 
 export async function providerSecrets({ fly, accounts }: FlyParts): Promise<readonly SigningSecret[]> {
   const own = await accounts.secrets.get(ownSecret.provider)

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Log } from '#src/telemetry/log.ts'
-import { type FlyAnswer, jsonAnswer, readRequest, Router, type Route } from './exchange.ts'
+import { type FlyAnswer, jsonAnswer, type Route, Router, readRequest } from './exchange.ts'
 import { refusalOf } from './faults.ts'
-import { pageAnswer, html } from './pages.ts'
+import { html, pageAnswer } from './pages.ts'
 
 export interface FlyServerParts {
   readonly routes: readonly Route[]
@@ -53,11 +53,11 @@ export class FlyServer {
   /** Stops accepting, and waits so many milliseconds for what is under way. */
   async close(patience: number): Promise<void> {
     const timer = setTimeout(() => this.#server.closeAllConnections(), patience)
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-      this.#server.closeIdleConnections()
-    })
+    // A connection whose last answer was under way is idle only after it.
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), 100)
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
     clearTimeout(timer)
+    clearInterval(sweep)
   }
 
   #take(message: IncomingMessage, response: ServerResponse): void {

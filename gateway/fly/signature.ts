@@ -86,7 +86,8 @@ export class Verifier {
     const isBody = request.method === 'POST' || request.method === 'PATCH'
     const bytes = isBody ? request.body : Buffer.from(request.rawQuery, 'latin1')
     const issuer = signerOf(await this.#parts.secrets(), request.headers[signatureHeader], bytes)
-    if (issuer === undefined) throw unauthorized('bad_signature', 'The request is not signed, or not by anybody known here.')
+    if (issuer === undefined)
+      throw unauthorized('bad_signature', 'The request is not signed, or not by anybody known here.')
     const fields = isBody ? parseBody(request.body) : queryFields(request.query)
     this.#checkTime(fields['timestamp'])
     this.#checkUrl(fields['url'], request.path)

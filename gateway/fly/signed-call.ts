@@ -26,7 +26,9 @@ export async function callSigned(world: World, call: SignedCall, signal?: AbortS
   const all = { ...fields, nonce, timestamp, url }
   const text = isBody
     ? JSON.stringify(all)
-    : new URLSearchParams(Object.entries(all).map(([name, value]): [string, string] => [name, String(value)])).toString()
+    : new URLSearchParams(
+        Object.entries(all).map(([name, value]): [string, string] => [name, String(value)]),
+      ).toString()
   const signals = [AbortSignal.timeout(patienceMilliseconds), signal].filter((each) => each !== undefined)
   const response = await fetch(isBody ? url : `${url}?${text}`, {
     method,

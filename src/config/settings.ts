@@ -267,7 +267,9 @@ export const settings = {
     .string()
     .regex(/^https?:\/\/[^/?#\s]+$/, 'expected an origin such as https://api.fly.io')
     .optional()
-    .describe("Fly's own API, such as `https://api.fly.io`, where people sign in and changes are told; default: this store's own"),
+    .describe(
+      "Fly's own API, such as `https://api.fly.io`, where people sign in and changes are told; default: this store's own",
+    ),
   flySkew: integer(10, 3_600)
     .prefault('300')
     .describe('seconds that the time in a signed request may differ from ours'),

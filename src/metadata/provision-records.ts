@@ -46,7 +46,10 @@ export function putProvisioned(to: Transaction, provisioned: Provisioned, before
   if (options.domain !== undefined) to.set(rowKeys.domain(options.domain), encodeText(bucket))
 }
 
-export function removeProvisioned(to: Transaction, { id, externalId, organization, bucket, options }: Provisioned): void {
+export function removeProvisioned(
+  to: Transaction,
+  { id, externalId, organization, bucket, options }: Provisioned,
+): void {
   to.clear(rowKeys.provisioned(organization, bucket))
   to.clear(rowKeys.provisionedId('own', id))
   if (externalId !== undefined) to.clear(rowKeys.provisionedId('external', externalId))

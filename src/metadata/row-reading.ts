@@ -1,4 +1,4 @@
-import { type Entry, type Snapshot } from '#src/store/store.ts'
+import type { Entry, Snapshot } from '#src/store/store.ts'
 import { afterKey, TupleReader } from '#src/store/tuple.ts'
 import type { KeyRange } from './namespace-keys.ts'
 

@@ -108,8 +108,7 @@ export const mayIn = (role: Role, action: OrganizationAction, isReadOnly = false
   allowed[isReadOnly ? 'read-only' : role].has(action)
 
 /** Whether one may give, change or take the role of another: nobody makes somebody who is above themselves. */
-export const mayGive = (own: Role, given: Role): boolean =>
-  mayIn(own, 'members:change') && !isAbove(given, own)
+export const mayGive = (own: Role, given: Role): boolean => mayIn(own, 'members:change') && !isAbove(given, own)
 
 export const isAbove = (one: Role, other: Role): boolean => roles.indexOf(one) < roles.indexOf(other)
 

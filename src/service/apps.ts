@@ -83,7 +83,8 @@ export class Apps {
   /** Adds them, or replaces those of the same names; `undefined` takes one away. Fault `InvalidArgument`, `LimitExceeded`. */
   async setSecrets(name: string, secrets: ReadonlyMap<string, string | undefined>): Promise<App> {
     const sealed = new Map<string, SealedSecret | undefined>()
-    for (const [key, value] of secrets) sealed.set(key, value === undefined ? undefined : await this.#seal(name, key, value))
+    for (const [key, value] of secrets)
+      sealed.set(key, value === undefined ? undefined : await this.#seal(name, key, value))
     return await this.#parts.store.transact(async (transaction) => {
       const before = await existing(transaction, name)
       const after = new Map(Object.entries(before.secrets))
@@ -103,10 +104,14 @@ export class Apps {
   async #seal(app: string, key: string, value: string): Promise<SealedSecret> {
     const { own, world } = this.#parts
     if (!isVariableName(key)) {
-      throw new Fault('InvalidArgument', { message: 'The name of a secret has letters, digits and _ only, and no digit first.' })
+      throw new Fault('InvalidArgument', {
+        message: 'The name of a secret has letters, digits and _ only, and no digit first.',
+      })
     }
     if (value.length > secretLengthMost || value.includes('\0')) {
-      throw new Fault('InvalidArgument', { message: `A secret has at most ${secretLengthMost} characters, none of them NUL.` })
+      throw new Fault('InvalidArgument', {
+        message: `A secret has at most ${secretLengthMost} characters, none of them NUL.`,
+      })
     }
     return await sealSecret(own, Buffer.from(value), contextOf(app, key), (size) => world.randomBytes(size))
   }
@@ -136,7 +141,9 @@ export class Apps {
       const standing = addOn.app === undefined ? [] : await readAddOnsOf(transaction, 'app', addOn.app)
       const other = standing.find(({ name }) => name !== addOn.name)
       if (other !== undefined) {
-        throw new Fault('EntityAlreadyExists', { message: `A bucket ${other.name} already exists for app ${addOn.app}.` })
+        throw new Fault('EntityAlreadyExists', {
+          message: `A bucket ${other.name} already exists for app ${addOn.app}.`,
+        })
       }
       putAddOn(transaction, addOn)
     })

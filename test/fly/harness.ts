@@ -115,7 +115,9 @@ export function bytesOf(origin: string, { method, path, fields = {} }: FlyCall):
   const all = { timestamp, nonce: randomBytes(16).toString('hex'), url: `${origin}${path}`, ...fields }
   const given = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
   if (method === 'POST' || method === 'PATCH') return JSON.stringify(given)
-  return new URLSearchParams(Object.entries(given).map(([name, value]) => [name, String(value)] as [string, string])).toString()
+  return new URLSearchParams(
+    Object.entries(given).map(([name, value]) => [name, String(value)] as [string, string]),
+  ).toString()
 }
 
 export async function sendBytes(origin: string, call: FlyCall, bytes: string): Promise<JsonAnswer> {
@@ -130,7 +132,8 @@ export async function sendBytes(origin: string, call: FlyCall, bytes: string): P
   return await answerOf(response)
 }
 
-export const callFly = (origin: string, call: FlyCall): Promise<JsonAnswer> => sendBytes(origin, call, bytesOf(origin, call))
+export const callFly = (origin: string, call: FlyCall): Promise<JsonAnswer> =>
+  sendBytes(origin, call, bytesOf(origin, call))
 
 /** A client made of what an app is given. */
 export function clientOf(config: Record<string, string>): S3Client {

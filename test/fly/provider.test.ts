@@ -126,13 +126,19 @@ test('V1: the signature is over the bytes as they came', async () => {
   const compact = bytesOf(origin, given)
   const spaced = JSON.stringify(JSON.parse(compact), undefined, 3)
   // What says the same in other bytes has another signature.
-  assert.equal(said(await sendBytes(origin, { ...given, signature: signedForm(secrets[0], compact) }, spaced)), '401 bad_signature')
+  assert.equal(
+    said(await sendBytes(origin, { ...given, signature: signedForm(secrets[0], compact) }, spaced)),
+    '401 bad_signature',
+  )
   assert.equal((await sendBytes(origin, given, spaced)).status, 200)
   const { id } = await provision()
   const get: FlyCall = { method: 'GET', path: `${base}/${id}`, secret: secrets[0] }
   const query = bytesOf(origin, get).replaceAll('%2F', '%2f')
   assert.equal((await sendBytes(origin, get, query)).status, 200)
-  assert.equal(said(await sendBytes(origin, { ...get, signature: signedForm(secrets[0], query) }, `${query}&a=b`)), '401 bad_signature')
+  assert.equal(
+    said(await sendBytes(origin, { ...get, signature: signedForm(secrets[0], query) }, `${query}&a=b`)),
+    '401 bad_signature',
+  )
 })
 
 test('V1: secrets are rotated without a start', async () => {
@@ -224,7 +230,9 @@ test('U1: of many who want one name at once, one has it', async () => {
   )
   assert.deepEqual(all.map(said).sort(), ['200 undefined', ...Array<string>(5).fill('409 name_taken')])
   assert.match(String(all.find(({ status }) => status === 409)?.value['error']), /unavailable for creation/)
-  const { organization } = await fly().accounts.provisioning.get(String(all.find(({ status }) => status === 200)?.value['id']))
+  const { organization } = await fly().accounts.provisioning.get(
+    String(all.find(({ status }) => status === 200)?.value['id']),
+  )
   // Nothing is left of the others: no key, and no user.
   const { identity } = fly().accounts.organizations.parts
   const keys = (await identity.listKeys(organization)).map(({ id }) => id)
@@ -236,7 +244,7 @@ test('V4: what is of another issuer or organisation is not there', async () => {
   const { accounts } = fly()
   const organization = await fly().makeOrganization('Local')
   const { provisioned } = await accounts.provisioning.provision({
-    organization: (transaction) => accounts.organizations.existing(transaction, organization.id),
+    organization: organization.id,
     options: {},
     asked: '',
   })
@@ -247,7 +255,10 @@ test('V4: what is of another issuer or organisation is not there', async () => {
   const theirs = await provision({ organization_id: 'fly-org-2' })
   const fields = { organization_id: 'fly-org-1', options: { public: true } }
   assert.equal(said(await call({ method: 'PATCH', path: `${base}/${theirs.id}`, fields })), '404 not_found')
-  assert.equal(said(await call({ method: 'DELETE', path: `${base}/${theirs.id}`, fields: { organization_id: 'fly-org-1' } })), '404 not_found')
+  assert.equal(
+    said(await call({ method: 'DELETE', path: `${base}/${theirs.id}`, fields: { organization_id: 'fly-org-1' } })),
+    '404 not_found',
+  )
   assert.equal((await accounts.provisioning.get(theirs.id)).options.isPublic, false)
   assert.equal((await accounts.provisioning.get(provisioned.id)).bucket, provisioned.bucket)
   const right = { ...fields, organization_id: 'fly-org-2' }
@@ -305,7 +316,13 @@ test('U4: a bucket that is not empty stays, with its key', async () => {
 test('options: public, accelerated, domain and shadow are taken, changed and taken back', async () => {
   const { accounts } = fly()
   const host = `${newName('www')}.example.com`
-  const shadow = { access_key: 'AK', secret_key: 'CANARY', endpoint: 'https://s3.example.com', name: 'old', region: 'us-east-1' }
+  const shadow = {
+    access_key: 'AK',
+    secret_key: 'CANARY',
+    endpoint: 'https://s3.example.com',
+    name: 'old',
+    region: 'us-east-1',
+  }
   const { id, name, config } = await provision({
     options: { public: true, accelerate: true, website: { domain_name: host }, shadow_bucket: shadow },
   })
@@ -322,7 +339,11 @@ test('options: public, accelerated, domain and shadow are taken, changed and tak
   assert.equal((await patch({ ...shown, public: false })).status, 200)
   assert.equal(await read(), 403)
   assert.equal(await accounts.provisioning.shadowSecret(await accounts.provisioning.get(id)), 'CANARY')
-  const taken = await call({ method: 'POST', path: base, fields: fieldsOf(newName(), { options: { website: { domain_name: host } } }) })
+  const taken = await call({
+    method: 'POST',
+    path: base,
+    fields: fieldsOf(newName(), { options: { website: { domain_name: host } } }),
+  })
   assert.equal(said(taken), '409 already_exists')
   const cleared = await patch({ shadow_bucket: {}, website: { domain_name: '' }, accelerate: false })
   assert.deepEqual(cleared.value['options'], { public: false, accelerate: false, website: { domain_name: '' } })

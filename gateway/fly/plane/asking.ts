@@ -27,7 +27,9 @@ export interface Asking {
 }
 
 export const unauthorized = (): GraphQLError =>
-  new GraphQLError('You must be signed in: `fly auth login`, or FLY_API_TOKEN.', { extensions: { code: 'UNAUTHORIZED' } })
+  new GraphQLError('You must be signed in: `fly auth login`, or FLY_API_TOKEN.', {
+    extensions: { code: 'UNAUTHORIZED' },
+  })
 
 export function needed({ who }: Asking): SignedIn {
   if (who === undefined) throw unauthorized()

@@ -1,5 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type FlyAnswer, type FlyRequest, jsonAnswer, type Parameters, Refusal, type Route } from '#gateway/fly/exchange.ts'
+import {
+  type FlyAnswer,
+  type FlyRequest,
+  jsonAnswer,
+  type Parameters,
+  Refusal,
+  type Route,
+} from '#gateway/fly/exchange.ts'
 import { html, pageAnswer } from '#gateway/fly/pages.ts'
 import { browserOf, type FlyParts } from '#gateway/fly/parts.ts'
 import { checkOrigin, formOf, toSignIn } from '#gateway/fly/sign-in.ts'
@@ -159,7 +166,9 @@ export class CommandSessions {
     const { shortLived } = this.#parts.accounts
     const approved = await shortLived.take<Approved>(approvedKind, id)
     if (approved === undefined) throw new Fault('InvalidArgument', { message: 'Nobody has let it in yet.' })
-    const made = createHash('sha256').update(String(verifier ?? '')).digest('base64url')
+    const made = createHash('sha256')
+      .update(String(verifier ?? ''))
+      .digest('base64url')
     const isRight = approved.code !== undefined && hashOf(String(code ?? '')) === approved.code && made === challenge
     if (!isRight) {
       const tries = approved.tries + 1

@@ -1,4 +1,11 @@
-import { type FlyAnswer, type FlyRequest, jsonAnswer, type Parameters, Refusal, type Route } from '#gateway/fly/exchange.ts'
+import {
+  type FlyAnswer,
+  type FlyRequest,
+  jsonAnswer,
+  type Parameters,
+  Refusal,
+  type Route,
+} from '#gateway/fly/exchange.ts'
 import type { FlyParts } from '#gateway/fly/parts.ts'
 import type { App } from '#src/model/app.ts'
 import { isFields } from '#src/model/provision.ts'
@@ -18,7 +25,11 @@ export class Machines {
       { method: 'POST', path: '/v1/apps', handle: (request) => this.#create(request) },
       { method: 'GET', path: '/v1/apps/:name', handle: (request, parameters) => this.#get(request, parameters) },
       { method: 'DELETE', path: '/v1/apps/:name', handle: (request, parameters) => this.#delete(request, parameters) },
-      { method: 'GET', path: '/v1/apps/:name/machines', handle: (request, parameters) => this.#list(request, parameters) },
+      {
+        method: 'GET',
+        path: '/v1/apps/:name/machines',
+        handle: (request, parameters) => this.#list(request, parameters),
+      },
     ]
   }
 

@@ -132,7 +132,9 @@ export class Mutations {
 
   /** The same for the same request within a while. */
   async #idOf(token: string, input: CreateAddOn): Promise<string> {
-    const asked = createHash('sha256').update(JSON.stringify([token, input])).digest('hex')
+    const asked = createHash('sha256')
+      .update(JSON.stringify([token, input]))
+      .digest('hex')
     const fresh = randomId(this.#parts.world)
     return (await this.#parts.accounts.shortLived.add('create', asked, fresh, resendMilliseconds)) ?? fresh
   }

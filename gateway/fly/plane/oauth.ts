@@ -46,7 +46,8 @@ export class OAuth {
     const { query } = request
     const redirectUri = query.get('redirect_uri')
     const isKnown = query.get('client_id') === 'meridian' && redirectUri === this.#redirectUri()
-    if (!isKnown || redirectUri === null) throw new Refusal(400, 'invalid_client', 'No such program signs people in here.')
+    if (!isKnown || redirectUri === null)
+      throw new Refusal(400, 'invalid_client', 'No such program signs people in here.')
     if (query.get('response_type') !== 'code') throw new Refusal(400, 'invalid_request', 'Only codes are given here.')
     const who = await browserOf(this.#parts, request)
     if (who === undefined) return toSignIn(request)
@@ -83,8 +84,7 @@ export class OAuth {
     const id = await accounts.shortLived.get<string>('access', hashOf(token))
     if (id === undefined) return oauthError(401, 'invalid_token')
     const person = await accounts.people.get(id)
-    const { records, store } = accounts.organizations.parts
-    const memberships = await store.snapshot((snapshot) => records.membershipsOf(snapshot, id))
+    const memberships = await accounts.organizations.membershipsOf(id)
     return jsonAnswer(200, {
       resource_owner_id: person.id,
       user_id: person.id,

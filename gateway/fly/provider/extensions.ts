@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto'
-import { type FlyAnswer, jsonAnswer, type Parameters, Refusal, type Route } from '#gateway/fly/exchange.ts'
 import type { FlyRequest } from '#gateway/fly/exchange.ts'
+import { type FlyAnswer, jsonAnswer, type Parameters, Refusal, type Route } from '#gateway/fly/exchange.ts'
 import { type FlyParts, providerPath, providerSecrets } from '#gateway/fly/parts.ts'
 import { type Fields, type Issuer, replayed, type Signed, Verifier } from '#gateway/fly/signature.ts'
 import { Fault } from '#src/errors.ts'
-import type { Organization } from '#src/model/organization.ts'
-import { isFields, parseOptions, type Provisioned, writeOptions } from '#src/model/provision.ts'
+import { isFields, type Provisioned, parseOptions, writeOptions } from '#src/model/provision.ts'
+import { variablesOf } from '#src/model/variables.ts'
+import type { ExternalOrganization } from '#src/service/accounts/externals.ts'
 import type { Given } from '#src/service/provisioning/provisioning.ts'
-import { randomId } from '#src/service/random-words.ts'
-import type { Transaction } from '#src/store/store.ts'
 
 /** Objects are counted up to so many; of more, usage tells. */
 const countedMost = 10_000
@@ -77,17 +76,19 @@ export class Extensions {
     const name = optional(fields, 'name')
     const options = isFields(fields['options']) ? fields['options'] : picked(fields)
     const asked = digest([name, organization, picked(options)])
-    const given = await provisioning.provision({
-      organization: async (transaction) => {
-        // The bytes were seen before: this one is not here any more, or never was, and is not made by a repeat.
-        if (isResend) throw replayed()
-        return await this.#organization(transaction, issuer, fields)
-      },
-      ...(name !== '' && { name }),
-      externalId: externalIdOf(issuer, id),
-      options: parseOptions(options),
-      asked,
-    })
+    const given = await provisioning
+      .provision({
+        organization: this.#organization(issuer, fields),
+        ...(name !== '' && { name }),
+        externalId: externalIdOf(issuer, id),
+        options: parseOptions(options),
+        asked,
+        isRepeat: isResend,
+      })
+      .catch((error: unknown) => {
+        // The bytes were seen before: what they made is not here any more, or never was.
+        throw isResend && error instanceof Fault && error.code === 'NoSuchEntity' ? replayed() : error
+      })
     return jsonAnswer(200, {
       id: given.provisioned.id,
       name: given.provisioned.bucket,
@@ -100,19 +101,17 @@ export class Extensions {
   }
 
   /** The own control plane knows what is here; Fly's organisations and people come as they are first heard of. */
-  async #organization(transaction: Transaction, issuer: Issuer, fields: Fields): Promise<Organization> {
-    const { organizations } = this.#parts.accounts
+  #organization(issuer: Issuer, fields: Fields): string | ExternalOrganization {
     const id = text(fields, 'organization_id')
-    if (issuer === 'own') return await organizations.existing(transaction, id)
-    return await ensureFlyOrganization(this.#parts, transaction, {
-      id,
-      name: optional(fields, 'organization_name'),
-      person: {
-        id: optional(fields, 'user_id'),
-        email: optional(fields, 'user_email'),
-        role: optional(fields, 'user_role'),
-      },
-    })
+    if (issuer === 'own') return id
+    const user = optional(fields, 'user_id')
+    const person = {
+      externalId: externalIdOf('fly', user),
+      email: optional(fields, 'user_email'),
+      isAdmin: optional(fields, 'user_role') === 'admin',
+    }
+    const name = optional(fields, 'organization_name')
+    return { externalId: externalIdOf('fly', id), name: name === '' ? id : name, ...(user !== '' && { person }) }
   }
 
   async #get({ issuer }: Signed, id: string): Promise<FlyAnswer> {
@@ -146,7 +145,8 @@ export class Extensions {
       named === '' ||
       named === found.organization ||
       (await organizations.get(found.organization)).externalId === externalIdOf(issuer, named)
-    if (isFlys !== (issuer === 'fly') || !isTheirs) throw new Fault('NoSuchEntity', { message: 'There is no such extension.' })
+    if (isFlys !== (issuer === 'fly') || !isTheirs)
+      throw new Fault('NoSuchEntity', { message: 'There is no such extension.' })
     return found
   }
 
@@ -164,7 +164,9 @@ export class Extensions {
   async #event(request: FlyRequest): Promise<FlyAnswer> {
     const { isResend, issuer } = await this.#verifier.verify(request)
     const id = request.headers['ce-id'] ?? ''
-    const isNew = !isResend && (await this.#parts.accounts.shortLived.add('event', digest([issuer, id]), true, 86_400_000)) === undefined
+    const isNew =
+      !isResend &&
+      (await this.#parts.accounts.shortLived.add('event', digest([issuer, id]), true, 86_400_000)) === undefined
     if (isNew) this.#parts.log.info('an event came from Fly', { type: request.headers['ce-type'] ?? '', id })
     return { status: 204 }
   }
@@ -180,52 +182,6 @@ export const resourceOf = (provisioned: Provisioned, status: string): Readonly<R
   created_at: new Date(provisioned.created).toISOString(),
   updated_at: new Date(provisioned.updated).toISOString(),
 })
-
-/** What an app is given to reach its bucket. */
-export const variablesOf = (
-  bucket: string,
-  key: { readonly id: string; readonly secret: string },
-  storage: string,
-): Readonly<Record<string, string>> => ({
-  AWS_ACCESS_KEY_ID: key.id,
-  AWS_SECRET_ACCESS_KEY: key.secret,
-  AWS_REGION: 'auto',
-  AWS_ENDPOINT_URL_S3: storage,
-  BUCKET_NAME: bucket,
-})
-
-interface FlyOrganization {
-  readonly id: string
-  readonly name: string
-  readonly person: { readonly id: string; readonly email: string; readonly role: string }
-}
-
-/** The organisation that Fly calls so, with whoever of it was named. */
-export async function ensureFlyOrganization(
-  { accounts, world }: FlyParts,
-  transaction: Transaction,
-  { id, name, person }: FlyOrganization,
-): Promise<Organization> {
-  const { organizations, people } = accounts
-  const { records } = organizations.parts
-  const externalId = externalIdOf('fly', id)
-  const known = await records.known(transaction, 'organization', externalId)
-  const title = name === '' ? id : name
-  const organization =
-    known === undefined
-      ? await organizations.addIn(transaction, { name: title, slug: organizations.newSlug({ name: title }), externalId })
-      : await organizations.existing(transaction, known)
-  if (person.id === '') return organization
-  const found = await people.ensureExternalIn(transaction, {
-    externalId: externalIdOf('fly', person.id),
-    email: person.email.toLowerCase(),
-    name: person.email === '' ? person.id : person.email,
-    id: randomId(world),
-  })
-  const role = person.role === 'admin' ? 'admin' : 'member'
-  await organizations.putRoleIn(transaction, organization.id, found.id, role)
-  return organization
-}
 
 const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')
 

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { cookieOf, type FlyAnswer, type FlyRequest, Refusal, type Route, redirect } from '#gateway/fly/exchange.ts'
 import { html, joined, pageAnswer } from '#gateway/fly/pages.ts'
 import { browserOf, cookie, type FlyParts, isOwnApi, ownSecret, providerPath } from '#gateway/fly/parts.ts'
-import type { Fields } from '#gateway/fly/signature.ts'
 import { newSession, toSignIn } from '#gateway/fly/sign-in.ts'
+import type { Fields } from '#gateway/fly/signature.ts'
 import { Fault } from '#src/errors.ts'
 import { isFields, writeOptions } from '#src/model/provision.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
-import { ensureFlyOrganization, externalIdOf } from './extensions.ts'
+import { externalIdOf } from './extensions.ts'
 
 const stateCookie = 'meridian_state'
 const stateSeconds = 600
@@ -48,7 +48,11 @@ export class SingleSignOn {
       { method: 'GET', path: `${providerPath}/organizations/:id/sso`, handle: entry('organization') },
       { method: 'GET', path: `${providerPath}/callback`, handle: (request) => this.#callback(request) },
       { method: 'GET', path: '/buckets/:id', handle: (request, { id = '' }) => this.#bucketPage(request, id) },
-      { method: 'GET', path: '/organizations/:id', handle: (request, { id = '' }) => this.#organizationPage(request, id) },
+      {
+        method: 'GET',
+        path: '/organizations/:id',
+        handle: (request, { id = '' }) => this.#organizationPage(request, id),
+      },
     ]
   }
 
@@ -77,11 +81,9 @@ export class SingleSignOn {
 
   /** Of this store, whatever it is asked for by. Fault `NoSuchEntity`. */
   async #organizationOf({ kind, id }: Wanted): Promise<string> {
-    const { provisioning, organizations } = this.#parts.accounts
+    const { provisioning, organizations, externals } = this.#parts.accounts
     if (kind === 'extension') return (await provisioning.get(id)).organization
-    const { records, store } = organizations.parts
-    const known = await store.snapshot((snapshot) => records.known(snapshot, 'organization', externalIdOf('fly', id)))
-    return (await organizations.get(known ?? id)).id
+    return (await organizations.get((await externals.find(externalIdOf('fly', id))) ?? id)).id
   }
 
   async #isIn(who: SignedIn, organization: string): Promise<boolean> {
@@ -132,20 +134,15 @@ export class SingleSignOn {
   /** Gives the id of the person here, once they are in that organisation by what Fly says. */
   async #admit({ user, email, organizations: theirs }: Vouched, organization: string): Promise<string> {
     const { accounts } = this.#parts
-    const { store } = accounts.organizations.parts
     const found = await accounts.organizations.get(organization)
     const place = theirs.find(({ id }) => id === found.id || externalIdOf('fly', id) === found.externalId)
     const isOwn = isOwnApi(this.#parts.places())
-    if (place === undefined || isOwn !== (place.id === found.id)) throw new Refusal(403, 'forbidden', 'That belongs to another organization.')
+    if (place === undefined || isOwn !== (place.id === found.id))
+      throw new Refusal(403, 'forbidden', 'That belongs to another organization.')
     // Fly, where it is this server itself, knows nobody but who is here.
     if (isOwn) return (await accounts.people.get(user)).id
-    return await store.transact(async (transaction) => {
-      const person = { id: user, email, role: place.role }
-      await ensureFlyOrganization(this.#parts, transaction, { id: place.id, name: found.name, person })
-      const id = await accounts.organizations.parts.records.known(transaction, 'person', externalIdOf('fly', user))
-      if (id === undefined) throw new Error('a person who was just made')
-      return id
-    })
+    const person = { externalId: externalIdOf('fly', user), email, isAdmin: place.role === 'admin' }
+    return (await accounts.externals.admit({ externalId: externalIdOf('fly', place.id), name: found.name, person })).id
   }
 
   async #bucketPage(request: FlyRequest, id: string): Promise<FlyAnswer> {
@@ -199,7 +196,9 @@ function vouchedOf(info: Fields): Vouched {
     user: String(user ?? ''),
     email: String(email ?? ''),
     organizations: listed.map((each) =>
-      isFields(each) ? { id: String(each['id']), role: String(each['role'] ?? 'member') } : { id: String(each), role: 'member' },
+      isFields(each)
+        ? { id: String(each['id']), role: String(each['role'] ?? 'member') }
+        : { id: String(each), role: 'member' },
     ),
   }
 }

@@ -11,6 +11,7 @@ import { SharedSecrets } from '#src/service/provisioning/shared-secrets.ts'
 import { ShortLived } from '#src/service/short-lived.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
+import { Externals } from './externals.ts'
 import { Invitations } from './invitations.ts'
 import { Organizations } from './organizations.ts'
 import { Passwords } from './passwords.ts'
@@ -23,6 +24,7 @@ export interface Accounts {
   readonly tokens: Tokens
   readonly organizations: Organizations
   readonly invitations: Invitations
+  readonly externals: Externals
   readonly provisioning: Provisioning
   readonly apps: Apps
   readonly hooks: Hooks
@@ -38,22 +40,23 @@ export interface AccountsParts {
   readonly identity: NamespaceIdentity
   readonly buckets: NamespaceBuckets
   readonly own: Keys['own']
-  /** Whether somebody is told of changes to provisioned buckets. */
-  readonly tells: boolean
 }
 
-export function openAccounts({ tells, ...parts }: AccountsParts): Accounts {
+export function openAccounts(parts: AccountsParts): Accounts {
   const { store, world, identity } = parts
   const records = new OrganizationRecords()
   const passwords = new Passwords(world)
   const organizations = new Organizations({ store, world, records, identity })
-  const hooks = new Hooks({ store, world }, tells)
+  const people = new People({ store, world, records, passwords })
+  const externals = new Externals(organizations, people)
+  const hooks = new Hooks({ store, world })
   return {
-    people: new People({ store, world, records, passwords }),
+    people,
     tokens: new Tokens({ store, world, records, passwords }),
     organizations,
     invitations: new Invitations(organizations),
-    provisioning: new Provisioning({ ...parts, organizations: records, hooks }),
+    provisioning: new Provisioning({ ...parts, organizations, externals, hooks }),
+    externals,
     apps: new Apps({ ...parts, organizations: records }),
     hooks,
     secrets: new SharedSecrets(parts),

@@ -5,6 +5,7 @@ import { readAllProvisioned } from '#src/metadata/provision-records.ts'
 import {
   checkSlug,
   checkTitle,
+  type Membership,
   mayGive,
   mayIn,
   type Organization,
@@ -125,6 +126,11 @@ export class Organizations {
     const organization = await records.organization(from, id)
     if (organization === undefined) throw noOrganization()
     return organization
+  }
+
+  /** By what somebody is a member, whatever they ask by. */
+  async membershipsOf(person: string): Promise<readonly Membership[]> {
+    return await this.parts.store.snapshot((snapshot) => this.parts.records.membershipsOf(snapshot, person))
   }
 
   /** All that they are in, as far as their token goes. */

@@ -1,8 +1,10 @@
 import { randomWord } from '#src/service/random-words.ts'
 import type { World } from '#src/world.ts'
 
-const first = 'amber brisk calm clear cool dawn deep early fair fresh gentle green high kind late light mild new quiet swift'
-const second = 'bay brook cloud coast dune field fjord grove hill isle lake leaf mesa pine rain reef ridge shore stone tide'
+const first =
+  'amber brisk calm clear cool dawn deep early fair fresh gentle green high kind late light mild new quiet swift'
+const second =
+  'bay brook cloud coast dune field fjord grove hill isle lake leaf mesa pine rain reef ridge shore stone tide'
 
 const draw = (world: Pick<World, 'randomBytes'>, words: string): string => {
   const all = words.split(' ')

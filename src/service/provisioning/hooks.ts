@@ -1,3 +1,4 @@
+import { readSharedSecret } from '#src/metadata/provision-records.ts'
 import { addTask, endTask, type Task } from '#src/metadata/task-records.ts'
 import type { Provisioned } from '#src/model/provision.ts'
 import { randomId } from '#src/service/random-words.ts'
@@ -12,6 +13,9 @@ export interface HookMessage {
   readonly kind: ChangeKind
   readonly provisioned: Provisioned
 }
+
+/** The secret that the own control plane is told by: it is there once there was one. */
+export const hookSecret = 'fly webhook'
 
 const lane = 'provisioning'
 /** Behind which nobody is waiting for the word any more. */
@@ -30,16 +34,14 @@ interface Parts {
  */
 export class Hooks {
   readonly #parts: Parts
-  readonly #isOn: boolean
 
-  /** Without somebody to tell it to, nothing is remembered. */
-  constructor(parts: Parts, isOn: boolean) {
+  constructor(parts: Parts) {
     this.#parts = parts
-    this.#isOn = isOn
   }
 
+  /** Where nobody was ever to be told, nothing is remembered. */
   async add(transaction: Transaction, kind: ChangeKind, provisioned: Provisioned): Promise<void> {
-    if (!this.#isOn) return
+    if ((await readSharedSecret(transaction, hookSecret)) === undefined) return
     const { world } = this.#parts
     const work: HookMessage = { kind, provisioned }
     await addTask(transaction, { lane, id: randomId(world), work, since: world.now() })
@@ -48,7 +50,11 @@ export class Hooks {
   /** Tells until the signal; `send` rejects where it was not taken. */
   async run(
     signal: AbortSignal,
-    { send, report, failed }: {
+    {
+      send,
+      report,
+      failed,
+    }: {
       readonly send: (message: HookMessage, signal: AbortSignal) => Promise<void>
       readonly report: (failure: TaskFailure) => void
       readonly failed: (error: unknown) => void

@@ -3,7 +3,6 @@ import { openSecret, sealSecret } from '#src/encryption/sealed-secret.ts'
 import { Fault } from '#src/errors.ts'
 import type { IamRecords } from '#src/metadata/iam-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
-import type { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import {
   bucketOfDomain,
   findProvisioned,
@@ -28,6 +27,8 @@ import {
   type Provisioned,
   publicPolicy,
 } from '#src/model/provision.ts'
+import type { ExternalOrganization, Externals } from '#src/service/accounts/externals.ts'
+import type { Organizations } from '#src/service/accounts/organizations.ts'
 import type { NamespaceBuckets } from '#src/service/buckets.ts'
 import { alphanumeric, randomId, randomWord } from '#src/service/random-words.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
@@ -40,7 +41,8 @@ export interface ProvisioningParts {
   readonly world: World
   readonly namespace: Namespace
   readonly records: IamRecords
-  readonly organizations: OrganizationRecords
+  readonly organizations: Organizations
+  readonly externals: Externals
   readonly buckets: NamespaceBuckets
   /** Seals what has to be kept and read again. */
   readonly own: Keys['own']
@@ -49,14 +51,16 @@ export interface ProvisioningParts {
 }
 
 export interface ProvisionBucket {
-  /** Finds, or makes, the organisation in the transaction that makes the bucket. */
-  readonly organization: (transaction: Transaction) => Promise<Organization>
+  /** One that is here, by id or slug, or one of another system, which is made where it is new. */
+  readonly organization: string | ExternalOrganization
   /** Absent: made. */
   readonly name?: string
   readonly externalId?: string
   readonly options: AskedOptions
   /** A digest of what is asked: a repeat under the same external id is told by it. */
   readonly asked: string
+  /** Whether nothing must be made: it is a repeat, or is refused as `NoSuchEntity`. */
+  readonly isRepeat?: boolean
 }
 
 /** What whoever asked for a bucket is given. */
@@ -107,7 +111,7 @@ export class Provisioning {
     }
   }
 
-  async #provisionAs(name: string, { organization: find, externalId, options: asked, ...rest }: ProvisionBucket) {
+  async #provisionAs(name: string, { organization: whose, externalId, options: asked, ...rest }: ProvisionBucket) {
     const { store, world } = this.#parts
     const id = `bkt-${randomId(world).slice(0, 24)}`
     const shadowSecret = await this.#sealed(id, asked, undefined)
@@ -117,7 +121,8 @@ export class Provisioning {
     return await store.transact(async (transaction): Promise<Given> => {
       const standing = externalId === undefined ? undefined : await findProvisioned(transaction, 'external', externalId)
       if (standing !== undefined) return await this.#repeat(transaction, standing, rest.asked, now)
-      const organization = await find(transaction)
+      if (rest.isRepeat === true) throw noBucket()
+      const organization = await this.#organization(transaction, whose)
       const options = changedOptions(noOptions, asked)
       await this.#checkDomain(transaction, name, options)
       const owner = { id: organization.id, displayName: organization.name }
@@ -151,6 +156,12 @@ export class Provisioning {
       await this.#parts.hooks.add(transaction, 'created', provisioned)
       return { provisioned, key, isRepeat: false }
     })
+  }
+
+  async #organization(transaction: Transaction, whose: ProvisionBucket['organization']): Promise<Organization> {
+    const { organizations, externals } = this.#parts
+    if (typeof whose === 'string') return await organizations.existing(transaction, whose)
+    return await externals.ensureIn(transaction, whose)
   }
 
   async #repeat(from: Snapshot, standing: Provisioned, asked: string, now: number): Promise<Given> {
