@@ -14,6 +14,7 @@ import { Workers } from './workers.ts'
 /** What serves: one process, or several. */
 interface Serving {
   readonly port: number
+  readonly flyOrigin: string | undefined
   stop(): Promise<void>
   kill(): void
 }
@@ -51,8 +52,8 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
   if (count > 1) {
     const workers = new Workers(config, count, log, failed)
     try {
-      const port = await workers.start()
-      return { port, stop: () => workers.stop(), kill: () => workers.kill() }
+      const places = await workers.start()
+      return { ...places, stop: () => workers.stop(), kill: () => workers.kill() }
     } catch (error) {
       await workers.stop()
       throw error
@@ -60,7 +61,8 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
   }
   process.on('unhandledRejection', (error) => log.error('a promise was left alone', { error }))
   const node = await startNode(config, log, true)
-  return { port: node.port, stop: () => node.stop(), kill: () => {} }
+  const { port, flyOrigin } = node
+  return { port, flyOrigin, stop: () => node.stop(), kill: () => {} }
 }
 
 /** Ends on a signal: the first lets requests finish, a second one does not. */
@@ -101,6 +103,7 @@ async function serve(config: Config): Promise<void> {
       process.exit(1)
     })
     stopOnSignals(serving, claim, log)
+    if (serving.flyOrigin !== undefined) print(`fly ${serving.flyOrigin}`)
     print(`ready ${urlOf(config.host, serving.port)}`)
   } catch (error) {
     claim.release()

@@ -9,7 +9,7 @@ export type ToWorker =
 
 /** What a worker says to the primary. */
 export type ToPrimary =
-  | { readonly kind: 'ready'; readonly port: number }
+  | { readonly kind: 'ready'; readonly port: number; readonly flyOrigin: string | undefined }
   | { readonly kind: 'failed'; readonly reason: string }
 
 let node: Promise<ServingNode> | undefined
@@ -41,7 +41,7 @@ function onMessage(message: ToWorker): void {
   }
   node = start(message)
   node.then(
-    (started) => say({ kind: 'ready', port: started.port }),
+    (started) => say({ kind: 'ready', port: started.port, flyOrigin: started.flyOrigin }),
     (error: unknown) => {
       say({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) })
       void stop()

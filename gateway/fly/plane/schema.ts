@@ -34,7 +34,7 @@ union Principal = User | Macaroon
 
 type User {
   id: ID!
-  email: String!
+  email: String
   name: String
   enablePaidHobby: Boolean!
   agreedToProviderTos(providerName: String!): Boolean!
