@@ -22,7 +22,8 @@ export interface FlyHarness {
   readonly secrets: readonly [string, string]
   /** Rewrites the file of the secrets that Fly signs with. */
   writeSecrets(secrets: readonly string[]): Promise<void>
-  makePerson(name: string): Promise<Person>
+  /** With `password`, where they are to sign in by it: hashing takes its time. */
+  makePerson(name: string, hasPassword?: boolean): Promise<Person>
   makeOrganization(name: string, owner?: Person): Promise<Organization>
   /** A token of somebody who is in the organisation in that role. */
   tokenOf(person: Person, options?: { isReadOnly?: boolean; organization?: string }): Promise<string>
@@ -49,8 +50,12 @@ export async function openFlyHarness(flags: Readonly<Record<string, string>> = {
     storage: `http://127.0.0.1:${started.port}`,
     secrets,
     writeSecrets,
-    makePerson: (name) =>
-      accounts.people.create({ email: `${name}-${randomBytes(4).toString('hex')}@example.com`, name, password }),
+    makePerson: (name, hasPassword = false) =>
+      accounts.people.create({
+        email: `${name}-${randomBytes(4).toString('hex')}@example.com`,
+        name,
+        ...(hasPassword && { password }),
+      }),
     makeOrganization: (name, owner) =>
       accounts.organizations.create({ name, ...(owner !== undefined && { owner: owner.id }) }),
     tokenOf: async (person, options = {}) =>
@@ -63,11 +68,15 @@ export async function openFlyHarness(flags: Readonly<Record<string, string>> = {
   }
 }
 
-/** One for all the tests of a file. */
-export function useFly(...options: Parameters<typeof openFlyHarness>): () => FlyHarness {
+/** One for all the tests of a file; `prepare` runs before them. */
+export function useFly(
+  prepare: (harness: FlyHarness) => Promise<void> = async () => {},
+  flags: Readonly<Record<string, string>> = {},
+): () => FlyHarness {
   let opened: FlyHarness | undefined
   before(async () => {
-    opened = await openFlyHarness(...options)
+    opened = await openFlyHarness(flags)
+    await prepare(opened)
   })
   after(() => opened?.close())
   return () => {
