@@ -33,9 +33,8 @@ export class OrganizationRecords {
     return bytes === undefined ? undefined : decodeText(bytes)
   }
 
-  /** Adds it, or changes all but its id. */
-  putOrganization(to: Transaction, organization: Organization, before?: Organization): void {
-    if (before !== undefined && before.slug !== organization.slug) to.clear(rowKeys.known('slug', before.slug))
+  /** Adds it, or changes all but its names. */
+  putOrganization(to: Transaction, organization: Organization): void {
     const { id, slug, externalId } = organization
     to.set(rowKeys.organization(id), encodeRow(organization))
     to.set(rowKeys.known('slug', slug), encodeText(id))

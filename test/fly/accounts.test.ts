@@ -3,8 +3,13 @@ import { test } from 'node:test'
 import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Fault } from '#src/errors.ts'
 import { OrganizationRecords } from '#src/metadata/organization-records.ts'
+import { setSharedSecret } from '#src/metadata/provision-records.ts'
 import { type Organization, type OrganizationAction, type Person, type Role, roles } from '#src/model/organization.ts'
+import type { Provisioned } from '#src/model/provision.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
+import { Hooks, hookSecret } from '#src/service/provisioning/hooks.ts'
+import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import { realWorld } from '#src/world.ts'
 import { clientOf, type FlyHarness, newName, password, useFly } from './harness.ts'
 import { type Data, newBucket, type Operation, PlaneClient } from './plane-client.ts'
 
@@ -419,4 +424,113 @@ test('U6: a sealed secret opens for its own app and name alone', async () => {
   await assert.rejects(apps.openSecrets(two.name))
   await store.transact(async (transaction) => putApp(transaction, { ...row, secrets: { B: moved } }))
   await assert.rejects(apps.openSecrets(one.name))
+})
+
+test('A5: a role is a policy for buckets and objects, judged with all others', async () => {
+  const { organization, people } = await peopled('Judged')
+  const { provisioned } = await accounts().provisioning.provision({
+    organization: organization.id,
+    options: {},
+    asked: '',
+  })
+  const other = await fly().makeOrganization('Unjudged')
+  const foreign = await accounts().provisioning.provision({ organization: other.id, options: {}, asked: '' })
+  const { access } = fly().node
+  const allowed = async (who: SignedIn, action: string, bucket: string): Promise<string> => {
+    const caller = await accounts().organizations.callerOf(who, organization.id)
+    const decide = async (): Promise<void> => {
+      const guard = await access.authorize({ caller, action, bucket, key: 'a', values: { get: () => undefined } })
+      guard(undefined, await fly().node.services.buckets.get(bucket))
+    }
+    return await refused(decide())
+  }
+  for (const role of roles) {
+    const who = await signedIn(people[role])
+    const writes = role === 'read-only' ? 'AccessDenied' : 'done'
+    assert.equal(await allowed(who, 's3:GetObject', provisioned.bucket), 'done')
+    assert.equal(await allowed(who, 's3:PutObject', provisioned.bucket), writes, role)
+    assert.equal(await allowed(who, 's3:DeleteObject', provisioned.bucket), writes, role)
+    const bound = await signedIn(people[role], { isReadOnly: true })
+    assert.equal(await allowed(bound, 's3:PutObject', provisioned.bucket), 'AccessDenied')
+    for (const action of ['s3:GetObject', 's3:PutObject']) {
+      assert.equal(await allowed(who, action, foreign.provisioned.bucket), 'AccessDenied', `${role} ${action}`)
+    }
+    assert.equal(await refused(accounts().organizations.callerOf(who, other.id)), 'NoSuchEntity')
+  }
+})
+
+test('N6: nothing of an organisation is left once it is deleted', async () => {
+  const { organizations, invitations, provisioning, apps } = accounts()
+  const { store } = organizations.parts
+  const { wholeNamespace } = await import('#src/metadata/namespace-keys.ts')
+  const keys = async (): Promise<readonly string[]> => {
+    const rows = await store.snapshot((snapshot) =>
+      snapshot.range(wholeNamespace.from, wholeNamespace.to, { limit: 5_000 }),
+    )
+    assert.ok(rows.length < 5_000)
+    return rows.map(({ key }) => Buffer.from(key).toString('hex'))
+  }
+  const owner = await fly().makePerson('leaving')
+  const who = await signedIn(owner)
+  await organizations.delete((await organizations.create({ name: 'First', owner: owner.id })).id)
+  const before = await keys()
+  const organization = await organizations.create({ name: 'Traceless', owner: owner.id })
+  await invitations.create(who, organization.id, { email: 'guest@example.com', role: 'member' })
+  const { provisioned } = await provisioning.provision({
+    organization: organization.id,
+    externalId: 'own:trace',
+    options: { domain: `${newName()}.example.com` },
+    asked: '',
+  })
+  const app = await apps.create(organization.id, newName('app'))
+  assert.ok((await keys()).length > before.length + 10)
+  await provisioning.destroy(provisioned.id)
+  await apps.delete(app.name)
+  await organizations.delete(organization.id)
+  // The control plane is told, and forgets what it may have heard of the bucket meanwhile.
+  const end = Date.now() + 60_000
+  while ((await keys()).length > before.length && Date.now() < end)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.deepEqual(await keys(), before)
+})
+
+test('U5: a change is told until it is taken, and only where it was made', async () => {
+  const store = new MemoryStore({ world: realWorld })
+  const hooks = new Hooks({ store, world: realWorld })
+  const provisioned = { id: 'a', bucket: 'b' } as Provisioned
+  const add = (kind: 'created' | 'deleted') =>
+    store.transact((transaction) => hooks.add(transaction, kind, provisioned))
+  const told: string[] = []
+  const stopping = new AbortController()
+  let isTaken = false
+  const failures: string[] = []
+  // Before anybody was ever to be told, nothing is remembered.
+  await add('deleted')
+  await store.transact(async (transaction) =>
+    setSharedSecret(transaction, hookSecret, { keyId: '', wrapped: '', sealed: '' }),
+  )
+  await add('created')
+  const undone = store.transact(async (transaction) => {
+    await hooks.add(transaction, 'deleted', provisioned)
+    throw new Error('not made')
+  })
+  await assert.rejects(undone, /not made/)
+  const running = hooks.run(stopping.signal, {
+    send: async ({ kind }) => {
+      if (!isTaken) throw new Error('nobody there')
+      told.push(kind)
+    },
+    report: ({ reason }) => {
+      failures.push(reason)
+      isTaken = failures.length >= 2
+    },
+    failed: (error) => assert.fail(String(error)),
+  })
+  const end = Date.now() + 60_000
+  while (told.length === 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 50))
+  stopping.abort()
+  await running
+  assert.deepEqual(told, ['created'])
+  assert.deepEqual(failures, ['nobody there', 'nobody there'])
+  await store.close()
 })

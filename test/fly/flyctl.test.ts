@@ -376,6 +376,54 @@ test('what was made or taken away by another way is in the lists as well', async
   await until(async () => !(await listed()).includes(provisioned.bucket))
 })
 
+test('V6: a code of OAuth is good once, for the client and the address it was made for, and opens nothing', async () => {
+  const { origin, accounts } = fly()
+  const { name, ssoLink } = await create({ name: newName() })
+  const { secret } = await accounts.tokens.create({ person: ann.id, kind: 'session', name: 'browser' })
+  const callback = `${origin}/flyio/callback`
+  const code = async (): Promise<string> => {
+    const query = new URLSearchParams({
+      client_id: 'meridian',
+      response_type: 'code',
+      redirect_uri: callback,
+      state: 's',
+    })
+    const response = await fetch(`${origin}/oauth/authorize?${query}`, {
+      headers: { cookie: `meridian_session=${secret}` },
+      redirect: 'manual',
+    })
+    const to = new URL(response.headers.get('location') ?? '')
+    assert.equal(to.searchParams.get('state'), 's')
+    return to.searchParams.get('code') ?? ''
+  }
+  const right = {
+    client_id: 'meridian',
+    client_secret: await accounts.secrets.get('fly oauth'),
+    grant_type: 'authorization_code',
+    redirect_uri: callback,
+  }
+  const redeem = async (fields: Record<string, string>) =>
+    await fetch(`${origin}/oauth/token`, { method: 'POST', body: new URLSearchParams({ ...right, ...fields }) })
+  assert.equal((await redeem({ code: await code(), client_secret: 'x' })).status, 401)
+  assert.equal((await redeem({ code: await code(), redirect_uri: `${callback}x` })).status, 400)
+  assert.equal((await redeem({ code: 'x' })).status, 400)
+  const good = await code()
+  const both = await Promise.all([redeem({ code: good }), redeem({ code: good })])
+  assert.deepEqual(both.map(({ status }) => status).sort(), [200, 400])
+  const answer = both.find(({ status }) => status === 200)
+  const { access_token: token } = (await (answer ?? new Response('{}')).json()) as { access_token: string }
+  const info = await fetch(`${origin}/oauth/token/info`, { headers: { authorization: `Bearer ${token}` } })
+  const told = (await info.json()) as Data
+  assert.equal(told['user_id'], ann.id)
+  assert.deepEqual(told['organizations'], [{ id: acme.id, role: 'admin' }])
+  assert.match(await new PlaneClient(origin, token).refused('anonymous viewer'), /^UNAUTHORIZED/)
+  assert.equal(
+    (await fetch(ssoLink, { headers: { cookie: `meridian_session=${token}` }, redirect: 'manual' })).status,
+    303,
+  )
+  assert.ok(name.length > 0)
+})
+
 test('all that flyctl is known to ask was asked here', () => {
   assert.deepEqual(
     knownQuestions.filter((each) => !asked.has(each)),

@@ -7,6 +7,7 @@ import { after, before } from 'node:test'
 import { S3Client } from '@aws-sdk/client-s3'
 import { loadConfig } from '#src/config/load.ts'
 import type { Organization, Person, Role } from '#src/model/organization.ts'
+import type { OpenNode } from '#src/open.ts'
 import type { Accounts } from '#src/service/accounts/open.ts'
 import { openLog } from '#src/telemetry/log.ts'
 import { startNode } from '../../bin/node.ts'
@@ -15,6 +16,7 @@ import { metadataSettings } from '../support/foundationdb.ts'
 /** A whole node with Fly's side of it, in this process. */
 export interface FlyHarness {
   readonly accounts: Accounts
+  readonly node: OpenNode
   /** Of Fly's side. */
   readonly origin: string
   /** Of S3. */
@@ -46,6 +48,7 @@ export async function openFlyHarness(flags: Readonly<Record<string, string>> = {
   assert.ok(started.flyOrigin !== undefined)
   return {
     accounts,
+    node: started.node,
     origin: started.flyOrigin,
     storage: `http://127.0.0.1:${started.port}`,
     secrets,

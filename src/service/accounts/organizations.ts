@@ -2,6 +2,8 @@ import { Fault } from '#src/errors.ts'
 import { readAppsOf } from '#src/metadata/app-records.ts'
 import type { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { readAllProvisioned } from '#src/metadata/provision-records.ts'
+import { arnOf } from '#src/model/iam.ts'
+import type { Caller } from '#src/model/identity.ts'
 import {
   checkSlug,
   checkTitle,
@@ -11,10 +13,12 @@ import {
   type Organization,
   type OrganizationAction,
   type Person,
+  policyOfRole,
   type Quota,
   type Role,
   slugOf,
 } from '#src/model/organization.ts'
+import { parseIdentityPolicy } from '#src/model/policy-document.ts'
 import type { NamespaceIdentity } from '#src/service/identity.ts'
 import { randomWord } from '#src/service/random-words.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
@@ -168,6 +172,27 @@ export class Organizations {
       throw new Fault('AccessDenied', { message: `In ${organization.slug} you are not allowed ${action}.` })
     }
     return { organization, role, isReadOnly: token.isReadOnly }
+  }
+
+  /** As whom somebody reaches buckets and objects: their role is a policy, which is judged as that of a user of the account is. */
+  async callerOf(who: SignedIn, name: string): Promise<Caller> {
+    const { organization, role, isReadOnly } = await this.authorize(who, name, 'buckets:read')
+    const { id, slug, name: displayName } = organization
+    const { person, token } = who
+    return {
+      kind: 'account',
+      account: { id, displayName, email: '', isAdministrator: false },
+      accessKeyId: `token/${token.id}`,
+      principal: {
+        kind: 'user',
+        arn: arnOf(id, 'user', { path: '/people/', name: person.id }),
+        id: person.id,
+        name: person.email,
+        tags: new Map([['organization', slug]]),
+        identity: [parseIdentityPolicy(policyOfRole(isReadOnly ? 'read-only' : role))],
+        isTemporary: true,
+      },
+    }
   }
 
   async members(name: string): Promise<readonly Member[]> {
