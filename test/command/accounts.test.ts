@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { type CommandDef, runCommand } from 'citty'
 import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import { PlaneClient } from '../fly/plane-client.ts'
+import { type CommandDef, runCommand } from 'citty'
 import { appsCommand } from '../../bin/apps.ts'
 import { organizationsCommand } from '../../bin/organizations.ts'
 import { peopleCommand, tokensCommand } from '../../bin/people.ts'
 import { output } from '../../bin/printing.ts'
 import { storageCommand } from '../../bin/storage.ts'
+import { PlaneClient } from '../fly/plane-client.ts'
 import { Command } from './command.ts'
 
 /** People, organizations, tokens, storage and apps on the command line, beside a server of two processes. */
@@ -79,7 +79,16 @@ test('people, organizations, roles and tokens; a token is seen by the running se
   ])
   await good('organizations', 'create', '--name', 'Acme', '--slug', 'acme', '--owner', 'ann@example.com')
   const [made] = await Promise.all([
-    read<{ id: string; token: string }>('tokens', 'create', '--email', 'ann@example.com', '--name', 'ci', '--days', '1'),
+    read<{ id: string; token: string }>(
+      'tokens',
+      'create',
+      '--email',
+      'ann@example.com',
+      '--name',
+      'ci',
+      '--days',
+      '1',
+    ),
     good('organizations', 'role', '--organization', 'acme', '--email', 'bob@example.com', '--role', 'read-only'),
     good('organizations', 'quota', '--organization', 'acme', '--buckets', '3'),
   ])
@@ -89,7 +98,17 @@ test('people, organizations, roles and tokens; a token is seen by the running se
     read<{ email: string; role: string }[]>('organizations', 'members', '--organization', 'acme'),
     read<{ slug: string; buckets: number }[]>('organizations', 'list'),
     good('tokens', 'list', '--email', 'ann@example.com'),
-    refused(/keeps an owner/, 'organizations', 'role', '--organization', 'acme', '--email', 'ann@example.com', '--role', 'member'),
+    refused(
+      /keeps an owner/,
+      'organizations',
+      'role',
+      '--organization',
+      'acme',
+      '--email',
+      'ann@example.com',
+      '--role',
+      'member',
+    ),
   ])
   assert.deepEqual(members.map(({ email, role }) => `${email} ${role}`).sort(), [
     'ann@example.com owner',
@@ -102,14 +121,24 @@ test('people, organizations, roles and tokens; a token is seen by the running se
 })
 
 test('storage: create, list, status, update, destroy; what it gives opens the bucket', async () => {
-  const given = await read<Record<string, string>>('storage', 'create', '--organization', 'acme', '--name', 'command-bucket')
+  const given = await read<Record<string, string>>(
+    'storage',
+    'create',
+    '--organization',
+    'acme',
+    '--name',
+    'command-bucket',
+  )
   assert.equal(Object.keys(given).length, 5)
   assert.equal(given['AWS_ENDPOINT_URL_S3'], endpoint)
   const client = new S3Client({
     endpoint,
     region: 'auto',
     forcePathStyle: true,
-    credentials: { accessKeyId: given['AWS_ACCESS_KEY_ID'] ?? '', secretAccessKey: given['AWS_SECRET_ACCESS_KEY'] ?? '' },
+    credentials: {
+      accessKeyId: given['AWS_ACCESS_KEY_ID'] ?? '',
+      secretAccessKey: given['AWS_SECRET_ACCESS_KEY'] ?? '',
+    },
   })
   const object = { Bucket: 'command-bucket', Key: 'a' }
   await client.send(new PutObjectCommand({ ...object, Body: 'x' }))
