@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import { readAppsOf } from '#src/metadata/app-records.ts'
+import type { Namespace } from '#src/metadata/namespace.ts'
 import type { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { readAllProvisioned } from '#src/metadata/provision-records.ts'
 import { arnOf } from '#src/model/iam.ts'
@@ -52,10 +53,12 @@ export interface OrganizationParts {
   readonly world: World
   readonly records: OrganizationRecords
   readonly identity: NamespaceIdentity
+  readonly namespace: Namespace
 }
 
 const slugLetters = 'abcdefghijkmnpqrstuvwxyz23456789'
 const membersMost = 1_000
+const bucketsMost = 10_000
 
 /** Also what a member of another one hears: who is not in it is not told that it is there. */
 export const noOrganization = (): Fault => new Fault('NoSuchEntity', { message: 'There is no such organization.' })
@@ -255,12 +258,18 @@ export class Organizations {
     }
   }
 
+  /** Its buckets say whether there is a limit of bytes: so that those of others pay nothing for it. */
   async setQuota(name: string, quota: Quota): Promise<Organization> {
-    const { store, records } = this.parts
+    const { store, records, namespace } = this.parts
     return await store.transact(async (transaction) => {
       const { quota: _before, ...rest } = await this.existing(transaction, name)
       const organization = Object.keys(quota).length === 0 ? rest : { ...rest, quota }
       records.putOrganization(transaction, organization)
+      const isLimited = quota.bytes !== undefined
+      for (const bucket of await namespace.bucketsOf(transaction, rest.id, { limit: bucketsMost })) {
+        const { isLimited: was = false, ...unlimited } = bucket
+        if (was !== isLimited) namespace.changeBucket(transaction, isLimited ? { ...unlimited, isLimited } : unlimited)
+      }
       return organization
     })
   }
