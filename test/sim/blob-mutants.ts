@@ -4,6 +4,7 @@ const receive = 'src/metadata/receive.ts'
 const keeping = 'src/metadata/keeping.ts'
 const blobRecords = 'src/metadata/blob-records.ts'
 const keeperTest = ['test/cluster/keeper.test.ts']
+const successionTest = ['test/cluster/succession.test.ts']
 
 /** Of bytes: segments, caches, references, keepers. */
 export const blobMutants: readonly Mutant[] = [
@@ -72,6 +73,14 @@ export const blobMutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
+    name: 'parts-of-manifests-stay',
+    rule: 'C18, G1',
+    file: blobRecords,
+    from: "    addJob(to, { kind: 'manifest', blob })\n",
+    to: '',
+    killers: 'sim',
+  },
+  {
     name: 'freed-on-sight',
     rule: 'C19',
     file: blobRecords,
@@ -107,7 +116,7 @@ export const blobMutants: readonly Mutant[] = [
     name: 'last-copy-released',
     rule: 'C19',
     file: keeping,
-    from: "  if (counted.length < needed) return 'wait'\n",
+    from: "  if (left.length < counting.needed) return 'wait'\n",
     to: '',
     killers: keeperTest,
   },
@@ -128,10 +137,18 @@ export const blobMutants: readonly Mutant[] = [
     killers: ['test/cluster/remote-blobs.test.ts'],
   },
   {
+    name: 'copies-that-go-are-counted',
+    rule: 'C19',
+    file: keeping,
+    from: '    .filter((region) => isCounted(region) && (',
+    to: '    .filter((region) => (',
+    killers: successionTest,
+  },
+  {
     name: 'late-words-count-copies-again',
     rule: 'C19',
     file: keeping,
-    from: "  if (copy <= releasedOf(record, region)) return 'stale'\n",
+    from: "  if (copy <= last) return { word: 'stale', last }\n",
     to: '',
     killers: keeperTest,
   },
@@ -168,11 +185,43 @@ export const blobMutants: readonly Mutant[] = [
     killers: ['test/cluster/remote-blobs.test.ts'],
   },
   {
-    name: 'parts-of-manifests-stay',
-    rule: 'C18, G1',
+    name: 'heirs-count-hearsay',
+    rule: 'K1',
+    file: keeping,
+    from: 'holders: own === undefined ? [] : [own] }))',
+    to: 'holders: rest.holders }))',
+    killers: successionTest,
+  },
+  {
+    name: 'pages-tell-heirs-of-copies',
+    rule: 'K1',
     file: blobRecords,
-    from: "    addJob(to, { kind: 'manifest', blob })\n",
+    from: '(known?.keeper ?? keeper) === here.cell',
+    to: 'keeper === here.cell',
+    killers: successionTest,
+  },
+  {
+    name: 'others-than-the-keeper-let-go',
+    rule: 'K1',
+    file: keeping,
+    from: "  if (record.keeper !== counting.here.cell) return 'wait'\n",
     to: '',
-    killers: 'sim',
+    killers: successionTest,
+  },
+  {
+    name: 'heirs-do-not-ask-all',
+    rule: 'K1',
+    file: 'src/cluster/succession.ts',
+    from: 'if (!isWhole || membership',
+    to: 'if (membership',
+    killers: successionTest,
+  },
+  {
+    name: 'lost-before-all-were-asked',
+    rule: 'K2',
+    file: 'src/cluster/succession.ts',
+    from: 'if (isWhole) lost.push(blob)',
+    to: 'if (told.length > 0) lost.push(blob)',
+    killers: successionTest,
   },
 ]

@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts'
 
 const receive = 'src/metadata/receive.ts'
 const merge = 'src/model/merge.ts'
+const successionTest = ['test/cluster/succession.test.ts']
 const feedTest = ['test/cluster/feed-methods.test.ts']
 const convergenceTest = ['test/cluster/convergence.test.ts']
 const namespaceTest = ['test/cluster/namespace.test.ts']
@@ -31,8 +32,16 @@ export const mutants: readonly Mutant[] = [
     name: 'clock-ahead-takes-writes',
     rule: 'C8',
     file: 'src/cluster/clock-guard.ts',
-    from: 'const isAhead = ahead > aheadMost',
-    to: 'const isAhead = ahead > Number.POSITIVE_INFINITY * aheadMost',
+    from: 'const isAhead = ahead > aheadMost + this.#reference.doubt',
+    to: 'const isAhead = ahead > aheadMost + Number.POSITIVE_INFINITY',
+    killers: clockTest,
+  },
+  {
+    name: 'slow-answers-are-believed',
+    rule: 'C8, L1',
+    file: 'src/cluster/clock-guard.ts',
+    from: 'doubt: trip / 2 }',
+    to: 'doubt: 0 }',
     killers: clockTest,
   },
   {
@@ -188,12 +197,12 @@ export const mutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
-    name: 'emptiness-before-the-fences-are-passed',
-    rule: 'C22, Y15',
-    file: 'src/cluster/bucket-deletion.ts',
-    from: '        if (!(await this.#positions.hasReached(from, cell, bytesOf(position)))) return undefined\n',
-    to: '',
-    killers: ['test/cluster/bucket-deletion.test.ts'],
+    name: 'the-dead-are-not-mourned',
+    rule: 'C16',
+    file: 'src/cluster/keeper.ts',
+    from: 'if (!(await mayCount(transaction, membership(), region)))',
+    to: 'if (copies.length < 0)',
+    killers: successionTest,
   },
   {
     name: 'consistent-requests-anywhere',
@@ -207,7 +216,7 @@ export const mutants: readonly Mutant[] = [
     name: 'replicas-change-the-namespace',
     rule: 'C24, Y3',
     file: 'src/metadata/namespace-feed.ts',
-    from: '            throw new NotTheRoot()\n',
+    from: '        if (membership?.root !== cell) throw new NotTheRoot()\n',
     to: '',
     killers: namespaceTest,
   },
@@ -223,7 +232,7 @@ export const mutants: readonly Mutant[] = [
     name: 'namespace-copied-by-the-wrong-root',
     rule: 'C15, Y6',
     file: 'src/cluster/namespace-root.ts',
-    from: "    if (request.incarnation !== this.#members.self.incarnation) return { kind: 'other' }\n",
+    from: "    if (request.incarnation !== this.#root) return { kind: 'other' }\n",
     to: '',
     killers: namespaceTest,
   },
@@ -258,5 +267,13 @@ export const mutants: readonly Mutant[] = [
     from: 'occupant !== undefined && (newest === undefined || occupant.version.stamp > newest.version.stamp)',
     to: 'occupant !== undefined',
     killers: convergenceTest,
+  },
+  {
+    name: 'emptiness-before-the-fences-are-passed',
+    rule: 'C22, Y15',
+    file: 'src/cluster/bucket-deletion.ts',
+    from: '        if (!(await this.#positions.hasReached(from, cell, bytesOf(position)))) return undefined\n',
+    to: '',
+    killers: ['test/cluster/bucket-deletion.test.ts'],
   },
 ]
