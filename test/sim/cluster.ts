@@ -101,9 +101,7 @@ export class Cluster {
     const { member } = region
     const incarnation = `${member.incarnation}'`
     region.member = { ...member, incarnation }
-    this.#change(
-      this.#membership.members.map((each) => (each.cell === member.cell ? { ...each, incarnation } : each)),
-    )
+    this.#change(this.#membership.members.map((each) => (each.cell === member.cell ? { ...each, incarnation } : each)))
   }
 
   #change(members: readonly Member[]): void {

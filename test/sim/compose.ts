@@ -108,6 +108,7 @@ export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
     },
     positions,
     succession: bytes.succession,
+    freeing: bytes.freeing,
     // Nobody comes back to an upload that was given up.
     uploadPatience: 60_000,
   })
