@@ -41,10 +41,22 @@ function addressOf(origin: string): Address {
 export const answerContext = (call: string, method: string): string => `answer\n${method}\n${call}`
 export const requestContext = (call: string, method: string): string => `request\n${method}\n${call}`
 
+/**
+ * Connections that do not end the process when they break. Between an answer and the next request there is a moment in which Node listens
+ * to none of its connections' errors: a call that is given up then would be thrown at nobody.
+ */
+class PeerAgent extends Agent {
+  override createConnection(...parts: Parameters<Agent['createConnection']>): ReturnType<Agent['createConnection']> {
+    const connection = super.createConnection(...parts)
+    connection?.on('error', () => {})
+    return connection
+  }
+}
+
 /** The transport between cells over HTTP. */
 export class PeerClient implements Transport {
   readonly #parts: ClientParts
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
+  readonly #agent = new PeerAgent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
 
   constructor(parts: ClientParts) {
     this.#parts = parts
@@ -82,8 +94,9 @@ export class PeerClient implements Transport {
       signal.throwIfAborted()
       throw new PeerUnreachable(cell, { cause })
     } finally {
-      // Whoever stops reading early leaves the rest on the connection.
-      if (answer?.response.readableEnded === false && !answer.response.readableFlowing) answer.response.destroy()
+      // Whoever stops reading early leaves the rest on the connection; where nothing more comes, it is good for the next call.
+      if (answer?.response.complete === true) answer.response.resume()
+      else answer?.response.destroy()
     }
   }
 
@@ -151,7 +164,9 @@ async function exchange(
   const headers = { [callHeader]: said, 'content-length': String(sealed.length) }
   const path = `/call/${method}`
   const timeout = patience.connect
-  const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, signal, timeout })
+  signal.throwIfAborted()
+  const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, timeout })
+  endWith(sent, signal)
   const response = await answered(sent, sealed, patience)
   const salt = response.headers[answerHeader]
   if (typeof salt !== 'string') {
@@ -162,6 +177,24 @@ async function exchange(
   return { response, frames: opening.frames(response) }
 }
 
+/**
+ * Ends a request with a signal. Node, given the signal, would also give it to the connection that it opens for the request: when
+ * the request is long over, that breaks whatever uses the connection by then, or, if nothing does, the process.
+ */
+function endWith(sent: ClientRequest, signal: AbortSignal): void {
+  let response: IncomingMessage | undefined
+  sent.once('response', (came) => {
+    response = came
+  })
+  const abort = (): void => {
+    // All of it has come, and the connection may be another call's by now.
+    if (response?.complete === true) return
+    sent.destroy(signal.reason instanceof Error ? signal.reason : new Error('it was given up'))
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  sent.once('close', () => signal.removeEventListener('abort', abort))
+}
+
 /** Asks one who is known by address only, as long as this cell is no member. Throws the Fault that it answers. */
 export async function askStranger(
   parts: Pick<ClientParts, 'secret' | 'world'> & { readonly origin: string; readonly incarnation: string },
@@ -169,7 +202,7 @@ export async function askStranger(
   body: Uint8Array,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const agent = new Agent()
+  const agent = new PeerAgent()
   const call = newCall(parts.world, { cell: 0, incarnation: parts.incarnation, epoch: 0 }, 0)
   try {
     const { frames } = await exchange(parts, { address: addressOf(parts.origin), agent, call, method, body, signal })
