@@ -72,6 +72,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     log,
     logsAccess: config.accessLog,
     logs: services.logs,
+    meter: node.meter,
     limits: limitsOf(config),
     metrics,
     ...(region !== undefined && { servedFrom: region.members.self.region }),

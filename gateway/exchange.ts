@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Fault } from '#src/errors.ts'
+import { requestClassOf } from '#src/model/usage.ts'
 import type { Logs } from '#src/service/services.ts'
+import type { UsageMeter } from '#src/service/usage-meter.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { RequestMeters } from '#src/telemetry/request-meters.ts'
 import { type Ending, type Recorded, recordLine } from './access-log.ts'
@@ -31,6 +33,8 @@ export interface ExchangeParts {
   /** Keeps the records of requests to buckets that are logged; absent: nobody does. */
   readonly logs?: Pick<Logs, 'record'> | undefined
   readonly isDraining: () => boolean
+  /** Counts what requests to buckets use; absent: nobody does. */
+  readonly meter?: Pick<UsageMeter, 'count'> | undefined
   /** Code of this region, where there are others. */
   readonly servedFrom?: string | undefined
 }
@@ -97,6 +101,7 @@ export class Exchange {
   readonly #began = Date.now()
   readonly #started = performance.now()
   #turned = 0
+  #bytesSent = 0
 
   constructor(
     parts: ExchangeParts,
@@ -127,6 +132,7 @@ export class Exchange {
     }
     meters.underWay.add(-1)
     this.#count(outcome)
+    this.#meter(outcome)
     if (this.#parts.logsAccess) this.#logAccess(outcome)
   }
 
@@ -239,7 +245,26 @@ export class Exchange {
     if (mustClose || isDraining()) head['connection'] = 'close'
     const linger = mustClose && this.#body !== undefined ? () => this.#body?.linger() ?? Promise.resolve() : undefined
     const isBodiless = this.#request.method === 'HEAD'
-    return { response: this.#response, status, head, pace, isBodiless, linger }
+    const sent = (bytes: number): void => {
+      this.#bytesSent += bytes
+    }
+    return { response: this.#response, status, head, pace, isBodiless, linger, sent }
+  }
+
+  /** What the bucket used by this request; nobody pays for what was refused, or went wrong here. */
+  #meter({ operation, bucket, isElsewhere }: Outcome): void {
+    const { meter } = this.#parts
+    const { statusCode } = this.#response
+    if (meter === undefined || bucket === undefined || isElsewhere === true) return
+    if (statusCode >= 500 || statusCode === 401 || statusCode === 403) return
+    const { headers } = this.#request
+    const declared = headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? '0'
+    const received = statusCode < 300 && this.#body !== undefined ? Number(declared) : 0
+    meter.count(bucket, [
+      [`requests ${requestClassOf(operation)}`, 1],
+      ['bytes in', Number.isSafeInteger(received) ? received : 0],
+      ['bytes out', this.#bytesSent],
+    ])
   }
 
   #count({ operation }: Outcome): void {

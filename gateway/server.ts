@@ -57,6 +57,8 @@ export interface ServerParts {
   /** Keeps the records of requests to buckets that are logged. */
   readonly logs?: Pick<Logs, 'record'>
   readonly limits?: Partial<ServerLimits>
+  /** Counts what requests to buckets use. */
+  readonly meter?: ExchangeParts['meter']
   /** Code of this region, where there are others: every answer tells it. */
   readonly servedFrom?: string
 }
@@ -91,6 +93,7 @@ export class GatewayServer {
       meters: new RequestMeters(parts.metrics ?? new Metrics()),
       logsAccess: parts.logsAccess ?? false,
       logs: parts.logs,
+      meter: parts.meter,
       isDraining: () => this.#isDraining,
       servedFrom: parts.servedFrom,
     }

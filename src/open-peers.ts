@@ -6,6 +6,7 @@ import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import type { Copies } from '#src/cluster/copies.ts'
 import { Demand } from '#src/cluster/demand.ts'
+import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { feedLagMethod } from '#src/cluster/feed-lag.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
@@ -113,6 +114,7 @@ export function openPeers<Known extends Foundation>(
     promoteReads: config.promoteReads,
     failed: (error) => log.error('a copy of what another region holds could not be asked for', { error }),
   })
+  const positions = feedPositions(members.self.incarnation, () => members.membership)
   const bytes = openRegionBytes({
     wanted: demand.wanted,
     foundation: known,
@@ -126,7 +128,7 @@ export function openPeers<Known extends Foundation>(
       const order = health.nearest(cells)
       return order.flatMap((cell) => members.peers.filter((each) => each.cell === cell).map(({ region }) => region))
     },
-    positions: feedPositions(members.self.incarnation, () => members.membership),
+    positions,
     durabilityRegions: config.durabilityRegions,
     isReachable: (cell) => health.state(cell).isUp,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
@@ -144,6 +146,7 @@ export function openPeers<Known extends Foundation>(
   const source = { foundation, cells, incarnation }
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, arrived }
+  const departing = new Departing({ foundation, transport, members, positions, succession: bytes.succession })
   const healer = healerOf(target, { members, transport }, { log, healed })
   return {
     foundation,
@@ -156,6 +159,7 @@ export function openPeers<Known extends Foundation>(
       ...rangeMethods(source),
       ...bytes.methods,
       ...deletion.methods,
+      passedMethod(foundation, positions),
     ],
     deletion,
     copies: bytes.copies,
@@ -163,6 +167,8 @@ export function openPeers<Known extends Foundation>(
     work: async (signal) => {
       await Promise.all([
         bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+        bytes.succession.run(signal, (error) => log.error('taking over from a region that is gone failed', { error })),
+        departing.run(signal, (error) => log.error('leaving the cluster failed', { error })),
         forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
         healer.run(signal),
         deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),

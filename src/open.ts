@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { realFiles } from '#src/blobs/files.ts'
-import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
 import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
@@ -33,6 +32,7 @@ import type { Services } from '#src/service/services.ts'
 import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
+import type { UsageMeter } from '#src/service/usage-meter.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import type { Store } from '#src/store/store.ts'
 import { catalogue } from '#src/telemetry/catalogue.ts'
@@ -43,7 +43,10 @@ import { background, messageKeysOf, type NodeFoundation } from './open-backgroun
 import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open-metrics.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
 import { clusteredStore, openRegion } from './open-region.ts'
+import { OpenShadows } from './open-shadows.ts'
 import { openTiers, refuseTiers } from './open-tiers.ts'
+import { OpenUsage } from './open-usage.ts'
+import { logVolumeEvent } from './volume-events.ts'
 
 export interface OpenOptions {
   readonly config: Config
@@ -68,6 +71,8 @@ export interface OpenNode {
   readonly services: Services
   readonly access: AccessControl
   readonly foundation: Foundation
+  /** Counts what requests of this process use. */
+  readonly meter: UsageMeter
   /** The other cells, where there are any. */
   readonly region?: Region
   /** Where what other regions hold becomes durable here; absent where there are none. */
@@ -92,27 +97,6 @@ const onlyCell = 0
 
 const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
   config.volumes.length > 0 ? config.volumes : [directory.volume]
-
-/** What an operator is told of a volume, and how urgently: a disk that is full does what it should. */
-function logVolumeEvent(log: Log, { kind, ...fields }: VolumeEvent): void {
-  switch (kind) {
-    case 'full':
-      log.warn('a volume is full: it takes no more bodies', fields)
-      break
-    case 'roomy':
-      log.info('a volume has room again', fields)
-      break
-    case 'restored':
-      log.warn('a volume was checked, and takes writes again', fields)
-      break
-    case 'retired':
-      log.error('a volume failed, and takes no writes until it is checked', fields)
-      break
-    case 'unreadable':
-      log.error('a volume could not give bytes as they were written', fields)
-      break
-  }
-}
 
 async function openNodeVolumes(
   { config, world, log, metrics = new Metrics() }: OpenOptions,
@@ -160,7 +144,8 @@ function servicesOf(
   { config, log }: OpenOptions,
   region: Region | undefined,
   others: OtherCells | undefined,
-): { services: Services; access: AccessControl } {
+  usage: OpenUsage,
+): { services: Services; access: AccessControl; shadows: OpenShadows } {
   const { store, world, namespace } = foundation
   const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
@@ -171,13 +156,16 @@ function servicesOf(
   )
   const parts = { store, world, namespace, isEmpty, logs, most: config.bucketsMax }
   const buckets = new NamespaceBuckets({ ...parts, ...(others !== undefined && { others }) })
+  const shadows = new OpenShadows(foundation, buckets, config.shadowEndpoints)
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
     buckets,
-    objects: new CellObjects(foundation),
-    uploads: new CellUploads(foundation),
-    ...placedServices(foundation, region),
+    ...shadows.over({
+      objects: new CellObjects(foundation),
+      uploads: new CellUploads(foundation),
+      ...placedServices(foundation, region),
+    }),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
@@ -198,8 +186,9 @@ function servicesOf(
     }),
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
+    usage: usage.service,
   }
-  return { services, access }
+  return { services, access, shadows }
 }
 
 /** What depends on whether there are other cells. */
@@ -264,15 +253,18 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && (await openMeteredPeers(alone, region, { ...options, metrics }, volumes))
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
-  const { services, access } = servicesOf(foundation, options, region, peers?.deletion)
+  const usage = new OpenUsage(foundation, options, join(directory.path, 'usage'))
+  const { services, access, shadows } = servicesOf(foundation, options, region, peers?.deletion, usage)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))
   if (peers !== undefined) running.push(peers.watch(stopping.signal))
+  running.push(usage.count(stopping.signal))
   return {
     services,
     access,
     foundation,
+    meter: usage.meter,
     ...(region !== undefined && { region }),
     methods:
       region === undefined
@@ -283,11 +275,14 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     startBackground: () => {
       measureNode(metrics, { foundation, maintenance: volumes.maintenance, ...(look && { space: look }) })
       running.push(background(foundation, volumes, { ...options, metrics }, stopping.signal))
+      running.push(shadows.work(options.log, stopping.signal))
+      running.push(usage.keep(stopping.signal))
       if (region !== undefined) running.push(region.followRoot(stopping.signal))
       if (peers !== undefined) running.push(peers.work(stopping.signal))
     },
     close: async () => {
       stopping.abort()
+      await shadows.close()
       await Promise.all(running)
       await peers?.settled()
       await volumes.close()

@@ -1,4 +1,5 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as open } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Refusal } from '#src/cluster/admission.ts'
 import type { Members } from '#src/cluster/members.ts'
 import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
@@ -42,14 +43,12 @@ export const answerContext = (call: string, method: string): string => `answer\n
 export const requestContext = (call: string, method: string): string => `request\n${method}\n${call}`
 
 /**
- * Connections that do not end the process when they break. Between an answer and the next request there is a moment in which Node listens
- * to none of its connections' errors: a call that is given up then would be thrown at nobody.
+ * Node takes its listeners off a connection when an answer has ended. One that is given up in the turn in which the answer's last bytes
+ * were read fails after that, and an error that nobody listens to ends the process.
  */
 class PeerAgent extends Agent {
-  override createConnection(...parts: Parameters<Agent['createConnection']>): ReturnType<Agent['createConnection']> {
-    const connection = super.createConnection(...parts)
-    connection?.on('error', () => {})
-    return connection
+  override createConnection(...asked: Parameters<Agent['createConnection']>): Duplex | null | undefined {
+    return super.createConnection(...asked)?.on('error', () => {})
   }
 }
 

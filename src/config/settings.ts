@@ -139,6 +139,13 @@ export const settings = {
     .describe(
       'addresses that notifications may be sent to: `public` ones, those of private networks too (`private`), or `any`, this machine included',
     ),
+  usageDays: integer(1, 3_650)
+    .prefault('400')
+    .describe('for how many days usage is told day by day; after that by months'),
+  shadowEndpoints: z
+    .enum(['public', 'private', 'any'])
+    .prefault('public')
+    .describe('addresses at which shadow buckets may be: `public`, `private` too, or `any`, this machine included'),
   issuerEndpoints: z
     .enum(['public', 'private', 'any'])
     .prefault('public')
