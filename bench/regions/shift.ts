@@ -15,6 +15,7 @@ export interface ShiftOptions {
 }
 
 const [from, to] = ['fra', 'syd'] as const
+const mebibyte = 2 ** 20
 
 /** One second of the run. */
 interface Second {
@@ -97,7 +98,7 @@ function figuresOf(history: readonly Second[], { bytes }: ShiftOptions, roundTri
   return [
     { name: 'round trip between them', value: roundTrip, unit: 'ms' },
     { name: `reads in ${to}`, value: all.length, unit: 'reads' },
-    { name: `bytes moved to ${to}`, value: total / 2 ** 20, unit: 'MiB' },
+    { name: `bytes moved to ${to}`, value: total / mebibyte, unit: 'MiB' },
     { name: `durable copies in ${to} at the end`, value: history.at(-1)?.copies ?? 0, unit: 'blobs' },
     {
       name: `bytes read in ${to} that did not cross regions, last quarter`,
@@ -151,10 +152,10 @@ function plotOf(history: readonly Second[], { bytes, objects, reads }: ShiftOpti
       },
       {
         title: `Bytes moved to ${to}, all together, beside the size of all objects`,
-        format: (value) => `${(value / 2 ** 20).toFixed(0)} MiB`,
+        format: (value) => `${value.toFixed(0)} MiB`,
         lines: [
-          { name: 'moved', values: history.map(({ moved }) => moved) },
-          { name: 'all objects', values: history.map(() => objects * bytes) },
+          { name: 'moved', values: history.map(({ moved }) => moved / mebibyte) },
+          { name: 'all objects', values: history.map(() => (objects * bytes) / mebibyte) },
         ],
       },
     ],
