@@ -8,6 +8,7 @@ import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server
 import { TlsFront } from '#gateway/tls-front.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
 import { type OpenNode, openNode } from '#src/open.ts'
+import { openAuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { measureProcess } from '#src/telemetry/process-metrics.ts'
@@ -88,6 +89,11 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     contentDomains: config.contentDomains,
     log,
     logsAccess: config.accessLog,
+    ...(config.auditLog !== undefined && {
+      audit: openAuditLog(config.auditLog, config.region, (error) =>
+        log.error('the audit log cannot be written', { error }),
+      ),
+    }),
     logs: services.logs,
     meter: node.meter,
     limits: limitsOf(config),

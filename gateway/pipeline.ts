@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import type { Caller } from '#src/model/identity.ts'
 import { checkKey } from '#src/model/names.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import type { ObjectVersion, Tags } from '#src/model/version.ts'
@@ -77,6 +78,8 @@ export interface Outcome {
   readonly bucket?: Bucket
   /** Whether another region carried it out. */
   readonly isElsewhere?: boolean
+  /** What is known of who asked for what. */
+  readonly notes?: Notes
   /** Where requests to the bucket, or to the one that a copy reads, are logged. */
   readonly recorded?: readonly Recorded[]
 }
@@ -295,7 +298,7 @@ export function pipeline(parts: PipelineParts): Route {
     incoming: Incoming,
     address: Address,
     notes: Notes,
-    name: (operation: string) => void,
+    name: (operation: string, caller?: Caller) => void,
   ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
     if (address.isWebsite === true) {
@@ -346,15 +349,16 @@ export function pipeline(parts: PipelineParts): Route {
     // What is not carried out here is known by no other name.
     let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
-    const outcome: { response?: S3Response; thrown?: unknown } = {}
+    const outcome: { notes: Notes; response?: S3Response; thrown?: unknown } = { notes }
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
       const here = () => {
         operation = incoming.method
-        return answer(incoming, address, notes, (name) => {
+        return answer(incoming, address, notes, (name, caller) => {
           operation = name
+          notes.caller = caller
         })
       }
       outcome.response = await (cluster === undefined ? here() : cluster.answer(incoming, address, dispatch, here))

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Logs } from '#src/service/services.ts'
+import type { AuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { RequestMeters } from '#src/telemetry/request-meters.ts'
@@ -56,6 +57,8 @@ export interface ServerParts {
   /** Where requests are counted; absent: nobody asks. */
   readonly metrics?: Metrics
   readonly logsAccess?: boolean
+  /** Told of changes, and of what was denied. */
+  readonly audit?: AuditLog
   /** Keeps the records of requests to buckets that are logged. */
   readonly logs?: Pick<Logs, 'record'>
   readonly limits?: Partial<ServerLimits>
@@ -94,6 +97,7 @@ export class GatewayServer {
       log: parts.log,
       meters: new RequestMeters(parts.metrics ?? new Metrics()),
       logsAccess: parts.logsAccess ?? false,
+      audit: parts.audit,
       logs: parts.logs,
       meter: parts.meter,
       isDraining: () => this.#isDraining,

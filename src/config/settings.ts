@@ -123,6 +123,11 @@ export const settings = {
     .prefault('info')
     .describe('least level that is logged, on standard error'),
   accessLog: flag.prefault('false').describe('log a line for each request (level info)'),
+  auditLog: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file that a line is added to for each request that changes anything, or is denied; default: none'),
   drainSeconds: integer(0, 3_600).prefault('30').describe('how long a stop waits for requests under way'),
   bucketsMax: integer(1, 1_000_000).prefault('10000').describe('buckets that one account may own'),
   presignedDaysMax: integer(1, 90).prefault('7').describe('longest life of a presigned URL, in days'),
