@@ -2,6 +2,8 @@ import type { BlobCache } from '#src/blobs/blob-cache.ts'
 import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
+import { BucketMoves } from '#src/cluster/bucket-moves.ts'
+import { BucketMoving } from '#src/cluster/bucket-moving.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import type { Copies } from '#src/cluster/copies.ts'
 import { Demand } from '#src/cluster/demand.ts'
@@ -33,6 +35,8 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
   readonly copies: Copies
   /** Asks the other cells before a bucket goes. */
   readonly deletion: BucketDeletion
+  /** Takes buckets from one location to another. */
+  readonly moves: BucketMoves
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
   /** What one process of a cell has to do until the signal. */
@@ -85,9 +89,12 @@ export function openPeers<Known extends Foundation>(
     },
   })
   const isHome = (bucket: Bucket): boolean => routing.home(bucket) === members.self.cell
-  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true, isHome }
+  const hasBucket = ({ location }: Bucket): boolean =>
+    cellsOf(location, members.membership).includes(members.self.cell)
+  const known: Known = { ...alone, world: clock.world, clock, hasPeers: true, isHome, hasBucket }
   const deletion = new BucketDeletion({ store: alone.store, world, namespace, members, transport, confirmations })
   const counters = new Counters()
+  const positions = feedPositions(members.self.incarnation, () => members.membership)
   const cells = new BucketCells(namespace, () => members.membership)
   const demand = new Demand({
     foundation: known,
@@ -107,7 +114,8 @@ export function openPeers<Known extends Foundation>(
       const order = health.nearest(cells)
       return order.flatMap((cell) => members.peers.filter((each) => each.cell === cell).map(({ region }) => region))
     },
-    positions: feedPositions(members.self.incarnation, () => members.membership),
+    positions,
+    cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
     durabilityRegions: config.durabilityRegions,
     isReachable: (cell) => health.state(cell).isUp,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
@@ -124,7 +132,11 @@ export function openPeers<Known extends Foundation>(
     forgetter.passed(caller, request).catch((error) => log.error('noting how far a cell is failed', { error }))
   const source = { foundation, cells, incarnation }
   const { arrived } = demand
-  const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, arrived }
+  const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, cells, arrived }
+  const rows = { store: alone.store, world, namespace }
+  const nearest = (of: readonly number[]): readonly number[] => health.nearest(of)
+  const moving = new BucketMoving({ ...rows, target, members, transport, positions, nearest })
+  const moves = new BucketMoves({ ...rows, members, transport, moving })
   const healer = healerOf(target, { members, transport }, log)
   return {
     foundation,
@@ -135,8 +147,10 @@ export function openPeers<Known extends Foundation>(
       ...rangeMethods(source),
       ...bytes.methods,
       ...deletion.methods,
+      ...moving.methods,
     ],
     deletion,
+    moves,
     copies: bytes.copies,
     target,
     work: async (signal) => {
@@ -145,11 +159,12 @@ export function openPeers<Known extends Foundation>(
         forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
         healer.run(signal),
         deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
+        moves.run(signal, (error) => log.warn('changing the regions of a bucket failed', { error })),
       ])
     },
     settled: async () => {
       await demand.settled()
-      await bytes.copies.settled()
+      await bytes.settled()
     },
     watch: (signal) => clock.run(signal),
   }

@@ -5,6 +5,7 @@ import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
 import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
+import type { BucketMoves } from '#src/cluster/bucket-moves.ts'
 import { ClusterRegions } from '#src/cluster/cluster-regions.ts'
 import type { Members } from '#src/cluster/members.ts'
 import type { Region } from '#src/cluster/region.ts'
@@ -20,7 +21,7 @@ import { openStore } from '#src/open-store.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
-import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
+import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -220,7 +221,7 @@ function servicesOf(
   foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
-  others: OtherCells | undefined,
+  peers: Pick<OpenPeers, 'deletion' | 'moves'> | undefined,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace } = foundation
   const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
@@ -231,14 +232,14 @@ function servicesOf(
     log.error('logging a bucket failed', { error }),
   )
   const parts = { store, world, namespace, isEmpty, logs, most: config.bucketsMax }
-  const buckets = new NamespaceBuckets({ ...parts, ...(others !== undefined && { others }) })
+  const buckets = new NamespaceBuckets({ ...parts, ...(peers !== undefined && { others: peers.deletion }) })
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
   const services = {
     buckets,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
-    ...placedServices(foundation, region),
+    ...placedServices(foundation, region, peers?.moves),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
@@ -264,14 +265,18 @@ function servicesOf(
 }
 
 /** What depends on whether there are other cells. */
-function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {
+function placedServices(
+  foundation: Foundation,
+  region: Region | undefined,
+  moves: BucketMoves | undefined,
+): Pick<Services, 'listings' | 'regions'> {
   const local = new CellListings(foundation)
-  if (region === undefined) return { listings: local }
+  if (region === undefined || moves === undefined) return { listings: local }
   const { members, routing, transport } = region
   const { store, namespace } = foundation
   return {
     listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
-    regions: new ClusterRegions(members),
+    regions: new ClusterRegions(members, moves, foundation.world),
   }
 }
 
@@ -304,7 +309,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
-  const { services, access } = servicesOf(foundation, options, region, peers?.deletion)
+  const { services, access } = servicesOf(foundation, options, region, peers)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))

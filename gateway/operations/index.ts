@@ -1,6 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import { createBucket } from './bucket/create-bucket.ts'
 import { deleteBucket } from './bucket/delete-bucket.ts'
+import { getBucketInfo } from './bucket/get-bucket-info.ts'
 import { getBucketLocation } from './bucket/get-bucket-location.ts'
 import { getUsageStats } from './bucket/get-usage-stats.ts'
 import { headBucket } from './bucket/head-bucket.ts'
@@ -9,6 +10,7 @@ import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
 import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
+import { updateBucket } from './bucket/update-bucket.ts'
 import { getBucketAbac, putBucketAbac } from './configuration/bucket-abac.ts'
 import {
   getBucketAccelerateConfiguration,
@@ -85,6 +87,8 @@ export const implemented: readonly Operation[] = [
   createBucket,
   headBucket,
   deleteBucket,
+  updateBucket,
+  getBucketInfo,
   getBucketLocation,
   listObjects,
   listObjectsV2,

@@ -1,15 +1,22 @@
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import { moved } from '#src/model/move.ts'
 import { cellsOf, isKnown, memberIn } from '#src/model/region.ts'
-import type { Regions } from '#src/service/services.ts'
+import type { MoveProgress, Regions } from '#src/service/services.ts'
+import type { World } from '#src/world.ts'
+import type { BucketMoves } from './bucket-moves.ts'
 import type { Members } from './members.ts'
 
 /** Which locations buckets may be given. */
 export class ClusterRegions implements Regions {
   readonly #members: Members
+  readonly #moves: Pick<BucketMoves, 'progress'>
+  readonly #world: World
 
-  constructor(members: Members) {
+  constructor(members: Members, moves: Pick<BucketMoves, 'progress'>, world: World) {
     this.#members = members
+    this.#moves = moves
+    this.#world = world
   }
 
   chosen(text: string): string {
@@ -34,6 +41,14 @@ export class ClusterRegions implements Regions {
     const member = memberIn(membership, region ?? self.region)
     if (member?.state !== 'active' || !cellsOf(location, membership).includes(member.cell)) return undefined
     return { cell: member.cell, epoch: 1 }
+  }
+
+  moved(bucket: Bucket, location: string): Bucket {
+    return moved(bucket, location, this.#members.membership, this.#world.now())
+  }
+
+  progress(bucket: Bucket): Promise<MoveProgress | undefined> {
+    return this.#moves.progress(bucket, new AbortController().signal)
   }
 
   /** A region; or, alone, a geography. */

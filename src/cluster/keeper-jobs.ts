@@ -4,8 +4,8 @@ import { giveUp, type Held, type Let, leapNumber } from '#src/metadata/keeping.t
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
-import type { FreeingOptions } from './freeing.ts'
-import { Freeing } from './freeing.ts'
+import { Freeing, type FreeingOptions } from './freeing.ts'
+import { HandingOn, type HandingOnOptions } from './handing-on.ts'
 import { decodeHeld, decodeLet, encodeCopies, type NumberedCopy } from './keeper-wire.ts'
 import { within } from './patience.ts'
 
@@ -25,7 +25,11 @@ interface BlobWork {
   readonly keeper: number
   readonly copy: number | undefined
   readonly isNamed: boolean
+  /** The bucket that named it here, and left. */
+  readonly bucket?: number
 }
+
+export type KeeperJobsOptions = FreeingOptions & HandingOnOptions
 
 /**
  * Carries out what a cell asks of the keepers of blobs, and what it decides as one.
@@ -34,12 +38,14 @@ interface BlobWork {
  *     a keeper that cannot be reached is asked again, and until then nothing goes (I7).
  */
 export class KeeperJobs {
-  readonly #options: FreeingOptions
+  readonly #options: KeeperJobsOptions
   readonly #freeing: Freeing
+  readonly #handing: HandingOn
 
-  constructor(options: FreeingOptions) {
+  constructor(options: KeeperJobsOptions) {
     this.#options = options
     this.#freeing = new Freeing(options)
+    this.#handing = new HandingOn(options)
   }
 
   /** Until the signal; one process of a node at a time is enough, several do no harm. */
@@ -89,13 +95,16 @@ export class KeeperJobs {
     return 1
   }
 
-  async #look(row: Uint8Array, { kind, blob }: KeeperJob): Promise<BlobWork> {
+  async #look(row: Uint8Array, job: KeeperJob): Promise<BlobWork> {
+    const { kind, blob } = job
     const { store, region, cell } = this.#options.foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes') return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false }
     const own = copyIn(record, region)
     const isNamed = record.isUnreferenced === undefined
-    return { row, kind, blob, keeper: record.keeper, copy: own === undefined ? undefined : (own.copy ?? 0), isNamed }
+    const left = job.kind === 'leave' && job.bucket !== undefined ? { bucket: job.bucket } : {}
+    const copy = own === undefined ? undefined : (own.copy ?? 0)
+    return { row, kind, blob, keeper: record.keeper, copy, isNamed, ...left }
   }
 
   async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {
@@ -105,7 +114,10 @@ export class KeeperJobs {
     const named = leaves.filter(({ isNamed }) => isNamed)
     const unnamed = leaves.filter(({ isNamed }) => !isNamed)
     let done = await this.#holdAgain(named)
-    if (keeper === cell) return done + (await this.#drop(holds)) + (await this.#freeing.free(unnamed))
+    if (keeper === cell) {
+      const free = await this.#handing.hand(unnamed)
+      return done + (await this.#drop(holds)) + (await this.#freeing.free(free))
+    }
     const here = (each: BlobWork): each is BlobWork & NumberedCopy => each.copy !== undefined
     done += await this.#drop([...holds, ...unnamed].filter((each) => !here(each)))
     done += await this.#hold(keeper, holds.filter(here))
@@ -169,7 +181,7 @@ export class KeeperJobs {
       for (const [index, { row, blob, copy }] of work.entries()) {
         const answer: Let | undefined = answers[index]
         if (answer === undefined || answer === 'wait') continue
-        const left = await giveUp(transaction, { blob, region, copy })
+        const left = await giveUp(transaction, { blob, region, copy }, keeper)
         // Named again meanwhile, it is looked at as such by the next pass.
         if (left !== 'gone') continue
         transaction.clear(row)

@@ -67,11 +67,11 @@ export class Keeper {
   }
 
   async #hold(copies: readonly NumberedCopy[], { region }: Caller): Promise<Uint8Array> {
-    const { store } = this.#options.foundation
+    const { store, cell } = this.#options.foundation
     return encodeHeld(
       await store.transact(async (transaction) => {
         const words: Held[] = []
-        for (const copy of copies) words.push(await hold(transaction, { ...copy, region }))
+        for (const copy of copies) words.push(await hold(transaction, { ...copy, region }, cell))
         return words
       }),
     )
@@ -85,13 +85,13 @@ export class Keeper {
 
   async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
     const { foundation, durabilityRegions } = this.#options
-    const { store, region: here } = foundation
+    const { store } = foundation
     // What is let go must not leave a copy behind that nobody could read; also where nothing names the blob here: another cell may.
     if (!(await this.#isReadable(copy.blob))) return 'wait'
     return await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
-      return await release(transaction, { ...copy, region }, here, isDying ? 1 : Math.max(1, durabilityRegions))
+      return await release(transaction, { ...copy, region }, foundation, isDying ? 1 : Math.max(1, durabilityRegions))
     })
   }
 

@@ -5,8 +5,10 @@ import type { Durability } from '#src/service/durability.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
+import { Adopting } from './adopting.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
+import type { HandingOnOptions } from './handing-on.ts'
 import { Keeper } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
 import type { Positions } from './positions.ts'
@@ -14,7 +16,7 @@ import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, spreadMethods } from './spreading.ts'
 import type { Method, Transport } from './transport.ts'
 
-export interface RegionBytesOptions {
+export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucket'> {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
   readonly transport: Transport
@@ -43,6 +45,8 @@ export interface RegionBytes {
   readonly jobs: KeeperJobs
   /** What other cells may ask. */
   readonly methods: readonly Method[]
+  /** Resolves once no copies are being taken, before the store is closed. */
+  settled(): Promise<void>
 }
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
@@ -64,6 +68,11 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
   const jobs = new KeeperJobs({ ...options, keeper })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
-  const methods = [blobMethod(source), ...keeper.methods, ...spreadMethods({ ...options, copies })]
-  return { remote, durability, copies, jobs, methods }
+  const adopting = new Adopting({ foundation, copies, failed })
+  const methods = [blobMethod(source), ...keeper.methods, ...adopting.methods, ...spreadMethods({ ...options, copies })]
+  const settled = async (): Promise<void> => {
+    await adopting.settled()
+    await copies.settled()
+  }
+  return { remote, durability, copies, jobs, methods, settled }
 }

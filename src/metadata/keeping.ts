@@ -1,7 +1,8 @@
 import type { BlobId } from '#src/model/blob.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { type BlobRecord, encodeBlob } from './blob-codec.ts'
-import { copyIn, forgetBlob, nextCopy, readBlob, setCopy } from './blob-records.ts'
+import { copyIn, forgetBlob, nextCopy, readBlob, type Sharing, setCopy } from './blob-records.ts'
+import { addBlobJob } from './jobs.ts'
 import { keys } from './keyspace.ts'
 
 /**
@@ -10,6 +11,8 @@ import { keys } from './keyspace.ts'
  * V1  a copy counts only once it is recorded here, under its number; a message about a copy that was given up since, however
  *     late, does not bring it back.
  * V2  of two copies that want to go, the second finds the first gone: what is left never falls below what the blob needs.
+ * V5  one cell keeps a blob for another from the commit on in which it has a good copy, and names it; that it may go is believed
+ *     of a copy only from the keeper that its cell knows in the transaction that gives it up.
  */
 export interface Copy {
   readonly blob: BlobId
@@ -26,10 +29,10 @@ export type Let = 'freed' | 'granted' | 'wait'
 const releasedOf = ({ released = [] }: BlobRecord, region: string): number =>
   released.find((each) => each.region === region)?.copy ?? -1
 
-/** Counts a copy. */
-export async function hold(to: Transaction, { blob, region, copy }: Copy): Promise<Held> {
+/** Counts a copy. `here`: this cell. */
+export async function hold(to: Transaction, { blob, region, copy }: Copy, here: number): Promise<Held> {
   const record = await readBlob(to, blob)
-  if (record?.kind !== 'bytes') return 'unknown'
+  if (record?.kind !== 'bytes' || record.keeper !== here) return 'unknown'
   if (copy <= releasedOf(record, region)) return 'stale'
   const known = record.holders.find((each) => each.region === region)
   if (known !== undefined && (known.copy ?? 0) >= copy) return 'held'
@@ -39,11 +42,13 @@ export async function hold(to: Transaction, { blob, region, copy }: Copy): Promi
 }
 
 /** Counts a copy no more, where at least `needed` others are left. `here`: this region, whose own copy is known with its place. */
-export async function release(to: Transaction, given: Copy, here: string, needed: number): Promise<Let> {
+export async function release(to: Transaction, given: Copy, here: Sharing, needed: number): Promise<Let> {
   const record = await readBlob(to, given.blob)
   if (record?.kind !== 'bytes') return 'freed'
+  // Another one keeps it by now, and will be known to do so.
+  if (record.keeper !== here.cell) return 'wait'
   const left = record.holders.filter(({ region }) => region !== given.region)
-  const counted = left.filter(({ region }) => region !== here || copyIn(record, here) !== undefined)
+  const counted = left.filter(({ region }) => region !== here.region || copyIn(record, region) !== undefined)
   if (counted.length < needed) return 'wait'
   drop(to, record, given)
   return 'granted'
@@ -94,14 +99,38 @@ export async function freeKept(to: Transaction, blob: BlobId, token: Uint8Array)
   return true
 }
 
+/** `unnamed`: nothing here names the blob. `wait`: there is no copy here yet. */
+export type Adopted = 'adopted' | 'unnamed' | 'wait'
+
+/** Makes this cell the keeper of a blob that it names, and of which it has a good copy: others count once their cells say so. */
+export async function adopt(to: Transaction, blob: BlobId, here: Sharing): Promise<Adopted> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.isUnreferenced === true) return 'unnamed'
+  const own = copyIn(record, here.region)
+  if (own === undefined) return 'wait'
+  if (record.keeper === here.cell) return 'adopted'
+  const { released: _, ...rest } = record
+  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: [own] }))
+  return 'adopted'
+}
+
+/** From now on that cell keeps the blob, if it is known here; a copy here is told to it. */
+export async function keptBy(to: Transaction, blob: BlobId, keeper: number, here: Sharing): Promise<void> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.keeper === keeper) return
+  to.set(keys.blob(blob), encodeBlob({ ...record, keeper }))
+  if (copyIn(record, here.region) !== undefined) addBlobJob(to, { kind: 'hold', blob })
+}
+
 /** What a `leave` came to: the blob is gone here, or named again, or has another copy than was asked about. */
 export type Left = 'gone' | 'named' | 'other'
 
-/** Gives the copy here up, after its keeper let go of it. */
-export async function giveUp(to: Transaction, { blob, region, copy }: Copy): Promise<Left> {
+/** Gives the copy here up, after `keeper` let go of it. */
+export async function giveUp(to: Transaction, { blob, region, copy }: Copy, keeper: number): Promise<Left> {
   const record = await readBlob(to, blob)
   if (record?.kind !== 'bytes') return 'gone'
   if (record.isUnreferenced === undefined) return 'named'
+  if (record.keeper !== keeper) return 'other'
   if ((copyIn(record, region)?.copy ?? 0) > copy) return 'other'
   forgetBlob(to, blob, record)
   return 'gone'

@@ -39,6 +39,8 @@ export interface Foundation {
   readonly durability?: Durability
   /** Whether what is done once for a bucket, and not once in each cell, is done here (C23). Absent: it is. */
   isHome?(bucket: Bucket): boolean
+  /** Whether this cell is one of a bucket's (C22). Absent: there is no other. */
+  hasBucket?(bucket: Bucket): boolean
   /** What other regions hold. Absent: there are none. */
   readonly remote?: RemoteBlobs
   /** How buckets are logged. Absent: as by default. */

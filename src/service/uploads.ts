@@ -37,7 +37,8 @@ import {
 } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
 import { readSource } from './object-reads.ts'
-import { checkTakesWrites, checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
+import { checkTakesWrites } from './bucket-places.ts'
+import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import type { UploadName, Uploads, Written } from './services.ts'
 
 type Complete = Parameters<Uploads['complete']>[0]
@@ -72,7 +73,7 @@ export class CellUploads implements Uploads {
     const contentKey = await this.#newKey(request.name.bucket, wish)
     return await store.transact(async (transaction) => {
       const bucket = await namespace.existingBucket(transaction, request.name.bucket)
-      checkTakesWrites(bucket)
+      checkTakesWrites(this.#foundation, bucket)
       if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
       const encryption = contentKey === undefined ? {} : { encryption: contentKey.wrapped }
       const upload: Upload = { ...described, ...encryption, id, initiated: world.now() }
