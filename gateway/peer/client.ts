@@ -151,8 +151,8 @@ async function exchange(
   const headers = { [callHeader]: said, 'content-length': String(sealed.length) }
   const path = `/call/${method}`
   const timeout = patience.connect
-  const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, signal, timeout })
-  const response = await answered(sent, sealed, patience)
+  const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, timeout })
+  const response = await answered(sent, sealed, signal, patience)
   const salt = response.headers[answerHeader]
   if (typeof salt !== 'string') {
     response.destroy()
@@ -185,10 +185,28 @@ export async function askStranger(
   }
 }
 
-function answered(sent: ClientRequest, body: Uint8Array, patience: typeof defaultPatience): Promise<IncomingMessage> {
+function answered(
+  sent: ClientRequest,
+  body: Uint8Array,
+  signal: AbortSignal,
+  patience: typeof defaultPatience,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    sent.on('error', reject)
+    // By hand, and not as an option of the request: that gives the connection an error to emit, and where the answer ends in the
+    // same moment nobody listens to the connection any more, which ends the process.
+    const abort = (): void => {
+      sent.destroy()
+    }
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    const over = (): void => signal.removeEventListener('abort', abort)
+    sent.on('error', (error) => {
+      over()
+      reject(error)
+    })
     sent.on('response', (response) => {
+      response.on('end', over)
+      response.on('close', over)
       // Between two reads nobody listens, and a connection that breaks then would end the process; the next read throws it.
       response.on('error', () => {})
       resolve(response)
