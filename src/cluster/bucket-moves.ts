@@ -24,19 +24,22 @@ export interface BucketMovesOptions {
   readonly patience: number
   /** How long no writes are taken at most, by one attempt, in milliseconds. */
   readonly fence: number
+  /** After an attempt that failed, the next one waits so long, and twice as long after each that follows; in milliseconds. */
+  readonly again: number
 }
 
-const defaults: BucketMovesOptions = { pause: 500, patience: 20_000, fence: 10_000 }
-/** After an attempt that failed, the next one waits so long, and twice as long after each that follows; in milliseconds. */
-const again = { first: 2_000, most: 60_000 }
+const defaults: BucketMovesOptions = { pause: 500, patience: 20_000, fence: 10_000, again: 2_000 }
+/** An attempt that failed is followed by the next one within so many milliseconds. */
+const againMost = 60_000
 
 /**
  * Takes buckets from one location to another, in the root (C22). All that it knows is in the buckets' rows: any process of the
  * root goes on where another ended.
  *
  * Z6  a step is taken only after every cell concerned said that it has seen the one before.
- * Z7  while nothing is written, first the standing cells come to have all that any of them wrote; then those that come, all that
- *     the standing ones have by then. Only then the bucket is theirs. One that cannot be asked in time stops that, and writes go on.
+ * Z7  once those that come have copied, all cells concerned come to have what the standing ones have, twice: while writes go on,
+ *     so that the standing ones have all that was written before it was shown to those that come; and while nothing is written.
+ *     Only then the bucket is theirs. One that cannot be asked in time stops that, and writes go on.
  */
 export class BucketMoves {
   readonly #parts: BucketMovesParts
@@ -71,7 +74,7 @@ export class BucketMoves {
           this.#failures.delete(id)
         } catch (error) {
           const count = (before?.count ?? 0) + 1
-          const pause = Math.min(again.most, again.first * 2 ** (count - 1))
+          const pause = Math.min(againMost, this.#options.again * 2 ** (count - 1))
           this.#failures.set(id, { count, until: world.monotonic() + pause })
           if (!signal.aborted) failed(error)
         }
@@ -121,7 +124,7 @@ export class BucketMoves {
     await this.#seen(bucket, signal)
     const copies = await this.#askAll<MovingAnswer>(this.#changing(bucket), 'bucket-copy', nameOf(bucket), signal)
     if (copies.some(({ isDone }) => !isDone)) return true
-    // Once while writes go on, so that they stop for what is left only.
+    // While writes go on: what a standing cell had not shown yet is with all others then, and so with those that copy from them.
     await this.#level(bucket, signal)
     await this.#change(bucket, { step: 'fenced' })
     return true
@@ -147,19 +150,16 @@ export class BucketMoves {
     }
   }
 
-  /** All standing cells have what any of them has; and those that come, too. */
+  /** All cells concerned come to have what the standing ones have by now. */
   async #level(bucket: Bucket, signal: AbortSignal): Promise<void> {
-    const standing = cellsOf(bucket.location, this.#parts.members.membership)
-    const named = nameOf(bucket)
-    const heads = await this.#askAll<HeadsAnswer>(standing, 'bucket-heads', named, signal)
-    const all = standing.map((cell, index) => [cell, heads[index]?.heads ?? ''] as const)
-    const drain: DrainRequest = { ...named, heads: all }
-    const level = await this.#askAll<HeadsAnswer>(standing, 'bucket-drain', drain, signal)
-    const then: DrainRequest = {
-      ...named,
-      heads: standing.map((cell, index) => [cell, level[index]?.heads ?? ''] as const),
+    const { membership } = this.#parts.members
+    const standing = cellsOf(bucket.location, membership)
+    const heads = await this.#askAll<HeadsAnswer>(standing, 'bucket-heads', nameOf(bucket), signal)
+    const request: DrainRequest = {
+      ...nameOf(bucket),
+      heads: standing.map((cell, index) => [cell, heads[index]?.heads ?? ''] as const),
     }
-    await this.#askAll<HeadsAnswer>(this.#changing(bucket), 'bucket-drain', then, signal)
+    await this.#askAll(concernedCells(bucket, membership), 'bucket-drain', request, signal)
   }
 
   async #left(bucket: Bucket, signal: AbortSignal): Promise<boolean> {

@@ -99,7 +99,7 @@ export class BucketMoving {
     return { heads: textOf(await this.#parts.positions.heads(from)) }
   }
 
-  async #drain({ heads, ...named }: DrainRequest, signal: AbortSignal): Promise<HeadsAnswer> {
+  async #drain({ heads, ...named }: DrainRequest, signal: AbortSignal): Promise<object> {
     const { positions, members } = this.#parts
     const { cell: own } = members.self
     return await this.#until(named, signal, async (from, bucket) => {
@@ -107,7 +107,7 @@ export class BucketMoving {
       for (const [cell, position] of heads) {
         if (cell !== own && !(await positions.hasReached(from, cell, bytesOf(position)))) return undefined
       }
-      return await this.#heads(from)
+      return {}
     })
   }
 

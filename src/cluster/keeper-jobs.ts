@@ -25,6 +25,8 @@ interface BlobWork {
   readonly keeper: number
   readonly copy: number | undefined
   readonly isNamed: boolean
+  /** Whether there is a record of it here. */
+  readonly isKnown: boolean
   /** The bucket that named it here, and left. */
   readonly bucket?: number
 }
@@ -73,7 +75,10 @@ export class KeeperJobs {
         if (job.kind === 'reserved') done += await this.#endReservation(row, job)
         else asked.push({ row, job })
       }
-      const all = await Promise.all(asked.map(({ row, job }) => this.#look(row, job)))
+      const looked = await Promise.all(asked.map(({ row, job }) => this.#look(row, job)))
+      // Another job about the same blob was faster: nothing of it is left here that could be kept, or let go.
+      done += await this.#drop(looked.filter(({ isKnown }) => !isKnown))
+      const all = looked.filter(({ isKnown }) => isKnown)
       for (const [keeper, work] of Map.groupBy(all, (each) => each.keeper)) {
         // One keeper that does not answer keeps the others from nothing.
         done += await this.#do(keeper, work).catch((error: unknown) => {
@@ -99,12 +104,14 @@ export class KeeperJobs {
     const { kind, blob } = job
     const { store, region, cell } = this.#options.foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
-    if (record?.kind !== 'bytes') return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false }
+    if (record?.kind !== 'bytes') {
+      return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false, isKnown: false }
+    }
     const own = copyIn(record, region)
     const isNamed = record.isUnreferenced === undefined
     const left = job.kind === 'leave' && job.bucket !== undefined ? { bucket: job.bucket } : {}
     const copy = own === undefined ? undefined : (own.copy ?? 0)
-    return { row, kind, blob, keeper: record.keeper, copy, isNamed, ...left }
+    return { row, kind, blob, keeper: record.keeper, copy, isNamed, isKnown: true, ...left }
   }
 
   async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {

@@ -2,8 +2,10 @@ import type { UnreadableReason } from '#src/blobs/blobs.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
+import { recordNamespace } from '#src/metadata/namespace-feed.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
 import type { BlobId } from '#src/model/blob.ts'
+import { moved } from '#src/model/move.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Conflicts } from '#src/service/conflicts.ts'
@@ -22,6 +24,7 @@ import type { Faults } from './faults.ts'
 import type { Ledger } from './ledger.ts'
 import { Life, MortalStore, mortalWorld } from './life.ts'
 import type { Network } from './network.ts'
+import { cellsIn } from './places.ts'
 import { type Clock, simulatedWorld, type Timeline } from './timeline.ts'
 
 /** What a region does beside requests, and what it answers to others: composed as src/open.ts composes it. */
@@ -29,6 +32,7 @@ export interface Composition {
   readonly methods: readonly Method[]
   /** Of the foundation that services have. */
   readonly foundation: Foundation
+  readonly buckets: NamespaceBuckets
   /** Until the signal. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -49,6 +53,8 @@ export interface RegionServices {
   readonly uploads: Uploads
   readonly listings: Listings
   readonly conflicts: Conflicts
+  /** In the root: asks for a bucket to be elsewhere. */
+  move(bucket: string, location: string): Promise<unknown>
 }
 
 export type Compose = (parts: Composing) => Composition
@@ -110,17 +116,18 @@ export class Region {
     })
   }
 
-  /** The same buckets everywhere, with the same ids. */
+  /** The buckets are made in the root; the others hear of them. */
   async prepare(): Promise<void> {
-    const { store } = this
+    const { region, cell } = this.member
+    await this.store.transact((transaction) => beginSharing(transaction, { region, cell }))
+    if (this.#parts.membership().root !== cell) return
+    const store = recordNamespace(this.store)
     const all = new NamespaceBuckets({
       store,
       world: this.#world,
       namespace: new Namespace(),
       isEmpty: async () => true,
     })
-    const { region, cell } = this.member
-    await store.transact((transaction) => beginSharing(transaction, { region, cell }))
     for (const { name, versioning } of buckets) {
       await all.create({ name, owner, acl, location: '', hasObjectLock: false })
       if (versioning !== 'off') await all.update(name, (bucket) => ({ ...bucket, versioning }))
@@ -147,7 +154,7 @@ export class Region {
       stream: transport.stream,
     }
     const isEager = (): boolean => this.#chance.happens(this.#eager)
-    const { methods, run, foundation } = compose({
+    const { methods, run, foundation, buckets: all } = compose({
       foundation: bare,
       transport: alive,
       self,
@@ -161,6 +168,8 @@ export class Region {
       uploads: new CellUploads(foundation),
       listings: new CellListings(foundation),
       conflicts: new Conflicts(foundation),
+      move: (name, location) =>
+        all.update(name, (bucket) => moved(bucket, location, membership(), Math.floor(foundation.world.now()))),
     }
     run(this.#stop.signal).catch((error: unknown) => {
       if (!life.isOver && !this.#stop.signal.aborted) failed(error)
@@ -179,6 +188,12 @@ export class Region {
   /** What it holds, when nothing is under way any more. */
   async quiet(): Promise<QuietCell> {
     const rows = new Map<string, string>()
+    const { view } = this.store
+    const { cell } = this.member
+    const membership = this.#parts.membership()
+    const here = new Set(
+      buckets.flatMap(({ id, name }) => (cellsIn(view, name, membership).includes(cell) ? [id] : [])),
+    )
     await this.store.snapshot(async (snapshot) => {
       for (const { id } of buckets) {
         for (const space of replicatedSpaces) {
@@ -186,12 +201,17 @@ export class Region {
           if (space === 'tombstone') continue
           const found = await readReplicated(snapshot, space, id, undefined, 1_000_000)
           for (const { key, value } of found) {
-            rows.set(`${space} ${Buffer.from(key).toString('hex')}`, Buffer.from(value).toString('hex'))
+            rows.set(`${id} ${space} ${Buffer.from(key).toString('hex')}`, Buffer.from(value).toString('hex'))
           }
         }
       }
     })
-    return { name: this.member.region, view: this.store.view, rows, isWhole: this.blobs.isWhole.bind(this.blobs) }
+    return { name: this.member.region, view, here, rows, isWhole: this.blobs.isWhole.bind(this.blobs) }
+  }
+
+  /** Whether it is one of a bucket's cells, as it knows itself. */
+  has(bucket: string): boolean {
+    return cellsIn(this.store.view, bucket, this.#parts.membership()).includes(this.member.cell)
   }
 
   get isUp(): boolean {
