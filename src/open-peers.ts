@@ -89,8 +89,7 @@ export function openPeers<Known extends Foundation>(
     },
   })
   const isHome = (bucket: Bucket): boolean => routing.home(bucket) === members.self.cell
-  const hasBucket = ({ location }: Bucket): boolean =>
-    cellsOf(location, members.membership).includes(members.self.cell)
+  const hasBucket = ({ location }: Bucket): boolean => cellsOf(location, members.membership).includes(members.self.cell)
   const known: Known = { ...alone, world: clock.world, clock, hasPeers: true, isHome, hasBucket }
   const deletion = new BucketDeletion({ store: alone.store, world, namespace, members, transport, confirmations })
   const counters = new Counters()

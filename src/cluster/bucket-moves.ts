@@ -190,7 +190,10 @@ export class BucketMoves {
   }
 
   /** Takes the step, in a transaction that finds the bucket as it was. `isTurned`: its two locations change places. */
-  async #change(before: Bucket, { step, isTurned = false }: Pick<Move, 'step'> & { isTurned?: boolean }): Promise<Bucket> {
+  async #change(
+    before: Bucket,
+    { step, isTurned = false }: Pick<Move, 'step'> & { isTurned?: boolean },
+  ): Promise<Bucket> {
     const { store, namespace } = this.#parts
     return await store.transact(async (transaction) => {
       const bucket = await this.#same(transaction, before)

@@ -66,7 +66,10 @@ export class BucketMoving {
 
   constructor(parts: BucketMovingParts) {
     this.#parts = parts
-    const method = <Request>(name: string, answer: (asked: Request, signal: AbortSignal) => Promise<unknown>): Method => ({
+    const method = <Request>(
+      name: string,
+      answer: (asked: Request, signal: AbortSignal) => Promise<unknown>,
+    ): Method => ({
       name,
       answer: async (request, _, signal) => encodeMessage(await answer(decodeMessage<Request>(request), signal)),
     })
@@ -147,7 +150,8 @@ export class BucketMoving {
     }
     const [source] = nearest(sources)
     const incarnation = source === undefined ? undefined : memberOf(membership, source)?.incarnation
-    if (source === undefined || incarnation === undefined) throw new Error('no region has the bucket that is to be copied')
+    if (source === undefined || incarnation === undefined)
+      throw new Error('no region has the bucket that is to be copied')
     return { move: move?.epoch ?? 0, source, incarnation, isWhole: false, records: 0 }
   }
 
@@ -212,7 +216,9 @@ export class BucketMoving {
     for (let start: Uint8Array | undefined; ; ) {
       const from = start
       const rows = await store.snapshot((snapshot) => readBlobJobs(snapshot, from, jobsPerRead))
-      const isOwed = rows.map(({ value }) => decodeBlobJob(value)).some((job) => 'bucket' in job && job.bucket === bucket)
+      const isOwed = rows
+        .map(({ value }) => decodeBlobJob(value))
+        .some((job) => 'bucket' in job && job.bucket === bucket)
       if (isOwed) return true
       const last = rows.at(-1)
       if (last === undefined) break

@@ -221,7 +221,8 @@ class Round {
       const done = await store.transact(async (transaction) => {
         const bucket = await namespace.bucket(transaction, this.#bucket.name)
         const lifecycle = bucket === undefined ? undefined : lifecycleOf(bucket)
-        if (bucket?.id !== this.#bucket.id || !takesWrites(this.#foundation, bucket) || lifecycle === undefined) return []
+        if (bucket?.id !== this.#bucket.id || !takesWrites(this.#foundation, bucket) || lifecycle === undefined)
+          return []
         return await body(transaction, bucket, lifecycle)
       })
       for (const kind of done) this.#done[kind]++

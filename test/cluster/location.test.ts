@@ -33,7 +33,12 @@ before(async () => {
 })
 after(() => cluster.close())
 
-async function send(region: StartedRegion, method: string, path: string, parts: Partial<Parameters<SignedClient['send']>[0]>) {
+async function send(
+  region: StartedRegion,
+  method: string,
+  path: string,
+  parts: Partial<Parameters<SignedClient['send']>[0]>,
+) {
   const client = new SignedClient(region.endpoint, { accessKey: alice.accessKeyId, secretKey: alice.secretAccessKey })
   try {
     return await client.send({ method, path, headers: {}, ...parts })
@@ -66,7 +71,17 @@ async function moved(bucket: string, location: string): Promise<void> {
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-const spaces = ['current', 'version', 'nullVersion', 'tombstone', 'memory', 'inline', 'conflict', 'upload', 'bucketCopy'] as const
+const spaces = [
+  'current',
+  'version',
+  'nullVersion',
+  'tombstone',
+  'memory',
+  'inline',
+  'conflict',
+  'upload',
+  'bucketCopy',
+] as const
 
 /** How many rows a region has of a bucket. */
 async function rowsOf(region: StartedRegion, bucket: string): Promise<number> {

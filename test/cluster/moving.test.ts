@@ -205,12 +205,23 @@ test('Z5 R4: a cell that is gone has no record, no reference and no entry of the
   const { root, close } = await openMovers('fra')
   const { objects, buckets, foundation } = root
   await buckets.update(bucket, (each) => ({ ...each, versioning: 'enabled' }))
-  for (const key of ['a', 'b']) for (let round = 0; round < 3; round++) await put(root, key, `${key} ${round}`.repeat(20))
+  for (const key of ['a', 'b'])
+    for (let round = 0; round < 3; round++) await put(root, key, `${key} ${round}`.repeat(20))
   await objects.delete({ name: { bucket, key: 'a' }, guard, conditions, bypassGovernance: false, caller: owner })
   const { id } = await buckets.get(bucket)
   const { store } = foundation
   while ((await store.transact((transaction) => forgetRecords(transaction, id, 2))) > 0);
-  for (const space of ['current', 'version', 'tombstone', 'memory', 'inline', 'nullVersion', 'feed', 'reference', 'blob'] as const) {
+  for (const space of [
+    'current',
+    'version',
+    'tombstone',
+    'memory',
+    'inline',
+    'nullVersion',
+    'feed',
+    'reference',
+    'blob',
+  ] as const) {
     const { from, to } = under(space, [])
     const rows = await store.snapshot((snapshot) => snapshot.range(from, to, { limit: 10 }))
     assert.equal(rows.length, 0, space)

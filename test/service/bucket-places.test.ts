@@ -40,7 +40,14 @@ async function openPlaces() {
     put: () => objects.put({ name, attributes, body: body(Buffer.from('more')), digests: {}, conditions, guard }),
     copy: () => objects.copy({ source, name, attributes: () => attributes, conditions, guard }),
     rename: () =>
-      objects.rename({ source: name, target: { bucket, key: 'other' }, conditions, sourceConditions: {}, guard, sourceGuard: guard }),
+      objects.rename({
+        source: name,
+        target: { bucket, key: 'other' },
+        conditions,
+        sourceConditions: {},
+        guard,
+        sourceGuard: guard,
+      }),
     tag: () => objects.update({ name, guard, change: () => ({ tags: new Map([['a', 'b']]) }) }),
     delete: () => objects.delete({ name, guard, conditions, bypassGovernance: false, caller: owner }),
     begin: () => uploads.create({ name, attributes, initiator: owner }),

@@ -29,7 +29,9 @@ const everything = Number.POSITIVE_INFINITY
 /** I4: all cells of a bucket hold the same records, and no other cell holds any (C22). */
 export function checkConverged(cells: readonly QuietCell[]): void {
   for (const { id } of buckets) {
-    const [first, ...others] = cells.filter(({ here }) => here.has(id)).map((cell) => ({ ...cell, rows: rowsOf(cell, id) }))
+    const [first, ...others] = cells
+      .filter(({ here }) => here.has(id))
+      .map((cell) => ({ ...cell, rows: rowsOf(cell, id) }))
     for (const cell of cells) {
       const [row] = cell.here.has(id) ? [] : rowsOf(cell, id).keys()
       if (row !== undefined) throw new Violation(`${row}: ${cell.name} holds it, and is none of the bucket's cells`)

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { keys, subspace } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
+import type { Membership } from '#src/model/region.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Version } from '#src/model/version.ts'
-import type { Membership } from '#src/model/region.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import type { Write } from '#src/store/writes.ts'
@@ -143,7 +143,13 @@ export class Ledger {
   }
 
   /** C22: nothing is written in a cell that is none of the bucket's. */
-  #checkNotBorn(cell: number, row: Uint8Array, place: { bucket: number; key: string }, before: View, after: View): void {
+  #checkNotBorn(
+    cell: number,
+    row: Uint8Array,
+    place: { bucket: number; key: string },
+    before: View,
+    after: View,
+  ): void {
     const value = after.get(row)
     if (value === undefined || before.get(row) !== undefined) return
     const stamp = row[0] === subspace.tombstone ? decodeTombstone(value).stamp : decodeVersion(value).stamp
@@ -151,7 +157,8 @@ export class Ledger {
     const isKnown = [...this.births].some(
       ([name, births]) => births.has(stamp) && name.startsWith(`${place.bucket} `) && name.endsWith(` ${place.key}`),
     )
-    if (isOwn && !isKnown) throw new Violation(`cell ${cell} wrote ${place.key} at ${stamp}, of a bucket that is elsewhere`)
+    if (isOwn && !isKnown)
+      throw new Violation(`cell ${cell} wrote ${place.key} at ${stamp}, of a bucket that is elsewhere`)
   }
 
   /** I8, C7: what stands in a slot is never followed by what is older. */

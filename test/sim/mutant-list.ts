@@ -466,7 +466,7 @@ export const mutants: readonly Mutant[] = [
     name: 'copied-without-what-moves-between-rows',
     rule: 'C22',
     file: 'src/cluster/range-methods.ts',
-    from: "  return [...changes.filter(({ slot }) => slot !== 0n), ...told.values()]",
+    from: '  return [...changes.filter(({ slot }) => slot !== 0n), ...told.values()]',
     to: '  return told.size < 0 ? [] : changes',
     killers: ['test/cluster/moving.test.ts'],
   },

@@ -154,7 +154,12 @@ export class Region {
       stream: transport.stream,
     }
     const isEager = (): boolean => this.#chance.happens(this.#eager)
-    const { methods, run, foundation, buckets: all } = compose({
+    const {
+      methods,
+      run,
+      foundation,
+      buckets: all,
+    } = compose({
       foundation: bare,
       transport: alive,
       self,
