@@ -10,6 +10,7 @@ import { Demand } from '#src/cluster/demand.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
+import { ClusterForeignObjects, foreignObjectsMethod } from '#src/cluster/foreign-objects.ts'
 import { Forgetter } from '#src/cluster/forgetter.ts'
 import { Healer } from '#src/cluster/healer.ts'
 import { rangeMethods } from '#src/cluster/range-methods.ts'
@@ -119,9 +120,13 @@ export function openPeers<Known extends Foundation>(
     isReachable: (cell) => health.state(cell).isUp,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
   })
+  const nearest = (of: readonly number[]): readonly number[] => health.nearest(of)
+  const membership = () => members.membership
+  const foreign = new ClusterForeignObjects({ foundation: known, transport, membership, nearest, blobs: bytes.passing })
   const foundation: Known = {
     ...known,
     remote: bytes.remote,
+    foreign,
     ...(config.durabilityRegions > 1 && { durability: bytes.durability }),
   }
   const { incarnation } = members.self
@@ -133,7 +138,6 @@ export function openPeers<Known extends Foundation>(
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, cells, arrived }
   const rows = { store: alone.store, world, namespace }
-  const nearest = (of: readonly number[]): readonly number[] => health.nearest(of)
   const moving = new BucketMoving({ ...rows, target, members, transport, positions, nearest })
   const moves = new BucketMoves({ ...rows, members, transport, moving })
   const healer = healerOf(target, { members, transport }, log)
@@ -147,6 +151,7 @@ export function openPeers<Known extends Foundation>(
       ...bytes.methods,
       ...deletion.methods,
       ...moving.methods,
+      foreignObjectsMethod(foundation),
     ],
     deletion,
     moves,

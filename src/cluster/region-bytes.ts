@@ -39,6 +39,8 @@ export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucke
 export interface RegionBytes {
   /** For the foundation that services are made of. */
   readonly remote: RemoteBlobs
+  /** As `remote`, of what is not to be kept here on its way. */
+  readonly passing: RemoteBlobs
   readonly durability: Durability
   readonly copies: Copies
   /** What goes on beside requests, in one process of a node. */
@@ -52,6 +54,8 @@ export interface RegionBytes {
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   const { foundation, counters, failed, cache, transport } = options
   const remote: RegionBlobs = new RegionBlobs({ wanted: () => {}, ...options, repair: (blob) => copies.repair(blob) })
+  const { cache: _, ...uncached } = options
+  const passing = new RegionBlobs({ ...uncached, wanted: () => {}, repair: () => {} })
   const copies = new Copies({
     foundation,
     transport,
@@ -74,5 +78,5 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     await adopting.settled()
     await copies.settled()
   }
-  return { remote, durability, copies, jobs, methods, settled }
+  return { remote, passing, durability, copies, jobs, methods, settled }
 }

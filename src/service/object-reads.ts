@@ -97,7 +97,12 @@ const notHere = ({ storageClass }: ObjectVersion): Fault =>
 export type Source =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'blob'; readonly blob: string; readonly record: BlobRecord }
-  | { readonly kind: 'manifest'; readonly parts: readonly Part[] }
+  /** `records`: of the parts' blobs, where this cell has none of them. */
+  | {
+      readonly kind: 'manifest'
+      readonly parts: readonly Part[]
+      readonly records?: ReadonlyMap<string, BlobRecord>
+    }
 
 export async function readSource(from: Snapshot, { bucket, version }: FoundRow, key: string): Promise<Source> {
   const { content } = version

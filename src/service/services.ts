@@ -6,7 +6,6 @@ import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
-import type { MoveStep } from '#src/model/move.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
@@ -18,6 +17,7 @@ import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
+import type { Regions } from './regions.ts'
 import type { Sts } from './sts/sts.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
@@ -36,37 +36,6 @@ export interface Services {
   readonly configurations: BucketConfigurations
   /** Absent: there is one. */
   readonly regions?: Regions
-}
-
-/** The regions that buckets can be in. */
-export interface Regions {
-  /** A location from regions by their codes, with commas between, or one geography. Fault `InvalidArgument`. */
-  chosen(text: string): string
-  /** As `chosen`; what names no region at all is another store's constraint, and stays. Fault `InvalidLocationConstraint`. */
-  constrained(location: string): string
-  /** Home of a bucket that is created through a region, or here: undefined where that region is none of the bucket's (C23). */
-  homeOfNew(location: string, region: string | undefined): Bucket['home']
-  /** A bucket that is asked to be at another location, from `chosen`. Fault `OperationAborted`: not now. */
-  moved(bucket: Bucket, location: string): Bucket
-  /** How far a bucket's change of location is, as the root knows it; undefined: it is where it is to be. */
-  progress(bucket: Bucket): Promise<MoveProgress | undefined>
-}
-
-export interface MoveProgress {
-  readonly step: MoveStep
-  /** When it began, in milliseconds since the epoch. */
-  readonly since: number
-  readonly from: string
-  readonly to: string
-  /** Those that come to the bucket, or leave it. */
-  readonly regions: readonly RegionProgress[]
-}
-
-export interface RegionProgress {
-  readonly region: string
-  readonly isDone: boolean
-  /** Copied so far. */
-  readonly records?: number
 }
 
 export interface Page<Item> {

@@ -14,7 +14,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { readBlobJobs } from '#src/metadata/jobs.ts'
 import { type KeyRange, under } from '#src/metadata/keyspace.ts'
-import type { MoveProgress } from '#src/service/services.ts'
+import type { MoveProgress } from '#src/service/regions.ts'
 import { type Answer, SignedClient } from '../support/signed-client.ts'
 import { alice, type Cluster, openCluster, type StartedRegion, untilJoined } from './regions.ts'
 

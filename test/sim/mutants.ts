@@ -3,7 +3,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Mutant, mutants } from './mutant-list.ts'
+import type { Mutant } from './mutant.ts'
+import { mutants } from './mutant-list.ts'
 
 /**
  * `npm run mutants [-- --only NAME,NAME]`: breaks a copy of the tree in one place after the other, and sees whether the simulation, or
