@@ -13,6 +13,9 @@ import { feedPositions } from '#src/cluster/feed-positions.ts'
 import { ClusterForeignObjects, foreignObjectsMethod } from '#src/cluster/foreign-objects.ts'
 import { Forgetter } from '#src/cluster/forgetter.ts'
 import { Healer } from '#src/cluster/healer.ts'
+import type { KeeperJobs } from '#src/cluster/keeper-jobs.ts'
+import type { Positions } from '#src/cluster/positions.ts'
+import { Prefetching } from '#src/cluster/prefetching.ts'
 import { rangeMethods } from '#src/cluster/range-methods.ts'
 import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
@@ -23,6 +26,7 @@ import { cellsOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import type { World } from '#src/world.ts'
 
 const dayMilliseconds = 86_400_000
 
@@ -38,6 +42,8 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
   readonly deletion: BucketDeletion
   /** Takes buckets from one location to another. */
   readonly moves: BucketMoves
+  /** Has what a listing showed held here, some time later. */
+  prefetch(bucket: string, keys: readonly string[]): Promise<void>
   /** Where what other cells tell is applied. */
   readonly target: FeedTarget & { readonly foundation: Foundation }
   /** What one process of a cell has to do until the signal. */
@@ -54,6 +60,53 @@ export const openNodeCache = (volumes: Volumes, { cacheBytes, cacheDays }: Confi
     ageMilliseconds: cacheDays * dayMilliseconds,
     ...(cacheBytes !== undefined && { budget: cacheBytes }),
   })
+
+function clockOf(world: World, { members, transport }: Pick<Region, 'members' | 'transport'>, log: Log): ClockGuard {
+  return new ClockGuard({
+    world,
+    transport,
+    peers: () => members.peers.map(({ cell }) => cell),
+    report: (isAhead, milliseconds) => {
+      if (isAhead) log.error("this node's clock is ahead of the others: it takes no writes", { milliseconds })
+      else log.warn("this node's clock agrees with the others again", { milliseconds })
+    },
+  })
+}
+
+interface Working {
+  readonly jobs: KeeperJobs
+  readonly forgetter: Forgetter
+  readonly healer: Healer
+  readonly deletion: BucketDeletion
+  readonly moves: BucketMoves
+}
+
+async function workOf(
+  { jobs, forgetter, healer, deletion, moves }: Working,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all([
+    jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+    forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
+    healer.run(signal),
+    deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
+    moves.run(signal, (error) => log.warn('changing the regions of a bucket failed', { error })),
+  ])
+}
+
+/** What a cell does when buckets change their regions, and what the root does. */
+function movesOf(
+  target: FeedTarget & { readonly foundation: Foundation },
+  { members, transport }: Pick<Region, 'members' | 'transport'>,
+  positions: Positions,
+  nearest: (cells: readonly number[]) => readonly number[],
+): { readonly moving: BucketMoving; readonly moves: BucketMoves } {
+  const { store, world, namespace } = target.foundation
+  const parts = { store, world, namespace, members, transport }
+  const moving = new BucketMoving({ ...parts, target, positions, nearest })
+  return { moving, moves: new BucketMoves({ ...parts, moving }) }
+}
 
 /** Compares with the cells that should have the same, and takes over what is missing here. */
 function healerOf(
@@ -80,15 +133,7 @@ export function openPeers<Known extends Foundation>(
   { config, log, cache }: { readonly config: Config; readonly log: Log; readonly cache: BlobCache },
 ): OpenPeers<Known> {
   const { world, namespace } = alone
-  const clock = new ClockGuard({
-    world,
-    transport,
-    peers: () => members.peers.map(({ cell }) => cell),
-    report: (isAhead, milliseconds) => {
-      if (isAhead) log.error("this node's clock is ahead of the others: it takes no writes", { milliseconds })
-      else log.warn("this node's clock agrees with the others again", { milliseconds })
-    },
-  })
+  const clock = clockOf(world, { members, transport }, log)
   const isHome = (bucket: Bucket): boolean => routing.home(bucket) === members.self.cell
   const hasBucket = ({ location }: Bucket): boolean => cellsOf(location, members.membership).includes(members.self.cell)
   const known: Known = { ...alone, world: clock.world, clock, hasPeers: true, isHome, hasBucket }
@@ -100,7 +145,14 @@ export function openPeers<Known extends Foundation>(
     foundation: known,
     cells,
     promoteReads: config.promoteReads,
+    firstRead: (blob) => prefetching.read(blob),
     failed: (error) => log.error('a copy of what another region holds could not be asked for', { error }),
+  })
+  const prefetching: Prefetching = new Prefetching({
+    foundation: known,
+    hold: (blobs) => demand.hold(blobs),
+    cache: (blob, record) => bytes.fetch(blob, record),
+    siblings: config.prefetchSiblings,
   })
   const bytes = openRegionBytes({
     wanted: demand.wanted,
@@ -137,9 +189,7 @@ export function openPeers<Known extends Foundation>(
   const source = { foundation, cells, incarnation }
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, cells, arrived }
-  const rows = { store: alone.store, world, namespace }
-  const moving = new BucketMoving({ ...rows, target, members, transport, positions, nearest })
-  const moves = new BucketMoves({ ...rows, members, transport, moving })
+  const { moving, moves } = movesOf(target, { members, transport }, positions, nearest)
   const healer = healerOf(target, { members, transport }, log)
   return {
     foundation,
@@ -155,18 +205,13 @@ export function openPeers<Known extends Foundation>(
     ],
     deletion,
     moves,
+    prefetch: (bucket, keys) =>
+      prefetching.listed(bucket, keys).catch((error) => log.error('what was listed could not be fetched', { error })),
     copies: bytes.copies,
     target,
-    work: async (signal) => {
-      await Promise.all([
-        bytes.jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
-        forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
-        healer.run(signal),
-        deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
-        moves.run(signal, (error) => log.warn('changing the regions of a bucket failed', { error })),
-      ])
-    },
+    work: (signal) => workOf({ jobs: bytes.jobs, forgetter, healer, deletion, moves }, log, signal),
     settled: async () => {
+      prefetching.stop()
       await demand.settled()
       await bytes.settled()
     },

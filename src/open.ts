@@ -221,7 +221,7 @@ function servicesOf(
   foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
-  peers: Pick<OpenPeers, 'deletion' | 'moves'> | undefined,
+  peers: Pick<OpenPeers, 'deletion' | 'moves' | 'prefetch'> | undefined,
 ): { services: Services; access: AccessControl } {
   const { store, world, namespace } = foundation
   const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
@@ -240,6 +240,7 @@ function servicesOf(
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
     ...placedServices(foundation, region, peers?.moves),
+    ...(peers !== undefined && { prefetch: peers.prefetch }),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),

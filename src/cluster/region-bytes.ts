@@ -1,4 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Durability } from '#src/service/durability.ts'
@@ -39,6 +40,8 @@ export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucke
 export interface RegionBytes {
   /** For the foundation that services are made of. */
   readonly remote: RemoteBlobs
+  /** All of a blob of another region, through the cache, on nobody's behalf. */
+  fetch(blob: BlobId, record: BlobRecord): AsyncIterable<Uint8Array>
   /** As `remote`, of what is not to be kept here on its way. */
   readonly passing: RemoteBlobs
   readonly durability: Durability
@@ -78,5 +81,6 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     await adopting.settled()
     await copies.settled()
   }
-  return { remote, passing, durability, copies, jobs, methods, settled }
+  const fetch = (blob: BlobId, record: BlobRecord) => remote.fetch(blob, record, 0, record.size)
+  return { remote, fetch, passing, durability, copies, jobs, methods, settled }
 }

@@ -26,6 +26,8 @@ export interface Services {
   readonly objects: Objects
   readonly uploads: Uploads
   readonly listings: Listings
+  /** Has what a listing showed held in this region, some time later. Absent: there are no others. */
+  prefetch?(bucket: string, keys: readonly string[]): Promise<void>
   readonly identity: Identity
   readonly iam: Iam
   readonly sts: Sts

@@ -5,6 +5,7 @@ import { listingQuery } from '#gateway/wire/listing-query.ts'
 import { findOwners } from '#gateway/wire/owners.ts'
 import { el } from '#gateway/xml/render.ts'
 import { asksRestores } from './optional-attributes.ts'
+import { prefetchListed } from './prefetch.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
 export const listObjectsV2 = operation({
@@ -27,8 +28,10 @@ export const listObjectsV2 = operation({
     }
   },
 
-  async run(input, { services, guard, request }) {
+  async run(input, context) {
+    const { services, guard, request } = context
     const listing = await services.listings.objects({ ...input, bucket: request.bucket, guard })
+    prefetchListed(context, listing.items)
     const shown = input.showsOwner ? listing.items.map((each) => each.version.owner) : []
     return { input, listing, owners: await findOwners(services.identity, shown) }
   },
