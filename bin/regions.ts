@@ -5,6 +5,7 @@ import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { changingCells } from '#src/model/move.ts'
 import { cellsOf, memberIn } from '#src/model/region.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
 import type { Store } from '#src/store/store.ts'
@@ -70,11 +71,14 @@ const list = defineCommand({
 /** Named in the message at most. */
 const namedMost = 5
 
-/** Buckets that no other cell has: what is in them goes with the cell. */
+/** Buckets that no other cell has, or that are just leaving it: what is in them, or their bytes, goes with the cell. */
 async function onlyThere(store: Store, cell: number, { membership }: Standing): Promise<readonly string[]> {
   const buckets = await store.snapshot((snapshot) => new Namespace().buckets(snapshot))
   return buckets
-    .filter(({ location }) => cellsOf(location, membership).every((each) => each === cell))
+    .filter((bucket) => {
+      const isLeaving = bucket.move?.step === 'leaving' && changingCells(bucket, membership).includes(cell)
+      return isLeaving || cellsOf(bucket.location, membership).every((each) => each === cell)
+    })
     .map(({ name }) => name)
 }
 

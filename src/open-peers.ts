@@ -21,10 +21,12 @@ import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
+import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Counters } from '#src/telemetry/counters.ts'
+import type { Snapshot } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { World } from '#src/world.ts'
 
@@ -93,6 +95,11 @@ async function workOf(
     deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
     moves.run(signal, (error) => log.warn('changing the regions of a bucket failed', { error })),
   ])
+}
+
+async function mostDurable(from: Snapshot, namespace: Namespace, usual: number): Promise<number> {
+  const buckets = await namespace.buckets(from)
+  return buckets.reduce((most, { durability = usual }) => Math.max(most, durability), usual)
 }
 
 /** What a cell does when buckets change their regions, and what the root does. */
@@ -168,6 +175,8 @@ export function openPeers<Known extends Foundation>(
     },
     positions,
     cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
+    durabilityOf: (from, bucket) => cells.durability(from, bucket),
+    mostDurable: (from) => mostDurable(from, namespace, config.durabilityRegions),
     durabilityRegions: config.durabilityRegions,
     isReachable: (cell) => health.state(cell).isUp,
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
@@ -179,7 +188,7 @@ export function openPeers<Known extends Foundation>(
     ...known,
     remote: bytes.remote,
     foreign,
-    ...(config.durabilityRegions > 1 && { durability: bytes.durability }),
+    durability: bytes.durability,
   }
   const { incarnation } = members.self
   const forgetter = new Forgetter({ foundation, incarnation, peers: () => members.peers })

@@ -35,6 +35,11 @@ export class BucketCells {
     return found === undefined || membership === undefined ? [] : cellsOf(found.location, membership)
   }
 
+  /** In how many regions what is in a bucket has to be, where it says so. */
+  async durability(from: Snapshot, bucket: number): Promise<number | undefined> {
+    return (await this.bucket(from, bucket))?.durability
+  }
+
   /**
    * Whether a cell takes a bucket's records, by its own row: what came on its way before it knew of the bucket is taken, and what
    * comes late to a cell that the bucket has left is not (C22).

@@ -1,6 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { moved } from '#src/model/move.ts'
+import { durable, moved } from '#src/model/move.ts'
 import { cellsOf, isKnown, memberIn } from '#src/model/region.ts'
 import type { MoveProgress, Regions } from '#src/service/regions.ts'
 import type { World } from '#src/world.ts'
@@ -45,6 +45,10 @@ export class ClusterRegions implements Regions {
 
   moved(bucket: Bucket, location: string): Bucket {
     return moved(bucket, location, this.#members.membership, this.#world.now())
+  }
+
+  durable(bucket: Bucket, regions: number): Bucket {
+    return durable(bucket, regions, this.#members.membership)
   }
 
   progress(bucket: Bucket): Promise<MoveProgress | undefined> {

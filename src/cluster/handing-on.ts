@@ -17,6 +17,8 @@ export interface HandingOnOptions {
   readonly durabilityRegions: number
   /** The cells that a bucket is in; none: it is no more. Absent: buckets never leave a cell. */
   readonly cellsOfBucket?: (from: Snapshot, bucket: number) => Promise<readonly number[]>
+  /** In how many regions what is in a bucket has to be, where it says so. Absent: none does. */
+  readonly durabilityOf?: (from: Snapshot, bucket: number) => Promise<number | undefined>
 }
 
 /** A blob that is kept here, and that only a bucket named which is not here any more. */
@@ -51,24 +53,34 @@ export class HandingOn {
           ? []
           : await foundation.store.snapshot((snapshot) => cellsOfBucket(snapshot, bucket))
       const others = cells.filter((cell) => cell !== foundation.cell)
-      free.push(...(others.length === cells.length ? await this.#offer(left, others) : left))
+      free.push(...(others.length === cells.length ? await this.#offer(left, others, await this.#needed(bucket)) : left))
     }
     return free
   }
 
-  async #offer<Job extends Left>(jobs: readonly Job[], cells: readonly number[]): Promise<readonly Job[]> {
+  async #offer<Job extends Left>(
+    jobs: readonly Job[],
+    cells: readonly number[],
+    needed: number,
+  ): Promise<readonly Job[]> {
     let rest = await Promise.all(jobs.map(async (job) => ({ job, cells: await this.#order(job.blob, cells) })))
     for (let turn = 0; turn < cells.length && rest.length > 0; turn++) {
       const unnamed: typeof rest = []
       for (const [cell, offered] of Map.groupBy(rest, (each) => each.cells[turn] as number)) {
         const words = decodeAdopted(await this.#ask(cell, 'adopt', encodeBlobs(offered.map(({ job }) => job.blob))))
         const adopted = offered.filter((_, index) => words[index] === 'adopted').map(({ job }) => job.blob)
-        await this.#tell(adopted, cell, cells)
+        await this.#tell(adopted, cell, cells, needed)
         unnamed.push(...offered.filter((_, index) => words[index] === 'unnamed'))
       }
       rest = unnamed
     }
     return rest.map(({ job }) => job)
+  }
+
+  async #needed(bucket: number | undefined): Promise<number> {
+    const { foundation, durabilityOf, durabilityRegions } = this.#options
+    if (bucket === undefined) return durabilityRegions
+    return (await foundation.store.snapshot(async (from) => await durabilityOf?.(from, bucket))) ?? durabilityRegions
   }
 
   /** Those first whose regions hold it already. */
@@ -81,10 +93,15 @@ export class HandingOn {
   }
 
   /** All other cells, and then this one, get to know who keeps them. */
-  async #tell(blobs: readonly BlobId[], keeper: number, cells: readonly number[]): Promise<void> {
+  async #tell(
+    blobs: readonly BlobId[],
+    keeper: number,
+    cells: readonly number[],
+    needed: number,
+  ): Promise<void> {
     if (blobs.length === 0) return
-    const { foundation, membership, durabilityRegions } = this.#options
-    const holding = cells.filter((cell) => cell !== keeper).slice(0, Math.max(0, durabilityRegions - 1))
+    const { foundation, membership } = this.#options
+    const holding = cells.filter((cell) => cell !== keeper).slice(0, Math.max(0, needed - 1))
     const others = membership().members.filter(
       ({ cell, state }) => cell !== keeper && cell !== foundation.cell && state !== 'removed',
     )

@@ -10,14 +10,16 @@ import { Adopting } from './adopting.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
 import type { HandingOnOptions } from './handing-on.ts'
-import { Keeper } from './keeper.ts'
+import { Keeper, type KeeperOptions } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, spreadMethods } from './spreading.ts'
 import type { Method, Transport } from './transport.ts'
 
-export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucket'> {
+export interface RegionBytesOptions
+  extends Pick<HandingOnOptions, 'cellsOfBucket' | 'durabilityOf'>,
+    Pick<KeeperOptions, 'mostDurable'> {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
   readonly transport: Transport
@@ -25,7 +27,10 @@ export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucke
   /** The regions, nearest first. */
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly positions: Positions
-  /** In how many regions a write has to be before it is acknowledged, and a blob before one may give its copy up. */
+  /**
+   * In how many regions a write has to be before it is acknowledged, and a blob before one may give its copy up; where the bucket
+   * does not say.
+   */
   readonly durabilityRegions: number
   /** Whether a cell seems to answer. */
   readonly isReachable: (cell: number) => boolean

@@ -160,6 +160,16 @@ export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot 
   to.set(keys.reference(blob, bucket, key, slot), nothing)
 }
 
+/** The bucket of a version that names a blob; undefined: none does, as of the parts of an object. */
+export async function bucketOf(from: Snapshot, blob: BlobId): Promise<number | undefined> {
+  const all = under('reference', [Buffer.from(blob, 'hex')])
+  const [row] = await from.range(all.from, all.to, { limit: 1 })
+  if (row === undefined) return undefined
+  const reader = new TupleReader(row.key, 1)
+  reader.bytes()
+  return reader.number()
+}
+
 /** Takes a reference away, and frees the blob if that was the last. `left`: as for `freeBlob`. */
 export async function dropReference(
   to: Transaction,

@@ -41,6 +41,8 @@ export interface Bucket {
   readonly location: string
   /** Absent: its location is not changing. */
   readonly move?: Move
+  /** In how many regions a write to it is before it is acknowledged (C20); absent: as the regions are set up. */
+  readonly durability?: number
   /** The cell that decides what must be decided once, and since which handover (C23); absent: by the location alone. */
   readonly home?: { readonly cell: number; readonly epoch: number }
   /** Raised by fences (C22). */

@@ -68,8 +68,24 @@ export function moved(bucket: Bucket, location: string, membership: Membership, 
     throw new Fault('OperationAborted', { BucketName: name, message })
   }
   if (location === bucket.location) return bucket
+  checkDurability(bucket, location, membership)
   const [before, after] = [cellsOf(bucket.location, membership), cellsOf(location, membership)]
   const isSame = before.length === after.length && after.every((cell) => before.includes(cell))
   if (isSame) return { ...bucket, location, epoch: next }
   return { ...bucket, move: { step: 'preparing', other: location, epoch: next, since: now }, epoch: next }
+}
+
+/** What is asked of a bucket's writes must be possible where it is, or is to be (C20). Fault `InvalidRequest`. */
+export function durable(bucket: Bucket, regions: number, membership: Membership): Bucket {
+  const { location, move } = bucket
+  const after: Bucket = { ...bucket, durability: regions }
+  for (const each of move === undefined ? [location] : [location, move.other]) checkDurability(after, each, membership)
+  return after
+}
+
+function checkDurability({ name, durability = 1 }: Bucket, location: string, membership: Membership): void {
+  const regions = cellsOf(location, membership).length
+  if (durability <= regions) return
+  const message = `Writes to the bucket have to be in ${durability} regions, and there are ${regions} at that location.`
+  throw new Fault('InvalidRequest', { message, BucketName: name })
 }

@@ -11,6 +11,8 @@ export interface Regions {
   homeOfNew(location: string, region: string | undefined): Bucket['home']
   /** A bucket that is asked to be at another location, from `chosen`. Fault `OperationAborted`: not now. */
   moved(bucket: Bucket, location: string): Bucket
+  /** A bucket whose writes have to be in so many regions before they are acknowledged. Fault `InvalidRequest`: it has fewer. */
+  durable(bucket: Bucket, regions: number): Bucket
   /** How far a bucket's change of location is, as the root knows it; undefined: it is where it is to be. */
   progress(bucket: Bucket): Promise<MoveProgress | undefined>
 }

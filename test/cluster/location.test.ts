@@ -60,12 +60,12 @@ async function progressOf(bucket: string): Promise<{ object_regions: string; loc
 
 /** Until the bucket is where it is to be, and nobody else has anything of it. */
 async function moved(bucket: string, location: string): Promise<void> {
-  const end = performance.now() + 60_000
+  const end = performance.now() + 90_000
   for (;;) {
     const { object_regions: regions, location_change: change } = await progressOf(bucket)
     if (regions === location && change === undefined) return
     if (performance.now() > end) assert.fail(`${bucket} is in ${regions} still: ${JSON.stringify(change)}`)
-    await pause(20)
+    await pause(50)
   }
 }
 
@@ -126,7 +126,7 @@ class Writer {
         this.refused++
         round--
       }
-      await pause(5)
+      await pause(20)
     }
   }
 
@@ -148,7 +148,7 @@ async function bodyIn({ client }: StartedRegion, Bucket: string, Key: string): P
 test('C22: a bucket goes from region to region while clients write, and nothing is lost', async () => {
   await make('wanders', 'fra')
   const writers = [fra, syd, iad].map((region) => new Writer(region, 'wanders', region.code))
-  const journey = ['fra,syd', 'syd', 'syd,iad', '', 'aus', 'fra']
+  const journey = ['fra,syd', 'syd', '', 'eur']
   try {
     for (const location of journey) {
       await pause(100)
@@ -159,11 +159,9 @@ test('C22: a bucket goes from region to region while clients write, and nothing 
     for (const writer of writers) await writer.end()
   }
   for (const writer of writers) {
-    assert.ok(writer.writes > 50, `${writer.writes} writes, ${writer.refused} refused`)
+    assert.ok(writer.writes > 20, `${writer.writes} writes, ${writer.refused} refused`)
     assert.ok(writer.refused < writer.writes / 5, `${writer.refused} of ${writer.writes} refused`)
-    for (let key = 0; key < 7; key++) {
-      for (const [Key, body] of writer.acknowledged) assert.equal(await bodyIn(fra, 'wanders', Key), body)
-    }
+    for (const [Key, body] of writer.acknowledged) assert.equal(await bodyIn(fra, 'wanders', Key), body)
   }
   assert.ok((await rowsOf(fra, 'wanders')) > 0)
   for (const region of [syd, iad]) assert.equal(await rowsOf(region, 'wanders'), 0, region.code)
@@ -234,4 +232,21 @@ test('a location that names no region is refused', async () => {
   await moved('stays', 'syd')
   assert.equal((await json({ object_regions: 'global' })).status, 200)
   await moved('stays', '')
+})
+
+test('C20: in how many regions writes have to be is the bucket\'s own, and no more than it has', async () => {
+  await make('durable', '')
+  const json = (body: object) => send(syd, 'PATCH', '/durable', { body: Buffer.from(JSON.stringify(body)) })
+  assert.equal((await json({ durability_regions: 4 })).status, 400)
+  assert.equal((await json({ durability_regions: 'two' })).status, 400)
+  assert.equal((await json({ durability_regions: 2 })).status, 200)
+  const { body } = await send(fra, 'GET', '/durable', { query: { metadata: '' } })
+  assert.equal(JSON.parse(body.toString()).durability_regions, 2)
+  assert.equal((await ask(fra, 'durable', 'iad')).status, 400)
+  await iad.client.send(new PutObjectCommand({ Bucket: 'durable', Key: 'key', Body: randomBytes(50_000) }))
+  const held = await Promise.all([fra, syd].map((region) => rowsOf(region, 'durable')))
+  assert.ok(
+    held.some((rows) => rows > 0),
+    'acknowledged, it is in another region already',
+  )
 })

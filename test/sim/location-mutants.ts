@@ -18,7 +18,7 @@ export const locationMutants: readonly Mutant[] = [
     file: 'src/service/bucket-places.ts',
     from: '  checkIsHere(places, bucket)\n  if (takesAnyWrites(bucket)) return',
     to: '  if (takesAnyWrites(bucket)) return',
-    killers: 'sim',
+    killers: ['test/service/bucket-places.test.ts'],
   },
   {
     name: 'read-where-the-bucket-is-not',

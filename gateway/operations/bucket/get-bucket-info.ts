@@ -17,12 +17,13 @@ export const getBucketInfo = operation({
     return { bucket, progress: await context.services.regions?.progress(bucket) }
   },
 
-  encode: ({ bucket: { name, location }, progress }) => ({
+  encode: ({ bucket: { name, location, durability }, progress }) => ({
     status: 200,
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       name,
       object_regions: location,
+      ...(durability !== undefined && { durability_regions: durability }),
       ...(progress !== undefined && {
         location_change: {
           from: progress.from,

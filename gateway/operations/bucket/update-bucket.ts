@@ -5,28 +5,39 @@ import { decodeDigests } from '#gateway/wire/checksums.ts'
 import { settingsLimits } from '#gateway/xml/parse.ts'
 import { Fault } from '#src/errors.ts'
 
+interface Wish {
+  readonly regions?: string
+  readonly durability?: number
+}
+
 /**
- * Changes where a bucket is, as Tigris' SDKs ask for it: `X-Tigris-Regions`, or `object_regions` in a body of JSON. Empty or
- * `global`: in all regions. https://www.tigrisdata.com/docs/buckets/locations/
+ * Changes where a bucket is, as Tigris' SDKs ask for it: `X-Tigris-Regions`, or `object_regions` in a body of JSON; empty or
+ * `global`: in all regions. https://www.tigrisdata.com/docs/buckets/locations/ And, of our own, in how many regions a write is
+ * before it is acknowledged: `X-Meridian-Durability-Regions`, or `durability_regions`.
  */
 export const updateBucket = operation({
   name: 'UpdateBucket',
   match: { method: 'PATCH', scope: 'bucket' },
   action: 's3:PutBucketLocation',
 
-  async decode(request) {
-    const wish = request.headers['x-tigris-regions'] ?? (await readWish(request))
-    if (wish !== undefined) return wish
-    throw new Fault('NotImplemented', { message: 'Of a bucket, only its regions are changed this way.' })
+  async decode(request): Promise<Wish> {
+    const { 'x-tigris-regions': regions, 'x-meridian-durability-regions': durability } = request.headers
+    if (regions === undefined && durability === undefined) return await readWish(request)
+    return {
+      ...(regions !== undefined && { regions }),
+      ...(durability !== undefined && { durability: countOf(durability) }),
+    }
   },
 
-  run: (wish, context) =>
+  run: ({ regions: wished, durability }, context) =>
     changeBucket(context, (bucket) => {
       const { regions } = context.services
       if (regions === undefined) {
         throw new Fault('InvalidRequest', { message: 'There are no other regions: this server is in no cluster.' })
       }
-      return regions.moved(bucket, wish === '' || wish === 'global' ? '' : regions.chosen(wish))
+      const kept = durability === undefined ? bucket : regions.durable(bucket, durability)
+      if (wished === undefined) return kept
+      return regions.moved(kept, wished === '' || wished === 'global' ? '' : regions.chosen(wished))
     }),
 
   encode: () => ({
@@ -36,17 +47,31 @@ export const updateBucket = operation({
   }),
 })
 
-async function readWish({ body, headers }: S3Request): Promise<string | undefined> {
-  const bytes = await collectVerified(body, decodeDigests(headers, body), settingsLimits.bytesMax)
-  if (bytes.length === 0) return undefined
-  const settings = parse(Buffer.from(bytes).toString())
-  const { object_regions: regions } = settings
-  return typeof regions === 'string' && Object.keys(settings).length === 1 ? regions : undefined
+const regionsMost = 16
+
+function countOf(text: string): number {
+  if (/^[1-9]\d?$/.test(text) && Number(text) <= regionsMost) return Number(text)
+  const message = `The number of regions is to be between 1 and ${regionsMost}.`
+  throw new Fault('InvalidArgument', { message, ArgumentName: 'durability_regions', ArgumentValue: text })
 }
 
-function parse(text: string): Readonly<Record<string, unknown>> {
+const notHere = (): Fault =>
+  new Fault('NotImplemented', { message: 'Of a bucket, only its regions and their number are changed this way.' })
+
+async function readWish({ body, headers }: S3Request): Promise<Wish> {
+  const bytes = await collectVerified(body, decodeDigests(headers, body), settingsLimits.bytesMax)
+  const { object_regions: regions, durability_regions: durability, ...others } = bytes.length === 0 ? {} : parse(bytes)
+  if (Object.keys(others).length > 0 || (regions === undefined && durability === undefined)) throw notHere()
+  if (regions !== undefined && typeof regions !== 'string') throw notHere()
+  return {
+    ...(regions !== undefined && { regions }),
+    ...(durability !== undefined && { durability: countOf(String(durability)) }),
+  }
+}
+
+function parse(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   try {
-    const settings: unknown = JSON.parse(text)
+    const settings: unknown = JSON.parse(Buffer.from(bytes).toString())
     if (typeof settings === 'object' && settings !== null) return { ...settings }
   } catch {
     // Below.
