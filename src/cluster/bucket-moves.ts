@@ -31,6 +31,7 @@ export interface BucketMovesOptions {
 const defaults: BucketMovesOptions = { pause: 500, patience: 20_000, fence: 10_000, again: 2_000 }
 /** An attempt that failed is followed by the next one within so many milliseconds. */
 const againMost = 60_000
+const bucketsAtOnce = 8
 
 /**
  * Takes buckets from one location to another, in the root (C22). All that it knows is in the buckets' rows: any process of the
@@ -65,21 +66,24 @@ export class BucketMoves {
     const { store, namespace, world } = this.#parts
     const moving = await store.snapshot((snapshot) => namespace.moving(snapshot))
     for (const id of this.#failures.keys()) if (!moving.has(id)) this.#failures.delete(id)
-    await Promise.all(
-      [...moving].map(async ([id, name]) => {
-        const before = this.#failures.get(id)
-        if (before !== undefined && before.until > world.monotonic()) return
-        try {
-          while (!signal.aborted && (await this.advance(name, signal)));
-          this.#failures.delete(id)
-        } catch (error) {
-          const count = (before?.count ?? 0) + 1
-          const pause = Math.min(againMost, this.#options.again * 2 ** (count - 1))
-          this.#failures.set(id, { count, until: world.monotonic() + pause })
-          if (!signal.aborted) failed(error)
-        }
-      }),
-    )
+    const due = [...moving].filter(([id]) => (this.#failures.get(id)?.until ?? 0) <= world.monotonic())
+    const some = async (): Promise<void> => {
+      for (let next = due.shift(); next !== undefined; next = due.shift()) await this.#go(...next, signal, failed)
+    }
+    await Promise.all(Array.from({ length: bucketsAtOnce }, some))
+  }
+
+  async #go(id: number, name: string, signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
+    const { world } = this.#parts
+    try {
+      while (!signal.aborted && (await this.advance(name, signal)));
+      this.#failures.delete(id)
+    } catch (error) {
+      const count = (this.#failures.get(id)?.count ?? 0) + 1
+      const pause = Math.min(againMost, this.#options.again * 2 ** (count - 1))
+      this.#failures.set(id, { count, until: world.monotonic() + pause })
+      if (!signal.aborted) failed(error)
+    }
   }
 
   /** One step, if it can be taken now; true: there may be another at once. Rejects where a cell cannot be asked. */

@@ -184,7 +184,9 @@ export class BucketMoving {
   async #checkCopying(from: Snapshot, named: NamedBucket, copy: BucketCopy): Promise<void> {
     const bucket = await readNamed(this.#parts, from, named)
     const standing = await readBucketCopy(from, named.id)
-    const isSame = standing?.move === copy.move ? standing.records === copy.records : copy.records === 0
+    const isOwn = standing?.move === copy.move && standing.source === copy.source
+    // One that begins anew, from another source or the same one reborn, takes the place of what there was.
+    const isSame = isOwn && standing.incarnation === copy.incarnation ? standing.records === copy.records : copy.records === 0
     if (bucket?.move?.step !== 'copying' || !isSame) throw bucketChanged(named)
   }
 

@@ -148,7 +148,7 @@ async function bodyIn({ client }: StartedRegion, Bucket: string, Key: string): P
 test('C22: a bucket goes from region to region while clients write, and nothing is lost', async () => {
   await make('wanders', 'fra')
   const writers = [fra, syd, iad].map((region) => new Writer(region, 'wanders', region.code))
-  const journey = ['fra,syd', 'syd', '', 'eur']
+  const journey = ['fra,syd', 'aus', 'iad,fra']
   try {
     for (const location of journey) {
       await pause(100)
@@ -163,8 +163,8 @@ test('C22: a bucket goes from region to region while clients write, and nothing 
     assert.ok(writer.refused < writer.writes / 5, `${writer.refused} of ${writer.writes} refused`)
     for (const [Key, body] of writer.acknowledged) assert.equal(await bodyIn(fra, 'wanders', Key), body)
   }
-  assert.ok((await rowsOf(fra, 'wanders')) > 0)
-  for (const region of [syd, iad]) assert.equal(await rowsOf(region, 'wanders'), 0, region.code)
+  for (const region of [fra, iad]) assert.ok((await rowsOf(region, 'wanders')) > 0, region.code)
+  assert.equal(await rowsOf(syd, 'wanders'), 0)
 })
 
 test('Z5: the bytes that only a region had which a bucket left are elsewhere, and are let go there', async () => {

@@ -118,6 +118,7 @@ test('Z4 Z7: what one standing cell wrote before it was shown, and the copied on
   const [fra, iad] = members
   assert.ok(fra !== undefined && iad !== undefined)
   const { version } = await put(second, 'key', 'value')
+  const { version: old } = await put(root, 'old', 'value')
   // Its entry is behind the one that comes, and nobody told it of that.
   await third.pull(iad)
   await third.pull(fra)
@@ -144,6 +145,7 @@ test('Z4 Z7: what one standing cell wrote before it was shown, and the copied on
   assert.equal(row.move, undefined)
   assert.equal(await etagIn(root, 'key'), version.etag)
   assert.equal(await etagIn(third, 'key'), version.etag)
+  assert.equal(await etagIn(third, 'old'), old.etag)
   await close()
 })
 

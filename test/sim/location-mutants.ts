@@ -58,7 +58,7 @@ export const locationMutants: readonly Mutant[] = [
     file: 'src/cluster/bucket-moving.ts',
     from: 'return { move: move?.epoch ?? 0, source, incarnation, isWhole: false, records: 0 }',
     to: 'return { move: move?.epoch ?? 0, source, incarnation, isWhole: id > 0, records: 0 }',
-    killers: 'sim',
+    killers: ['test/cluster/moving.test.ts'],
   },
   {
     name: 'copied-without-what-moves-between-rows',
