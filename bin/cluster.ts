@@ -20,7 +20,7 @@ import { BadSettings, type Config } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
-import { recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { openKeys } from '#src/open.ts'
 import { locationOf } from '#src/open-region.ts'
 import { openStore } from '#src/open-store.ts'
@@ -110,7 +110,7 @@ async function begin(parts: Starting & { readonly standing: Standing }): Promise
   const known = membership.members.find(({ cell }) => cell === self.cell)
   if (known?.peer === peer && known.geography === geography) return { isRoot }
   if (isRoot) {
-    await changeMember(recordNamespace(store), self.cell, (member) => ({ ...member, peer, geography }))
+    await changeMember(governNamespace(store, self.cell), self.cell, (member) => ({ ...member, peer, geography }))
     return { isRoot }
   }
   const client = new PeerClient({

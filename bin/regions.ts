@@ -4,7 +4,7 @@ import { describeSetting, loadConfig } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
-import { recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { changingCells } from '#src/model/move.ts'
 import { cellsOf, memberIn } from '#src/model/region.ts'
 import { openLmdbStore } from '#src/store/lmdb/open.ts'
@@ -101,7 +101,10 @@ const remove = defineCommand({
         const named = lost.slice(0, namedMost).join(', ')
         throw new Error(`${lost.length} buckets are in ${args.region} only (${named}): --lose-buckets gives them up`)
       }
-      const after = await changeMember(recordNamespace(store), member.cell, (each) => ({ ...each, state: 'removed' }))
+      const after = await changeMember(governNamespace(store, self.cell), member.cell, (each) => ({
+        ...each,
+        state: 'removed',
+      }))
       print({ self, membership: after }, args.json)
     }),
 })

@@ -1,4 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { VolumeCache } from '#src/blobs/volume-cache.ts'
 import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
@@ -7,6 +8,8 @@ import { BucketMoving } from '#src/cluster/bucket-moving.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import type { Copies } from '#src/cluster/copies.ts'
 import { Demand } from '#src/cluster/demand.ts'
+import { Departing, passedMethod } from '#src/cluster/departure.ts'
+import { feedLagMethod } from '#src/cluster/feed-lag.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
@@ -19,11 +22,12 @@ import { Prefetching } from '#src/cluster/prefetching.ts'
 import { rangeMethods } from '#src/cluster/range-methods.ts'
 import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
+import type { Succession } from '#src/cluster/succession.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { cellsOf } from '#src/model/region.ts'
+import { cellsOf, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Counters } from '#src/telemetry/counters.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -36,8 +40,12 @@ const dayMilliseconds = 86_400_000
 export interface OpenPeers<Known extends Foundation = Foundation> {
   /** For services: it knows of bytes elsewhere, and whether its clock can be believed. */
   readonly foundation: Known
-  /** `cache.hits`, `cache.misses` (both by chunk), `blobs.fetchedBytes`, `blobs.failedSources`, `blobs.repaired`. */
+  /**
+   * `cache.hits`, `cache.misses` (both by chunk), `blobs.fetchedBytes`, `blobs.failedSources`, `blobs.repaired`, `copies.taken`.
+   */
   readonly counters: Counters
+  /** Bytes that were fetched, by the region that gave them. */
+  readonly fetched: Counters
   readonly methods: readonly Method[]
   readonly copies: Copies
   /** Asks the other cells before a bucket goes. */
@@ -57,7 +65,7 @@ export interface OpenPeers<Known extends Foundation = Foundation> {
 }
 
 /** Where copies of what other regions hold are kept for a while. */
-export const openNodeCache = (volumes: Volumes, { cacheBytes, cacheDays }: Config): Promise<BlobCache> =>
+export const openNodeCache = (volumes: Volumes, { cacheBytes, cacheDays }: Config): Promise<VolumeCache> =>
   volumes.openCache({
     ageMilliseconds: cacheDays * dayMilliseconds,
     ...(cacheBytes !== undefined && { budget: cacheBytes }),
@@ -77,6 +85,8 @@ function clockOf(world: World, { members, transport }: Pick<Region, 'members' | 
 
 interface Working {
   readonly jobs: KeeperJobs
+  readonly succession: Succession
+  readonly departing: Departing
   readonly forgetter: Forgetter
   readonly healer: Healer
   readonly deletion: BucketDeletion
@@ -84,12 +94,14 @@ interface Working {
 }
 
 async function workOf(
-  { jobs, forgetter, healer, deletion, moves }: Working,
+  { jobs, succession, departing, forgetter, healer, deletion, moves }: Working,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
   await Promise.all([
     jobs.run(signal, (error) => log.error('letting go of bytes failed', { error })),
+    succession.run(signal, (error) => log.error('taking over from a region that is gone failed', { error })),
+    departing.run(signal, (error) => log.error('leaving the cluster failed', { error })),
     forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
     healer.run(signal),
     deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
@@ -119,7 +131,7 @@ function movesOf(
 function healerOf(
   target: FeedTarget & { readonly foundation: Foundation },
   { members, transport }: Pick<Region, 'members' | 'transport'>,
-  log: Log,
+  { log, healed: count }: { readonly log: Log; readonly healed: (region: string, records: number) => void },
 ): Healer {
   return new Healer({
     target,
@@ -129,15 +141,26 @@ function healerOf(
       const sharing = cellsOf(location, members.membership)
       return sharing.includes(own) ? sharing.filter((cell) => cell !== own) : []
     },
-    report: (healed) => log.warn('records that were missing here were taken over from another region', { ...healed }),
+    report: (healed) => {
+      log.warn('records that were missing here were taken over from another region', { ...healed })
+      count(memberOf(members.membership, healed.cell)?.region ?? '', healed.records)
+    },
     failed: (error) => log.error('comparing with another region failed', { error }),
   })
+}
+
+export interface PeersOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly cache: BlobCache
+  /** Told of records that were missing here, and the region that had them. */
+  readonly healed: (region: string, records: number) => void
 }
 
 export function openPeers<Known extends Foundation>(
   alone: Known,
   { members, transport, health, routing, confirmations }: Region,
-  { config, log, cache }: { readonly config: Config; readonly log: Log; readonly cache: BlobCache },
+  { config, log, cache, healed }: PeersOptions,
 ): OpenPeers<Known> {
   const { world, namespace } = alone
   const clock = clockOf(world, { members, transport }, log)
@@ -147,6 +170,7 @@ export function openPeers<Known extends Foundation>(
   const deletion = new BucketDeletion({ store: alone.store, world, namespace, members, transport, confirmations })
   const counters = new Counters()
   const positions = feedPositions(members.self.incarnation, () => members.membership)
+  const fetched = new Counters()
   const cells = new BucketCells(namespace, () => members.membership)
   const demand = new Demand({
     foundation: known,
@@ -166,6 +190,7 @@ export function openPeers<Known extends Foundation>(
     foundation: known,
     cache,
     counters,
+    fetched,
     transport,
     membership: () => members.membership,
     nearest: (regions) => {
@@ -199,18 +224,22 @@ export function openPeers<Known extends Foundation>(
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, cells, arrived }
   const { moving, moves } = movesOf(target, { members, transport }, positions, nearest)
-  const healer = healerOf(target, { members, transport }, log)
+  const departing = new Departing({ foundation, transport, members, positions, succession: bytes.succession })
+  const healer = healerOf(target, { members, transport }, { log, healed })
   return {
     foundation,
     counters,
+    fetched,
     methods: [
       clockMethod(world),
       ...feedMethods({ ...source, world, passed }),
+      feedLagMethod(source),
       ...rangeMethods(source),
       ...bytes.methods,
       ...deletion.methods,
       ...moving.methods,
       foreignObjectsMethod(foundation),
+      passedMethod(foundation, positions),
     ],
     deletion,
     moves,
@@ -218,7 +247,12 @@ export function openPeers<Known extends Foundation>(
       prefetching.listed(bucket, keys).catch((error) => log.error('what was listed could not be fetched', { error })),
     copies: bytes.copies,
     target,
-    work: (signal) => workOf({ jobs: bytes.jobs, forgetter, healer, deletion, moves }, log, signal),
+    work: (signal) =>
+      workOf(
+        { jobs: bytes.jobs, succession: bytes.succession, departing, forgetter, healer, deletion, moves },
+        log,
+        signal,
+      ),
     settled: async () => {
       prefetching.stop()
       await demand.settled()

@@ -105,10 +105,6 @@ export const everyOperation: readonly Matching[] = [
   row('PostBucketLogging', 'POST', 'bucket', 'logging'),
   row('GetUsageStats', 'GET', 'service', 'usage'),
 
-  // Tigris': https://www.tigrisdata.com/docs/buckets/locations/
-  row('UpdateBucket', 'PATCH', 'bucket'),
-  row('GetBucketInfo', 'GET', 'bucket', 'metadata'),
-
   // A bucket's name has no capitals, so this path is the operation's own: https://docs.aws.amazon.com/AmazonS3/latest/API/API_WriteGetObjectResponse.html
   row('WriteGetObjectResponse', 'POST', 'bucket', 'x-amz-request-route'),
 ]

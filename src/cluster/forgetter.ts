@@ -1,5 +1,5 @@
 import { readCursor } from '#src/metadata/cursors.ts'
-import { type Forgettable, forget, readForgettable } from '#src/metadata/forgetting.ts'
+import { type Forgettable, forget, readForgettable, shadowed } from '#src/metadata/forgetting.ts'
 import { isHealing } from '#src/metadata/healing.ts'
 import { keys, partitions, under } from '#src/metadata/keyspace.ts'
 import { encodePassing, isPassed, observe, type Passing, readPassing } from '#src/metadata/passing.ts'
@@ -80,8 +80,9 @@ export class Forgetter {
     const passings = await this.#passings()
     if (passings === undefined) return
     const before = world.now() - youngest
-    const isOver = ({ stamp, partition, entry }: Forgettable): boolean =>
-      entry !== undefined && timeOf(stamp) <= before && isPassed(entry, partition, passings)
+    const kept = await store.snapshot((snapshot) => shadowed(snapshot, namespace))
+    const isOver = ({ bucket, stamp, partition, entry }: Forgettable): boolean =>
+      entry !== undefined && !kept.has(bucket) && timeOf(stamp) <= before && isPassed(entry, partition, passings)
     let { from } = under('tombstone', [])
     for (;;) {
       const page = await store.snapshot((snapshot) => readForgettable(snapshot, 'tombstone', from, rowsPerTransaction))

@@ -1,8 +1,7 @@
 import { readBlob } from '#src/metadata/blob-records.ts'
 import { keptBy } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import type { Membership } from '#src/model/region.ts'
-import { memberOf } from '#src/model/region.ts'
+import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { decodeAdopted, encodeBlobs, encodeKeptBy } from './keeper-wire.ts'
@@ -45,15 +44,17 @@ export class HandingOn {
 
   /** Gives those that no cell of their bucket names, and that therefore may be freed here. The others take their time. */
   async hand<Job extends Left>(jobs: readonly Job[]): Promise<readonly Job[]> {
-    const { foundation, cellsOfBucket } = this.#options
+    const { foundation, cellsOfBucket, membership } = this.#options
     const free: Job[] = []
     for (const [bucket, left] of Map.groupBy(jobs, (each) => each.bucket)) {
       const cells =
         bucket === undefined || cellsOfBucket === undefined
           ? []
           : await foundation.store.snapshot((snapshot) => cellsOfBucket(snapshot, bucket))
-      const others = cells.filter((cell) => cell !== foundation.cell)
-      free.push(...(others.length === cells.length ? await this.#offer(left, others, await this.#needed(bucket)) : left))
+      const others = cells.filter((cell) => cell !== foundation.cell && !isGoing(membership(), cell))
+      // One that has the bucket again, and names the blob no more, frees it like any other.
+      const isBack = cells.includes(foundation.cell)
+      free.push(...(isBack ? left : await this.#offer(left, others, await this.#needed(bucket))))
     }
     return free
   }

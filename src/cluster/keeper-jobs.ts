@@ -1,6 +1,6 @@
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { giveUp, type Held, type Let, leapNumber } from '#src/metadata/keeping.ts'
+import { giveUp, type Let, renumber } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
@@ -8,12 +8,17 @@ import { Freeing, type FreeingOptions } from './freeing.ts'
 import { HandingOn, type HandingOnOptions } from './handing-on.ts'
 import { decodeHeld, decodeLet, encodeCopies, type NumberedCopy } from './keeper-wire.ts'
 import { within } from './patience.ts'
+import type { Succession } from './succession.ts'
 
 /** Jobs looked at together: what a transaction of a keeper takes well. */
 const jobsTogether = 200
 const askMilliseconds = 10_000
 /** Idle time between passes. */
 const passMilliseconds = 1_000
+
+export interface KeeperJobsOptions extends FreeingOptions, HandingOnOptions {
+  readonly succession: Pick<Succession, 'isGoing' | 'resolve'>
+}
 
 type KeeperJob = Exclude<BlobJob, { readonly kind: 'reserved' }>
 
@@ -30,8 +35,6 @@ interface BlobWork {
   /** The bucket that named it here, and left. */
   readonly bucket?: number
 }
-
-export type KeeperJobsOptions = FreeingOptions & HandingOnOptions
 
 /**
  * Carries out what a cell asks of the keepers of blobs, and what it decides as one.
@@ -115,12 +118,18 @@ export class KeeperJobs {
   }
 
   async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {
-    const { cell } = this.#options.foundation
+    const { foundation, succession } = this.#options
+    const { cell } = foundation
     const holds = work.filter(({ kind }) => kind === 'hold')
     const leaves = work.filter(({ kind }) => kind === 'leave')
     const named = leaves.filter(({ isNamed }) => isNamed)
     const unnamed = leaves.filter(({ isNamed }) => !isNamed)
     let done = await this.#holdAgain(named)
+    if (keeper !== cell && succession.isGoing(keeper)) {
+      // The next pass asks the new one.
+      await succession.resolve(work.map(({ blob }) => blob))
+      return done
+    }
     if (keeper === cell) {
       const free = await this.#handing.hand(unnamed)
       return done + (await this.#drop(holds)) + (await this.#freeing.free(free))
@@ -168,9 +177,9 @@ export class KeeperJobs {
     await store.transact(async (transaction) => {
       done = 0
       for (const [index, { row, blob }] of work.entries()) {
-        const answer: Held | undefined = answers[index]
-        if (answer === 'stale') await leapNumber(transaction, blob, region, world.now())
-        if (answer !== 'held') continue
+        const { word, last } = answers[index] ?? { word: 'unknown', last: 0 }
+        if (word === 'stale') await renumber(transaction, blob, region, Math.max(world.now(), last + 1))
+        if (word !== 'held') continue
         transaction.clear(row)
         done += 1
       }

@@ -1,7 +1,7 @@
 import { bucketOf, copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { type Membership, memberOf } from '#src/model/region.ts'
+import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -21,6 +21,7 @@ import {
   type VoteRequest,
 } from './keeper-wire.ts'
 import type { Positions } from './positions.ts'
+import { mayCount } from './succession.ts'
 import type { Caller, Method } from './transport.ts'
 
 export interface KeeperOptions {
@@ -71,12 +72,15 @@ export class Keeper {
   }
 
   async #hold(copies: readonly NumberedCopy[], { region }: Caller): Promise<Uint8Array> {
-    const { store, cell } = this.#options.foundation
+    const { foundation, membership } = this.#options
     return encodeHeld(
-      await store.transact(async (transaction) => {
-        const words: Held[] = []
-        for (const copy of copies) words.push(await hold(transaction, { ...copy, region }, cell))
-        return words
+      await foundation.store.transact(async (transaction) => {
+        // Whoever asks comes again with what is not counted now.
+        if (!(await mayCount(transaction, membership(), region)))
+          return copies.map(() => ({ word: 'unknown', last: 0 }))
+        const answers: Held[] = []
+        for (const copy of copies) answers.push(await hold(transaction, { ...copy, region }, foundation.cell))
+        return answers
       }),
     )
   }
@@ -88,15 +92,18 @@ export class Keeper {
   }
 
   async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
-    const { foundation } = this.#options
+    const { foundation, membership } = this.#options
     const { store } = foundation
+    // Others keep now what was kept here, or will.
+    if (isGoing(membership(), foundation.cell)) return 'wait'
     // What is let go must not leave a copy behind that nobody could read; also where nothing names the blob here: another cell may.
     if (!(await this.#isReadable(copy.blob))) return 'wait'
     return await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
       const needed = isDying ? 1 : await this.#needed(transaction, copy.blob)
-      return await release(transaction, { ...copy, region }, foundation, needed)
+      const counting = { here: foundation, needed, isCounted: countsIn(membership()) }
+      return await release(transaction, { ...copy, region }, counting)
     })
   }
 

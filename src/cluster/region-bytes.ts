@@ -15,6 +15,8 @@ import { KeeperJobs } from './keeper-jobs.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, spreadMethods } from './spreading.ts'
+import { Succession } from './succession.ts'
+import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
 export interface RegionBytesOptions
@@ -38,6 +40,8 @@ export interface RegionBytesOptions
   /** Told of each read of what is not held here. */
   readonly wanted?: (blob: BlobId) => void
   readonly counters?: Counters
+  /** Bytes that came, by the region that gave them. */
+  readonly fetched?: Counters
   readonly failed: (error: unknown) => void
 }
 
@@ -53,6 +57,8 @@ export interface RegionBytes {
   readonly copies: Copies
   /** What goes on beside requests, in one process of a node. */
   readonly jobs: KeeperJobs
+  /** As `jobs`. */
+  readonly succession: Succession
   /** What other cells may ask. */
   readonly methods: readonly Method[]
   /** Resolves once no copies are being taken, before the store is closed. */
@@ -78,14 +84,25 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...(cache !== undefined && { cache }),
   }
   const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
-  const jobs = new KeeperJobs({ ...options, keeper })
+  const succession = new Succession(options)
+  const jobs = new KeeperJobs({ ...options, keeper, succession })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
   const adopting = new Adopting({ foundation, copies, failed })
-  const methods = [blobMethod(source), ...keeper.methods, ...adopting.methods, ...spreadMethods({ ...options, copies })]
+  const methods = [
+    blobMethod(source),
+    ...keeper.methods,
+    ...adopting.methods,
+    ...spreadMethods({ ...options, copies }),
+    ...successionMethods({
+      ...options,
+      repair: (blob) => copies.repair(blob),
+      resolve: (blobs) => succession.resolve(blobs),
+    }),
+  ]
   const settled = async (): Promise<void> => {
     await adopting.settled()
     await copies.settled()
   }
   const fetch = (blob: BlobId, record: BlobRecord) => remote.fetch(blob, record, 0, record.size)
-  return { remote, fetch, passing, durability, copies, jobs, methods, settled }
+  return { remote, fetch, passing, durability, copies, jobs, succession, methods, settled }
 }

@@ -3,6 +3,7 @@ import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 import { keys, partitionOf, under } from './keyspace.ts'
+import type { Namespace } from './namespace.ts'
 import { decodeTombstone } from './object-records.ts'
 
 /**
@@ -71,8 +72,14 @@ function contentOf(value: Uint8Array): Pick<Forgettable, 'stamp' | 'entry'> {
   return isTombstone(value) ? decodeTombstone(value) : { stamp: new RecordReader(value, 1).stamp(), entry: undefined }
 }
 
-function placeOfRow(key: Uint8Array): Pick<Forgettable, 'bucket' | 'partition'> {
-  const reader = new TupleReader(key, 1)
+function placeOfRow(row: Uint8Array): Pick<Forgettable, 'bucket' | 'partition'> {
+  const reader = new TupleReader(row, 1)
   const bucket = reader.number()
   return { bucket, partition: partitionOf(bucket, reader.text()) }
+}
+
+/** Buckets of which nothing is forgotten: their shadows would be asked for what was deleted (C10). */
+export async function shadowed(from: Snapshot, namespace: Namespace): Promise<ReadonlySet<number>> {
+  const buckets = await namespace.buckets(from)
+  return new Set(buckets.filter(({ shadow }) => shadow !== undefined).map(({ id }) => id))
 }

@@ -35,7 +35,7 @@ async function send(server: ServerProcess, method: string, path: string, text?: 
 
 /** Until the answer is as wanted, for twenty seconds at most. */
 async function eventually(ask: () => Promise<Answer>, isSo: (answer: Answer) => boolean): Promise<void> {
-  const end = performance.now() + 20_000
+  const end = performance.now() + 90_000
   for (;;) {
     const answer = await ask()
     if (isSo(answer)) return

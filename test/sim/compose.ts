@@ -13,7 +13,7 @@ import { rangeMethods } from '#src/cluster/range-methods.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
-import { guardNamespace, recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Arrival } from '#src/metadata/receive.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf, type Member, type Membership } from '#src/model/region.ts'
@@ -43,7 +43,7 @@ function placesOf(bare: Store, self: Member, membership: () => Membership) {
     },
     isRoot: membership().root === self.cell,
   }
-  return { members, store: members.isRoot ? recordNamespace(bare) : guardNamespace(bare) }
+  return { members, store: governNamespace(bare, self.cell) }
 }
 
 /** A region as src/open.ts and bin/ make it, without sockets and files. */
@@ -123,6 +123,7 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
         members.isRoot ? moves.run(signal, surprised) : follower.run(signal, surprised),
         followers.run(signal),
         bytes.jobs.run(signal, surprised),
+        bytes.succession.run(signal, surprised),
         forgetter.run(signal, surprised),
         new Collector(foundation).run(foundation.world, signal, surprised),
       ])

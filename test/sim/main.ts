@@ -7,7 +7,8 @@ import type { Told } from './worker.ts'
 
 /**
  * `npm run sim -- --seeds 1000`: histories of regions, each from its seed. `--from 500` begins at another; `--seed WORD` runs that
- * one alone; `--operations 2000` is how many requests each has; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
+ * one alone; `--operations 2000` is how many requests each has; `--minutes 11` begins none after
+ * that time, and tells how many are left; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
  */
 const { values } = parseArgs({
   options: {
@@ -15,6 +16,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     operations: { type: 'string', default: '2000' },
     seed: { type: 'string' },
+    minutes: { type: 'string' },
     'until-failure': { type: 'boolean', default: false },
   },
 })
@@ -36,7 +38,10 @@ const wanted: Seed[] = values.seed === undefined ? [...knownSeeds(), ...numbered
 
 const total = wanted.length
 const summary = new Summary()
-let shown = performance.now()
+const begun = performance.now()
+let shown = begun
+/** Milliseconds; after them, no seed is begun. */
+const patience = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
 
 function hear({ ran, failure, ...rest }: Told): void {
   summary.add({ ran, ...rest })
@@ -55,7 +60,7 @@ function hear({ ran, failure, ...rest }: Told): void {
 function work(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     const next = (): void => {
-      const seed = wanted.shift()
+      const seed = performance.now() - begun < patience ? wanted.shift() : undefined
       if (seed === undefined) child.disconnect()
       else child.send(seed)
     }
@@ -75,6 +80,7 @@ function work(child: ChildProcess): Promise<void> {
 const worker = join(import.meta.dirname, 'worker.ts')
 await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
 for (const line of summary.lines()) console.log(line)
+if (wanted.length > 0) console.log(`NOT SHOWN: ${wanted.length} seeds were not begun within ${values.minutes} minutes`)
 const isWhole = values.seed === undefined && !values['until-failure']
 const shortcomings = isWhole ? summary.shortcomings() : []
 for (const line of shortcomings) console.log(`NOT SHOWN: ${line}`)

@@ -6,6 +6,7 @@ const merge = 'src/model/merge.ts'
 const keeping = 'src/metadata/keeping.ts'
 const blobRecords = 'src/metadata/blob-records.ts'
 const keeperTest = ['test/cluster/keeper.test.ts']
+const successionTest = ['test/cluster/succession.test.ts']
 const feedTest = ['test/cluster/feed-methods.test.ts']
 const convergenceTest = ['test/cluster/convergence.test.ts']
 const namespaceTest = ['test/cluster/namespace.test.ts']
@@ -301,10 +302,66 @@ export const mutants: readonly Mutant[] = [
     killers: ['test/cluster/remote-blobs.test.ts'],
   },
   {
+    name: 'heirs-count-hearsay',
+    rule: 'K1',
+    file: keeping,
+    from: 'holders: own === undefined ? [] : [own] }))',
+    to: 'holders: rest.holders }))',
+    killers: successionTest,
+  },
+  {
+    name: 'pages-tell-heirs-of-copies',
+    rule: 'K1',
+    file: blobRecords,
+    from: '(known?.keeper ?? keeper) === here.cell',
+    to: 'keeper === here.cell',
+    killers: successionTest,
+  },
+  {
+    name: 'copies-that-go-are-counted',
+    rule: 'C19',
+    file: keeping,
+    from: '    .filter((region) => isCounted(region) && (',
+    to: '    .filter((region) => (',
+    killers: successionTest,
+  },
+  {
+    name: 'others-than-the-keeper-let-go',
+    rule: 'K1',
+    file: keeping,
+    from: "  if (record.keeper !== counting.here.cell) return 'wait'\n",
+    to: '',
+    killers: successionTest,
+  },
+  {
+    name: 'heirs-do-not-ask-all',
+    rule: 'K1',
+    file: 'src/cluster/succession.ts',
+    from: 'if (!isWhole || membership',
+    to: 'if (membership',
+    killers: successionTest,
+  },
+  {
+    name: 'lost-before-all-were-asked',
+    rule: 'K2',
+    file: 'src/cluster/succession.ts',
+    from: 'if (isWhole) lost.push(blob)',
+    to: 'if (told.length > 0) lost.push(blob)',
+    killers: successionTest,
+  },
+  {
+    name: 'the-dead-are-not-mourned',
+    rule: 'C16',
+    file: 'src/cluster/keeper.ts',
+    from: 'if (!(await mayCount(transaction, membership(), region)))',
+    to: 'if (copies.length < 0)',
+    killers: successionTest,
+  },
+  {
     name: 'late-words-count-copies-again',
     rule: 'C19',
     file: keeping,
-    from: "  if (copy <= releasedOf(record, region)) return 'stale'\n",
+    from: "  if (copy <= last) return { word: 'stale', last }\n",
     to: '',
     killers: keeperTest,
   },
@@ -344,7 +401,7 @@ export const mutants: readonly Mutant[] = [
     name: 'replicas-change-the-namespace',
     rule: 'C24, Y3',
     file: 'src/metadata/namespace-feed.ts',
-    from: '            throw new NotTheRoot()\n',
+    from: '        if (membership?.root !== cell) throw new NotTheRoot()\n',
     to: '',
     killers: namespaceTest,
   },

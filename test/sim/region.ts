@@ -1,8 +1,9 @@
 import type { UnreadableReason } from '#src/blobs/blobs.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
+import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
-import { recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { moved } from '#src/model/move.ts'
@@ -120,8 +121,10 @@ export class Region {
   async prepare(): Promise<void> {
     const { region, cell } = this.member
     await this.store.transact((transaction) => beginSharing(transaction, { region, cell }))
-    if (this.#parts.membership().root !== cell) return
-    const store = recordNamespace(this.store)
+    const membership = this.#parts.membership()
+    if (membership.root !== cell) return
+    await this.store.transact(async (transaction) => new ClusterRecords().setMembership(transaction, membership))
+    const store = governNamespace(this.store, cell)
     const all = new NamespaceBuckets({
       store,
       world: this.#world,
