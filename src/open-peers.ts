@@ -10,6 +10,7 @@ import type { Copies } from '#src/cluster/copies.ts'
 import { Demand } from '#src/cluster/demand.ts'
 import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { feedLagMethod } from '#src/cluster/feed-lag.ts'
+import { FeedLagWatch } from '#src/cluster/feed-lag-watch.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
@@ -26,11 +27,12 @@ import type { Succession } from '#src/cluster/succession.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import { setHealingProgress } from '#src/metadata/watch-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import { Counters } from '#src/telemetry/counters.ts'
 import type { Snapshot } from '#src/store/store.ts'
+import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { World } from '#src/world.ts'
 
@@ -89,12 +91,13 @@ interface Working {
   readonly departing: Departing
   readonly forgetter: Forgetter
   readonly healer: Healer
+  readonly lag: FeedLagWatch
   readonly deletion: BucketDeletion
   readonly moves: BucketMoves
 }
 
 async function workOf(
-  { jobs, succession, departing, forgetter, healer, deletion, moves }: Working,
+  { jobs, succession, departing, forgetter, healer, lag, deletion, moves }: Working,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
@@ -104,6 +107,7 @@ async function workOf(
     departing.run(signal, (error) => log.error('leaving the cluster failed', { error })),
     forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
     healer.run(signal),
+    lag.run(signal, (error) => log.error('noting how far other regions are ahead failed', { error })),
     deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
     moves.run(signal, (error) => log.warn('changing the regions of a bucket failed', { error })),
   ])
@@ -146,6 +150,10 @@ function healerOf(
       count(memberOf(members.membership, healed.cell)?.region ?? '', healed.records)
     },
     failed: (error) => log.error('comparing with another region failed', { error }),
+    progress: async (progress) => {
+      const { store, cell } = target.foundation
+      await store.transact(async (transaction) => setHealingProgress(transaction, cell, progress))
+    },
   })
 }
 
@@ -224,6 +232,7 @@ export function openPeers<Known extends Foundation>(
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, cells, arrived }
   const { moving, moves } = movesOf(target, { members, transport }, positions, nearest)
+  const lag = new FeedLagWatch({ foundation, transport, peers: () => members.peers })
   const departing = new Departing({ foundation, transport, members, positions, succession: bytes.succession })
   const healer = healerOf(target, { members, transport }, { log, healed })
   return {
@@ -233,7 +242,7 @@ export function openPeers<Known extends Foundation>(
     methods: [
       clockMethod(world),
       ...feedMethods({ ...source, world, passed }),
-      feedLagMethod(source),
+      feedLagMethod(source, world),
       ...rangeMethods(source),
       ...bytes.methods,
       ...deletion.methods,
@@ -249,7 +258,7 @@ export function openPeers<Known extends Foundation>(
     target,
     work: (signal) =>
       workOf(
-        { jobs: bytes.jobs, succession: bytes.succession, departing, forgetter, healer, deletion, moves },
+        { jobs: bytes.jobs, succession: bytes.succession, departing, forgetter, healer, lag, deletion, moves },
         log,
         signal,
       ),

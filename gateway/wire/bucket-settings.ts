@@ -38,7 +38,8 @@ export function decodeBucketPatch(body: Uint8Array): BucketPatch {
     if (!known.has(name)) throw invalid(name, `${name} cannot be changed: what can is ${[...known].join(', ')}.`)
   }
   const { shadow_bucket: shadow, object_regions: regions, durability_regions: durability } = fields
-  if (regions !== undefined && typeof regions !== 'string') throw invalid('object_regions', 'object_regions is no text.')
+  if (regions !== undefined && typeof regions !== 'string')
+    throw invalid('object_regions', 'object_regions is no text.')
   return {
     ...(shadow !== undefined && { shadow: decodeShadow(objectOf(shadow, 'shadow_bucket')) }),
     ...(regions !== undefined && { regions: decodeRegions(regions) }),

@@ -186,7 +186,8 @@ export class BucketMoving {
     const standing = await readBucketCopy(from, named.id)
     const isOwn = standing?.move === copy.move && standing.source === copy.source
     // One that begins anew, from another source or the same one reborn, takes the place of what there was.
-    const isSame = isOwn && standing.incarnation === copy.incarnation ? standing.records === copy.records : copy.records === 0
+    const isSame =
+      isOwn && standing.incarnation === copy.incarnation ? standing.records === copy.records : copy.records === 0
     if (bucket?.move?.step !== 'copying' || !isSame) throw bucketChanged(named)
   }
 

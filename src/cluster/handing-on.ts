@@ -94,12 +94,7 @@ export class HandingOn {
   }
 
   /** All other cells, and then this one, get to know who keeps them. */
-  async #tell(
-    blobs: readonly BlobId[],
-    keeper: number,
-    cells: readonly number[],
-    needed: number,
-  ): Promise<void> {
+  async #tell(blobs: readonly BlobId[], keeper: number, cells: readonly number[], needed: number): Promise<void> {
     if (blobs.length === 0) return
     const { foundation, membership } = this.#options
     const holding = cells.filter((cell) => cell !== keeper).slice(0, Math.max(0, needed - 1))

@@ -234,7 +234,7 @@ test('a location that names no region is refused', async () => {
   await moved('stays', '')
 })
 
-test('C20: in how many regions writes have to be is the bucket\'s own, and no more than it has', async () => {
+test("C20: in how many regions writes have to be is the bucket's own, and no more than it has", async () => {
   await make('durable', '')
   const json = (body: object) => send(syd, 'PATCH', '/durable', { body: Buffer.from(JSON.stringify(body)) })
   assert.equal((await json({ durability_regions: 4 })).status, 400)

@@ -1,58 +1,19 @@
+import { blobMutants } from './blob-mutants.ts'
 import { locationMutants } from './location-mutants.ts'
+import { memberMutants } from './member-mutants.ts'
 import type { Mutant } from './mutant.ts'
 
 const receive = 'src/metadata/receive.ts'
 const merge = 'src/model/merge.ts'
-const keeping = 'src/metadata/keeping.ts'
-const blobRecords = 'src/metadata/blob-records.ts'
-const keeperTest = ['test/cluster/keeper.test.ts']
-const successionTest = ['test/cluster/succession.test.ts']
 const feedTest = ['test/cluster/feed-methods.test.ts']
 const convergenceTest = ['test/cluster/convergence.test.ts']
 const namespaceTest = ['test/cluster/namespace.test.ts']
 const clockTest = ['src/cluster/clock-guard.test.ts']
 
+/** Of records, feeds and the namespace, of bytes, and of regions that come and go. */
 export const mutants: readonly Mutant[] = [
-  {
-    name: 'segment-name-not-synced',
-    rule: 'C1',
-    file: 'src/blobs/volume-directory.ts',
-    from: '      await this.files.syncDirectory(this.#segments)\n      return file',
-    to: '      return file',
-    killers: ['test/contract/blobs-faults.test.ts'],
-  },
-  {
-    name: 'generation-not-read',
-    rule: 'C2',
-    file: blobRecords,
-    from: 'if (generationOf(await to.get(keys.segment(volume, segment))) === generation) continue',
-    to: 'if (generation > 0) continue',
-    killers: ['test/service/compactor.test.ts'],
-  },
-  {
-    name: 'no-reserve',
-    rule: 'C3',
-    file: 'src/blobs/volume.ts',
-    from: 'this.#reserve = reserveOf(total, this.#options.reserveBytes)',
-    to: 'this.#reserve = 0 * reserveOf(total, this.#options.reserveBytes)',
-    killers: ['test/contract/blobs-faults.test.ts'],
-  },
-  {
-    name: 'reads-see-later-states',
-    rule: 'C5',
-    file: 'src/store/memory/memory-store.ts',
-    from: "throw new StoreError('closed', 'the transaction has ended')\n      return state",
-    to: "throw new StoreError('closed', 'the transaction has ended')\n      return this.#state",
-    killers: ['test/contract/store.test.ts'],
-  },
-  {
-    name: 'manifest-in-one-value',
-    rule: 'C6',
-    file: blobRecords,
-    from: 'const partsPerPage = 500',
-    to: 'const partsPerPage = 10_000',
-    killers: ['test/service/uploads.test.ts'],
-  },
+  ...blobMutants,
+  ...memberMutants,
   {
     name: 'stamps-by-the-clock-alone',
     rule: 'C7',
@@ -230,164 +191,12 @@ export const mutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
-    name: 'received-versions-without-reference',
-    rule: 'C18',
-    file: receive,
-    from: '    if (blob !== undefined) addReference(this.#to, blob, { bucket, key, slot })\n',
+    name: 'emptiness-before-the-fences-are-passed',
+    rule: 'C22, Y15',
+    file: 'src/cluster/bucket-deletion.ts',
+    from: '        if (!(await this.#positions.hasReached(from, cell, bytesOf(position)))) return undefined\n',
     to: '',
-    killers: 'sim',
-  },
-  {
-    name: 'references-never-dropped',
-    rule: 'C18',
-    file: 'src/metadata/object-records.ts',
-    from: 'if (blob !== undefined) await dropReference',
-    to: 'if (blob !== undefined && slot < 0n) await dropReference',
-    killers: 'sim',
-  },
-  {
-    name: 'freed-on-sight',
-    rule: 'C19',
-    file: blobRecords,
-    from: '  if (sharing === undefined) forgetBlob(to, blob, record)\n',
-    to: '  if (sharing === undefined || record.keeper === sharing.cell) forgetBlob(to, blob, record)\n',
-    killers: 'sim',
-  },
-  {
-    name: 'votes-against-names',
-    rule: 'C19',
-    file: keeping,
-    from: '  if (await isNamed(to, blob)) return false\n',
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'votes-outlive-names',
-    rule: 'C19',
-    file: blobRecords,
-    from: '  to.clear(keys.vote(blob))\n',
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'nobody-waits-for-feeds',
-    rule: 'C19',
-    file: 'src/cluster/keeper.ts',
-    from: "      if (!(await this.#hasReached(transaction, request))) return 'wait'\n",
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'last-copy-released',
-    rule: 'C19',
-    file: keeping,
-    from: "  if (counted.length < needed) return 'wait'\n",
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'released-for-one-that-nobody-read',
-    rule: 'C19, I7',
-    file: 'src/cluster/keeper.ts',
-    from: "    if (!(await this.#isReadable(copy.blob))) return 'wait'\n",
-    to: '',
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'lost-for-a-moment-is-lost',
-    rule: 'C19',
-    file: 'src/cluster/copies.ts',
-    from: '      await this.#countAgain(blob)\n',
-    to: '',
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'heirs-count-hearsay',
-    rule: 'K1',
-    file: keeping,
-    from: 'holders: own === undefined ? [] : [own] }))',
-    to: 'holders: rest.holders }))',
-    killers: successionTest,
-  },
-  {
-    name: 'pages-tell-heirs-of-copies',
-    rule: 'K1',
-    file: blobRecords,
-    from: '(known?.keeper ?? keeper) === here.cell',
-    to: 'keeper === here.cell',
-    killers: successionTest,
-  },
-  {
-    name: 'copies-that-go-are-counted',
-    rule: 'C19',
-    file: keeping,
-    from: '    .filter((region) => isCounted(region) && (',
-    to: '    .filter((region) => (',
-    killers: successionTest,
-  },
-  {
-    name: 'others-than-the-keeper-let-go',
-    rule: 'K1',
-    file: keeping,
-    from: "  if (record.keeper !== counting.here.cell) return 'wait'\n",
-    to: '',
-    killers: successionTest,
-  },
-  {
-    name: 'heirs-do-not-ask-all',
-    rule: 'K1',
-    file: 'src/cluster/succession.ts',
-    from: 'if (!isWhole || membership',
-    to: 'if (membership',
-    killers: successionTest,
-  },
-  {
-    name: 'lost-before-all-were-asked',
-    rule: 'K2',
-    file: 'src/cluster/succession.ts',
-    from: 'if (isWhole) lost.push(blob)',
-    to: 'if (told.length > 0) lost.push(blob)',
-    killers: successionTest,
-  },
-  {
-    name: 'the-dead-are-not-mourned',
-    rule: 'C16',
-    file: 'src/cluster/keeper.ts',
-    from: 'if (!(await mayCount(transaction, membership(), region)))',
-    to: 'if (copies.length < 0)',
-    killers: successionTest,
-  },
-  {
-    name: 'late-words-count-copies-again',
-    rule: 'C19',
-    file: keeping,
-    from: "  if (copy <= last) return { word: 'stale', last }\n",
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'unreachable-is-not-there',
-    rule: 'C21',
-    file: 'src/cluster/region-blobs.ts',
-    from: "throw new Fault('ServiceUnavailable', {}, { cause })",
-    to: "throw new Fault('NoSuchKey', {}, { cause })",
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'unverified-bytes-of-others',
-    rule: 'I3, Y1',
-    file: 'src/cluster/region-blobs.ts',
-    from: 'if (checksumOf(id, chunk, bytes) !== expected)',
-    to: 'if (checksumOf(id, chunk, bytes) === undefined || expected < 0)',
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'parts-of-manifests-stay',
-    rule: 'C18, G1',
-    file: blobRecords,
-    from: "    addJob(to, { kind: 'manifest', blob, ...ofBucket })\n",
-    to: '',
-    killers: 'sim',
+    killers: ['test/cluster/bucket-deletion.test.ts'],
   },
   {
     name: 'consistent-requests-anywhere',
@@ -417,7 +226,7 @@ export const mutants: readonly Mutant[] = [
     name: 'namespace-copied-by-the-wrong-root',
     rule: 'C15, Y6',
     file: 'src/cluster/namespace-root.ts',
-    from: "    if (request.incarnation !== this.#members.self.incarnation) return { kind: 'other' }\n",
+    from: "    if (request.incarnation !== this.#root) return { kind: 'other' }\n",
     to: '',
     killers: namespaceTest,
   },
