@@ -18,6 +18,8 @@ import { ClusterForeignObjects, foreignObjectsMethod } from '#src/cluster/foreig
 import { Forgetter } from '#src/cluster/forgetter.ts'
 import { Healer } from '#src/cluster/healer.ts'
 import type { KeeperJobs } from '#src/cluster/keeper-jobs.ts'
+import type { Members } from '#src/cluster/members.ts'
+import type { PeerHealth } from '#src/cluster/peer-health.ts'
 import type { Positions } from '#src/cluster/positions.ts'
 import { Prefetching } from '#src/cluster/prefetching.ts'
 import { rangeMethods } from '#src/cluster/range-methods.ts'
@@ -113,6 +115,16 @@ async function workOf(
   ])
 }
 
+/** Of some regions the nearest first. */
+const nearestRegions =
+  (members: Members, health: PeerHealth) =>
+  (regions: readonly string[]): readonly string[] => {
+    const { peers } = members
+    const cells = peers.filter(({ region }) => regions.includes(region)).map(({ cell }) => cell)
+    const order = health.nearest(cells)
+    return order.flatMap((cell) => peers.filter((each) => each.cell === cell).map(({ region }) => region))
+  }
+
 async function mostDurable(from: Snapshot, namespace: Namespace, usual: number): Promise<number> {
   const buckets = await namespace.buckets(from)
   return buckets.reduce((most, { durability = usual }) => Math.max(most, durability), usual)
@@ -176,10 +188,11 @@ export function openPeers<Known extends Foundation>(
   const hasBucket = ({ location }: Bucket): boolean => cellsOf(location, members.membership).includes(members.self.cell)
   const known: Known = { ...alone, world: clock.world, clock, hasPeers: true, isHome, hasBucket }
   const deletion = new BucketDeletion({ store: alone.store, world, namespace, members, transport, confirmations })
+  const membership = () => members.membership
   const counters = new Counters()
-  const positions = feedPositions(members.self.incarnation, () => members.membership)
+  const positions = feedPositions(members.self.incarnation, membership)
   const fetched = new Counters()
-  const cells = new BucketCells(namespace, () => members.membership)
+  const cells = new BucketCells(namespace, membership)
   const demand = new Demand({
     foundation: known,
     cells,
@@ -200,12 +213,8 @@ export function openPeers<Known extends Foundation>(
     counters,
     fetched,
     transport,
-    membership: () => members.membership,
-    nearest: (regions) => {
-      const cells = members.peers.filter(({ region }) => regions.includes(region)).map(({ cell }) => cell)
-      const order = health.nearest(cells)
-      return order.flatMap((cell) => members.peers.filter((each) => each.cell === cell).map(({ region }) => region))
-    },
+    membership,
+    nearest: nearestRegions(members, health),
     positions,
     cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
     durabilityOf: (from, bucket) => cells.durability(from, bucket),
@@ -215,14 +224,8 @@ export function openPeers<Known extends Foundation>(
     failed: (error) => log.error('bytes of another region could not be kept', { error }),
   })
   const nearest = (of: readonly number[]): readonly number[] => health.nearest(of)
-  const membership = () => members.membership
   const foreign = new ClusterForeignObjects({ foundation: known, transport, membership, nearest, blobs: bytes.passing })
-  const foundation: Known = {
-    ...known,
-    remote: bytes.remote,
-    foreign,
-    durability: bytes.durability,
-  }
+  const foundation: Known = { ...known, remote: bytes.remote, foreign, durability: bytes.durability }
   const { incarnation } = members.self
   const forgetter = new Forgetter({ foundation, incarnation, peers: () => members.peers })
   const passed: FeedServer['passed'] = (caller, request) =>
@@ -256,12 +259,7 @@ export function openPeers<Known extends Foundation>(
       prefetching.listed(bucket, keys).catch((error) => log.error('what was listed could not be fetched', { error })),
     copies: bytes.copies,
     target,
-    work: (signal) =>
-      workOf(
-        { jobs: bytes.jobs, succession: bytes.succession, departing, forgetter, healer, lag, deletion, moves },
-        log,
-        signal,
-      ),
+    work: (signal) => workOf({ ...bytes, departing, forgetter, healer, lag, deletion, moves }, log, signal),
     settled: async () => {
       prefetching.stop()
       await demand.settled()
