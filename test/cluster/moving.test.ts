@@ -184,6 +184,25 @@ test('Z7: a fence that a cell does not answer in time is taken away again', asyn
   await close()
 })
 
+test('Z6: no writes are taken at the new location while a cell that goes may still answer for the old one', async () => {
+  const { peers, root, mirror, move, close } = await openMovers('fra,iad')
+  await move('fra')
+  peers.between = async (call) => {
+    const { move: under } = await root.buckets.get(bucket)
+    if (under?.step === 'handing' && call === '2 bucket-step') throw new PeerUnreachable(2)
+    await mirror()
+  }
+  await assert.rejects(
+    async () => {
+      while (await root.moves.advance(bucket, never));
+    },
+    { code: 'ServiceUnavailable' },
+  )
+  const { location, move: under } = await root.buckets.get(bucket)
+  assert.deepEqual([location, under?.step, under?.other], ['fra,iad', 'copying', 'fra'])
+  await close()
+})
+
 test('Z4: a null version that goes from row to row while it is copied is told of with its key', async () => {
   const { root, third, move, mirror, close } = await openMovers('fra')
   const { objects, buckets } = root

@@ -74,7 +74,7 @@ export const locationMutants: readonly Mutant[] = [
     file: 'src/cluster/feed-pages.ts',
     from: '  return refused.size === 0 ? records : records.filter(({ bucket }) => !refused.has(bucket))',
     to: '  return refused.size >= 0 ? records : records.filter(({ bucket }) => !refused.has(bucket))',
-    killers: 'sim',
+    killers: ['test/cluster/moving.test.ts'],
   },
   {
     name: 'forgotten-while-somebody-copies',
@@ -90,7 +90,7 @@ export const locationMutants: readonly Mutant[] = [
     file: 'src/cluster/bucket-moves.ts',
     from: '        await this.#seen(bucket, inner)\n',
     to: '',
-    killers: 'sim',
+    killers: ['test/cluster/moving.test.ts'],
   },
   {
     name: 'bytes-go-with-the-records',
