@@ -45,7 +45,7 @@ export class Peering {
     const client = this.#client
     if (client === undefined) throw new Error('a region that is not connected')
     const forwarder = new Forwarder({ ...this.#common(members), client, members, health })
-    return new ClusterFront({ region, forwarder, buckets })
+    return new ClusterFront({ region, forwarder, buckets, world: this.#world })
   }
 
   server(

@@ -2,7 +2,9 @@ import type { Region } from '#src/cluster/region.ts'
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Caller } from '#src/model/identity.ts'
+import { takesWrites } from '#src/model/move.ts'
 import type { Buckets } from '#src/service/services.ts'
+import type { World } from '#src/world.ts'
 import type { Address } from './address.ts'
 import { isQueryCall } from './auth/request.ts'
 import { isMethod, type Target } from './dispatch.ts'
@@ -16,6 +18,7 @@ export interface ClusterFrontParts {
   readonly region: Region
   readonly forwarder: Pick<Forwarder, 'forward'>
   readonly buckets: Pick<Buckets, 'get'>
+  readonly world: Pick<World, 'monotonic' | 'sleep'>
   /** How long the answer to a change waits until this region knows of it, in milliseconds. */
   readonly patience?: number
 }
@@ -26,6 +29,10 @@ interface AskedHere {
   /** Undefined: none of S3's. */
   readonly operation: Operation | undefined
 }
+
+const isRead: ReadonlySet<string> = new Set(['GET', 'HEAD'])
+/** Between two looks at a bucket's row. */
+const lookMilliseconds = 20
 
 const unconfirmedHeader = 'x-meridian-unconfirmed'
 
@@ -67,7 +74,24 @@ export class ClusterFront {
     const { scope, query } = address
     const operation = isMethod(method) ? dispatch({ method, scope, query, headers }) : undefined
     const asked = { incoming, address, operation }
+    await this.#untilWritable(asked)
     return (await this.#elsewhere(asked)) ?? (await this.#settled(asked, await here()))
+  }
+
+  /**
+   * While a bucket goes from some regions to others, nothing is written: clients wait for that here before they send their
+   * bodies, and not for as long as a region may be away.
+   */
+  async #untilWritable({ incoming, address, operation }: AskedHere): Promise<void> {
+    const { world, patience = 5_000 } = this.#parts
+    const isWrite = (operation?.site === 'cells' || operation?.site === 'upload') && !isRead.has(incoming.method)
+    if (!isWrite) return
+    const end = world.monotonic() + patience
+    for (;;) {
+      const bucket = await this.#bucket(address.bucket)
+      if (bucket?.state !== 'active' || takesWrites(bucket) || world.monotonic() > end) return
+      await world.sleep(lookMilliseconds, new AbortController().signal)
+    }
   }
 
   /** The answer of the region that carries the request out; undefined: this one does. */

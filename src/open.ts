@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
+import type { BucketMoves } from '#src/cluster/bucket-moves.ts'
 import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
 import { ClusterRegions } from '#src/cluster/cluster-regions.ts'
 import type { Members } from '#src/cluster/members.ts'
@@ -20,7 +21,7 @@ import { AccessControl } from '#src/service/access.ts'
 import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
-import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
+import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { NamespaceDomains } from '#src/service/domains.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
@@ -147,7 +148,7 @@ function servicesOf(
   foundation: NodeFoundation,
   { config, log }: OpenOptions,
   region: Region | undefined,
-  others: OtherCells | undefined,
+  peers: Pick<OpenPeers, 'deletion' | 'moves' | 'prefetch'> | undefined,
   usage: OpenUsage,
 ): { services: Services; access: AccessControl; accounts: Accounts; shadows: OpenShadows } {
   const { store, world, namespace } = foundation
@@ -159,7 +160,7 @@ function servicesOf(
     log.error('logging a bucket failed', { error }),
   )
   const parts = { store, world, namespace, isEmpty, logs, most: config.bucketsMax }
-  const buckets = new NamespaceBuckets({ ...parts, ...(others !== undefined && { others }) })
+  const buckets = new NamespaceBuckets({ ...parts, ...(peers !== undefined && { others: peers.deletion }) })
   const shadows = new OpenShadows(foundation, buckets, config.shadowEndpoints)
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
@@ -169,8 +170,9 @@ function servicesOf(
     ...shadows.over({
       objects: new CellObjects(foundation),
       uploads: new CellUploads(foundation),
-      ...placedServices(foundation, region),
+      ...placedServices(foundation, region, peers?.moves),
     }),
+    ...(peers !== undefined && { prefetch: peers.prefetch }),
     identity,
     iam: new Iam({ store, world, namespace, records }),
     sts: openSts({ store, world, namespace, records }, config.issuerEndpoints),
@@ -204,14 +206,18 @@ const reservedDomains = ({ domains, websiteDomains, contentDomains }: Config): r
 ]
 
 /** What depends on whether there are other cells. */
-function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {
+function placedServices(
+  foundation: Foundation,
+  region: Region | undefined,
+  moves: BucketMoves | undefined,
+): Pick<Services, 'listings' | 'regions'> {
   const local = new CellListings(foundation)
-  if (region === undefined) return { listings: local }
+  if (region === undefined || moves === undefined) return { listings: local }
   const { members, routing, transport } = region
   const { store, namespace } = foundation
   return {
     listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
-    regions: new ClusterRegions(members),
+    regions: new ClusterRegions(members, moves, foundation.world),
   }
 }
 
@@ -266,7 +272,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const peers = region && (await openMeteredPeers(alone, region, { ...options, metrics }, volumes))
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const usage = new OpenUsage(foundation, options, join(directory.path, 'usage'))
-  const { services, access, accounts, shadows } = servicesOf(foundation, options, region, peers?.deletion, usage)
+  const { services, access, accounts, shadows } = servicesOf(foundation, options, region, peers, usage)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))

@@ -7,6 +7,10 @@ export interface BucketPatch {
   readonly shadow?: ShadowOptions | null
   readonly domain?: string | null
   readonly cacheControl?: string | null
+  /** Empty: all. */
+  readonly regions?: string
+  /** In how many of them a write has to be before it is acknowledged. */
+  readonly durability?: number
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -27,7 +31,7 @@ function textOf(fields: Fields, name: string, field: string): string {
 }
 
 /** Fields that others read out, and that cannot be changed like this: a client may send back what it was told. */
-const known = new Set(['shadow_bucket', 'website', 'cache_control'])
+const known = new Set(['cache_control', 'durability_regions', 'object_regions', 'shadow_bucket', 'website'])
 
 /** The JSON of a bucket's settings, as Tigris has it. Fault `InvalidArgument`. */
 export function decodeBucketPatch(body: Uint8Array): BucketPatch {
@@ -36,10 +40,15 @@ export function decodeBucketPatch(body: Uint8Array): BucketPatch {
     if (!known.has(name)) throw invalid(name, `${name} cannot be changed: what can is ${[...known].join(', ')}.`)
   }
   const { shadow_bucket: shadow, website, cache_control: cacheControl } = fields
+  const { object_regions: regions, durability_regions: durability } = fields
+  if (regions !== undefined && typeof regions !== 'string')
+    throw invalid('object_regions', 'object_regions is no text.')
   return {
     ...(shadow !== undefined && { shadow: decodeShadow(objectOf(shadow, 'shadow_bucket')) }),
     ...(website !== undefined && { domain: decodeDomain(objectOf(website, 'website')) }),
     ...(cacheControl !== undefined && { cacheControl: decodeCacheControl(cacheControl) }),
+    ...(regions !== undefined && { regions: decodeRegions(regions) }),
+    ...(durability !== undefined && { durability: decodeDurability(String(durability)) }),
   }
 }
 
@@ -53,6 +62,26 @@ function decodeCacheControl(value: unknown): string | null {
     throw invalid('cache_control', 'cache_control is what the header is to say.')
   }
   return value === '' ? null : value
+}
+
+/** `global` clears them, with Tigris' partner API. */
+const decodeRegions = (text: string): string => (text === 'global' ? '' : text)
+
+const durabilityMost = 16
+
+function decodeDurability(text: string): number {
+  if (/^[1-9]\d?$/.test(text) && Number(text) <= durabilityMost) return Number(text)
+  throw invalid('durability_regions', `The number of regions is to be between 1 and ${durabilityMost}.`)
+}
+
+/** What headers ask for, as Tigris' SDKs send it, and one of our own; undefined: nothing. Fault `InvalidArgument`. */
+export function patchOfHeaders(headers: Readonly<Record<string, string | undefined>>): BucketPatch | undefined {
+  const { 'x-tigris-regions': regions, 'x-meridian-durability-regions': durability } = headers
+  if (regions === undefined && durability === undefined) return undefined
+  return {
+    ...(regions !== undefined && { regions: decodeRegions(regions) }),
+    ...(durability !== undefined && { durability: decodeDurability(durability) }),
+  }
 }
 
 function parsed(body: Uint8Array): unknown {

@@ -1,5 +1,6 @@
 import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import { sharingCells } from '#src/model/move.ts'
 import { cellsOf, type Membership } from '#src/model/region.ts'
 import type { Snapshot } from '#src/store/store.ts'
 
@@ -22,9 +23,31 @@ export class BucketCells {
   async share(from: Snapshot, bucket: number, cell: number): Promise<Share> {
     const membership = this.#membership()
     if (membership === undefined) return 'yes'
-    const location = (await this.bucket(from, bucket))?.location
-    if (location === undefined) return (await this.#namespace.largestBucketId(from)) < bucket ? 'later' : 'no'
-    return cellsOf(location, membership).includes(cell) ? 'yes' : 'no'
+    const found = await this.bucket(from, bucket)
+    if (found === undefined) return (await this.#namespace.largestBucketId(from)) < bucket ? 'later' : 'no'
+    return sharingCells(found, membership).includes(cell) ? 'yes' : 'no'
+  }
+
+  /** Those that the bucket is in; none: it is no more, or not known yet. */
+  async standing(from: Snapshot, bucket: number): Promise<readonly number[]> {
+    const membership = this.#membership()
+    const found = await this.bucket(from, bucket)
+    return found === undefined || membership === undefined ? [] : cellsOf(found.location, membership)
+  }
+
+  /** In how many regions what is in a bucket has to be, where it says so. */
+  async durability(from: Snapshot, bucket: number): Promise<number | undefined> {
+    return (await this.bucket(from, bucket))?.durability
+  }
+
+  /**
+   * Whether a cell takes a bucket's records, by its own row: what came on its way before it knew of the bucket is taken, and what
+   * comes late to a cell that the bucket has left is not (C22).
+   */
+  async takes(from: Snapshot, bucket: number, cell: number): Promise<boolean> {
+    const membership = this.#membership()
+    const found = membership === undefined ? undefined : await this.bucket(from, bucket)
+    return found === undefined || membership === undefined || sharingCells(found, membership).includes(cell)
   }
 
   /** By its id. */

@@ -1,7 +1,10 @@
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import { durable, moved } from '#src/model/move.ts'
 import { cellsOf, isKnown, type Member, memberIn } from '#src/model/region.ts'
-import type { Regions } from '#src/service/services.ts'
+import type { MoveProgress, Regions } from '#src/service/regions.ts'
+import type { World } from '#src/world.ts'
+import type { BucketMoves } from './bucket-moves.ts'
 import type { Members } from './members.ts'
 
 /** New buckets are not put where one is about to go. */
@@ -10,9 +13,13 @@ const isStaying = (state: Member['state']): boolean => state !== 'leaving' && st
 /** Which locations buckets may be given. */
 export class ClusterRegions implements Regions {
   readonly #members: Members
+  readonly #moves: Pick<BucketMoves, 'progress'>
+  readonly #world: World
 
-  constructor(members: Members) {
+  constructor(members: Members, moves: Pick<BucketMoves, 'progress'>, world: World) {
     this.#members = members
+    this.#moves = moves
+    this.#world = world
   }
 
   chosen(text: string): string {
@@ -37,6 +44,18 @@ export class ClusterRegions implements Regions {
     const member = memberIn(membership, region ?? self.region)
     if (member?.state !== 'active' || !cellsOf(location, membership).includes(member.cell)) return undefined
     return { cell: member.cell, epoch: 1 }
+  }
+
+  moved(bucket: Bucket, location: string): Bucket {
+    return moved(bucket, location, this.#members.membership, this.#world.now())
+  }
+
+  durable(bucket: Bucket, regions: number): Bucket {
+    return durable(bucket, regions, this.#members.membership)
+  }
+
+  progress(bucket: Bucket): Promise<MoveProgress | undefined> {
+    return this.#moves.progress(bucket, new AbortController().signal)
   }
 
   /** A region; or, alone, a geography. */

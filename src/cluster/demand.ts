@@ -20,6 +20,8 @@ export interface DemandOptions {
   readonly cells: BucketCells
   /** After so many reads within an hour a blob gets a durable copy here; 0: never. */
   readonly promoteReads: number
+  /** Told of what was not read within the last hour. */
+  readonly firstRead?: (blob: BlobId) => Promise<void>
   readonly failed: (error: unknown) => void
 }
 
@@ -38,14 +40,14 @@ export class Demand {
 
   /** Counts a read of a blob that is not held here. */
   readonly wanted = (blob: BlobId): void => {
-    const { foundation, promoteReads } = this.#options
-    if (promoteReads === 0) return
+    const { foundation, promoteReads, firstRead } = this.#options
     const now = foundation.world.monotonic()
     const before = this.#reads.get(blob)
     const isNew = before === undefined || now - before.since > windowMilliseconds
     const reads = isNew ? { since: now, count: 1 } : { ...before, count: before.count + 1 }
     this.#reads.delete(blob)
-    if (reads.count >= promoteReads) this.#keepTrack(this.#ask([blob]))
+    if (isNew && firstRead !== undefined) this.#keepTrack(firstRead(blob))
+    if (promoteReads > 0 && reads.count >= promoteReads) this.#keepTrack(this.#ask([blob]))
     else this.#reads.set(blob, reads)
     const [oldest] = this.#reads.keys()
     if (this.#reads.size > countedMost && oldest !== undefined) this.#reads.delete(oldest)
@@ -54,6 +56,11 @@ export class Demand {
   /** Looks whether what came from another cell is to be held here at once. */
   readonly arrived = (arrivals: readonly Arrival[]): void => {
     this.#keepTrack(this.#arrived(arrivals))
+  }
+
+  /** Has blobs held here, some time later. */
+  hold(blobs: readonly BlobId[]): Promise<void> {
+    return this.#ask(blobs)
   }
 
   /** Once all jobs are asked for. */

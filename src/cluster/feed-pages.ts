@@ -13,6 +13,8 @@ import type { BucketCells } from './bucket-cells.ts'
  * F4  a page's records are from one state of the store, which is no older than the page's last entry (C14).
  * F5  a page is applied only if it starts exactly where the cursor is (C10), and is of the layout that is kept here (C15).
  * F6  records of a bucket go only to its cells; the page's end moves on over what was left out (C17).
+ * F7  nor does a cell take what comes of a bucket that it is none of the cells of, by its row in the transaction that would (C22):
+ *     of one that it becomes a cell of, it copies all there is after its row says so.
  */
 export interface Page {
   readonly partition: number
@@ -110,6 +112,8 @@ export interface FeedTarget {
   readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell' | 'space'>
   /** How long a version that lost unseen is kept. */
   readonly conflictMilliseconds: number
+  /** Absent: records of all buckets are taken. */
+  readonly cells?: BucketCells
   /** Called after the commit that made them known. */
   readonly arrived?: (arrivals: readonly Arrival[]) => void
 }
@@ -129,13 +133,14 @@ const itemsPerTransaction = 500
 const bytesPerTransaction = 2_000_000
 
 export async function applyPage(
-  { foundation, conflictMilliseconds, arrived }: FeedTarget,
+  target: FeedTarget,
   peer: Pick<Feed, 'cell' | 'incarnation'>,
   page: Page,
 ): Promise<Applied> {
   if (page.layout !== partitions || page.incarnation !== peer.incarnation) {
     return { cursor: undefined, received: 0, written: 0, conflicts: 0 }
   }
+  const { foundation, conflictMilliseconds, arrived } = target
   const { store, world, region, cell, space } = foundation
   space?.check()
   const feed: Feed = { ...peer, partition: page.partition }
@@ -144,7 +149,9 @@ export async function applyPage(
   for (const { from, to, records } of steps(page)) {
     const receiving = { here: { region, cell }, now: world.now(), conflictMilliseconds }
     const receipt = await store.transact(async (transaction) =>
-      (await moveCursor(transaction, feed, from, to)) ? await receive(transaction, records, receiving) : undefined,
+      (await moveCursor(transaction, feed, from, to))
+        ? await receive(transaction, await taken(target, transaction, records), receiving)
+        : undefined,
     )
     if (receipt === undefined) break
     cursor = to
@@ -154,6 +161,19 @@ export async function applyPage(
     if (receipt.arrivals.length > 0) arrived?.(receipt.arrivals)
   }
   return { cursor, received, written, conflicts }
+}
+
+/** Those of the records that this cell takes. */
+export async function taken(
+  { cells, foundation }: Pick<FeedTarget, 'cells' | 'foundation'>,
+  from: Snapshot,
+  records: readonly Received[],
+): Promise<readonly Received[]> {
+  if (cells === undefined) return records
+  const buckets = new Set(records.map(({ bucket }) => bucket))
+  const refused = new Set<number>()
+  for (const bucket of buckets) if (!(await cells.takes(from, bucket, foundation.cell))) refused.add(bucket)
+  return refused.size === 0 ? records : records.filter(({ bucket }) => !refused.has(bucket))
 }
 
 interface Step {

@@ -31,6 +31,8 @@ const rowsPerTransaction = 500
  *
  * T4  a tombstone goes only when every other cell has passed it in this one's feed, and all that any of them could have told
  *     before it did has been applied here (C10): so nothing older than it can still arrive.
+ * T6  nothing goes of a bucket whose location is changing, by the row that is read in the transaction: the cells that come to it
+ *     copy what there is beside the feeds.
  */
 export class Forgetter {
   readonly #options: ForgetterOptions
@@ -79,7 +81,7 @@ export class Forgetter {
     if (passings === undefined) return
     const before = world.now() - youngest
     const kept = await store.snapshot((snapshot) => shadowed(snapshot, namespace))
-    const may = ({ bucket, stamp, partition, entry }: Forgettable): boolean =>
+    const isOver = ({ bucket, stamp, partition, entry }: Forgettable): boolean =>
       entry !== undefined && !kept.has(bucket) && timeOf(stamp) <= before && isPassed(entry, partition, passings)
     let { from } = under('tombstone', [])
     for (;;) {
@@ -87,7 +89,9 @@ export class Forgetter {
       const last = page.at(-1)
       if (last === undefined) return
       await store.transact(async (transaction) => {
-        if (!(await isHealing(transaction, world.now()))) await forget(transaction, page, may)
+        if (await isHealing(transaction, world.now())) return
+        const moving = await namespace.moving(transaction)
+        await forget(transaction, page, (row) => !moving.has(row.bucket) && isOver(row))
       })
       from = afterKey(last.key)
     }

@@ -3,6 +3,7 @@ import { ClusterRecords, readSelf, type Self, setSelf } from '#src/metadata/clus
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import { changingCells } from '#src/model/move.ts'
 import { cellsOf, isKnown, type Member, type Membership, memberIn, memberOf } from '#src/model/region.ts'
 import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -127,7 +128,12 @@ export async function changeMember(
 
 /** Buckets that no other cell has: what is in them goes with the cell. */
 export const onlyIn = (buckets: readonly Bucket[], membership: Membership, cell: number): readonly string[] =>
-  buckets.filter(({ location }) => cellsOf(location, membership).every((each) => each === cell)).map(({ name }) => name)
+  buckets
+    .filter((bucket) => {
+      const isLeaving = bucket.move?.step === 'leaving' && changingCells(bucket, membership).includes(cell)
+      return isLeaving || cellsOf(bucket.location, membership).every((each) => each === cell)
+    })
+    .map(({ name }) => name)
 
 /**
  * Ends a membership for good, in the root (C16); buckets whose home the cell was get another one (C23). Throws Fault `InvalidRequest`

@@ -6,7 +6,7 @@ import type { Received } from '#src/metadata/received.ts'
 import type { HealingProgress } from '#src/metadata/watch-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import type { FeedTarget } from './feed-pages.ts'
+import { type FeedTarget, taken } from './feed-pages.ts'
 import { askDigests, askRows } from './range-methods.ts'
 import { PeerUnreachable, type Transport } from './transport.ts'
 
@@ -136,14 +136,15 @@ export class Healer {
   }
 
   async #apply(records: readonly Received[]): Promise<number> {
-    const { foundation, conflictMilliseconds, arrived } = this.#options.target
+    const { target } = this.#options
+    const { foundation, conflictMilliseconds, arrived } = target
     const { store, world } = foundation
     const receiving = { here: foundation, now: world.now(), conflictMilliseconds }
     const done = await store.transact(
       async (transaction): Promise<{ receipt: Receipt; mended: number } | undefined> => {
         // What was read so long ago may be older than what was forgotten since (T3).
         if (!(await isHealing(transaction, world.now()))) return undefined
-        const { missing, mended } = await mend(transaction, records, receiving)
+        const { missing, mended } = await mend(transaction, await taken(target, transaction, records), receiving)
         return { receipt: await receive(transaction, missing, receiving), mended }
       },
     )

@@ -4,8 +4,8 @@ import { giveUp, type Let, renumber } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
-import type { FreeingOptions } from './freeing.ts'
-import { Freeing } from './freeing.ts'
+import { Freeing, type FreeingOptions } from './freeing.ts'
+import { HandingOn, type HandingOnOptions } from './handing-on.ts'
 import { decodeHeld, decodeLet, encodeCopies, type NumberedCopy } from './keeper-wire.ts'
 import { within } from './patience.ts'
 import type { Succession } from './succession.ts'
@@ -16,7 +16,7 @@ const askMilliseconds = 10_000
 /** Idle time between passes. */
 const passMilliseconds = 1_000
 
-export interface KeeperJobsOptions extends FreeingOptions {
+export interface KeeperJobsOptions extends FreeingOptions, HandingOnOptions {
   readonly succession: Pick<Succession, 'isGoing' | 'resolve'>
 }
 
@@ -30,6 +30,10 @@ interface BlobWork {
   readonly keeper: number
   readonly copy: number | undefined
   readonly isNamed: boolean
+  /** Whether there is a record of it here. */
+  readonly isKnown: boolean
+  /** The bucket that named it here, and left. */
+  readonly bucket?: number
 }
 
 /**
@@ -41,10 +45,12 @@ interface BlobWork {
 export class KeeperJobs {
   readonly #options: KeeperJobsOptions
   readonly #freeing: Freeing
+  readonly #handing: HandingOn
 
   constructor(options: KeeperJobsOptions) {
     this.#options = options
     this.#freeing = new Freeing(options)
+    this.#handing = new HandingOn(options)
   }
 
   /** Until the signal; one process of a node at a time is enough, several do no harm. */
@@ -72,7 +78,10 @@ export class KeeperJobs {
         if (job.kind === 'reserved') done += await this.#endReservation(row, job)
         else asked.push({ row, job })
       }
-      const all = await Promise.all(asked.map(({ row, job }) => this.#look(row, job)))
+      const looked = await Promise.all(asked.map(({ row, job }) => this.#look(row, job)))
+      // Another job about the same blob was faster: nothing of it is left here that could be kept, or let go.
+      done += await this.#drop(looked.filter(({ isKnown }) => !isKnown))
+      const all = looked.filter(({ isKnown }) => isKnown)
       for (const [keeper, work] of Map.groupBy(all, (each) => each.keeper)) {
         // One keeper that does not answer keeps the others from nothing.
         done += await this.#do(keeper, work).catch((error: unknown) => {
@@ -94,13 +103,18 @@ export class KeeperJobs {
     return 1
   }
 
-  async #look(row: Uint8Array, { kind, blob }: KeeperJob): Promise<BlobWork> {
+  async #look(row: Uint8Array, job: KeeperJob): Promise<BlobWork> {
+    const { kind, blob } = job
     const { store, region, cell } = this.#options.foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
-    if (record?.kind !== 'bytes') return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false }
+    if (record?.kind !== 'bytes') {
+      return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false, isKnown: false }
+    }
     const own = copyIn(record, region)
     const isNamed = record.isUnreferenced === undefined
-    return { row, kind, blob, keeper: record.keeper, copy: own === undefined ? undefined : (own.copy ?? 0), isNamed }
+    const left = job.kind === 'leave' && job.bucket !== undefined ? { bucket: job.bucket } : {}
+    const copy = own === undefined ? undefined : (own.copy ?? 0)
+    return { row, kind, blob, keeper: record.keeper, copy, isNamed, isKnown: true, ...left }
   }
 
   async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {
@@ -116,7 +130,10 @@ export class KeeperJobs {
       await succession.resolve(work.map(({ blob }) => blob))
       return done
     }
-    if (keeper === cell) return done + (await this.#drop(holds)) + (await this.#freeing.free(unnamed))
+    if (keeper === cell) {
+      const free = await this.#handing.hand(unnamed)
+      return done + (await this.#drop(holds)) + (await this.#freeing.free(free))
+    }
     const here = (each: BlobWork): each is BlobWork & NumberedCopy => each.copy !== undefined
     done += await this.#drop([...holds, ...unnamed].filter((each) => !here(each)))
     done += await this.#hold(keeper, holds.filter(here))
@@ -180,7 +197,7 @@ export class KeeperJobs {
       for (const [index, { row, blob, copy }] of work.entries()) {
         const answer: Let | undefined = answers[index]
         if (answer === undefined || answer === 'wait') continue
-        const left = await giveUp(transaction, { blob, region, copy })
+        const left = await giveUp(transaction, { blob, region, copy }, keeper)
         // Named again meanwhile, it is looked at as such by the next pass.
         if (left !== 'gone') continue
         transaction.clear(row)

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { RecordReader, RecordWriter } from '#src/metadata/codec.ts'
-import type { Held, HeldWord, Let } from '#src/metadata/keeping.ts'
+import type { Adopted, Held, HeldWord, Let } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 
 /**
  * What cells and keepers say to each other.
  *
  * `hold`, `release` and `lost` name copies of the region that asks; the answer is a byte for each. `vote` asks cells to say that they
- * name blobs no more, `confirm` whether that is still so; both carry the epoch of the membership that is being asked.
+ * name blobs no more, `confirm` whether that is still so; both carry the epoch of the membership that is being asked. `adopt` asks a
+ * cell to keep blobs from now on, `kept-by` tells who does.
  */
 export interface NumberedCopy {
   readonly blob: BlobId
@@ -37,6 +38,7 @@ export const tokenBytes = 16
 const writer = new RecordWriter()
 const heldWords: readonly HeldWord[] = ['held', 'stale', 'unknown']
 const lets: readonly Let[] = ['freed', 'granted', 'wait']
+const adoptions: readonly Adopted[] = ['adopted', 'unnamed', 'wait']
 
 function readerOf(bytes: Uint8Array): RecordReader {
   assert.equal(bytes[0], format, 'a message to a keeper in a known format')
@@ -80,6 +82,51 @@ export function encodeLet(words: readonly Let[]): Uint8Array {
 export function decodeLet(bytes: Uint8Array): readonly Let[] {
   const from = readerOf(bytes)
   return from.list(() => readWord(from, lets))
+}
+
+export function encodeAdopted(words: readonly Adopted[]): Uint8Array {
+  writer.byte(format).integer(words.length)
+  for (const word of words) writer.byte(adoptions.indexOf(word))
+  return writer.take()
+}
+
+export function decodeAdopted(bytes: Uint8Array): readonly Adopted[] {
+  const from = readerOf(bytes)
+  return from.list(() => readWord(from, adoptions))
+}
+
+export function encodeBlobs(blobs: readonly BlobId[]): Uint8Array {
+  writer.byte(format).integer(blobs.length)
+  for (const blob of blobs) writer.hex(blob)
+  return writer.take()
+}
+
+export function decodeBlobs(bytes: Uint8Array): readonly BlobId[] {
+  const from = readerOf(bytes)
+  return from.list(() => from.hex(16))
+}
+
+/** Who keeps blobs from now on. */
+export interface KeptBy {
+  readonly keeper: number
+  /** Whether the cell that is told is to hold them too. */
+  readonly holds: boolean
+  readonly blobs: readonly BlobId[]
+}
+
+export function encodeKeptBy({ keeper, holds, blobs }: KeptBy): Uint8Array {
+  writer
+    .byte(format)
+    .integer(keeper)
+    .byte(holds ? 1 : 0)
+    .integer(blobs.length)
+  for (const blob of blobs) writer.hex(blob)
+  return writer.take()
+}
+
+export function decodeKeptBy(bytes: Uint8Array): KeptBy {
+  const from = readerOf(bytes)
+  return { keeper: from.integer(), holds: from.byte() === 1, blobs: from.list(() => from.hex(16)) }
 }
 
 function writeVote({ epoch, token, blobs }: VoteRequest): void {

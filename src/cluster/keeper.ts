@@ -1,4 +1,4 @@
-import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { bucketOf, copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
@@ -28,8 +28,12 @@ export interface KeeperOptions {
   readonly foundation: Foundation
   readonly membership: () => Membership
   readonly positions: Positions
-  /** How many regions hold a blob that somebody names, at least. */
+  /** How many regions hold a blob that somebody names, at least, where its bucket does not say. */
   readonly durabilityRegions: number
+  /** In how many regions what is in a bucket has to be, where it says so; undefined: as above. Absent: none does. */
+  readonly durabilityOf?: (from: Snapshot, bucket: number) => Promise<number | undefined>
+  /** The most that any bucket asks for. Absent: none does. */
+  readonly mostDurable?: (from: Snapshot) => Promise<number>
   readonly repair: (blob: BlobId) => void
 }
 
@@ -88,7 +92,7 @@ export class Keeper {
   }
 
   async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
-    const { foundation, durabilityRegions, membership } = this.#options
+    const { foundation, membership } = this.#options
     const { store } = foundation
     // Others keep now what was kept here, or will.
     if (isGoing(membership(), foundation.cell)) return 'wait'
@@ -97,10 +101,18 @@ export class Keeper {
     return await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
-      const needed = isDying ? 1 : Math.max(1, durabilityRegions)
+      const needed = isDying ? 1 : await this.#needed(transaction, copy.blob)
       const counting = { here: foundation, needed, isCounted: countsIn(membership()) }
       return await release(transaction, { ...copy, region }, counting)
     })
+  }
+
+  /** How many copies have to be left. Of a part of an object nothing tells the bucket: as many as any asks for. */
+  async #needed(from: Snapshot, blob: BlobId): Promise<number> {
+    const { durabilityRegions, durabilityOf, mostDurable } = this.#options
+    const bucket = await bucketOf(from, blob)
+    const asked = bucket === undefined ? await mostDurable?.(from) : await durabilityOf?.(from, bucket)
+    return Math.max(1, asked ?? durabilityRegions)
   }
 
   /** Whether the copy here, if there is one, is good. */

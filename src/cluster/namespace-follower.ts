@@ -32,7 +32,7 @@ export interface FollowerParts {
   readonly store: Store
   readonly world: World
   readonly transport: Transport
-  readonly members: Members
+  readonly members: Pick<Members, 'membership' | 'isRoot'>
   /** Told in the transaction that applies it: the row of this key changed, or went. */
   readonly applying?: (transaction: Transaction, key: Uint8Array, value: Uint8Array | undefined) => Promise<void>
 }

@@ -24,7 +24,7 @@ import type { Caller, Method } from './transport.ts'
 export interface NamespaceRootParts {
   readonly store: Store
   readonly world: World
-  readonly members: Members
+  readonly members: Pick<Members, 'self' | 'isRoot' | 'peers' | 'membership'>
 }
 
 const rowsPerPage = 500
@@ -40,7 +40,7 @@ const waitMost = 25_000
 export class NamespaceRoot {
   readonly #store: Store
   readonly #world: World
-  readonly #members: Members
+  readonly #members: NamespaceRootParts['members']
 
   constructor({ store, world, members }: NamespaceRootParts) {
     this.#store = store

@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import { RecordReader, RecordWriter } from '#src/metadata/codec.ts'
+import type { Change } from '#src/metadata/feed.ts'
 import { readChanged } from '#src/metadata/feed-reading.ts'
 import { digestOf, type Keys, splitAfter, type Walk, walk, walkStart } from '#src/metadata/key-ranges.ts'
 import type { Received } from '#src/metadata/received.ts'
@@ -140,7 +141,7 @@ async function rowsOf(from: Snapshot, keys: Keys, start: Walk): Promise<Rows> {
   let at: Walk | undefined = start
   while (at !== undefined && bytes < answerBytes) {
     const step: Awaited<ReturnType<typeof walk>> = await walk(from, keys, at, recordsPerRead)
-    for (const record of await Promise.all(step.changes.map((change) => readChanged(from, change)))) {
+    for (const record of await Promise.all(withNulls(step.changes).map((change) => readChanged(from, change)))) {
       if (record === undefined) continue
       records.push(record)
       bytes += sizeOf(record)
@@ -148,6 +149,20 @@ async function rowsOf(from: Snapshot, keys: Keys, start: Walk): Promise<Rows> {
     at = step.next
   }
   return at === undefined ? { records } : { records, next: at }
+}
+
+/**
+ * The `null` version moves between `current` and `version` without a change of its own, as others come and go: a walk that passes
+ * one after the other might miss it. So it is told of with every record of its key, wherever it is in that snapshot.
+ */
+function withNulls(changes: readonly Change[]): readonly Change[] {
+  const told = new Map<string, Change>()
+  for (const change of changes) {
+    if (change.isConflict === true) continue
+    const { bucket, key } = change
+    told.set(`${bucket} ${key}`, { bucket, key, slot: 0n, stamp: 0n })
+  }
+  return [...changes.filter(({ slot }) => slot !== 0n), ...told.values()]
 }
 
 export const rangeMethods = (source: FeedSource): readonly Method[] => [digestsMethod(source), rowsMethod(source)]

@@ -1,14 +1,17 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Durability } from '#src/service/durability.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
+import { Adopting } from './adopting.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
 import { Freeing } from './freeing.ts'
-import { Keeper } from './keeper.ts'
+import type { HandingOnOptions } from './handing-on.ts'
+import { Keeper, type KeeperOptions } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
@@ -17,7 +20,9 @@ import { Succession } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
-export interface RegionBytesOptions {
+export interface RegionBytesOptions
+  extends Pick<HandingOnOptions, 'cellsOfBucket' | 'durabilityOf'>,
+    Pick<KeeperOptions, 'mostDurable'> {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
   readonly transport: Transport
@@ -25,7 +30,10 @@ export interface RegionBytesOptions {
   /** The regions, nearest first. */
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly positions: Positions
-  /** In how many regions a write has to be before it is acknowledged, and a blob before one may give its copy up. */
+  /**
+   * In how many regions a write has to be before it is acknowledged, and a blob before one may give its copy up; where the bucket
+   * does not say.
+   */
   readonly durabilityRegions: number
   /** Whether a cell seems to answer. */
   readonly isReachable: (cell: number) => boolean
@@ -42,6 +50,10 @@ export interface RegionBytesOptions {
 export interface RegionBytes {
   /** For the foundation that services are made of. */
   readonly remote: RemoteBlobs
+  /** All of a blob of another region, through the cache, on nobody's behalf. */
+  fetch(blob: BlobId, record: BlobRecord): AsyncIterable<Uint8Array>
+  /** As `remote`, of what is not to be kept here on its way. */
+  readonly passing: RemoteBlobs
   readonly durability: Durability
   readonly copies: Copies
   /** What goes on beside requests, in one process of a node. */
@@ -51,11 +63,15 @@ export interface RegionBytes {
   readonly freeing: Freeing
   /** What other cells may ask. */
   readonly methods: readonly Method[]
+  /** Resolves once no copies are being taken, before the store is closed. */
+  settled(): Promise<void>
 }
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   const { foundation, counters, failed, cache, transport } = options
   const remote: RegionBlobs = new RegionBlobs({ wanted: () => {}, ...options, repair: (blob) => copies.repair(blob) })
+  const { cache: _, ...uncached } = options
+  const passing = new RegionBlobs({ ...uncached, wanted: () => {}, repair: () => {} })
   const copies = new Copies({
     foundation,
     transport,
@@ -74,9 +90,11 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   const jobs = new KeeperJobs({ ...options, keeper, succession })
   const freeing = new Freeing({ ...options, keeper })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
+  const adopting = new Adopting({ foundation, copies, failed })
   const methods = [
     blobMethod(source),
     ...keeper.methods,
+    ...adopting.methods,
     ...spreadMethods({ ...options, copies }),
     ...successionMethods({
       ...options,
@@ -84,5 +102,10 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
       resolve: (blobs) => succession.resolve(blobs),
     }),
   ]
-  return { remote, durability, copies, jobs, succession, freeing, methods }
+  const settled = async (): Promise<void> => {
+    await adopting.settled()
+    await copies.settled()
+  }
+  const fetch = (blob: BlobId, record: BlobRecord) => remote.fetch(blob, record, 0, record.size)
+  return { remote, fetch, passing, durability, copies, jobs, succession, freeing, methods, settled }
 }

@@ -45,7 +45,7 @@ export class Routing {
     this.#health = health
   }
 
-  /** Throws Fault `ServiceUnavailable` where no cell could do it; `NotImplemented`: none has both ends of the copy. */
+  /** Throws Fault `ServiceUnavailable` where no cell could do it. */
   place({ site, bucket, source, uploadId, isConsistent, regions }: Asked): Place {
     if (site === 'root') return this.#at(this.#members.membership.root)
     if (site === 'anywhere' || bucket === undefined) return 'here'
@@ -87,14 +87,12 @@ export class Routing {
     return chosen.length > 0 ? chosen : cells
   }
 
-  /** Of the cells those that have the source of a copy too: a cell reads what it copies from its own records. */
+  /** Of the cells those that have the source of a copy too, if there are such: others have to ask for it. */
   #reading(cells: readonly number[], source: Asked['source']): readonly number[] {
     if (source === undefined || cells.length === 0) return cells
     const having = cellsOf(source.location, this.#members.membership)
     const both = cells.filter((cell) => having.includes(cell))
-    if (both.length > 0) return both
-    const message = 'No region has both buckets of the copy, or the one that the upload is in does not have the source.'
-    throw new Fault('NotImplemented', { message })
+    return both.length > 0 ? both : cells
   }
 
   #at(cell: number | undefined): Place {

@@ -32,7 +32,7 @@ export interface SpreadingOptions {
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly isReachable: (cell: number) => boolean
   readonly positions: Positions
-  /** In how many regions a write has to be before it is acknowledged. */
+  /** In how many regions a write has to be before it is acknowledged, where its bucket does not say. */
   readonly regions: number
 }
 
@@ -55,8 +55,9 @@ export class Spreading implements Durability {
     this.#options = options
   }
 
-  async begin({ location }: Bucket): Promise<Spread | undefined> {
-    const { regions, membership, isReachable, nearest, foundation } = this.#options
+  async begin({ location, durability }: Bucket): Promise<Spread | undefined> {
+    const { membership, isReachable, nearest, foundation } = this.#options
+    const regions = durability ?? this.#options.regions
     const needed = regions - 1
     if (needed === 0) return undefined
     const cells = cellsOf(location, membership()).filter((cell) => cell !== foundation.cell)

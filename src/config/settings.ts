@@ -250,6 +250,11 @@ export const settings = {
     .describe(
       'what is read so often within an hour in a region that does not hold it gets a durable copy there; 0: never',
     ),
+  prefetchSiblings: integer(0, 1_000)
+    .prefault('16')
+    .describe(
+      'how many keys behind one that is read here are fetched into the cache from the region that holds them, while several of its prefix are read; 0: none',
+    ),
   redis: z
     .string()
     .regex(/^rediss?:\/\/\S+$/, 'expected a URL such as redis://[::1]:6379/0')

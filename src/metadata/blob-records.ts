@@ -161,14 +161,29 @@ export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot 
   to.set(keys.reference(blob, bucket, key, slot), nothing)
 }
 
-/** Takes a reference away, and frees the blob if that was the last. */
-export async function dropReference(to: Transaction, blob: BlobId, { bucket, key, slot }: Reference): Promise<void> {
+/** The bucket of a version that names a blob; undefined: none does, as of the parts of an object. */
+export async function bucketOf(from: Snapshot, blob: BlobId): Promise<number | undefined> {
+  const all = under('reference', [Buffer.from(blob, 'hex')])
+  const [row] = await from.range(all.from, all.to, { limit: 1 })
+  if (row === undefined) return undefined
+  const reader = new TupleReader(row.key, 1)
+  reader.bytes()
+  return reader.number()
+}
+
+/** Takes a reference away, and frees the blob if that was the last. `left`: as for `freeBlob`. */
+export async function dropReference(
+  to: Transaction,
+  blob: BlobId,
+  { bucket, key, slot }: Reference,
+  left?: number,
+): Promise<void> {
   const own = keys.reference(blob, bucket, key, slot)
   const all = under('reference', [Buffer.from(blob, 'hex')])
   // Two tell whether there is another one; and before the own one is cleared they are found by one look, not by one more past it.
   const references = await to.range(all.from, all.to, { limit: 2 })
   to.clear(own)
-  if (references.every((each) => Buffer.compare(each.key, own) === 0)) await freeBlob(to, blob)
+  if (references.every((each) => Buffer.compare(each.key, own) === 0)) await freeBlob(to, blob, left)
 }
 
 /**
@@ -196,14 +211,16 @@ export function dissolveManifest(to: Transaction, blob: BlobId, reference: Refer
 
 /**
  * Forgets a blob that nothing names any more; its bytes are dead from then on. A repeat does nothing. Where other cells may name
- * it, and its bytes are here, or it is kept here, it stays until its keeper has let go.
+ * it, and its bytes are here, or it is kept here, it stays until its keeper has let go. `left`: the bucket that named it, where
+ * other cells go on with that and this one does not.
  */
-export async function freeBlob(to: Transaction, blob: BlobId): Promise<void> {
+export async function freeBlob(to: Transaction, blob: BlobId, left?: number): Promise<void> {
   const record = await readBlob(to, blob)
   if (record === undefined) return
+  const ofBucket = left === undefined ? {} : { bucket: left }
   if (record.kind === 'manifest') {
     to.clear(keys.blob(blob))
-    addJob(to, { kind: 'manifest', blob })
+    addJob(to, { kind: 'manifest', blob, ...ofBucket })
     return
   }
   const sharing = await readSharing(to)
@@ -211,7 +228,7 @@ export async function freeBlob(to: Transaction, blob: BlobId): Promise<void> {
   else if (record.keeper !== sharing.cell && copyIn(record, sharing.region) === undefined) forgetBlob(to, blob, record)
   else if (record.isUnreferenced === undefined) {
     to.set(keys.blob(blob), encodeBlob({ ...record, isUnreferenced: true }))
-    addBlobJob(to, { kind: 'leave', blob })
+    addBlobJob(to, { kind: 'leave', blob, ...ofBucket })
   }
 }
 

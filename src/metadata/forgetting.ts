@@ -53,6 +53,11 @@ export async function forget(
     if (entry !== undefined) to.clear(Buffer.concat([keys.feed(partition), entry]))
     if (stamp > (floors.get(partition) ?? 0n)) floors.set(partition, stamp)
   }
+  await raiseFloors(to, floors)
+}
+
+/** From now on no stamp is drawn in these partitions that is not above (C7). */
+export async function raiseFloors(to: Transaction, floors: ReadonlyMap<number, Stamp>): Promise<void> {
   for (const [partition, stamp] of floors) {
     const row = await to.get(keys.floor(partition))
     const floor = row === undefined ? 0n : new RecordReader(row, 1).stamp()

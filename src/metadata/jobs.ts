@@ -10,7 +10,7 @@ export type Job =
   /** Blobs that nothing refers to any more. */
   | { readonly kind: 'blobs'; readonly blobs: readonly string[] }
   /** All parts of a manifest that nothing refers to any more. */
-  | { readonly kind: 'manifest'; readonly blob: string }
+  | { readonly kind: 'manifest'; readonly blob: string; readonly bucket?: number }
   /** Parts of an upload that was aborted, or that its completion left out. */
   | { readonly kind: 'parts'; readonly upload: string }
 
@@ -18,8 +18,8 @@ export type Job =
 export type BlobJob =
   /** A copy is durable here, and does not count yet. */
   | { readonly kind: 'hold'; readonly blob: string }
-  /** Nothing here names the blob any more. */
-  | { readonly kind: 'leave'; readonly blob: string }
+  /** Nothing here names the blob any more. `bucket`: since that one is not here any more, and its cells may name it. */
+  | { readonly kind: 'leave'; readonly blob: string; readonly bucket?: number }
   /** A write under way needs the blob, until then: milliseconds since the epoch. */
   | {
       readonly kind: 'reserved'

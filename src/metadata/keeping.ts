@@ -11,6 +11,8 @@ import { keys } from './keyspace.ts'
  * V1  a copy counts only once it is recorded here, under its number; a message about a copy that was given up since, however
  *     late, does not bring it back.
  * V2  of two copies that want to go, the second finds the first gone: what is left never falls below what the blob needs.
+ * V5  one cell keeps a blob for another from the commit on in which it has a good copy, and names it; that it may go is believed
+ *     of a copy only from the keeper that its cell knows in the transaction that gives it up.
  */
 export interface Copy {
   readonly blob: BlobId
@@ -120,14 +122,38 @@ export async function freeKept(to: Transaction, blob: BlobId, token: Uint8Array)
   return true
 }
 
+/** `unnamed`: nothing here names the blob. `wait`: there is no copy here yet. */
+export type Adopted = 'adopted' | 'unnamed' | 'wait'
+
+/** Makes this cell the keeper of a blob that it names, and of which it has a good copy: others count once their cells say so. */
+export async function adopt(to: Transaction, blob: BlobId, here: Sharing): Promise<Adopted> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.isUnreferenced === true) return 'unnamed'
+  const own = copyIn(record, here.region)
+  if (own === undefined) return 'wait'
+  if (record.keeper === here.cell) return 'adopted'
+  const { released: _, ...rest } = record
+  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: [own] }))
+  return 'adopted'
+}
+
+/** From now on that cell keeps the blob, if it is known here; a copy here is told to it. */
+export async function keptBy(to: Transaction, blob: BlobId, keeper: number, here: Sharing): Promise<void> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.keeper === keeper) return
+  to.set(keys.blob(blob), encodeBlob({ ...record, keeper }))
+  if (copyIn(record, here.region) !== undefined) addBlobJob(to, { kind: 'hold', blob })
+}
+
 /** What a `leave` came to: the blob is gone here, or named again, or has another copy than was asked about. */
 export type Left = 'gone' | 'named' | 'other'
 
-/** Gives the copy here up, after its keeper let go of it. */
-export async function giveUp(to: Transaction, { blob, region, copy }: Copy): Promise<Left> {
+/** Gives the copy here up, after `keeper` let go of it. */
+export async function giveUp(to: Transaction, { blob, region, copy }: Copy, keeper: number): Promise<Left> {
   const record = await readBlob(to, blob)
   if (record?.kind !== 'bytes') return 'gone'
   if (record.isUnreferenced === undefined) return 'named'
+  if (record.keeper !== keeper) return 'other'
   if ((copyIn(record, region)?.copy ?? 0) > copy) return 'other'
   forgetBlob(to, blob, record)
   return 'gone'

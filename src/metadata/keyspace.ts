@@ -46,6 +46,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | cursor      | cell, incarnation, partition       | how far that cell's feed has been applied (cursors.ts)        |
  * | passing     | cell                               | how far that cell has followed this one's feed (passing.ts)   |
  * | healing     |                                    | until when records come in beside the feeds (healing.ts)      |
+ * | bucketCopy  | bucket                             | how far this cell has copied it (bucket-copy.ts)              |
  * | conflict    | bucket, key, stamp                 | conflict record: a version that lost unseen (C12)             |
  * | delivery    | account, topic, target, due, id    | message on its way to an endpoint (notification-records.ts)   |
  * | deadLetter  | account, topic, time, id           | message that could not be delivered, and why                  |
@@ -117,6 +118,7 @@ export const subspace = {
   conflict: 0x21,
   passing: 0x22,
   healing: 0x23,
+  bucketCopy: 0x24,
   vote: 0x28,
   sharing: 0x29,
   succession: 0x2b,
@@ -198,6 +200,7 @@ export const keys = {
     append(prefixes.cursor, [cell, incarnation, partition]),
   passing: (cell: number) => append(prefixes.passing, [cell]),
   healing: prefixes.healing,
+  bucketCopy: (bucket: number) => append(prefixes.bucketCopy, [bucket]),
   conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
   scrub: (region: string) => append(prefixes.scrub, [region]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),

@@ -1,7 +1,7 @@
 import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
 
 /**
- * Where the namespace lies in the store: the only place that makes its keys. Owner of the first seven: `Namespace`, of the
+ * Where the namespace lies in the store: the only place that makes its keys. Owner of the first eight: `Namespace`, of the
  * others `IamRecords`. A realm is an account, or a tenant whose accounts share their IAM names; names are in lower case.
  *
  * key (behind the byte 01)      value
@@ -12,6 +12,7 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 5, account id, bucket name    nothing: the buckets that the account owns, by name
  * 6, account id, access key id  nothing: the keys of the account
  * 7                             the largest bucket id ever given
+ * 8, bucket id                  name of a bucket whose location is changing
  * 16, realm, kind, name         the user, group, role, policy or provider of that name
  * 17, realm, group, user        nothing: the users that are in the group
  * 18                            what session tokens are sealed with
@@ -49,6 +50,7 @@ const tables = {
   ownedBucket: 5,
   ownedKey: 6,
   bucketId: 7,
+  moving: 8,
   entity: 16,
   membership: 17,
   sessionKeys: 18,
@@ -99,6 +101,7 @@ export const ownedBucketKey = (owner: string, name: string): Uint8Array =>
   append(namespace, [tables.ownedBucket, owner, name])
 export const ownedKeyKey = (owner: string, id: string): Uint8Array => append(namespace, [tables.ownedKey, owner, id])
 export const bucketIdKey: Uint8Array = append(namespace, [tables.bucketId])
+export const movingKey = (bucket: number): Uint8Array => append(namespace, [tables.moving, bucket])
 
 export const entityKey = (realm: string, kind: string, name: string): Uint8Array =>
   append(namespace, [tables.entity, realm, kind, name])
@@ -170,6 +173,7 @@ export const rowRanges = {
 export const wholeNamespace: KeyRange = { from: namespace, to: Uint8Array.of(0x02) }
 
 export const allBuckets = (): KeyRange => within(prefixes.bucket)
+export const allMoving = (): KeyRange => within(append(namespace, [tables.moving]))
 export const allAccounts = (): KeyRange => within(prefixes.account)
 export const allAccessKeys = (): KeyRange => within(prefixes.key)
 export const keysOf = (owner: string): KeyRange => within(append(namespace, [tables.ownedKey, owner]))

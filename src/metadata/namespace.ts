@@ -22,6 +22,7 @@ import {
   allAccessKeys,
   allAccounts,
   allBuckets,
+  allMoving,
   bucketIdKey,
   bucketKey,
   bucketsOf,
@@ -29,6 +30,7 @@ import {
   emailKey,
   type KeyRange,
   keysOf,
+  movingKey,
   ownedBucketKey,
   ownedKeyKey,
 } from './namespace-keys.ts'
@@ -50,7 +52,7 @@ const nothing = new Uint8Array(0)
  * Buckets, accounts and access keys, row by row, in whatever transaction or snapshot the caller has open.
  *
  * N3  a bucket id is given once, ever: the counter only grows, and in the transaction that uses it (C22).
- * N4  the indexes (buckets and keys of an account, email) change in the transaction that changes what they point at.
+ * N4  the indexes (buckets and keys of an account, email, buckets that move) change in the transaction that changes what they point at.
  */
 export class Namespace {
   readonly #buckets = new DecodedRows(decodeBucket, decodedBytes)
@@ -100,6 +102,20 @@ export class Namespace {
       throw new Fault('EntityTooLarge', { message: 'The settings of the bucket are too large together.' })
     }
     transaction.set(bucketKey(bucket.name), row)
+    if (bucket.move !== undefined) transaction.set(movingKey(bucket.id), encodeText(bucket.name))
+  }
+
+  /** Overwrites the row of a bucket whose location is not changing any more. */
+  endMove(transaction: Transaction, { move: _, ...bucket }: Bucket): Bucket {
+    this.changeBucket(transaction, bucket)
+    transaction.clear(movingKey(bucket.id))
+    return bucket
+  }
+
+  /** Buckets whose location is changing, by id. */
+  async moving(from: Snapshot): Promise<ReadonlyMap<number, string>> {
+    const rows = await all(from, allMoving())
+    return new Map(rows.map(({ key, value }) => [lastNumber(key), decodeText(value)]))
   }
 
   /** The bucket that answers to a host name. */
@@ -223,4 +239,11 @@ function lastText(key: Uint8Array): string {
   reader.integer()
   reader.text()
   return reader.text()
+}
+
+/** Of an index key: subspace, table, number. */
+function lastNumber(key: Uint8Array): number {
+  const reader = new TupleReader(key, 1)
+  reader.integer()
+  return reader.number()
 }

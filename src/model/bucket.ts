@@ -1,6 +1,7 @@
 import type { Acl } from './access.ts'
 import type { BucketEncryption } from './encryption.ts'
 import type { Logging } from './logging.ts'
+import type { Move } from './move.ts'
 import type { Shadow } from './shadow.ts'
 import type { Tags } from './version.ts'
 import type { Website } from './website.ts'
@@ -37,8 +38,12 @@ export interface Bucket {
   readonly owner: string
   /** Milliseconds since the epoch. */
   readonly created: number
-  /** As CreateBucket asked for it; empty: none. */
+  /** As CreateBucket, or the last change of it, asked for it; empty: none. */
   readonly location: string
+  /** Absent: its location is not changing. */
+  readonly move?: Move
+  /** In how many regions a write to it is before it is acknowledged (C20); absent: as the regions are set up. */
+  readonly durability?: number
   /** The cell that decides what must be decided once, and since which handover (C23); absent: by the location alone. */
   readonly home?: { readonly cell: number; readonly epoch: number }
   /** Raised by fences (C22). */

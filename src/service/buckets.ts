@@ -144,6 +144,10 @@ export class NamespaceBuckets implements Buckets {
     const begun = await this.#store.transact(async (transaction) => {
       const bucket = await this.#namespace.existingBucket(transaction, name)
       check?.(bucket)
+      if (bucket.move !== undefined) {
+        const message = 'The regions of the bucket are changing. Try again when that is done.'
+        throw new Fault('OperationAborted', { BucketName: name, message })
+      }
       const cells = (await this.#others?.cells(transaction, bucket)) ?? []
       if (cells.length === 0) return { sealed: await this.#remove(transaction, bucket) }
       if (!(await this.#isEmpty(transaction, bucket))) throw new Fault('BucketNotEmpty', { BucketName: name })

@@ -141,19 +141,19 @@ async function collect(to: Transaction, job: Job): Promise<boolean> {
       for (const blob of job.blobs) await freeBlob(to, blob)
       return true
     case 'manifest':
-      return await collectPage(to, job.blob)
+      return await collectPage(to, job.blob, job.bucket)
     case 'parts':
       return await collectParts(to, job.upload)
   }
 }
 
-async function collectPage(to: Transaction, blob: string): Promise<boolean> {
+async function collectPage(to: Transaction, blob: string, left: number | undefined): Promise<boolean> {
   // A change from another cell names it again: it was written anew, with all of its pages and parts.
   if ((await readBlob(to, blob)) !== undefined) return true
   const { from, to: end } = under('manifest', [Buffer.from(blob, 'hex')])
   const [page, ...more] = await to.range(from, end, { limit: 2 })
   if (page === undefined) return true
-  for (const part of decodePage(page.value)) await freeBlob(to, part.blob)
+  for (const part of decodePage(page.value)) await freeBlob(to, part.blob, left)
   to.clear(page.key)
   return more.length === 0
 }

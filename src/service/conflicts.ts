@@ -6,6 +6,7 @@ import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { afterKey, appendText } from '#src/store/tuple.ts'
+import { checkIsHere, checkTakesWrites } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { draftOfVersion } from './object-copies.ts'
 import { type ContentKey, checkCustomerKey, withContentKey } from './object-encryption.ts'
@@ -60,7 +61,9 @@ export class Conflicts {
   ): Promise<ConflictsPage> {
     const { store, namespace } = this.#foundation
     return await store.snapshot(async (snapshot) => {
-      const { id } = await namespace.existingBucket(snapshot, bucket)
+      const there = await namespace.existingBucket(snapshot, bucket)
+      checkIsHere(this.#foundation, there)
+      const { id } = there
       const all = under('conflict', [id])
       const found: ListedConflict[] = []
       let from = this.#start(id, prefix, after)
@@ -132,7 +135,9 @@ export class Conflicts {
   async discard(conflict: ConflictName): Promise<void> {
     const { store, namespace } = this.#foundation
     await store.transact(async (transaction) => {
-      const { id } = await namespace.existingBucket(transaction, conflict.name.bucket)
+      const bucket = await namespace.existingBucket(transaction, conflict.name.bucket)
+      checkTakesWrites(this.#foundation, bucket)
+      const { id } = bucket
       const row = await this.#find(transaction, id, conflict)
       await settleConflict(transaction, { bucket: id, key: conflict.name.key }, row)
     })

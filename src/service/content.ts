@@ -31,7 +31,7 @@ export async function readContent(
   const stream =
     source.kind === 'blob'
       ? readWhole(foundation, source, { from, to }, opening)
-      : readParts(foundation, source.parts, { from, to }, opening)
+      : readParts(foundation, source, { from, to }, opening)
   const first = await stream.next()
   if (first.done === true) return new Uint8Array(0)
   if (first.value.length === to - from) {
@@ -133,7 +133,7 @@ async function* readAnywhere(
 
 async function* readParts(
   foundation: Foundation,
-  parts: readonly Part[],
+  { parts, records: known }: Extract<Source, { readonly kind: 'manifest' }>,
   { from, to }: Span,
   opening: Opening | undefined,
 ): AsyncGenerator<Uint8Array> {
@@ -146,7 +146,7 @@ async function* readParts(
   for (let first = 0; first < touched.length; first += partsAhead) {
     const ahead = touched.slice(first, first + partsAhead)
     const records = await foundation.store.snapshot((snapshot) =>
-      Promise.all(ahead.map(({ part }) => readBlob(snapshot, part.blob))),
+      Promise.all(ahead.map(({ part }) => known?.get(part.blob) ?? readBlob(snapshot, part.blob))),
     )
     for (const [index, { part, start: partStart }] of ahead.entries()) {
       const record = records[index]

@@ -6,6 +6,7 @@ import type { Tier } from '#src/model/tier.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import type { Durability } from './durability.ts'
+import type { ForeignObjects } from './foreign-objects.ts'
 import type { LogOptions } from './log-writing.ts'
 import type { RemoteBlobs } from './remote-blobs.ts'
 
@@ -39,8 +40,12 @@ export interface Foundation {
   readonly durability?: Durability
   /** Whether what is done once for a bucket, and not once in each cell, is done here (C23). Absent: it is. */
   isHome?(bucket: Bucket): boolean
+  /** Whether this cell is one of a bucket's (C22). Absent: there is no other. */
+  hasBucket?(bucket: Bucket): boolean
   /** What other regions hold. Absent: there are none. */
   readonly remote?: RemoteBlobs
+  /** Objects of buckets that are in other cells only. Absent: there are none. */
+  readonly foreign?: ForeignObjects
   /** How buckets are logged. Absent: as by default. */
   readonly logs?: LogOptions
 }

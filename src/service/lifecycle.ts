@@ -30,6 +30,7 @@ import type { Upload } from '#src/model/upload.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
+import { takesWrites } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { logDue, logGivenUp } from './lifecycle-log.ts'
 import { type From, KeyHistory, readStanding, readVersions, type Seen } from './lifecycle-scan.ts'
@@ -220,7 +221,8 @@ class Round {
       const done = await store.transact(async (transaction) => {
         const bucket = await namespace.bucket(transaction, this.#bucket.name)
         const lifecycle = bucket === undefined ? undefined : lifecycleOf(bucket)
-        if (bucket?.id !== this.#bucket.id || bucket.state !== 'active' || lifecycle === undefined) return []
+        if (bucket?.id !== this.#bucket.id || !takesWrites(this.#foundation, bucket) || lifecycle === undefined)
+          return []
         return await body(transaction, bucket, lifecycle)
       })
       for (const kind of done) this.#done[kind]++

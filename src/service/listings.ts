@@ -11,6 +11,8 @@ import type { Upload } from '#src/model/upload.ts'
 import type { ObjectSummary } from '#src/model/version.ts'
 import type { Entry, Snapshot, Store } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
+import { checkIsHere } from './bucket-places.ts'
+import type { Foundation } from './foundation.ts'
 import { ListingScan, type ScanOptions } from './listing-scan.ts'
 import type { BucketSize, Listed, ListedVersion, Listing, Listings, ListQuery } from './services.ts'
 import { VersionWalk } from './version-walk.ts'
@@ -28,10 +30,12 @@ type UploadsQuery = Parameters<Listings['uploads']>[0]
 export class CellListings implements Listings {
   readonly #store: Store
   readonly #namespace: Namespace
+  readonly #places: Pick<Foundation, 'hasBucket'>
 
-  constructor({ store, namespace }: { readonly store: Store; readonly namespace: Namespace }) {
-    this.#store = store
-    this.#namespace = namespace
+  constructor(foundation: Pick<Foundation, 'store' | 'namespace' | 'hasBucket'>) {
+    this.#store = foundation.store
+    this.#namespace = foundation.namespace
+    this.#places = foundation
   }
 
   async objects(query: ObjectsQuery): Promise<Listing<Listed>> {
@@ -114,6 +118,7 @@ export class CellListings implements Listings {
   ): Promise<Listing<Item>> {
     return await this.#store.snapshot(async (snapshot) => {
       const bucket = await this.#namespace.existingBucket(snapshot, query.bucket)
+      checkIsHere(this.#places, bucket)
       query.guard(undefined, bucket)
       const page = new ListingPage<Item>(query, query.limit)
       const next = query.limit === 0 ? {} : await fill(snapshot, bucket.id, page)

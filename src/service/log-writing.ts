@@ -54,13 +54,13 @@ export function guardedTarget(target: Bucket): GuardedBucket {
 
 /** The target of a bucket's logs, if it is there and takes them. */
 export async function readLogTarget(
-  { namespace }: Foundation,
+  { namespace, hasBucket }: Foundation,
   from: Transaction,
   source: Bucket,
   { target, prefix }: Logging,
 ): Promise<Bucket | undefined> {
   const bucket = await namespace.bucket(from, target)
-  if (bucket?.state !== 'active') return undefined
+  if (bucket?.state !== 'active' || hasBucket?.(bucket) === false) return undefined
   return admitsLogs(guardedTarget(bucket), source, prefix) ? bucket : undefined
 }
 

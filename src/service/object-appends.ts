@@ -14,6 +14,7 @@ import type { Bucket } from '#src/model/bucket.ts'
 import { multipartEtag } from '#src/model/digests.ts'
 import type { Content, ObjectVersion, Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { checkIsHere } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, type Ingested, ingest } from './ingest.ts'
@@ -76,6 +77,7 @@ interface Standing {
 async function findStanding(foundation: Foundation, from: Snapshot, request: AppendObject): Promise<Standing> {
   const { name, guard, conditions, offset } = request
   const bucket = await foundation.namespace.existingBucket(from, name.bucket)
+  checkIsHere(foundation, bucket)
   checkKeepsOne(bucket)
   const row = await readCurrent(from, { bucket: bucket.id, key: name.key })
   guard(row?.version, bucket)

@@ -46,7 +46,9 @@ export async function commitCopy(
   request: CopyObject,
   spread: Spread | undefined,
 ): Promise<Copied> {
-  const found = await foundation.store.snapshot((snapshot) => findSource(foundation, snapshot, request.source))
+  const foreign = await findForeign(foundation, request.source)
+  const found =
+    foreign?.found ?? (await foundation.store.snapshot((snapshot) => findSource(foundation, snapshot, request.source)))
   checkNewRetention(request.attributes(found.version).retention, foundation.world.now())
   if (found.version.size > copyBytesMax) {
     throw new Fault('InvalidRequest', {
@@ -54,7 +56,7 @@ export async function commitCopy(
     })
   }
   const isShared = request.source.name.bucket === request.name.bucket && keepsContent(found.version, request)
-  if (!isShared) return await rewrite(foundation, request, spread)
+  if (!isShared) return await rewrite(foundation, request, spread, foreign)
   if (spread !== undefined) await spreadSource(foundation, spread, found.version)
   return await share(foundation, request, spread === undefined ? undefined : found.version)
 }
@@ -81,11 +83,56 @@ export async function findSource(
   source: CopyObject['source'],
 ): Promise<FoundRow> {
   const found = await findRow(foundation, from, source)
-  if (checkRead(source.conditions, found.version) !== 'passed') {
+  checkSource(foundation, source, found.version)
+  return found
+}
+
+function checkSource({ world }: Foundation, { conditions }: CopyObject['source'], version: ObjectVersion): void {
+  if (checkRead(conditions, version) !== 'passed') {
     throw new Fault('PreconditionFailed', { Condition: 'x-amz-copy-source-If-*' })
   }
-  checkIsHere(found.version, foundation.world.now())
-  return found
+  checkIsHere(version, world.now())
+}
+
+/** A source, and where its bytes are read. */
+export interface ReadableSource {
+  readonly found: FoundRow
+  readonly source: Source
+  /** With what its bytes are read. */
+  readonly reading: Foundation
+}
+
+/** The source of a copy in a bucket that is in other cells; undefined: it is in this one. */
+async function findForeign(foundation: Foundation, source: CopyObject['source']): Promise<ReadableSource | undefined> {
+  const { foreign, hasBucket, store, namespace } = foundation
+  if (foreign === undefined || hasBucket === undefined) return undefined
+  const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, source.name.bucket))
+  if (hasBucket(bucket)) return undefined
+  const {
+    version,
+    versionId,
+    source: bytes,
+  } = await foreign.find(bucket, source.name.key, source.versionId).catch((error: unknown) => {
+    // Who may not know that it is not there is not told.
+    if (error instanceof Fault && error.code !== 'ServiceUnavailable') source.guard(undefined, bucket)
+    throw error
+  })
+  source.guard(version, bucket)
+  checkSource(foundation, source, version)
+  const found = { bucket, version, versionId, row: { version, bytes: nothing } }
+  return { found, source: bytes, reading: { ...foundation, remote: foreign.blobs } }
+}
+
+const nothing = new Uint8Array(0)
+
+/** The source of a copy that is read and written again, wherever it is. */
+export async function findReadable(foundation: Foundation, source: CopyObject['source']): Promise<ReadableSource> {
+  const foreign = await findForeign(foundation, source)
+  if (foreign !== undefined) return foreign
+  return await foundation.store.snapshot(async (snapshot) => {
+    const found = await findSource(foundation, snapshot, source)
+    return { found, source: await readSource(snapshot, found, source.name.key), reading: foundation }
+  })
 }
 
 async function readCopyTarget(foundation: Foundation, from: Transaction, request: CopyObject): Promise<Target> {
@@ -156,18 +203,18 @@ export async function draftOfVersion(
   return { source, draft: { ...draft, contentKey, ...parts } }
 }
 
-async function rewrite(foundation: Foundation, request: CopyObject, spread: Spread | undefined): Promise<Copied> {
-  const { found, source, target } = await foundation.store.snapshot(async (snapshot) => {
-    const row = await findSource(foundation, snapshot, request.source)
-    return {
-      found: row,
-      source: await readSource(snapshot, row, request.source.name.key),
-      target: await foundation.namespace.existingBucket(snapshot, request.name.bucket),
-    }
-  })
+async function rewrite(
+  foundation: Foundation,
+  request: CopyObject,
+  spread: Spread | undefined,
+  foreign: ReadableSource | undefined,
+): Promise<Copied> {
+  const { store, namespace } = foundation
+  const { found, source, reading } = foreign ?? (await findReadable(foundation, request.source))
+  const target = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, request.name.bucket))
   const opening = await openingOf(foundation, found, source, request.source)
   const { size, checksum } = found.version
-  const bytes = await readContent(foundation, source, { from: 0, to: size }, opening)
+  const bytes = await readContent(reading, source, { from: 0, to: size }, opening)
   const algorithm = request.checksum ?? checksum?.algorithm
   const digests = algorithm === undefined ? {} : { checksum: { algorithm, value: () => undefined } }
   const { encryption } = request

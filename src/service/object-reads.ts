@@ -11,6 +11,7 @@ import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
 import { isHere } from '#src/model/tier.ts'
 import { manifestOf, type ObjectVersion, type Part } from '#src/model/version.ts'
 import type { Snapshot } from '#src/store/store.ts'
+import { checkIsHere as checkBucketIsHere } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { versionIdOf } from './object-writes.ts'
 import type { FindObject, Found, Wanted } from './services.ts'
@@ -35,9 +36,10 @@ export interface FoundRow extends Found {
 }
 
 /** The version asked for; shown to the guard before anything of it is told. See services.ts for what it throws. */
-export async function findRow({ namespace }: Foundation, from: Snapshot, request: FindObject): Promise<FoundRow> {
+export async function findRow(foundation: Foundation, from: Snapshot, request: FindObject): Promise<FoundRow> {
   const { name, versionId, guard } = request
-  const bucket = await namespace.existingBucket(from, name.bucket)
+  const bucket = await foundation.namespace.existingBucket(from, name.bucket)
+  checkBucketIsHere(foundation, bucket)
   const place = { bucket: bucket.id, key: name.key }
   if (versionId === undefined) {
     const current = await readCurrent(from, place)
@@ -95,7 +97,12 @@ const notHere = ({ storageClass }: ObjectVersion): Fault =>
 export type Source =
   | { readonly kind: 'inline'; readonly bytes: Uint8Array }
   | { readonly kind: 'blob'; readonly blob: string; readonly record: BlobRecord }
-  | { readonly kind: 'manifest'; readonly parts: readonly Part[] }
+  /** `records`: of the parts' blobs, where this cell has none of them. */
+  | {
+      readonly kind: 'manifest'
+      readonly parts: readonly Part[]
+      readonly records?: ReadonlyMap<string, BlobRecord>
+    }
 
 export async function readSource(from: Snapshot, { bucket, version }: FoundRow, key: string): Promise<Source> {
   const { content } = version

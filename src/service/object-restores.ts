@@ -3,6 +3,7 @@ import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
 import { askForVersion } from '#src/metadata/remote-records.ts'
 import { formatStamp } from '#src/model/stamp.ts'
 import type { Transaction } from '#src/store/store.ts'
+import { checkTakesWrites } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { tell } from './object-events.ts'
 import { findRow } from './object-reads.ts'
@@ -27,6 +28,7 @@ async function restoreOnce(
   const { days, cause } = request
   const found = await findRow(foundation, to, request)
   const { bucket, row } = found
+  checkTakesWrites(foundation, bucket)
   const { version } = row
   const { key } = request.name
   const { remote, restore, storageClass, content, stamp, isNull } = version

@@ -12,6 +12,7 @@ import { formatStamp, nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { Content, ObjectVersion, Part, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
+import { checkTakesWrites } from './bucket-places.ts'
 import { checkByteQuota } from './byte-quota.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
@@ -30,16 +31,10 @@ export interface Target {
   readonly stamp: Stamp
 }
 
-/** Whether a bucket that is being deleted stays is not decided yet, and nothing may come into it meanwhile (C22). */
-export function checkTakesWrites({ name, state }: Bucket): void {
-  if (state === 'active') return
-  throw new Fault('ServiceUnavailable', { BucketName: name, message: 'The bucket is being deleted. Try again.' })
-}
-
 export async function readTarget(foundation: Foundation, from: Transaction, name: ObjectName): Promise<Target> {
   foundation.clock?.check()
   const bucket = await foundation.namespace.existingBucket(from, name.bucket)
-  checkTakesWrites(bucket)
+  checkTakesWrites(foundation, bucket)
   const wasVersioned = bucket.versioning !== 'off' || foundation.hasPeers === true
   const state = await readState(from, { bucket: bucket.id, key: name.key }, wasVersioned)
   const stamp = nextStamp(foundation.world.nowMicroseconds(), state.largest, foundation.cell)

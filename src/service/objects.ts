@@ -9,6 +9,7 @@ import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import { isHere } from '#src/model/tier.ts'
 import { manifestOf, type ObjectVersion } from '#src/model/version.ts'
+import { checkTakesWrites } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
 import { durably, type Spread, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
@@ -160,6 +161,7 @@ export class CellObjects implements Objects {
     return await this.#foundation.store.transact(async (transaction) => {
       const found = await findRow(this.#foundation, transaction, request)
       const { bucket, row, versionId } = found
+      checkTakesWrites(this.#foundation, bucket)
       const place = { bucket: bucket.id, key: request.name.key }
       const state = await readState(transaction, place, bucket.versioning !== 'off')
       const stamp = slotStamp(this.#foundation, row.version)

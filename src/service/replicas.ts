@@ -12,6 +12,7 @@ import { admitsReplicas, type ReplicationAction } from '#src/model/replication-p
 import { nextStamp } from '#src/model/stamp.ts'
 import type { DeleteMarker, ObjectVersion, Version } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { checkTakesWrites } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 
 /** How a replica comes to be in its bucket, and what it says of itself. */
@@ -25,6 +26,7 @@ export async function readDestination(
   need: { readonly action: ReplicationAction; readonly key: string },
 ): Promise<Bucket> {
   const target = await foundation.namespace.existingBucket(from, name)
+  if (target.state === 'active') checkTakesWrites(foundation, target)
   if (target.versioning !== 'enabled' || target.state !== 'active' || target.id === source.id) {
     throw new Fault('InvalidRequest', { message: 'The destination does not keep versions.' })
   }

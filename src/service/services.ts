@@ -18,6 +18,7 @@ import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
+import type { Regions } from './regions.ts'
 import type { Shadows } from './shadow-services.ts'
 import type { Sts } from './sts/sts.ts'
 import type { Usage } from './usage.ts'
@@ -28,6 +29,8 @@ export interface Services {
   readonly objects: Objects
   readonly uploads: Uploads
   readonly listings: Listings
+  /** Has what a listing showed held in this region, some time later. Absent: there are no others. */
+  prefetch?(bucket: string, keys: readonly string[]): Promise<void>
   readonly identity: Identity
   readonly iam: Iam
   readonly sts: Sts
@@ -41,16 +44,6 @@ export interface Services {
   readonly usage: Usage
   /** Absent: there is one. */
   readonly regions?: Regions
-}
-
-/** The regions that buckets can be in. */
-export interface Regions {
-  /** A location from regions by their codes, with commas between, or one geography. Fault `InvalidArgument`. */
-  chosen(text: string): string
-  /** As `chosen`; what names no region at all is another store's constraint, and stays. Fault `InvalidLocationConstraint`. */
-  constrained(location: string): string
-  /** Home of a bucket that is created through a region, or here: undefined where that region is none of the bucket's (C23). */
-  homeOfNew(location: string, region: string | undefined): Bucket['home']
 }
 
 export interface Page<Item> {

@@ -14,11 +14,12 @@ import { importStamp, type Shadow } from '#src/model/shadow.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { branch } from './branches.ts'
+import { checkTakesWrites } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Ingested, ingest } from './ingest.ts'
 import { bodyOf } from './object-copies.ts'
 import { makeContentKey, sealedBy } from './object-encryption.ts'
-import { checkTakesWrites, draftOf } from './object-writes.ts'
+import { draftOf } from './object-writes.ts'
 import type { ShadowSources } from './shadow-sources.ts'
 
 /** Who asks first for a larger object reads it as it comes; smaller ones are here before they are sent. */
@@ -171,7 +172,7 @@ export class ShadowImports {
     const { region, cell } = this.#foundation
     const bucket = await this.#foundation.namespace.existingBucket(to, asked.bucket.name)
     if (bucket.id !== asked.bucket.id || bucket.shadow?.id !== asked.shadow.id) throw new Fault('OperationAborted')
-    checkTakesWrites(bucket)
+    checkTakesWrites(this.#foundation, bucket)
     const { key } = asked
     const place = { bucket: bucket.id, key }
     if (await isKnown(to, place)) return 'known'

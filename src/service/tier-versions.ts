@@ -5,6 +5,7 @@ import type { Bucket } from '#src/model/bucket.ts'
 import type { ObjectVersion, Part } from '#src/model/version.ts'
 import { manifestOf } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { checkTakesWrites } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { type ContentKey, checkSeal, openContentKey, sealedBy } from './object-encryption.ts'
 import { randomId } from './random-words.ts'
@@ -27,6 +28,9 @@ export async function readTiered(
 ): Promise<TieredVersion | undefined> {
   const bucket = await foundation.namespace.bucket(from, name.bucket)
   if (bucket === undefined || bucket.id !== name.bucketId || bucket.state !== 'active') return undefined
+  if (foundation.hasBucket?.(bucket) === false) return undefined
+  // What is done about it is written to it in the end: that is tried again.
+  checkTakesWrites(foundation, bucket)
   const { key } = name
   const place = { bucket: bucket.id, key }
   const { state, row } = await readStamped(from, place, BigInt(name.stamp), bucket.versioning !== 'off')

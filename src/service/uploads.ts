@@ -22,11 +22,12 @@ import { checkNewRetention } from '#src/model/retention.ts'
 import type { Upload } from '#src/model/upload.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { checkTakesWrites } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
 import { durably, type Spread } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, type Ingested, ingest } from './ingest.ts'
-import { bodyOf, findSource } from './object-copies.ts'
+import { bodyOf, findReadable } from './object-copies.ts'
 import {
   type ContentKey,
   checkCustomerKey,
@@ -36,8 +37,7 @@ import {
   withContentKey,
 } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
-import { readSource } from './object-reads.ts'
-import { checkTakesWrites, checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
+import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import type { UploadName, Uploads, Written } from './services.ts'
 
 type Complete = Parameters<Uploads['complete']>[0]
@@ -72,7 +72,7 @@ export class CellUploads implements Uploads {
     const contentKey = await this.#newKey(request.name.bucket, wish)
     return await store.transact(async (transaction) => {
       const bucket = await namespace.existingBucket(transaction, request.name.bucket)
-      checkTakesWrites(bucket)
+      checkTakesWrites(this.#foundation, bucket)
       if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
       const encryption = contentKey === undefined ? {} : { encryption: contentKey.wrapped }
       const upload: Upload = { ...described, ...encryption, id, initiated: world.now() }
@@ -123,16 +123,13 @@ export class CellUploads implements Uploads {
   async copyPart(request: Parameters<Uploads['copyPart']>[0]): ReturnType<Uploads['copyPart']> {
     const target = await this.#findNow(request)
     const encrypting = await this.#encrypting(target, request.number, request.customerKey)
-    const { found, source } = await this.#foundation.store.snapshot(async (snapshot) => {
-      const row = await findSource(this.#foundation, snapshot, request.source)
-      return { found: row, source: await readSource(snapshot, row, request.source.name.key) }
-    })
+    const { found, source, reading } = await findReadable(this.#foundation, request.source)
     const { size } = found.version
     const { from, to } = request.range === undefined ? { from: 0, to: size } : request.range
     if (to > size)
       throw new Fault('InvalidRange', { ActualObjectSize: size, RangeRequested: `bytes=${from}-${to - 1}` })
     const opening = await openingOf(this.#foundation, found, source, request.source)
-    const bytes = await readContent(this.#foundation, source, { from, to }, opening)
+    const bytes = await readContent(reading, source, { from, to }, opening)
     const body = bodyOf(bytes, to - from)
     const ingested = await ingest(this.#foundation, body, partDigests(target.upload, {}), neverInline, encrypting)
     const part = await this.#keepPart(request, request.number, ingested)

@@ -47,6 +47,21 @@ async function blobs({ cell }: FedRegion): Promise<number> {
 
 const large = 2 * chunkBytes + 99
 
+describe('C20: a bucket of its own mind', () => {
+  test('D3: writes to a bucket that asks for two regions are in two, and one that is in fewer refuses them', async () => {
+    const { fra, iad, syd, peers } = await three(1)
+    for (const { cell } of [fra, iad, syd]) {
+      for (const name of [bucket, single]) await cell.buckets.update(name, (each) => ({ ...each, durability: 2 }))
+    }
+    const bytes = randomBytes(large)
+    await put(fra, 'k', bytes)
+    await assert.rejects(put(fra, 'k', bytes, single), isFault('InvalidRequest'))
+    peers.faultsOf(1).isDown = true
+    const reads = await Promise.allSettled([get(iad, 'k'), get(syd, 'k')])
+    assert.ok(reads.some((read) => read.status === 'fulfilled' && read.value.equals(bytes)))
+  })
+})
+
 describe('C20: two regions', () => {
   test('D3: what was acknowledged is all in another region, and the region that wrote it is not missed', async () => {
     const { fra, iad, syd, peers } = await three()

@@ -212,7 +212,7 @@ test('a location names regions of the cluster, or none at all', async () => {
   assert.equal(put.headers['x-tigris-served-from'], 'syd')
 })
 
-test('a copy is carried out where both of its buckets are, and refused where no region has both', async () => {
+test('a copy is carried out where both of its buckets are, or else where it goes, and reads from where its source is', async () => {
   const made = await send(syd, 'PUT', '/only-syd', { 'x-tigris-regions': 'syd' })
   assert.equal(made.status, 200)
   assert.equal((await send(fra, 'PUT', '/only-fra/source', {}, Buffer.from('what is copied'))).status, 200)
@@ -221,19 +221,56 @@ test('a copy is carried out where both of its buckets are, and refused where no 
   assert.equal(copied.headers['x-tigris-served-from'], 'fra')
   assert.equal((await send(fra, 'GET', '/everywhere/copy')).body.toString(), 'what is copied')
   const apart = await send(syd, 'PUT', '/only-syd/copy', { 'x-amz-copy-source': '/only-fra/source' })
-  assert.equal(apart.status, 501)
+  assert.equal(apart.status, 200)
+  assert.equal(apart.headers['x-tigris-served-from'], 'syd')
+  assert.equal((await send(syd, 'GET', '/only-syd/copy')).body.toString(), 'what is copied')
   const [Bucket, Key] = ['everywhere', 'in-parts']
   const { UploadId } = await syd.client.send(new CreateMultipartUploadCommand({ Bucket, Key }))
   const query = { partNumber: '1', uploadId: UploadId ?? '' }
   assert.equal(
     (await send(fra, 'PUT', `/${Bucket}/${Key}`, { 'x-amz-copy-source': 'only-fra/source' }, undefined, query)).status,
-    501,
+    200,
   )
   assert.equal((await send(syd, 'PUT', '/only-syd/source', {}, Buffer.from('a part'))).status, 200)
   assert.equal(
     (await send(fra, 'PUT', `/${Bucket}/${Key}`, { 'x-amz-copy-source': 'only-syd/source' }, undefined, query)).status,
     200,
   )
+})
+
+test('what is copied from a bucket that is elsewhere is whole, and only for those who may read it', async () => {
+  const [Bucket, Key] = ['only-fra', 'large']
+  const { UploadId } = await fra.client.send(new CreateMultipartUploadCommand({ Bucket, Key }))
+  const bodies = [Buffer.alloc(5 * 2 ** 20, 'a'), Buffer.alloc(100_000, 'b')]
+  const Parts = await Promise.all(
+    bodies.map(async (Body, index) => {
+      const PartNumber = index + 1
+      const { ETag } = await fra.client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body }))
+      return { PartNumber, ETag }
+    }),
+  )
+  await fra.client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }))
+  await fra.client.send(
+    new PutObjectCommand({ Bucket, Key: 'tagged', Body: Buffer.alloc(100_000, 'c'), Tagging: 'a=b' }),
+  )
+  const copy = (source: string, headers: Record<string, string> = {}) =>
+    send(syd, 'PUT', '/only-syd/copied', { 'x-amz-copy-source': source, ...headers })
+  assert.equal((await copy('only-fra/large')).status, 200)
+  const read = await send(syd, 'GET', '/only-syd/copied')
+  assert.deepEqual(read.body, Buffer.concat(bodies))
+  assert.equal((await copy('only-fra/tagged')).status, 200)
+  const tagged = await syd.client.send(new GetObjectCommand({ Bucket: 'only-syd', Key: 'copied' }))
+  assert.equal(tagged.TagCount, 1)
+  assert.equal((await copy('only-fra/none')).status, 404)
+  assert.equal((await copy('only-fra/large', { 'x-amz-copy-source-if-match': '"other"' })).status, 412)
+  const Statement = [
+    { Effect: 'Deny', Principal: '*', Action: 's3:GetObject*', Resource: 'arn:aws:s3:::only-fra/large' },
+  ]
+  await fra.client.send(
+    new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: '2012-10-17', Statement }) }),
+  )
+  assert.equal((await copy('only-fra/large')).status, 403)
+  assert.equal((await copy('only-fra/tagged')).status, 200)
 })
 
 test('Y11: nobody without the secret speaks for a client, and what a client says of other regions is not passed on', async () => {

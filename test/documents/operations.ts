@@ -8,7 +8,7 @@ const toldOnly = 'kept and told as it was put; nothing comes of it'
 
 /** What an operation that is there does not do. */
 export const missing: Readonly<Record<string, string>> = {
-  CreateBucket: 'no directory buckets; any location is taken, and none has an effect yet',
+  CreateBucket: 'no directory buckets',
   PutBucketAbac: "kept and told; policies may ask for a bucket's tags either way",
   PutBucketAccelerateConfiguration: 'kept and told; there is no other region yet that could be written to at once',
   PutBucketAnalyticsConfiguration: toldOnly,

@@ -16,6 +16,8 @@ import type { Timeline } from './timeline.ts'
 export interface QuietCell {
   readonly name: string
   readonly view: View
+  /** The ids of the buckets that it is a cell of. */
+  readonly here: ReadonlySet<number>
   /** Its replicated rows, in a form that is equal in two cells exactly if the records are. */
   readonly rows: ReadonlyMap<string, string>
   /** Whether its disk still has all bytes of a copy. */
@@ -24,26 +26,37 @@ export interface QuietCell {
 
 const everything = Number.POSITIVE_INFINITY
 
-/** I4: all cells hold the same records. */
+/** I4: all cells of a bucket hold the same records, and no other cell holds any (C22). */
 export function checkConverged(cells: readonly QuietCell[]): void {
-  const [first, ...others] = cells
-  if (first === undefined) return
-  for (const other of others) {
-    for (const [key, value] of first.rows) {
-      const there = other.rows.get(key)
-      if (there !== value) throw new Violation(`${key}: ${first.name} holds ${value}, ${other.name} holds ${there}`)
+  for (const { id } of buckets) {
+    const [first, ...others] = cells
+      .filter(({ here }) => here.has(id))
+      .map((cell) => ({ ...cell, rows: rowsOf(cell, id) }))
+    for (const cell of cells) {
+      const [row] = cell.here.has(id) ? [] : rowsOf(cell, id).keys()
+      if (row !== undefined) throw new Violation(`${row}: ${cell.name} holds it, and is none of the bucket's cells`)
     }
-    for (const key of other.rows.keys()) {
-      if (!first.rows.has(key)) throw new Violation(`${key}: only ${other.name} holds it`)
+    if (first === undefined) throw new Violation(`the bucket ${id} is nowhere`)
+    for (const other of others) {
+      for (const [key, value] of first.rows) {
+        const there = other.rows.get(key)
+        if (there !== value) throw new Violation(`${key}: ${first.name} holds ${value}, ${other.name} holds ${there}`)
+      }
+      for (const key of other.rows.keys()) {
+        if (!first.rows.has(key)) throw new Violation(`${key}: only ${other.name} holds it`)
+      }
     }
   }
 }
 
+const rowsOf = ({ rows }: QuietCell, bucket: number): ReadonlyMap<string, string> =>
+  new Map([...rows].filter(([key]) => key.startsWith(`${bucket} `)))
+
 /** I1, I6, I8, C9, C12: every write stands, or was followed by one that had seen it, or is kept as a conflict; nothing returns. */
-export function checkNothingLost(ledger: Ledger, { name, view }: QuietCell): void {
+export function checkNothingLost(ledger: Ledger, { name, view, here }: QuietCell): void {
   for (const births of ledger.births.values()) {
     const [one] = births.values()
-    if (one === undefined) continue
+    if (one === undefined || !here.has(one.bucket)) continue
     if (one.slot === 0n) checkNullSlot(name, view, [...births.values()])
     else checkVersion(name, view, [...births.values()])
   }
@@ -146,6 +159,7 @@ export async function checkReadable(region: Region, ledger: Ledger, timeline: Ti
   const { services, member } = region
   if (services === undefined) throw new Error(`${member.region} is down`)
   for (const bucket of buckets) {
+    if (!region.has(bucket.name)) continue
     const query = { bucket: bucket.name, prefix: '', delimiter: '', limit: 1000, guard }
     const { items } = await services.listings.versions(query)
     for (const { key, versionId, version, isLatest } of items) {

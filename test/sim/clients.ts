@@ -3,9 +3,11 @@ import type { Conditions } from '#src/model/conditions.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Chance } from './chance.ts'
+import type { Cluster } from './cluster.ts'
 import { anyKey, attributes, bodyOf, buckets, bytesOf, guard, md5Of, owner, type SimulatedBucket } from './content.ts'
 import { type Ledger, Violation } from './ledger.ts'
 import { checkObjects, checkVersions } from './listing-check.ts'
+import { cellsIn } from './places.ts'
 import type { Region, RegionServices } from './region.ts'
 import type { Timeline } from './timeline.ts'
 import { upload } from './uploading.ts'
@@ -16,6 +18,7 @@ export interface ClientParts {
   readonly timeline: Timeline
   readonly chance: Chance
   readonly ledger: Ledger
+  readonly cluster: Cluster
 }
 
 const weights = {
@@ -61,9 +64,11 @@ export class Client {
   }
 
   async #once(): Promise<void> {
-    const { timeline, region } = this.#parts
-    const { services } = region
-    if (services === undefined) {
+    const { timeline, region, chance } = this.#parts
+    const bucket = chance.pick(buckets)
+    const serving = region.isUp ? this.#serving(bucket) : undefined
+    const services = serving?.services
+    if (serving === undefined || services === undefined) {
       this.refused++
       await timeline.sleep(200)
       return
@@ -71,7 +76,7 @@ export class Client {
     // A region that dies with the request in hand never answers.
     const silence = timeline.sleep(patience).then(() => 'silence' as const)
     try {
-      const outcome = await Promise.race([this.#do(services), silence])
+      const outcome = await Promise.race([this.#do(serving, services, bucket), silence])
       if (outcome === 'silence') this.unknown++
       else this.acknowledged++
     } catch (error) {
@@ -83,13 +88,21 @@ export class Client {
     }
   }
 
-  async #do(services: RegionServices): Promise<void> {
-    const { chance, region, ledger } = this.#parts
-    const bucket = chance.pick(buckets)
+  /** The region that carries it out: the own one, if that has the bucket as it knows, or one of those that have it. */
+  #serving({ name }: SimulatedBucket): Region | undefined {
+    const { region, cluster, chance } = this.#parts
+    if (region.has(name)) return region
+    const cells = cellsIn(region.store.view, name, cluster.membership)
+    const others = cluster.regions.filter((each) => each.isUp && cells.includes(each.member.cell) && each.has(name))
+    return others.length === 0 ? undefined : chance.pick(others)
+  }
+
+  async #do(region: Region, services: RegionServices, bucket: SimulatedBucket): Promise<void> {
+    const { chance, ledger } = this.#parts
     const name = { bucket: bucket.name, key: anyKey(chance) }
     switch (chance.weighted(weights)) {
       case 'get':
-        return await this.#get(services, bucket, name.key)
+        return await this.#get(region, services, bucket, name.key)
       case 'deleteVersion':
         return await this.#deleteVersion(services, bucket, name.key)
       case 'copy':
@@ -119,13 +132,13 @@ export class Client {
         return
       }
       case 'create':
-        return await this.#put(services, bucket, name.key, { ifNoneMatch: ['*'] })
+        return await this.#put(region, services, bucket, name.key, { ifNoneMatch: ['*'] })
       case 'replace': {
         const { version } = await services.objects.find({ name, guard })
-        return await this.#put(services, bucket, name.key, { ifMatch: [version.etag] })
+        return await this.#put(region, services, bucket, name.key, { ifMatch: [version.etag] })
       }
       case 'put':
-        return await this.#put(services, bucket, name.key, {})
+        return await this.#put(region, services, bucket, name.key, {})
     }
   }
 
@@ -135,8 +148,14 @@ export class Client {
     return Buffer.alloc(size, `${region.member.cell}/${this.#written++}/${chance.below(1e9)};`)
   }
 
-  async #put({ objects }: RegionServices, bucket: SimulatedBucket, key: string, conditions: Conditions): Promise<void> {
-    const { ledger, region } = this.#parts
+  async #put(
+    region: Region,
+    { objects }: RegionServices,
+    bucket: SimulatedBucket,
+    key: string,
+    conditions: Conditions,
+  ): Promise<void> {
+    const { ledger } = this.#parts
     const bytes = this.#bytes()
     ledger.bodies.set(md5Of(bytes), bytes)
     const name = { bucket: bucket.name, key }
@@ -158,10 +177,11 @@ export class Client {
   }
 
   /** What is read is what was written under the stamp that it comes with, and no older than what was seen here before. */
-  async #get({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
-    const { ledger, region } = this.#parts
+  async #get(region: Region, { objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
+    const { ledger, cluster } = this.#parts
     const { cell } = region.member
-    const seen = ledger.seen(cell, bucket, key)
+    const isSingle = cellsIn(cluster.root.store.view, bucket.name, cluster.membership).length === 1
+    const seen = isSingle ? ledger.seenAnywhere(bucket, key) : ledger.seen(cell, bucket, key)
     const read = await objects.get({ name: { bucket: bucket.name, key }, guard, conditions: {} })
     const { version } = read
     ledger.checkRead(bucket, key, version, await bytesOf(read))

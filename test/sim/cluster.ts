@@ -63,6 +63,17 @@ export class Cluster {
     this.#membership = { epoch: 1, root: 1, members: first }
   }
 
+  get membership(): Membership {
+    return this.#membership
+  }
+
+  /** The region that has the namespace. */
+  get root(): Region {
+    const root = this.regions.find(({ member }) => member.cell === this.#membership.root)
+    if (root === undefined) throw new Error('a cluster without a root')
+    return root
+  }
+
   /** The late one becomes a member, with nothing in it: it hears of all that was before from the others' feeds. */
   join(region: Region): void {
     this.#parts.faults.fired('late region')

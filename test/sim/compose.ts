@@ -4,20 +4,27 @@ import { fetchBlobJob } from '#replicator/jobs/fetch-blob.ts'
 import { ProcessQueue } from '#replicator/process-queue.ts'
 import { Relay } from '#replicator/relay.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
+import { BucketMoves } from '#src/cluster/bucket-moves.ts'
+import { BucketMoving } from '#src/cluster/bucket-moving.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
 import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
 import { Forgetter } from '#src/cluster/forgetter.ts'
+import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
+import { NamespaceRoot } from '#src/cluster/namespace-root.ts'
 import { OutOfPatience } from '#src/cluster/patience.ts'
+import { rangeMethods } from '#src/cluster/range-methods.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import { type Method, PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Arrival } from '#src/metadata/receive.ts'
-import { memberOf } from '#src/model/region.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import { cellsOf, type Member, type Membership, memberOf } from '#src/model/region.ts'
+import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
-import { StoreError } from '#src/store/store.ts'
+import { type Store, StoreError } from '#src/store/store.ts'
 import type { Compose } from './region.ts'
 
 /** Longer than any simulation. */
@@ -41,23 +48,45 @@ const rootMethods = (left: (cell: number) => void): readonly Method[] => [
   },
 ]
 
+const moveOptions = { pause: 100, patience: 2_000, fence: 3_000, again: 200 }
+
+/** What a cell knows of itself and the others, and its store as all but the follower of the namespace have it. */
+function placesOf(bare: Store, self: Member, membership: () => Membership) {
+  const members = {
+    self,
+    get membership() {
+      return membership()
+    },
+    get peers() {
+      return membership().members.filter(({ cell, state }) => cell !== self.cell && state !== 'removed')
+    },
+    isRoot: membership().root === self.cell,
+    get isRemoved() {
+      return memberOf(membership(), self.cell)?.state === 'removed'
+    },
+  }
+  return { members, store: governNamespace(bare, self.cell) }
+}
+
 /** A region as src/open.ts and bin/ make it, without sockets and files. */
-export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
+export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
   const { transport, self, membership, isEager, left, failed } = parts
-  const bare = { ...given, store: governNamespace(given.store, self.cell) }
-  const peers = () => membership().members.filter(({ cell, state }) => cell !== self.cell && state !== 'removed')
+  const { members, store } = placesOf(bare.store, self, membership)
+  const peers = () => members.peers
   const guard = new ClockGuard({
     world: bare.world,
     transport,
     peers: () => peers().map(({ cell }) => cell),
     report: () => {},
   })
-  const known = { ...bare, world: guard.world, clock: guard }
+  const hasBucket = ({ location }: Bucket): boolean => cellsOf(location, membership()).includes(self.cell)
+  const known = { ...bare, store, world: guard.world, clock: guard, hasBucket }
   const { incarnation } = self
   const surprised = (error: unknown): void => {
     if (!isExpected(error)) failed(error)
   }
   const positions = feedPositions(incarnation, membership)
+  const cells = new BucketCells(bare.namespace, membership)
   const bytes = openRegionBytes({
     foundation: known,
     transport,
@@ -65,11 +94,11 @@ export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
     nearest: (regions) => regions,
     isReachable: () => true,
     positions,
+    cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
     durabilityRegions: 1,
     failed: surprised,
   })
   const foundation = { ...known, remote: bytes.remote }
-  const cells = new BucketCells(foundation.namespace, membership)
   /** As a region does that is told to hold what others write. */
   const arrived = (arrivals: readonly Arrival[]): void => {
     for (const { content } of arrivals) {
@@ -88,8 +117,14 @@ export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
     pause: 300,
   })
   const passed: FeedServer['passed'] = (caller, request) => forgetter.passed(caller, request).catch(surprised)
+  const target = { foundation, conflictMilliseconds, cells, arrived }
+  const rows = { store, world: foundation.world, namespace: foundation.namespace }
+  const moving = new BucketMoving({ ...rows, target, members, transport, positions, nearest: (of) => of })
+  const moves = new BucketMoves({ ...rows, members, transport, moving, options: moveOptions })
+  const { world } = bare
+  const follower = new NamespaceFollower({ store: bare.store, world, transport, members })
   const followers = new Followers({
-    target: { foundation, conflictMilliseconds, arrived },
+    target,
     transport,
     peers,
     failed: (_, error) => surprised(error),
@@ -97,15 +132,7 @@ export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
   const departing = new Departing({
     foundation,
     transport,
-    members: {
-      get membership() {
-        return membership()
-      },
-      self,
-      get isRemoved() {
-        return memberOf(membership(), self.cell)?.state === 'removed'
-      },
-    },
+    members,
     positions,
     succession: bytes.succession,
     freeing: bytes.freeing,
@@ -113,12 +140,11 @@ export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
     uploadPatience: 60_000,
   })
   const queue = new ProcessQueue(bare.world)
-  const { store, world } = foundation
   const kind = fetchBlobJob(bytes.copies)
-  const relay = new Relay({ store, world, queue, urgencyOf: () => kind.urgency, failed: surprised })
+  const relay = new Relay({ store, world: foundation.world, queue, urgencyOf: () => kind.urgency, failed: surprised })
   const worker = new JobWorker({
     store,
-    world,
+    world: foundation.world,
     queue,
     kinds: new Map([[kind.name, kind]]),
     pace: { concurrency: 4, perSecond: 200 },
@@ -127,7 +153,11 @@ export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
   })
   return {
     foundation,
+    buckets: new NamespaceBuckets({ ...rows, isEmpty: async () => true }),
     methods: [
+      ...new NamespaceRoot({ store: bare.store, world, members }).methods(),
+      ...rangeMethods({ foundation, cells, incarnation }),
+      ...moving.methods,
       clockMethod(bare.world),
       ...feedMethods({ foundation, cells, incarnation, world: foundation.world, passed }),
       ...bytes.methods,
@@ -137,6 +167,7 @@ export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
     run: async (signal) => {
       await Promise.all([
         guard.run(signal),
+        members.isRoot ? moves.run(signal, surprised) : follower.run(signal, surprised),
         followers.run(signal),
         bytes.jobs.run(signal, surprised),
         bytes.succession.run(signal, surprised),

@@ -17,6 +17,7 @@ export const faultClasses = [
   'rebirth',
   'late region',
   'leaving region',
+  'bucket moved',
 ] as const
 export type FaultClass = (typeof faultClasses)[number]
 
@@ -39,6 +40,7 @@ const rates: Rates = {
   rebirth: 0,
   'late region': 0,
   'leaving region': 0,
+  'bucket moved': 0,
 }
 
 /** What goes wrong, from the seed; and how often it did. Off: nothing does. */

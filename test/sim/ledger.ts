@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { keys, subspace } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
+import type { Membership } from '#src/model/region.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import type { Write } from '#src/store/writes.ts'
 import type { SimulatedBucket } from './content.ts'
+import { cellsIn, nameOfBucket } from './places.ts'
 
 /** One change that a cell made by itself, as it stood in its commit. */
 export interface Birth {
@@ -49,7 +51,10 @@ export class Ledger {
   readonly #largest = new Map<string, Stamp>()
   readonly #fail: (error: Violation) => void
 
-  constructor(fail: (error: Violation) => void) {
+  readonly #membership: () => Membership
+
+  constructor(membership: () => Membership, fail: (error: Violation) => void) {
+    this.#membership = membership
     this.#fail = fail
   }
 
@@ -74,6 +79,13 @@ export class Ledger {
   /** The stamp that was seen last, in a cell, of a key that has but one slot; 0 of others. */
   seen(cell: number, bucket: SimulatedBucket, key: string): Stamp {
     return this.#seen.get(`${cell} ${bucket.id} ${key}`) ?? 0n
+  }
+
+  /** Of all cells: what nobody may fall behind while the bucket is in one cell. */
+  seenAnywhere(bucket: SimulatedBucket, key: string): Stamp {
+    let most = 0n
+    for (const [name, stamp] of this.#seen) if (stamp > most && name.endsWith(` ${bucket.id} ${key}`)) most = stamp
+    return most
   }
 
   sees(cell: number, bucket: SimulatedBucket, key: string, { stamp }: Pick<Version, 'stamp'>): void {
@@ -102,6 +114,11 @@ export class Ledger {
     if (space !== subspace.current && space !== subspace.version && space !== subspace.tombstone) return
     const reader = new TupleReader(key, 1)
     const place = { bucket: reader.number(), key: reader.text() }
+    // Of a bucket that it is no cell of, by its own row, a cell forgets all; and nobody asks it.
+    if (!cellsIn(after, nameOfBucket(place.bucket), this.#membership()).includes(cell)) {
+      this.#checkNotBorn(cell, key, place, before, after)
+      return
+    }
     this.#checkStanding(cell, place, before, after)
     const value = after.get(key)
     if (value === undefined) return
@@ -123,6 +140,25 @@ export class Ledger {
       const last = this.tagged.get(name) ?? 0n
       if (version.tags.stamp > last) this.tagged.set(name, version.tags.stamp)
     }
+  }
+
+  /** C22: nothing is written in a cell that is none of the bucket's. */
+  #checkNotBorn(
+    cell: number,
+    row: Uint8Array,
+    place: { bucket: number; key: string },
+    before: View,
+    after: View,
+  ): void {
+    const value = after.get(row)
+    if (value === undefined || before.get(row) !== undefined) return
+    const stamp = row[0] === subspace.tombstone ? decodeTombstone(value).stamp : decodeVersion(value).stamp
+    const isOwn = Number(stamp % 1000n) === cell
+    const isKnown = [...this.births].some(
+      ([name, births]) => births.has(stamp) && name.startsWith(`${place.bucket} `) && name.endsWith(` ${place.key}`),
+    )
+    if (isOwn && !isKnown)
+      throw new Violation(`cell ${cell} wrote ${place.key} at ${stamp}, of a bucket that is elsewhere`)
   }
 
   /** I8, C7: what stands in a slot is never followed by what is older. */

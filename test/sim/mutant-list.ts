@@ -1,4 +1,5 @@
 import { blobMutants } from './blob-mutants.ts'
+import { locationMutants } from './location-mutants.ts'
 import { memberMutants } from './member-mutants.ts'
 import type { Mutant } from './mutant.ts'
 
@@ -185,8 +186,8 @@ export const mutants: readonly Mutant[] = [
     name: 'records-go-to-everybody',
     rule: 'C17',
     file: 'src/cluster/bucket-cells.ts',
-    from: "return cellsOf(location, membership).includes(cell) ? 'yes' : 'no'",
-    to: "return cellsOf(location, membership).includes(cell) ? 'yes' : 'yes'",
+    from: "return sharingCells(found, membership).includes(cell) ? 'yes' : 'no'",
+    to: "return sharingCells(found, membership).includes(cell) ? 'yes' : 'yes'",
     killers: feedTest,
   },
   {
@@ -269,4 +270,5 @@ export const mutants: readonly Mutant[] = [
     to: 'occupant !== undefined',
     killers: convergenceTest,
   },
+  ...locationMutants,
 ]

@@ -1,10 +1,16 @@
+import { isDeepStrictEqual } from 'node:util'
 import { readHeads } from '#src/cluster/feed-methods.ts'
 import { readCursor } from '#src/metadata/cursors.ts'
 import { readBlobJobs, readJobs } from '#src/metadata/jobs.ts'
+import type { Cluster } from './cluster.ts'
+import { buckets } from './content.ts'
+import { rowOf } from './places.ts'
 import type { Region } from './region.ts'
 
 /** Whether every cell has applied all that any other one has to tell, and has done what it owes. */
-export async function isQuiet(regions: readonly Region[]): Promise<boolean> {
+export async function isQuiet(cluster: Cluster): Promise<boolean> {
+  const { regions, root } = cluster
+  if (!isSettled(regions, root)) return false
   for (const { store } of regions) {
     const owed = await store.snapshot(
       async (snapshot) => (await readBlobJobs(snapshot, undefined, 1)).length + (await readJobs(snapshot, 1)).length,
@@ -28,4 +34,12 @@ export async function isQuiet(regions: readonly Region[]): Promise<boolean> {
     }
   }
   return true
+}
+
+/** Whether no bucket is on its way, and all regions know where they are. */
+function isSettled(regions: readonly Region[], root: Region): boolean {
+  return buckets.every(({ name }) => {
+    const row = rowOf(root.store.view, name)
+    return row?.move === undefined && regions.every(({ store }) => isDeepStrictEqual(rowOf(store.view, name), row))
+  })
 }

@@ -1,9 +1,12 @@
 import type { UnreadableReason } from '#src/blobs/blobs.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
+import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
 import type { BlobId } from '#src/model/blob.ts'
+import { moved } from '#src/model/move.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Conflicts } from '#src/service/conflicts.ts'
@@ -22,6 +25,7 @@ import type { Faults } from './faults.ts'
 import type { Ledger } from './ledger.ts'
 import { Life, MortalStore, mortalWorld } from './life.ts'
 import type { Network } from './network.ts'
+import { cellsIn } from './places.ts'
 import { type Clock, simulatedWorld, type Timeline } from './timeline.ts'
 
 /** What a region does beside requests, and what it answers to others: composed as src/open.ts composes it. */
@@ -29,6 +33,7 @@ export interface Composition {
   readonly methods: readonly Method[]
   /** Of the foundation that services have. */
   readonly foundation: Foundation
+  readonly buckets: NamespaceBuckets
   /** Until the signal. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -51,6 +56,8 @@ export interface RegionServices {
   readonly uploads: Uploads
   readonly listings: Listings
   readonly conflicts: Conflicts
+  /** In the root: asks for a bucket to be elsewhere. */
+  move(bucket: string, location: string): Promise<unknown>
 }
 
 export type Compose = (parts: Composing) => Composition
@@ -115,17 +122,20 @@ export class Region {
     })
   }
 
-  /** The same buckets everywhere, with the same ids. */
+  /** The buckets are made in the root; the others hear of them. */
   async prepare(): Promise<void> {
-    const { store } = this
+    const { region, cell } = this.member
+    await this.store.transact((transaction) => beginSharing(transaction, { region, cell }))
+    const membership = this.#parts.membership()
+    if (membership.root !== cell) return
+    await this.store.transact(async (transaction) => new ClusterRecords().setMembership(transaction, membership))
+    const store = governNamespace(this.store, cell)
     const all = new NamespaceBuckets({
       store,
       world: this.#world,
       namespace: new Namespace(),
       isEmpty: async () => true,
     })
-    const { region, cell } = this.member
-    await store.transact((transaction) => beginSharing(transaction, { region, cell }))
     for (const { name, versioning } of buckets) {
       await all.create({ name, owner, acl, location: '', hasObjectLock: false })
       if (versioning !== 'off') await all.update(name, (bucket) => ({ ...bucket, versioning }))
@@ -153,7 +163,12 @@ export class Region {
       stream: transport.stream,
     }
     const isEager = (): boolean => this.#chance.happens(this.#eager)
-    const { methods, run, foundation } = compose({
+    const {
+      methods,
+      run,
+      foundation,
+      buckets: all,
+    } = compose({
       foundation: bare,
       transport: alive,
       self,
@@ -168,6 +183,8 @@ export class Region {
       uploads: new CellUploads(foundation),
       listings: new CellListings(foundation),
       conflicts: new Conflicts(foundation),
+      move: (name, location) =>
+        all.update(name, (bucket) => moved(bucket, location, membership(), Math.floor(foundation.world.now()))),
     }
     run(this.#stop.signal).catch((error: unknown) => {
       if (!life.isOver && !this.#stop.signal.aborted) failed(error)
@@ -186,6 +203,12 @@ export class Region {
   /** What it holds, when nothing is under way any more. */
   async quiet(): Promise<QuietCell> {
     const rows = new Map<string, string>()
+    const { view } = this.store
+    const { cell } = this.member
+    const membership = this.#parts.membership()
+    const here = new Set(
+      buckets.flatMap(({ id, name }) => (cellsIn(view, name, membership).includes(cell) ? [id] : [])),
+    )
     await this.store.snapshot(async (snapshot) => {
       for (const { id } of buckets) {
         for (const space of replicatedSpaces) {
@@ -193,12 +216,17 @@ export class Region {
           if (space === 'tombstone') continue
           const found = await readReplicated(snapshot, space, id, undefined, 1_000_000)
           for (const { key, value } of found) {
-            rows.set(`${space} ${Buffer.from(key).toString('hex')}`, Buffer.from(value).toString('hex'))
+            rows.set(`${id} ${space} ${Buffer.from(key).toString('hex')}`, Buffer.from(value).toString('hex'))
           }
         }
       }
     })
-    return { name: this.member.region, view: this.store.view, rows, isWhole: this.blobs.isWhole.bind(this.blobs) }
+    return { name: this.member.region, view, here, rows, isWhole: this.blobs.isWhole.bind(this.blobs) }
+  }
+
+  /** Whether it is one of a bucket's cells, as it knows itself. */
+  has(bucket: string): boolean {
+    return cellsIn(this.store.view, bucket, this.#parts.membership()).includes(this.member.cell)
   }
 
   get isUp(): boolean {

@@ -13,6 +13,7 @@ import { Client } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import { type FaultClass, Faults } from './faults.ts'
 import { Ledger } from './ledger.ts'
+import { Mover } from './mover.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
 import type { Compose, Region } from './region.ts'
@@ -24,7 +25,7 @@ export interface SimulationOptions {
   readonly operations: number
   readonly compose: Compose
   /** Whether everything that regions owe each other has been done. */
-  readonly isQuiet: (regions: readonly Region[]) => Promise<boolean>
+  readonly isQuiet: (cluster: Cluster) => Promise<boolean>
 }
 
 export interface SimulationReport {
@@ -53,11 +54,11 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
   const failing = Promise.withResolvers<never>()
   failing.promise.catch(() => undefined)
   const failed = failing.reject
-  const ledger = new Ledger(failed)
-  const cluster = new Cluster({ seed, timeline, network, ledger, faults, compose, failed })
+  const ledger = new Ledger(() => cluster.membership, failed)
+  const cluster: Cluster = new Cluster({ seed, timeline, network, ledger, faults, compose, failed })
   const { regions, late } = cluster
   const clients = regions.flatMap((region) => {
-    const parts = { region, timeline, ledger }
+    const parts = { region, timeline, ledger, cluster }
     return Array.from(
       { length: clientsPerRegion },
       (_, number) => new Client({ ...parts, chance: new Chance(`${seed}/client/${region.member.cell}/${number}`) }),
@@ -65,6 +66,7 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
   })
   const each = Math.ceil(operations / clients.length)
   const nemesis = new Nemesis({ timeline, chance: new Chance(`${seed}/nemesis`), network, faults, cluster })
+  const mover = new Mover({ timeline, chance: new Chance(`${seed}/mover`), faults, cluster })
   const joining = async (): Promise<void> => {
     if (late === undefined) return
     await timeline.sleep(chance.between(1_000, 8_000))
@@ -81,7 +83,8 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     for (const region of regions) await region.prepare()
     faults.isOn = true
     for (const region of regions) if (region !== late) region.start()
-    const deeds = nemesis.run()
+    // A region that leaves and buckets that move at once are histories of their own.
+    const deeds = Promise.all([nemesis.run(), cluster.leaver === undefined ? mover.run() : undefined])
     const joined = joining()
     const left = leaving()
     await Promise.all(
@@ -91,6 +94,7 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
       }),
     )
     nemesis.stop()
+    mover.stop()
     faults.isOn = false
     await deeds
     await left
@@ -98,7 +102,8 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     do {
       await timeline.sleep(1_000)
       if (timeline.now > deadline) throw new Error('the regions do not come to rest')
-    } while (cluster.leaver?.hasLeft === false || !(await isQuiet(cluster.staying)))
+    } while (cluster.leaver?.hasLeft === false || !(await isQuiet(cluster)))
+    mover.look()
     for (const region of cluster.staying) await checkReadable(region, ledger, timeline)
   }
   await timeline.until(Promise.race([history(), failing.promise]), longest)

@@ -1,8 +1,10 @@
-import { readBody, readBucket } from '#gateway/operations/configuration/setting.ts'
+import { changeBucket, readBody, readBucket } from '#gateway/operations/configuration/setting.ts'
 import { operation, type S3Response } from '#gateway/operations/operation.ts'
-import { decodeBucketPatch, encodeShadow } from '#gateway/wire/bucket-settings.ts'
+import { type BucketPatch, decodeBucketPatch, encodeShadow, patchOfHeaders } from '#gateway/wire/bucket-settings.ts'
+import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { StoredByClass } from '#src/model/usage.ts'
+import type { MoveProgress, Regions } from '#src/service/regions.ts'
 
 const json = (value: unknown): S3Response => ({
   status: 200,
@@ -20,6 +22,19 @@ function sizes(stored: StoredByClass) {
   }
 }
 
+/** How far a change of a bucket's regions is. */
+const changeOf = ({ from, to, step, since, regions }: MoveProgress) => ({
+  from,
+  to,
+  step,
+  since: new Date(since).toISOString(),
+  regions: regions.map(({ region, isDone, records }) => ({
+    region,
+    done: isDone,
+    ...(records !== undefined && { records_copied: records }),
+  })),
+})
+
 /** An extension of Tigris: what a bucket is, in JSON; `with-size=true` tells what lies in it too. */
 export const getBucketInformation = operation({
   name: 'GetBucketInformation',
@@ -30,16 +45,18 @@ export const getBucketInformation = operation({
   async run(isMeasured, context) {
     const bucket = await readBucket(context)
     const stored = isMeasured ? await context.services.usage.stored(bucket.id) : undefined
-    return { bucket, stored }
+    return { bucket, stored, progress: await context.services.regions?.progress(bucket) }
   },
 
-  encode: ({ bucket, stored }) =>
+  encode: ({ bucket, stored, progress }) =>
     json({
       name: bucket.name,
       created: new Date(bucket.created).toISOString(),
       object_regions: bucket.location,
       ...(bucket.domain !== undefined && { website: { domain_name: bucket.domain } }),
       ...(bucket.cacheControl !== undefined && { cache_control: bucket.cacheControl }),
+      ...(bucket.durability !== undefined && { durability_regions: bucket.durability }),
+      ...(progress !== undefined && { location_change: changeOf(progress) }),
       ...(bucket.shadow !== undefined && { shadow_bucket: encodeShadow(bucket.shadow) }),
       ...(stored !== undefined && sizes(stored)),
     }),
@@ -50,11 +67,14 @@ export const patchBucket = operation({
   name: 'PatchBucket',
   match: { method: 'PATCH', scope: 'bucket' },
   action: 's3:PutBucketInformation',
-  decode: async (request) => decodeBucketPatch(await readBody(request)),
+  decode: async (request) => patchOfHeaders(request.headers) ?? decodeBucketPatch(await readBody(request)),
 
-  async run(patch, { services, guard, request }) {
-    const { shadow, domain, cacheControl } = patch
+  async run({ shadow, domain, cacheControl, ...placing }, context) {
+    const { services, guard, request } = context
     const judge = (bucket: Bucket): void => guard(undefined, bucket)
+    if (placing.regions !== undefined || placing.durability !== undefined) {
+      await changeBucket(context, (bucket) => placed(bucket, placing, services.regions))
+    }
     if (shadow !== undefined) await services.shadows.configure(request.bucket, shadow ?? undefined, judge)
     if (domain !== undefined) await services.domains.set(request.bucket, domain ?? undefined, judge)
     if (cacheControl === undefined) return
@@ -67,3 +87,13 @@ export const patchBucket = operation({
 
   encode: () => json({ status: 'success' }),
 })
+
+/** Where the bucket is to be, and in how many regions its writes. */
+function placed(bucket: Bucket, { regions, durability }: BucketPatch, cluster: Regions | undefined): Bucket {
+  if (cluster === undefined) {
+    throw new Fault('InvalidRequest', { message: 'There are no other regions: this server is in no cluster.' })
+  }
+  const kept = durability === undefined ? bucket : cluster.durable(bucket, durability)
+  if (regions === undefined) return kept
+  return cluster.moved(kept, regions === '' ? '' : cluster.chosen(regions))
+}

@@ -7,6 +7,7 @@ import { el } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import type { ListQuery } from '#src/service/services.ts'
 import { asksRestores } from './optional-attributes.ts'
+import { prefetchListed } from './prefetch.ts'
 
 /** As Tigris has it, of a bucket with a shadow. */
 function sourceOf(header: string | undefined): Pick<ListQuery, 'source'> {
@@ -38,8 +39,10 @@ export const listObjectsV2 = operation({
     }
   },
 
-  async run(input, { services, guard, request }) {
+  async run(input, context) {
+    const { services, guard, request } = context
     const listing = await services.listings.objects({ ...input, bucket: request.bucket, guard })
+    prefetchListed(context, listing.items)
     const shown = input.showsOwner ? listing.items.map((each) => each.version.owner) : []
     return { input, listing, owners: await findOwners(services.identity, shown) }
   },

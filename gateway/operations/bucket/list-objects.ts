@@ -4,6 +4,7 @@ import { listingQuery } from '#gateway/wire/listing-query.ts'
 import { findOwners } from '#gateway/wire/owners.ts'
 import { el } from '#gateway/xml/render.ts'
 import { asksRestores } from './optional-attributes.ts'
+import { prefetchListed } from './prefetch.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html */
 export const listObjects = operation({
@@ -20,8 +21,10 @@ export const listObjects = operation({
     }
   },
 
-  async run(input, { services, guard, request }) {
+  async run(input, context) {
+    const { services, guard, request } = context
     const listing = await services.listings.objects({ ...input, bucket: request.bucket, after: input.marker, guard })
+    prefetchListed(context, listing.items)
     const owners = await findOwners(
       services.identity,
       listing.items.map((each) => each.version.owner),

@@ -1,0 +1,118 @@
+import { readBlob } from '#src/metadata/blob-records.ts'
+import { keptBy } from '#src/metadata/keeping.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import type { Snapshot } from '#src/store/store.ts'
+import { decodeAdopted, encodeBlobs, encodeKeptBy } from './keeper-wire.ts'
+import { within } from './patience.ts'
+import type { Transport } from './transport.ts'
+
+export interface HandingOnOptions {
+  readonly foundation: Foundation
+  readonly transport: Transport
+  readonly membership: () => Membership
+  /** How many regions hold a blob that somebody names, at least. */
+  readonly durabilityRegions: number
+  /** The cells that a bucket is in; none: it is no more. Absent: buckets never leave a cell. */
+  readonly cellsOfBucket?: (from: Snapshot, bucket: number) => Promise<readonly number[]>
+  /** In how many regions what is in a bucket has to be, where it says so. Absent: none does. */
+  readonly durabilityOf?: (from: Snapshot, bucket: number) => Promise<number | undefined>
+}
+
+/** A blob that is kept here, and that only a bucket named which is not here any more. */
+interface Left {
+  readonly blob: BlobId
+  readonly bucket?: number
+}
+
+/** Longer than the other side takes by its own account, in milliseconds. */
+const askMilliseconds = 15_000
+
+/**
+ * Hands the keeping of blobs on to the cells that go on with their bucket.
+ *
+ * V6  who hands a blob on is its keeper until all other cells know the new one, which has a good copy by then: at no moment is
+ *     there a copy that counts with nobody, and none is let go by one who keeps the blob no more.
+ */
+export class HandingOn {
+  readonly #options: HandingOnOptions
+
+  constructor(options: HandingOnOptions) {
+    this.#options = options
+  }
+
+  /** Gives those that no cell of their bucket names, and that therefore may be freed here. The others take their time. */
+  async hand<Job extends Left>(jobs: readonly Job[]): Promise<readonly Job[]> {
+    const { foundation, cellsOfBucket, membership } = this.#options
+    const free: Job[] = []
+    for (const [bucket, left] of Map.groupBy(jobs, (each) => each.bucket)) {
+      const cells =
+        bucket === undefined || cellsOfBucket === undefined
+          ? []
+          : await foundation.store.snapshot((snapshot) => cellsOfBucket(snapshot, bucket))
+      const others = cells.filter((cell) => cell !== foundation.cell && !isGoing(membership(), cell))
+      // One that has the bucket again, and names the blob no more, frees it like any other.
+      const isBack = cells.includes(foundation.cell)
+      free.push(...(isBack ? left : await this.#offer(left, others, await this.#needed(bucket))))
+    }
+    return free
+  }
+
+  async #offer<Job extends Left>(
+    jobs: readonly Job[],
+    cells: readonly number[],
+    needed: number,
+  ): Promise<readonly Job[]> {
+    let rest = await Promise.all(jobs.map(async (job) => ({ job, cells: await this.#order(job.blob, cells) })))
+    for (let turn = 0; turn < cells.length && rest.length > 0; turn++) {
+      const unnamed: typeof rest = []
+      for (const [cell, offered] of Map.groupBy(rest, (each) => each.cells[turn] as number)) {
+        const words = decodeAdopted(await this.#ask(cell, 'adopt', encodeBlobs(offered.map(({ job }) => job.blob))))
+        const adopted = offered.filter((_, index) => words[index] === 'adopted').map(({ job }) => job.blob)
+        await this.#tell(adopted, cell, cells, needed)
+        unnamed.push(...offered.filter((_, index) => words[index] === 'unnamed'))
+      }
+      rest = unnamed
+    }
+    return rest.map(({ job }) => job)
+  }
+
+  async #needed(bucket: number | undefined): Promise<number> {
+    const { foundation, durabilityOf, durabilityRegions } = this.#options
+    if (bucket === undefined) return durabilityRegions
+    return (await foundation.store.snapshot(async (from) => await durabilityOf?.(from, bucket))) ?? durabilityRegions
+  }
+
+  /** Those first whose regions hold it already. */
+  async #order(blob: BlobId, cells: readonly number[]): Promise<readonly number[]> {
+    const { foundation, membership } = this.#options
+    const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+    const holding = record?.kind === 'bytes' ? record.holders.map(({ region }) => region) : []
+    const holds = (cell: number): boolean => holding.includes(memberOf(membership(), cell)?.region ?? '')
+    return [...cells.filter(holds), ...cells.filter((cell) => !holds(cell))]
+  }
+
+  /** All other cells, and then this one, get to know who keeps them. */
+  async #tell(blobs: readonly BlobId[], keeper: number, cells: readonly number[], needed: number): Promise<void> {
+    if (blobs.length === 0) return
+    const { foundation, membership } = this.#options
+    const holding = cells.filter((cell) => cell !== keeper).slice(0, Math.max(0, needed - 1))
+    const others = membership().members.filter(
+      ({ cell, state }) => cell !== keeper && cell !== foundation.cell && state !== 'removed',
+    )
+    await Promise.all(
+      others.map(({ cell }) =>
+        this.#ask(cell, 'kept-by', encodeKeptBy({ keeper, holds: holding.includes(cell), blobs })),
+      ),
+    )
+    await foundation.store.transact(async (transaction) => {
+      for (const blob of blobs) await keptBy(transaction, blob, keeper, foundation)
+    })
+  }
+
+  async #ask(cell: number, method: string, request: Uint8Array): Promise<Uint8Array> {
+    const { foundation, transport } = this.#options
+    return await within(foundation.world, askMilliseconds, (signal) => transport.ask(cell, method, request, signal))
+  }
+}

@@ -1,0 +1,91 @@
+import { Fault } from '#src/errors.ts'
+import type { Bucket } from './bucket.ts'
+import { cellsOf, type Membership } from './region.ts'
+
+/**
+ * A change of a bucket's location under way (C22). Each step begins with a change of the bucket's row, and every cell
+ * concerned has seen it before the next one does.
+ *
+ * | step        | served by | writes | records go to | what happens                                                       |
+ * |-------------|-----------|--------|---------------|--------------------------------------------------------------------|
+ * | `preparing` | old cells | yes    | old cells     | nobody forgets what was deleted in the bucket, until it is over    |
+ * | `copying`   | old cells | yes    | old and new   | the new cells copy all there is                                    |
+ * | `fenced`    | old cells | no     | old and new   | all cells come to have all that was written                        |
+ * | `handing`   | new cells | no     | old and new   | the old cells begin to pass requests on                            |
+ * | `leaving`   | new cells | yes    | new cells     | the old cells forget what they have, and hand on what they keep    |
+ */
+export interface Move {
+  readonly step: MoveStep
+  /** Where the bucket is to be; from `handing` on where it was, or, where the change was given up, where it was to be. */
+  readonly other: string
+  /** The bucket's epoch when it began: it names this change. */
+  readonly epoch: number
+  /** When it began, in milliseconds since the epoch. */
+  readonly since: number
+}
+
+export type MoveStep = 'preparing' | 'copying' | 'fenced' | 'handing' | 'leaving'
+
+type Placed = Pick<Bucket, 'location' | 'move'>
+
+/** Whether objects may be written, where the bucket is. */
+export const takesWrites = ({ state, move }: Pick<Bucket, 'state' | 'move'>): boolean =>
+  state === 'active' && move?.step !== 'fenced' && move?.step !== 'handing'
+
+/** The cells that are the bucket's by the other of its two locations only: those that come, or those that go. */
+export function changingCells({ location, move }: Placed, membership: Membership): readonly number[] {
+  if (move === undefined) return []
+  const standing = cellsOf(location, membership)
+  return cellsOf(move.other, membership).filter((cell) => !standing.includes(cell))
+}
+
+/** The cells that may have something of the bucket. */
+export const concernedCells = (bucket: Placed, membership: Membership): readonly number[] => [
+  ...cellsOf(bucket.location, membership),
+  ...changingCells(bucket, membership),
+]
+
+/** The cells that the bucket's records go to. */
+export function sharingCells(bucket: Placed, membership: Membership): readonly number[] {
+  const isShared = bucket.move !== undefined && bucket.move.step !== 'preparing' && bucket.move.step !== 'leaving'
+  return isShared ? concernedCells(bucket, membership) : cellsOf(bucket.location, membership)
+}
+
+/**
+ * A bucket that is asked to be elsewhere: its change begins, goes on, or is given up while that can be. Fault `OperationAborted`:
+ * another change must end first.
+ */
+export function moved(bucket: Bucket, location: string, membership: Membership, now: number): Bucket {
+  const { name, state, move, epoch } = bucket
+  const next = epoch + 1
+  if (state !== 'active') throw new Fault('OperationAborted', { BucketName: name })
+  if (move !== undefined) {
+    const isAhead = move.step !== 'handing' && move.step !== 'leaving'
+    if (location === (isAhead ? move.other : bucket.location)) return bucket
+    const isGivenUp = location === bucket.location && (move.step === 'preparing' || move.step === 'copying')
+    if (isGivenUp) return { ...bucket, move: { ...move, step: 'leaving' }, epoch: next }
+    const message = 'The regions of the bucket are changing already. Try again when that is done.'
+    throw new Fault('OperationAborted', { BucketName: name, message })
+  }
+  if (location === bucket.location) return bucket
+  checkDurability(bucket, location, membership)
+  const [before, after] = [cellsOf(bucket.location, membership), cellsOf(location, membership)]
+  const isSame = before.length === after.length && after.every((cell) => before.includes(cell))
+  if (isSame) return { ...bucket, location, epoch: next }
+  return { ...bucket, move: { step: 'preparing', other: location, epoch: next, since: now }, epoch: next }
+}
+
+/** What is asked of a bucket's writes must be possible where it is, or is to be (C20). Fault `InvalidRequest`. */
+export function durable(bucket: Bucket, regions: number, membership: Membership): Bucket {
+  const { location, move } = bucket
+  const after: Bucket = { ...bucket, durability: regions }
+  for (const each of move === undefined ? [location] : [location, move.other]) checkDurability(after, each, membership)
+  return after
+}
+
+function checkDurability({ name, durability = 1 }: Bucket, location: string, membership: Membership): void {
+  const regions = cellsOf(location, membership).length
+  if (durability <= regions) return
+  const message = `Writes to the bucket have to be in ${durability} regions, and there are ${regions} at that location.`
+  throw new Fault('InvalidRequest', { message, BucketName: name })
+}

@@ -1,0 +1,35 @@
+import type { Bucket } from '#src/model/bucket.ts'
+import type { MoveStep } from '#src/model/move.ts'
+
+/** The regions that buckets can be in. */
+export interface Regions {
+  /** A location from regions by their codes, with commas between, or one geography. Fault `InvalidArgument`. */
+  chosen(text: string): string
+  /** As `chosen`; what names no region at all is another store's constraint, and stays. Fault `InvalidLocationConstraint`. */
+  constrained(location: string): string
+  /** Home of a bucket that is created through a region, or here: undefined where that region is none of the bucket's (C23). */
+  homeOfNew(location: string, region: string | undefined): Bucket['home']
+  /** A bucket that is asked to be at another location, from `chosen`. Fault `OperationAborted`: not now. */
+  moved(bucket: Bucket, location: string): Bucket
+  /** A bucket whose writes have to be in so many regions before they are acknowledged. Fault `InvalidRequest`: it has fewer. */
+  durable(bucket: Bucket, regions: number): Bucket
+  /** How far a bucket's change of location is, as the root knows it; undefined: it is where it is to be. */
+  progress(bucket: Bucket): Promise<MoveProgress | undefined>
+}
+
+export interface MoveProgress {
+  readonly step: MoveStep
+  /** When it began, in milliseconds since the epoch. */
+  readonly since: number
+  readonly from: string
+  readonly to: string
+  /** Those that come to the bucket, or leave it. */
+  readonly regions: readonly RegionProgress[]
+}
+
+export interface RegionProgress {
+  readonly region: string
+  readonly isDone: boolean
+  /** Copied so far. */
+  readonly records?: number
+}

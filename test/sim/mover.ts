@@ -1,0 +1,74 @@
+import { Fault } from '#src/errors.ts'
+import { StoreError } from '#src/store/store.ts'
+import type { Chance } from './chance.ts'
+import type { Cluster } from './cluster.ts'
+import { buckets } from './content.ts'
+import type { Faults } from './faults.ts'
+import { rowOf } from './places.ts'
+import type { Timeline } from './timeline.ts'
+
+export interface MoverParts {
+  readonly timeline: Timeline
+  readonly chance: Chance
+  readonly faults: Faults
+  readonly cluster: Cluster
+}
+
+/** How many seeds of three have buckets that move. */
+const kinds = [false, true, true]
+
+/** Somebody who has buckets change their regions again and again, whatever else happens. */
+export class Mover {
+  readonly #parts: MoverParts
+  readonly #under = new Set<string>()
+  #isOver = false
+
+  constructor(parts: MoverParts) {
+    this.#parts = parts
+  }
+
+  async run(): Promise<void> {
+    const { timeline, chance } = this.#parts
+    if (!chance.pick(kinds)) return
+    for (;;) {
+      await timeline.sleep(chance.between(50, 800))
+      if (this.#isOver) return
+      this.look()
+      await this.#ask()
+    }
+  }
+
+  stop(): void {
+    this.#isOver = true
+  }
+
+  async #ask(): Promise<void> {
+    const { chance, cluster, timeline } = this.#parts
+    const { name } = chance.pick(buckets)
+    const location = this.#location()
+    const change = cluster.root.services?.move(name, location)
+    // The root may die with it in hand.
+    const silence = timeline.sleep(5_000)
+    await Promise.race([change, silence]).catch((error: unknown) => {
+      if (!(error instanceof Fault) && !(error instanceof StoreError)) throw error
+    })
+  }
+
+  #location(): string {
+    const { chance, cluster } = this.#parts
+    const all = cluster.membership.members.map(({ region }) => region)
+    const chosen = all.filter(() => chance.happens(0.5))
+    if (chosen.length === 0) return chance.happens(0.5) ? '' : chance.pick(all)
+    return chosen.join(',')
+  }
+
+  /** Counts the changes that came to their end since it was looked before. */
+  look(): void {
+    const { cluster, faults } = this.#parts
+    for (const { name } of buckets) {
+      const move = rowOf(cluster.root.store.view, name)?.move
+      if (move !== undefined) this.#under.add(name)
+      else if (this.#under.delete(name)) faults.fired('bucket moved')
+    }
+  }
+}
