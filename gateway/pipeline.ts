@@ -146,11 +146,12 @@ function recordedOf(
   return recorded
 }
 
-/** At a host that is a bucket's own, the request is about that bucket. */
-async function placed({ domains }: PipelineParts, asked: Address): Promise<Address> {
+/** At a host that is a bucket's own, the request is about that bucket; most are not, and wait for nothing here. */
+function placed({ domains }: PipelineParts, asked: Address): Address | Promise<Address> {
   const own = domains === undefined ? undefined : ownHostOf(asked)
-  const bucket = own === undefined ? undefined : await domains?.bucketOf(own)
-  return bucket === undefined ? asked : atOwnHost(asked, bucket)
+  const found = own === undefined ? undefined : domains?.bucketOf(own)
+  const at = (bucket: string | undefined): Address => (bucket === undefined ? asked : atOwnHost(asked, bucket))
+  return found instanceof Promise ? found.then(at) : at(found)
 }
 
 /** Whose request it was, and where it is to be told. */
@@ -345,7 +346,8 @@ export function pipeline(parts: PipelineParts): Route {
   }
 
   return async (incoming, asked) => {
-    const address = await placed(parts, asked)
+    const at = placed(parts, asked)
+    const address = at instanceof Promise ? await at : at
     // What is not carried out here is known by no other name.
     let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
