@@ -23,6 +23,7 @@ async function start(workers: number): Promise<{ readonly server: ServerProcess;
   const server = await ServerProcess.start({
     data: join(folder, String(count++)),
     workers,
+    patience: 100_000,
     flags: ['--metrics-port', '0', '--region', 'fra', '--drain-seconds', '20'],
   })
   running.push(server)
@@ -115,30 +116,28 @@ test('metrics are on no port of S3, and nothing of S3 is on theirs', async () =>
 })
 
 test('a node that stops says that it is not ready, and is told of to the end', async () => {
-  for (const workers of [1, 2]) {
-    const { server, told } = await start(workers)
-    const { hostname, port } = new URL(server.endpoint)
-    const client = new SignedClient(server.endpoint, administrator)
-    assert.equal((await client.send({ method: 'PUT', path: '/box' })).status, 200)
-    const { path, headers } = client.signed({ method: 'PUT', path: '/box/key', body: Buffer.alloc(1_000) })
-    client.close()
-    // A request that is under way holds the stop up: most of its body does not come.
-    const socket = connect(Number(port), hostname)
-    socket.on('error', () => {})
-    const head = Object.entries({ ...headers, 'content-length': '1000', expect: '100-continue' })
-    socket.write(`PUT ${path} HTTP/1.1\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
-    await new Promise((resolve) => socket.once('data', resolve))
-    const ended = server.stop()
-    let answer = await read(`${told}/-/ready`)
-    for (let tries = 0; answer.status === 200 && tries < 100; tries++) {
-      await wait(50)
-      answer = await read(`${told}/-/ready`)
-    }
-    assert.equal(answer.status, 503)
-    assert.match(answer.text, /it is stopping|it does not answer/)
-    assert.equal((await read(`${told}/-/health`)).status, 200)
-    socket.destroy()
-    assert.equal(await ended, 0)
-    await assert.rejects(read(`${told}/-/health`))
+  const { server, told } = await start(2)
+  const { hostname, port } = new URL(server.endpoint)
+  const client = new SignedClient(server.endpoint, administrator)
+  assert.equal((await client.send({ method: 'PUT', path: '/box' })).status, 200)
+  const { path, headers } = client.signed({ method: 'PUT', path: '/box/key', body: Buffer.alloc(1_000) })
+  client.close()
+  // A request that is under way holds the stop up: most of its body does not come.
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {})
+  const head = Object.entries({ ...headers, 'content-length': '1000', expect: '100-continue' })
+  socket.write(`PUT ${path} HTTP/1.1\r\n${head.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
+  await new Promise((resolve) => socket.once('data', resolve))
+  const ended = server.stop()
+  let answer = await read(`${told}/-/ready`)
+  for (let tries = 0; answer.status === 200 && tries < 100; tries++) {
+    await wait(50)
+    answer = await read(`${told}/-/ready`)
   }
+  assert.equal(answer.status, 503)
+  assert.match(answer.text, /it is stopping|it does not answer/)
+  assert.equal((await read(`${told}/-/health`)).status, 200)
+  socket.destroy()
+  assert.equal(await ended, 0)
+  await assert.rejects(read(`${told}/-/health`))
 })
