@@ -246,14 +246,7 @@ export function openPeers<Known extends Foundation>(
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, cells, arrived }
   const { moving, moves } = movesOf(target, { members, transport }, positions, nearest)
   const lag = new FeedLagWatch({ foundation, transport, peers: () => members.peers })
-  const departing = new Departing({
-    foundation,
-    transport,
-    members,
-    positions,
-    succession: bytes.succession,
-    freeing: bytes.freeing,
-  })
+  const departing = new Departing({ ...bytes, foundation, transport, members, positions })
   const healer = healerOf(target, { members, transport }, { log, healed })
   return {
     foundation,
