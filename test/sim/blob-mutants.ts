@@ -4,7 +4,6 @@ const receive = 'src/metadata/receive.ts'
 const keeping = 'src/metadata/keeping.ts'
 const blobRecords = 'src/metadata/blob-records.ts'
 const keeperTest = ['test/cluster/keeper.test.ts']
-const successionTest = ['test/cluster/succession.test.ts']
 
 /** Of bytes: segments, caches, references, keepers. */
 export const blobMutants: readonly Mutant[] = [
@@ -73,14 +72,6 @@ export const blobMutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
-    name: 'parts-of-manifests-stay',
-    rule: 'C18, G1',
-    file: blobRecords,
-    from: "    addJob(to, { kind: 'manifest', blob })\n",
-    to: '',
-    killers: 'sim',
-  },
-  {
     name: 'freed-on-sight',
     rule: 'C19',
     file: blobRecords,
@@ -137,14 +128,6 @@ export const blobMutants: readonly Mutant[] = [
     killers: ['test/cluster/remote-blobs.test.ts'],
   },
   {
-    name: 'copies-that-go-are-counted',
-    rule: 'C19',
-    file: keeping,
-    from: '    .filter((region) => isCounted(region) && (',
-    to: '    .filter((region) => (',
-    killers: successionTest,
-  },
-  {
     name: 'late-words-count-copies-again',
     rule: 'C19',
     file: keeping,
@@ -185,43 +168,11 @@ export const blobMutants: readonly Mutant[] = [
     killers: ['test/cluster/remote-blobs.test.ts'],
   },
   {
-    name: 'heirs-count-hearsay',
-    rule: 'K1',
-    file: keeping,
-    from: 'holders: own === undefined ? [] : [own] }))',
-    to: 'holders: rest.holders }))',
-    killers: successionTest,
-  },
-  {
-    name: 'pages-tell-heirs-of-copies',
-    rule: 'K1',
+    name: 'parts-of-manifests-stay',
+    rule: 'C18, G1',
     file: blobRecords,
-    from: '(known?.keeper ?? keeper) === here.cell',
-    to: 'keeper === here.cell',
-    killers: successionTest,
-  },
-  {
-    name: 'others-than-the-keeper-let-go',
-    rule: 'K1',
-    file: keeping,
-    from: "  if (record.keeper !== counting.here.cell) return 'wait'\n",
+    from: "    addJob(to, { kind: 'manifest', blob })\n",
     to: '',
-    killers: successionTest,
-  },
-  {
-    name: 'heirs-do-not-ask-all',
-    rule: 'K1',
-    file: 'src/cluster/succession.ts',
-    from: 'if (!isWhole || membership',
-    to: 'if (membership',
-    killers: successionTest,
-  },
-  {
-    name: 'lost-before-all-were-asked',
-    rule: 'K2',
-    file: 'src/cluster/succession.ts',
-    from: 'if (isWhole) lost.push(blob)',
-    to: 'if (told.length > 0) lost.push(blob)',
-    killers: successionTest,
+    killers: 'sim',
   },
 ]

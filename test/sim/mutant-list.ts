@@ -1,17 +1,18 @@
 import { blobMutants } from './blob-mutants.ts'
+import { memberMutants } from './member-mutants.ts'
 import type { Mutant } from './mutant.ts'
 
 const receive = 'src/metadata/receive.ts'
 const merge = 'src/model/merge.ts'
-const successionTest = ['test/cluster/succession.test.ts']
 const feedTest = ['test/cluster/feed-methods.test.ts']
 const convergenceTest = ['test/cluster/convergence.test.ts']
 const namespaceTest = ['test/cluster/namespace.test.ts']
 const clockTest = ['src/cluster/clock-guard.test.ts']
 
-/** Of records, feeds and the namespace, and of bytes. */
+/** Of records, feeds and the namespace, of bytes, and of regions that come and go. */
 export const mutants: readonly Mutant[] = [
   ...blobMutants,
+  ...memberMutants,
   {
     name: 'stamps-by-the-clock-alone',
     rule: 'C7',
@@ -197,12 +198,12 @@ export const mutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
-    name: 'the-dead-are-not-mourned',
-    rule: 'C16',
-    file: 'src/cluster/keeper.ts',
-    from: 'if (!(await mayCount(transaction, membership(), region)))',
-    to: 'if (copies.length < 0)',
-    killers: successionTest,
+    name: 'emptiness-before-the-fences-are-passed',
+    rule: 'C22, Y15',
+    file: 'src/cluster/bucket-deletion.ts',
+    from: '        if (!(await this.#positions.hasReached(from, cell, bytesOf(position)))) return undefined\n',
+    to: '',
+    killers: ['test/cluster/bucket-deletion.test.ts'],
   },
   {
     name: 'consistent-requests-anywhere',
@@ -267,13 +268,5 @@ export const mutants: readonly Mutant[] = [
     from: 'occupant !== undefined && (newest === undefined || occupant.version.stamp > newest.version.stamp)',
     to: 'occupant !== undefined',
     killers: convergenceTest,
-  },
-  {
-    name: 'emptiness-before-the-fences-are-passed',
-    rule: 'C22, Y15',
-    file: 'src/cluster/bucket-deletion.ts',
-    from: '        if (!(await this.#positions.hasReached(from, cell, bytesOf(position)))) return undefined\n',
-    to: '',
-    killers: ['test/cluster/bucket-deletion.test.ts'],
   },
 ]
