@@ -268,6 +268,9 @@ describe('bytes that another region holds', () => {
     await iad.bytes.copies.settled()
     assert.ok(isLost)
     await iad.bytes.jobs.pass()
+    // Reads find it also where nobody counts it; what the keeper goes by when others want to go is what it counts.
+    const record = await keeper.foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+    assert.ok(record?.kind === 'bytes' && record.holders.some(({ region }) => region === 'iad'))
     assert.ok((await get(keeper, 'k')).equals(bytes))
   })
 })
