@@ -73,17 +73,13 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
   try {
     await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
-    if (isFirst) {
-      node.startBackground()
-      replicating.start(node)
-    }
+    if (isFirst) node.startBackground((signal) => replicating.run(node, signal))
     return {
       port: address.port,
       node,
       stop: async () => {
         await server.close()
         await peers?.close()
-        await replicating.stop()
         await node.close()
         peering?.close()
       },

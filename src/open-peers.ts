@@ -1,4 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { Blobs } from '#src/blobs/blobs.ts'
 import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
@@ -69,10 +70,18 @@ function healerOf(
   })
 }
 
+export interface OpenPeersOptions {
+  readonly config: Config
+  readonly log: Log
+  readonly cache: BlobCache
+  /** The volumes of this node, without those of others that share its cell. */
+  readonly own: Blobs
+}
+
 export function openPeers<Known extends Foundation>(
   alone: Known,
   { members, transport, health, routing, confirmations }: Region,
-  { config, log, cache }: { readonly config: Config; readonly log: Log; readonly cache: BlobCache },
+  { config, log, cache, own }: OpenPeersOptions,
 ): OpenPeers<Known> {
   const { world, namespace } = alone
   const clock = new ClockGuard({
@@ -99,6 +108,7 @@ export function openPeers<Known extends Foundation>(
     wanted: demand.wanted,
     foundation: known,
     cache,
+    own,
     counters,
     transport,
     membership: () => members.membership,

@@ -1,5 +1,7 @@
 import type { Config } from '#src/config/load.ts'
-import { DataDirectory } from '#src/data-directory.ts'
+import { type ClusterOwner, DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { readNodes } from '#src/metadata/node-records.ts'
+import type { FoundationStore } from '#src/store/foundationdb/foundation-store.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -11,28 +13,44 @@ export interface OpenStoreOptions {
   readonly broken?: (error: unknown) => void
 }
 
+/** One of the data directories that keep their metadata in a cell of a cluster. */
+export interface CellNode {
+  /** By which the cell knows it. */
+  readonly id: string
+  /** It has the cell for itself, or had it before others came. */
+  readonly isFirst: boolean
+  /** To be called once the cell knows it. */
+  confirm(): void
+}
+
 export interface OpenedStore {
   readonly store: Store
   /** Where it is embedded: it needs room on this machine's disk. */
   readonly embedded?: LmdbStore
+  /** Where others may share it. */
+  readonly node?: CellNode
 }
 
 /** Opens what keeps the metadata, in a data directory that is prepared. Drivers are loaded when they are chosen. */
 export async function openStore(config: Config, world: World, options: OpenStoreOptions = {}): Promise<OpenedStore> {
   const directory = new DataDirectory(config.data)
-  if (config.metadata === 'foundationdb') return { store: await openClusterStore(config, world, directory) }
+  if (config.metadata === 'foundationdb') return await openClusterStore(config, world, directory)
   directory.checkEmbedded()
   const { openLmdbStore } = await import('#src/store/lmdb/open.ts')
   const store = await openLmdbStore({ path: directory.metadata, world, ...options })
   return { store, embedded: store }
 }
 
-async function openClusterStore(config: Config, world: World, directory: DataDirectory): Promise<Store> {
+/** Whether other nodes may come: they have to prove to each other who they are. */
+const mayShare = ({ clusterSecret, clusterSecretFile }: Config): boolean =>
+  clusterSecret !== undefined || clusterSecretFile !== undefined
+
+async function openClusterStore(config: Config, world: World, directory: DataDirectory): Promise<OpenedStore> {
   const { openFoundationStore } = await import('#src/store/foundationdb/open.ts')
   const owner = directory.clusterOwner(world)
   const store = await openFoundationStore({
     world,
-    owner,
+    owner: { ...owner, mayShare: mayShare(config) },
     clusterFile: config.fdbClusterFile,
     prefix: config.fdbPrefix,
     timeout: config.fdbTimeout * 1_000,
@@ -44,6 +62,29 @@ async function openClusterStore(config: Config, world: World, directory: DataDir
       verifyPeers: config.fdbTlsPeers,
     },
   })
-  directory.confirmOwner(owner)
-  return store
+  try {
+    await checkKnown(store, owner, config)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  if (store.isFirst) directory.confirmOwner(owner)
+  return { store, node: { id: owner.id, isFirst: store.isFirst, confirm: () => directory.confirmOwner(owner) } }
+}
+
+/** Where several share the cell, it knows all of them: whom it knows no more was removed, or belongs to another. */
+async function checkKnown(
+  store: FoundationStore,
+  { id, isKnown }: ClusterOwner,
+  { data, fdbPrefix }: Config,
+): Promise<void> {
+  if (!isKnown) return
+  const nodes = await store.snapshot(readNodes)
+  if (nodes.has(id) || (nodes.size === 0 && store.isFirst)) return
+  const name = JSON.stringify(fdbPrefix)
+  throw new DataDirectoryError(
+    nodes.size === 0
+      ? `the metadata under the prefix ${name} belongs to another data directory: give each its own --fdb-prefix`
+      : `${data} is none of the nodes under the prefix ${name}: it was removed, or is another region's`,
+  )
 }

@@ -1,16 +1,14 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { realFiles } from '#src/blobs/files.ts'
 import type { VolumeEvent } from '#src/blobs/volume.ts'
-import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
+import type { CellNodes } from '#src/cluster/cell-nodes.ts'
 import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
 import { ClusterRegions } from '#src/cluster/cluster-regions.ts'
 import type { Members } from '#src/cluster/members.ts'
 import type { Region } from '#src/cluster/region.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { DataDirectory } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
@@ -40,13 +38,13 @@ import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
-import type { Store } from '#src/store/store.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
+import { openNodes } from './open-nodes.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
-import { clusteredStore, openRegion } from './open-region.ts'
+import { openRegion } from './open-region.ts'
 import { openTiers, performTasks, refuseTiers } from './open-tiers.ts'
 
 export interface OpenOptions {
@@ -80,8 +78,11 @@ export interface OpenNode {
   readonly methods: readonly Method[]
   /** Where what other cells tell is applied; absent where there are none. */
   readonly target?: OpenPeers['target']
-  /** Begins what goes on beside requests. One process of a node is enough. */
-  startBackground(): void
+  /**
+   * Begins what goes on beside requests. One process of a node is enough. `once`: what only one node of a cell is to do; its signal
+   * says when this one is not it any more.
+   */
+  startBackground(once?: (signal: AbortSignal) => Promise<void>): void
   /** Waits for writes under way, then lets go of all files. */
   close(): Promise<void>
 }
@@ -90,9 +91,9 @@ export interface OpenNode {
 const logBytesMax = 16 * 2 ** 20
 
 /** The number of a node that is alone. */
-const onlyCell = 0
+export const onlyCell = 0
 
-const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
+export const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
   config.volumes.length > 0 ? config.volumes : [directory.volume]
 
 /** What an operator is told of a volume, and how urgently: a disk that is full does what it should. */
@@ -116,7 +117,10 @@ function logVolumeEvent(log: Log, { kind, ...fields }: VolumeEvent): void {
   }
 }
 
-async function openNodeVolumes({ config, world, log }: OpenOptions, directory: DataDirectory): Promise<Volumes> {
+export async function openNodeVolumes(
+  { config, world, log }: Pick<OpenOptions, 'config' | 'world' | 'log'>,
+  directory: DataDirectory,
+): Promise<Volumes> {
   return await openVolumes({
     world,
     paths: volumePaths(config, directory),
@@ -151,7 +155,13 @@ function logDamage(log: Log, { kind, error, objects, ...fields }: Damage): void 
 }
 
 /** Reads everything, slowly, round after round. */
-async function scrub(foundation: Foundation, volumes: Volumes, config: Config, log: Log, signal: AbortSignal) {
+async function scrub(
+  foundation: Foundation,
+  volumes: Volumes,
+  { config, log }: OpenOptions,
+  nodes: CellNodes | undefined,
+  signal: AbortSignal,
+) {
   if (config.scrubDays === 0) return
   const options = {
     bytesPerSecondMin: config.scrubRate,
@@ -159,21 +169,36 @@ async function scrub(foundation: Foundation, volumes: Volumes, config: Config, l
     report: (damage: Damage) => logDamage(log, damage),
     done: (report: object) => log.info('everything was read', { ...report }),
   }
-  const scrubber = new Scrubber(foundation, volumes.maintenance)
+  const node = nodes && { name: nodes.node, isElsewhere: nodes.isElsewhere.bind(nodes) }
+  const scrubber = new Scrubber(foundation, volumes.maintenance, node)
   await scrubber.run(signal, options, (error) => log.error('scrubbing failed', { error }))
 }
 
-/** What runs until the signal, and may be waited for. */
-async function background(
+/** What a node does for its own volumes until the signal. */
+async function tendVolumes(
   foundation: NodeFoundation,
   volumes: Volumes,
-  { config, log }: OpenOptions,
+  options: OpenOptions,
+  nodes: CellNodes | undefined,
   signal: AbortSignal,
 ): Promise<void> {
+  const { log } = options
   const compactor = new Compactor(foundation, volumes.maintenance, (event) => {
     if (event.kind === 'compacted') log.info('a segment was compacted', event)
     else log.error('bytes that are named cannot be read', { error: event.error })
   })
+  await Promise.all([
+    compactor.run(signal, (error) => log.error('compacting failed', { error })),
+    scrub(foundation, volumes, options, nodes, signal),
+  ])
+}
+
+/** What is done once in a cell, until the signal. */
+async function tendRecords(
+  foundation: NodeFoundation,
+  { config, log }: OpenOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const lifecycle = new LifecycleWorker(foundation, {
     dayMilliseconds: config.lifecycleDay * 1000,
     report: (done) => log.info('lifecycle rules were carried out', { ...done }),
@@ -181,8 +206,6 @@ async function background(
   })
   await Promise.all([
     new Collector(foundation).run(foundation.world, signal, (error) => log.error('collecting failed', { error })),
-    compactor.run(signal, (error) => log.error('compacting failed', { error })),
-    scrub(foundation, volumes, config, log, signal),
     lifecycle.run(signal),
     performTasks(foundation, config, log, signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
@@ -281,7 +304,11 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const directory = new DataDirectory(config.data)
   const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
-  const { store: bare, embedded } = await openStore(config, world, {
+  const {
+    store: bare,
+    embedded,
+    node,
+  } = await openStore(config, world, {
     probed: isFirst,
     broken: (error) => {
       options.log.error('the metadata could not be made durable: this process gives up', { error })
@@ -294,21 +321,29 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   })
   const { region: code, inlineBytesMax } = config
   const namespace = new Namespace()
-  const { store, region } = await openRegion(bare, options)
+  const { store: single, region } = await openRegion(bare, options)
+  const broken = (): void => options.broken?.()
+  const shared =
+    node && region && (await openNodes({ bare, store: single, node, volumes, region, world, log: options.log, broken }))
+  const store = shared?.store ?? single
   const space = embedded && (await openMetadataSpace(options, directory.metadata, embedded))
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
   const cell = region?.members.self.cell ?? onlyCell
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   refuseTiers(tiers, region !== undefined)
   const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
-  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
-  const peers = region && openPeers(alone, region, { ...options, cache: await openNodeCache(volumes, config) })
+  const blobs = shared?.blobs ?? volumes
+  const alone: NodeFoundation = { ...records, blobs, inlineBytesMax, keys, ...(space && { space }), ...days }
+  const peers =
+    region && openPeers(alone, region, { ...options, own: volumes, cache: await openNodeCache(volumes, config) })
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const { services, access } = servicesOf(foundation, options, region, peers?.deletion)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))
   if (peers !== undefined) running.push(peers.watch(stopping.signal))
+  if (shared !== undefined) running.push(shared.nodes.watch(stopping.signal))
+  const once = { ...foundation, store: shared?.nodes.fenced(store) ?? store }
   return {
     services,
     access,
@@ -319,10 +354,19 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
         ? []
         : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
     ...(peers !== undefined && { target: peers.target, copies: peers.copies, counters: peers.counters }),
-    startBackground: () => {
-      running.push(background(foundation, volumes, options, stopping.signal))
-      if (region !== undefined) running.push(region.followRoot(stopping.signal))
-      if (peers !== undefined) running.push(peers.work(stopping.signal))
+    startBackground: (more) => {
+      const { signal } = stopping
+      running.push(tendVolumes(foundation, volumes, options, shared?.nodes, signal))
+      const work = async (signal: AbortSignal): Promise<void> => {
+        const all = [
+          tendRecords(once, options, signal),
+          region?.followRoot(signal),
+          peers?.work(signal),
+          more?.(signal),
+        ]
+        await Promise.all(all)
+      }
+      running.push(shared === undefined ? work(signal) : shared.nodes.run(signal, work))
     },
     close: async () => {
       stopping.abort()
@@ -337,50 +381,3 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
 /** The keys of server-side encryption, in their file. */
 export const openKeys = (config: Config, world: World): LocalKeys =>
   LocalKeys.open(config.keyFile ?? new DataDirectory(config.data).keyFile, world)
-
-export interface OpenIdentity {
-  readonly identity: NamespaceIdentity
-  readonly store: Store
-}
-
-/** Accounts and keys alone, also beside a server that runs. */
-export async function openIdentity(config: Config, world: World): Promise<OpenIdentity> {
-  const opened = await openStore(config, world)
-  const { store } = await clusteredStore(opened.store)
-  return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
-}
-
-export interface OpenMaintenance {
-  readonly foundation: Foundation
-  readonly maintenance: VolumeMaintenance
-  close(): Promise<void>
-}
-
-/** The volumes alone, also beside a server that runs. None is made: a path that holds none is a mistake. */
-export async function openMaintenance(config: Config, world: World, log: Log): Promise<OpenMaintenance> {
-  const directory = new DataDirectory(config.data)
-  for (const path of volumePaths(config, directory)) {
-    if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
-  }
-  const opened = await openStore(config, world)
-  const { store, standing } = await clusteredStore(opened.store)
-  const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
-    async (error: unknown) => {
-      await store.close()
-      throw error
-    },
-  )
-  // A cell of a cluster knows where it is; what the settings say counts for a node that is alone.
-  const { region, cell } = standing?.self ?? { region: config.region, cell: onlyCell }
-  const { inlineBytesMax } = config
-  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys: openKeys(config, world) }
-  const foundation = { ...own, region, cell, inlineBytesMax, hasPeers: standing !== undefined }
-  return {
-    foundation,
-    maintenance: volumes.maintenance,
-    close: async () => {
-      await volumes.close()
-      await store.close()
-    },
-  }
-}

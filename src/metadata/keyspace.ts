@@ -28,7 +28,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | completed   | upload id                          | what CompleteMultipartUpload answered, for 24 h (C26)         |
  * | feed        | partition ‖ versionstamp ‖ order   | which record changed, with its stamp (C14)                    |
  * | floor       | partition                          | least stamp that may be drawn (C10)                           |
- * | scrub       | region                             | how far reading everything has come (ScrubProgress)           |
+ * | scrub       | region, or node                    | how far reading everything has come (ScrubProgress)           |
  * | lifecycle   | bucket                             | how far a bucket's rules were carried out (LifecycleProgress) |
  * | logStream   | target, prefix, source or 0        | which log is open (log-records.ts)                            |
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
@@ -54,6 +54,10 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | namespaceCursor |                                | in a replica: how far it has followed, and whom               |
  * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
  * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
+ * | feedSignal  |                                    | versionstamp of the last commit that appended to the feed (feed-signal.ts) |
+ * | node        | node                               | where a node of this cell is, and its last sign of life (node-records.ts) |
+ * | volume      | volume                             | the node that has it (node-records.ts)                        |
+ * | lead        |                                    | the node that does what is done once in a cell (node-records.ts) |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -96,6 +100,10 @@ export const subspace = {
   namespaceCursor: 0x34,
   namespaceConfirmed: 0x35,
   namespaceHeard: 0x36,
+  feedSignal: 0x37,
+  node: 0x38,
+  volume: 0x39,
+  lead: 0x3a,
   cursor: 0x20,
   conflict: 0x21,
   passing: 0x22,
@@ -162,7 +170,8 @@ export const keys = {
   passing: (cell: number) => append(prefixes.passing, [cell]),
   healing: prefixes.healing,
   conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
-  scrub: (region: string) => append(prefixes.scrub, [region]),
+  /** `name`: of a region, or of a node that shares its cell. */
+  scrub: (name: string) => append(prefixes.scrub, [name]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
   logStream: (target: number, prefix: string, source: number) => append(prefixes.logStream, [target, prefix, source]),
   logSealed: (target: number, prefix: string, source: number, log: number) =>
@@ -188,6 +197,10 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  feedSignal: prefixes.feedSignal,
+  node: (node: string) => append(prefixes.node, [node]),
+  volume: (volume: string) => append(prefixes.volume, [volume]),
+  lead: prefixes.lead,
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 

@@ -1,6 +1,7 @@
 import type { UnreadableReason } from '#src/blobs/blobs.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
+import { signalFeed } from '#src/metadata/feed-signal.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
 import type { BlobId } from '#src/model/blob.ts'
@@ -134,7 +135,7 @@ export class Region {
     this.#stop = new AbortController()
     const life = this.#life
     const world = mortalWorld(this.#world, life)
-    const store = new MortalStore(this.store, life, timeline, this.#chance)
+    const store = signalFeed(new MortalStore(this.store, life, timeline, this.#chance))
     const { region, cell } = self
     const namespace = new Namespace()
     const { blobs } = this
