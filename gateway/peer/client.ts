@@ -1,4 +1,5 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as open } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Refusal } from '#src/cluster/admission.ts'
 import type { Members } from '#src/cluster/members.ts'
 import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
@@ -45,12 +46,22 @@ const isUnheard = (error: unknown): boolean =>
 export const answerContext = (call: string, method: string): string => `answer\n${method}\n${call}`
 export const requestContext = (call: string, method: string): string => `request\n${method}\n${call}`
 
+/**
+ * Node takes its listeners off a connection when an answer has ended. One that is given up in the turn in which the answer's last bytes
+ * were read fails after that, and an error that nobody listens to ends the process.
+ */
+class PeerAgent extends Agent {
+  override createConnection(...asked: Parameters<Agent['createConnection']>): Duplex | null | undefined {
+    return super.createConnection(...asked)?.on('error', () => {})
+  }
+}
+
 /** The transport between cells over HTTP. */
 export class PeerClient implements Transport {
   readonly #parts: ClientParts
   /** By cell: the origin of a node that answered. */
   readonly #good = new Map<number, string>()
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
+  readonly #agent = new PeerAgent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
 
   constructor(parts: ClientParts) {
     this.#parts = parts
@@ -220,7 +231,7 @@ export async function askStranger(
   body: Uint8Array,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const agent = new Agent()
+  const agent = new PeerAgent()
   const call = newCall(parts.world, { cell: 0, incarnation: parts.incarnation, epoch: 0 }, 0)
   try {
     const { frames } = await exchange(parts, { address: addressOf(parts.origin), agent, call, method, body, signal })

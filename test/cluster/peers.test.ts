@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { after, test } from 'node:test'
 import { PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
@@ -49,14 +50,15 @@ async function serve(methods: readonly Method[], change: (membership: Membership
   const { port, address } = await server.listen('::1', 0)
   closing.push(() => server.close())
   const peer = `http://[${address}]:${port}`
-  const membership: Membership = { ...seen, members: [member(0), member(1, { peer })] }
-  const members = membersOf(0, membership)
+  const membersAt = (origin: string): Members =>
+    membersOf(0, { ...seen, members: [member(0), member(1, { peer: origin })] })
+  const members = membersAt(peer)
   const open = (by = secret): PeerClient => {
     const client = new PeerClient({ secret: by, members, world: realWorld })
     closing.push(() => client.close())
     return client
   }
-  return { client: open(), open, peer, members }
+  return { client: open(), open, peer, members, membersAt }
 }
 
 const echo: Method = {
@@ -232,6 +234,48 @@ test('Y10: a call that was recorded is not taken again', async () => {
   }
   assert.deepEqual(statuses, [200, 403, 403])
   assert.equal(asked, 1)
+})
+
+/** Long enough for an error that nobody listens to. */
+async function nextTurns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A way to a peer on which what is sent within some milliseconds arrives at once, as it does on a busy machine. */
+async function bunched(peer: string): Promise<string> {
+  const { hostname, port } = new URL(peer)
+  const sockets = new Set<Socket>()
+  const server = createTcpServer((near) => {
+    const far = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) })
+    const held: Buffer[] = []
+    near.pipe(far)
+    far.on('data', (bytes: Buffer) => {
+      if (held.push(bytes) === 1) setTimeout(() => near.write(Buffer.concat(held.splice(0))), 5)
+    })
+    for (const socket of [near, far]) {
+      sockets.add(socket.on('error', () => {}).on('close', () => near.destroy()))
+    }
+  }).listen(0, '::1')
+  await once(server, 'listening')
+  closing.push(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return `http://[::1]:${(server.address() as AddressInfo).port}`
+}
+
+test('whoever gives up just when the last bytes came ends its own call and nothing else', async () => {
+  const { peer, membersAt } = await serve([echo])
+  const client = new PeerClient({ secret, members: membersAt(await bunched(peer)), world: realWorld })
+  closing.push(() => client.close())
+  for (let turn = 0; turn < 20; turn++) {
+    const over = new AbortController()
+    const stream = client.stream(1, 'echo', Buffer.alloc(100), over.signal)
+    await stream.next()
+    over.abort()
+    await nextTurns()
+  }
+  assert.equal(text(await client.ask(1, 'echo', Buffer.from('next '), never)), 'next 0r0')
 })
 
 test('a cell that is not there is unreachable, and an answer that is not waited for is given up', async () => {
