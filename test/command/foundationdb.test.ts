@@ -24,7 +24,7 @@ if (reason !== undefined) {
     ...['--metadata', 'foundationdb', '--fdb-cluster-file', cluster.clusterFile, '--fdb-prefix', prefix],
   ]
   const serve = async (data: string, prefix: string): Promise<ServerProcess> => {
-    const server = await ServerProcess.start({ data, flags: flagsFor(prefix) })
+    const server = await ServerProcess.start({ data, flags: flagsFor(prefix), patience: 120_000 })
     running.push(server)
     return server
   }
