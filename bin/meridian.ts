@@ -25,6 +25,7 @@ const main = defineCommand({
     nodes: async () => (await import('./nodes.ts')).nodesCommand,
     regions: async () => (await import('./regions.ts')).regionsCommand,
     conflicts: async () => (await import('./conflicts.ts')).conflictsCommand,
+    doctor: async () => (await import('./doctor.ts')).doctorCommand,
     dev: async () => (await import('./dev.ts')).devCommand,
   },
 })

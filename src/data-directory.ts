@@ -86,6 +86,11 @@ export class DataDirectory {
     return join(this.path, 'volumes', '0')
   }
 
+  /** Of the server that runs. */
+  get claims(): string {
+    return join(this.path, 'claims')
+  }
+
   /** Where keys are, unless they are kept elsewhere. */
   get keyFile(): string {
     return join(this.path, 'encryption', 'keys.json')
@@ -151,7 +156,7 @@ export class DataDirectory {
 
   /** Takes the directory for one `serve`; the kernel gives it back when the process ends, however it ends (Q1). */
   async lock(world: World): Promise<Claim> {
-    const claims = join(this.path, 'claims')
+    const { claims } = this
     fs.mkdirSync(claims, { recursive: true })
     const name = `serve-${Buffer.from(world.randomBytes(8)).toString('hex')}`
     // First the claim, then the look: so of two that start at once, each sees the other, or one is first.
