@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { askStranger, PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
 import {
+  beReborn,
   changeMember,
+  forgetBefore,
   found,
   isBlank,
   type JoinRequest,
@@ -22,6 +24,7 @@ import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { recordNamespace } from '#src/metadata/namespace-feed.ts'
 import { readNodes, setNode } from '#src/metadata/node-records.ts'
+import { originsOf } from '#src/model/region.ts'
 import { openKeys } from '#src/open.ts'
 import { locationOf, nodeOriginOf } from '#src/open-region.ts'
 import { type CellNode, openStore } from '#src/open-store.ts'
@@ -71,7 +74,10 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
   }
   const { store, node } = await openStore(config, world)
   try {
-    const standing = await readStanding(store, new ClusterRecords())
+    const records = new ClusterRecords()
+    const before = await readStanding(store, records)
+    if (before?.self.was !== undefined) await comeBack(store, before, secret, config, world)
+    const standing = before?.self.was === undefined ? before : await readStanding(store, records)
     if (standing === undefined && node?.isFirst === false) throw new DataDirectoryError(alone)
     const location = locationOf(config, standing?.self.incarnation ?? newIncarnation(world))
     const parts = { store, world, secret, location }
@@ -108,6 +114,26 @@ async function comeIn(store: Store, node: CellNode, config: Config, world: World
   node.confirm()
   if (config.peerUrl !== undefined && config.nodeUrl !== undefined) return config.peerUrl
   return [...new Set([...nodes.values()].map(({ peer }) => peer))].sort().join(',')
+}
+
+/** A cell that was copied to another store: the root, and through it all others, must know of its new incarnation (C15). */
+async function comeBack(
+  store: Store,
+  { self, membership }: Standing,
+  secret: ClusterSecret,
+  config: Config,
+  world: World,
+): Promise<void> {
+  const root = membership.members.find(({ cell }) => cell === membership.root)
+  if (root === undefined || root.cell === self.cell) await beReborn(recordNamespace(store), self)
+  else {
+    const { incarnation, was } = self
+    const request: JoinRequest = { ...locationOf(config, incarnation), ...(was !== undefined && { was }) }
+    const [origin = ''] = originsOf(root)
+    const stranger = { secret, world, origin, incarnation }
+    await askStranger(stranger, 'join', writeJoin(request), AbortSignal.timeout(joinMilliseconds))
+  }
+  await forgetBefore(store)
 }
 
 interface Starting {

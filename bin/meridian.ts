@@ -22,6 +22,7 @@ const main = defineCommand({
     notifications: async () => (await import('./notifications.ts')).notificationsCommand,
     tasks: async () => (await import('./tasks.ts')).tasksCommand,
     volumes: async () => (await import('./volumes.ts')).volumesCommand,
+    metadata: async () => (await import('./metadata.ts')).metadataCommand,
     nodes: async () => (await import('./nodes.ts')).nodesCommand,
     regions: async () => (await import('./regions.ts')).regionsCommand,
     conflicts: async () => (await import('./conflicts.ts')).conflictsCommand,

@@ -1,5 +1,7 @@
 import type { Config } from '#src/config/load.ts'
 import { type ClusterOwner, DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { readCopying } from '#src/metadata/copying.ts'
+import { keys } from '#src/metadata/keyspace.ts'
 import { readNodes } from '#src/metadata/node-records.ts'
 import type { FoundationStore } from '#src/store/foundationdb/foundation-store.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
@@ -38,6 +40,7 @@ export async function openStore(config: Config, world: World, options: OpenStore
   directory.checkEmbedded()
   const { openLmdbStore } = await import('#src/store/lmdb/open.ts')
   const store = await openLmdbStore({ path: directory.metadata, world, ...options })
+  await closedUnless(store, checkWhole(store))
   return { store, embedded: store }
 }
 
@@ -46,11 +49,24 @@ const mayShare = ({ clusterSecret, clusterSecretFile }: Config): boolean =>
   clusterSecret !== undefined || clusterSecretFile !== undefined
 
 async function openClusterStore(config: Config, world: World, directory: DataDirectory): Promise<OpenedStore> {
-  const { openFoundationStore } = await import('#src/store/foundationdb/open.ts')
   const owner = directory.clusterOwner(world)
-  const store = await openFoundationStore({
+  const store = await openCluster(config, world, { ...owner, mayShare: mayShare(config) })
+  await closedUnless(store, checkKnown(store, owner, config))
+  await closedUnless(store, checkWhole(store))
+  if (store.isFirst) directory.confirmOwner(owner)
+  return { store, node: { id: owner.id, isFirst: store.isFirst, confirm: () => directory.confirmOwner(owner) } }
+}
+
+/** The store in a cluster, as somebody's who is known there, or is to be. */
+export async function openCluster(
+  config: Config,
+  world: World,
+  owner: ClusterOwner & { readonly mayShare?: boolean },
+): Promise<FoundationStore> {
+  const { openFoundationStore } = await import('#src/store/foundationdb/open.ts')
+  return await openFoundationStore({
     world,
-    owner: { ...owner, mayShare: mayShare(config) },
+    owner,
     clusterFile: config.fdbClusterFile,
     prefix: config.fdbPrefix,
     timeout: config.fdbTimeout * 1_000,
@@ -62,14 +78,24 @@ async function openClusterStore(config: Config, world: World, directory: DataDir
       verifyPeers: config.fdbTlsPeers,
     },
   })
+}
+
+async function closedUnless(store: Store, check: Promise<void>): Promise<void> {
   try {
-    await checkKnown(store, owner, config)
+    await check
   } catch (error) {
     await store.close()
     throw error
   }
-  if (store.isFirst) directory.confirmOwner(owner)
-  return { store, node: { id: owner.id, isFirst: store.isFirst, confirm: () => directory.confirmOwner(owner) } }
+}
+
+/** A copy that was cut short lacks rows, whose bytes would be swept. One that is whole is the metadata from now on. */
+async function checkWhole(store: Store): Promise<void> {
+  const copying = await store.snapshot(readCopying)
+  if (copying?.state === 'done') await store.transact(async (transaction) => transaction.clear(keys.copying))
+  if (copying?.state === 'copying') {
+    throw new DataDirectoryError('the metadata is a copy that was cut short: begin `meridian metadata copy` again')
+  }
 }
 
 /** Where several share the cell, it knows all of them: whom it knows no more was removed, or belongs to another. */

@@ -58,6 +58,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | node        | node                               | where a node of this cell is, and its last sign of life (node-records.ts) |
  * | volume      | volume                             | the node that has it (node-records.ts)                        |
  * | lead        |                                    | the node that does what is done once in a cell (node-records.ts) |
+ * | copying     |                                    | that this store is a copy, and whether it is whole (copying.ts) |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -104,6 +105,7 @@ export const subspace = {
   node: 0x38,
   volume: 0x39,
   lead: 0x3a,
+  copying: 0x3b,
   cursor: 0x20,
   conflict: 0x21,
   passing: 0x22,
@@ -201,6 +203,7 @@ export const keys = {
   node: (node: string) => append(prefixes.node, [node]),
   volume: (volume: string) => append(prefixes.volume, [volume]),
   lead: prefixes.lead,
+  copying: prefixes.copying,
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 
