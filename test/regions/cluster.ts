@@ -19,6 +19,8 @@ export interface ClusterOptions {
   /** Milliseconds of a round trip between two regions. */
   readonly latency: number
   readonly flags?: readonly string[]
+  /** What the processes of a region find in their environment besides. */
+  readonly environmentOf?: (code: string) => Readonly<Record<string, string>>
 }
 
 /** Whole regions, each on a machine of its own, as `meridian dev` runs them on one. */
@@ -40,24 +42,38 @@ export class Cluster {
     for (const code of this.codes) await this.startRegion(code)
   }
 
+  get machines(): Machines {
+    return this.#options.machines
+  }
+
   endpoint(code: string): string {
     return `http://[${this.#options.machines.address(code)}]:${port}`
   }
 
   /** A client of that region, as an application there has one. */
   client(code: string): S3Client {
-    const known = this.#clients.get(code)
-    if (known !== undefined) return known
-    const client = new S3Client({
+    const client = this.#clients.get(code) ?? this.#connect(code, 20_000)
+    this.#clients.set(code, client)
+    return client
+  }
+
+  /** One that gives up after so many milliseconds. */
+  impatientClient(code: string, requestTimeout: number): S3Client {
+    const name = `${code} ${requestTimeout}`
+    const client = this.#clients.get(name) ?? this.#connect(code, requestTimeout)
+    this.#clients.set(name, client)
+    return client
+  }
+
+  #connect(code: string, requestTimeout: number): S3Client {
+    return new S3Client({
       endpoint: this.endpoint(code),
       region: 'auto',
       forcePathStyle: true,
       maxAttempts: 1,
-      requestHandler: { connectionTimeout: 2_000, requestTimeout: 20_000 },
+      requestHandler: { connectionTimeout: 2_000, requestTimeout, throwOnRequestTimeout: true },
       credentials: { accessKeyId: administrator.accessKey, secretAccessKey: administrator.secretKey },
     })
-    this.#clients.set(code, client)
-    return client
   }
 
   dataOf(code: string): string {
@@ -69,7 +85,7 @@ export class Cluster {
   }
 
   async startRegion(code: string): Promise<void> {
-    const { machines, latency, flags = [] } = this.#options
+    const { machines, latency, flags = [], environmentOf } = this.#options
     const [root = ''] = this.codes
     const address = machines.address(code)
     const others = this.codes.filter((each) => each !== code)
@@ -85,6 +101,7 @@ export class Cluster {
     const child = machines.spawn(code, words, {
       MERIDIAN_ACCESS_KEY: administrator.accessKey,
       MERIDIAN_SECRET_KEY: administrator.secretKey,
+      ...environmentOf?.(code),
     })
     this.#children.set(code, child)
     const note = (chunk: Buffer): void => {
@@ -112,14 +129,10 @@ export class Cluster {
     await this.#signal(code, 'SIGKILL')
   }
 
-  /** Stops it as an operator does. */
-  async stopRegion(code: string): Promise<void> {
-    const child = this.#children.get(code)
-    if (child?.pid === undefined) return
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    process.kill(child.pid, 'SIGTERM')
-    await ended
-    this.#children.delete(code)
+  /** kill -9, and its disks are gone: metadata and volumes. */
+  async destroy(code: string): Promise<void> {
+    await this.kill(code)
+    rmSync(this.dataOf(code), { recursive: true })
   }
 
   /** It is there, and does nothing: as a machine that hangs. */

@@ -1,169 +1,105 @@
-import { CreateBucketCommand } from '@aws-sdk/client-s3'
-import type { Check, Outcome } from './checks.ts'
+import { makeBucket } from './buckets.ts'
+import { type Check, type Extent, type Outcome, wait } from './check.ts'
 import type { Cluster } from './cluster.ts'
-import type { Machines } from './machines.ts'
-import { isRefusal, type Seen, Store } from './s3.ts'
+import { Store } from './s3.ts'
+import { away, cutOff, cutOneWay, hung, killed, type Trouble } from './troubles.ts'
+import { type Phase, sumsOf, Writer } from './writers.ts'
 
-const wait = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+const writersEach = 2
+const betweenMilliseconds = 1_500
+/** Acknowledged in each round, during the fault and after it: a store that answers nobody loses nothing either (C29). */
+const acknowledgedLeast = 10
 
-/** What one key may hold: the last that was acknowledged, or something that was tried after it. */
-class Track {
-  acknowledged: Seen
-  readonly tried: Seen[] = []
-
-  begin(body: Seen): void {
-    this.tried.push(body)
-  }
-
-  done(body: Seen): void {
-    this.acknowledged = body
-    this.tried.length = 0
-  }
-
-  allows(seen: Seen): boolean {
-    return seen === this.acknowledged || this.tried.includes(seen)
-  }
+/** Somebody else who works meanwhile, and is asked at the end what is wrong. */
+export interface Companion {
+  work(phase: Phase): Promise<void>
+  verify(): Promise<readonly string[]>
+  readonly note: string
 }
 
-/** Somebody who alone writes some keys, from one region, and so knows what they hold, whatever happens on the way. */
-class Writer {
-  acknowledged = 0
-  duringFaults = 0
-  readonly tracks = new Map<string, Track>()
-  readonly #store: Store
-  readonly #keys: readonly string[]
-  #count = 0
-
-  constructor(store: Store, name: string) {
-    this.#store = store
-    this.#keys = Array.from({ length: 8 }, (_, index) => `${name}-${index}`)
-  }
-
-  async work(isOver: () => boolean, isFaulty: () => boolean): Promise<void> {
-    while (!isOver()) {
-      const key = this.#keys[this.#count % this.#keys.length] ?? ''
-      const body = this.#count % 5 === 4 ? undefined : `${key} ${this.#count}`
-      this.#count++
-      const track = this.tracks.get(key) ?? new Track()
-      this.tracks.set(key, track)
-      track.begin(body)
-      try {
-        if (body === undefined) await this.#store.delete(key)
-        else await this.#store.put(key, body)
-        track.done(body)
-        this.acknowledged++
-        if (isFaulty()) this.duringFaults++
-      } catch (error) {
-        if (isRefusal(error)) throw error
-        // Nobody knows whether it was done. A region that is away needs no more of it.
-        await wait(100)
-      }
-    }
-  }
+export interface Faults {
+  readonly name: string
+  readonly bucket: string
+  readonly trouble: (extent: Extent) => Trouble
+  /** Where it is not as many as others have. */
+  readonly rounds?: (extent: Extent) => number
+  /** Between the requests of a writer, in milliseconds. */
+  readonly pause?: number
+  readonly companions?: (cluster: Cluster) => Promise<readonly Companion[]>
 }
 
-/** What every key of every writer holds in every region, once nothing stands in the way. */
-async function verify(stores: readonly Store[], writers: readonly Writer[]): Promise<string[]> {
-  const failures: string[] = []
-  for (const writer of writers) {
-    for (const [key, track] of writer.tracks) {
-      const deadline = performance.now() + 60_000
-      for (;;) {
-        const seen = await Promise.all(stores.map((store) => store.get(key).catch((error: unknown) => String(error))))
-        const isRight = new Set(seen).size === 1 && track.allows(seen[0])
-        if (isRight) break
-        if (performance.now() > deadline) {
-          failures.push(`${key}: ${seen.join(' | ')} instead of ${track.acknowledged}`)
-          break
-        }
-        await wait(200)
-      }
-    }
-  }
-  return failures
-}
-
-/** One deed after another, while writers in all regions go on; then all must agree, and hold what was acknowledged. */
-function underFaults(name: string, bucket: string, deed: (cluster: Cluster, round: number) => Promise<void>): Check {
+/** One trouble after another, while writers in all regions go on; then all must agree, and hold what was acknowledged. */
+export function underFaults({ name, bucket, trouble, rounds, pause, companions }: Faults): Check {
   return {
     name,
-    async run(cluster, rounds): Promise<Outcome> {
+    async run(cluster, extent): Promise<Outcome> {
       const [root = ''] = cluster.codes
-      await cluster.client(root).send(new CreateBucketCommand({ Bucket: bucket }))
+      await makeBucket(cluster, root, bucket)
       const stores = cluster.codes.map((code) => new Store(code, cluster.client(code), bucket))
-      const writers = stores.flatMap((store) => [0, 1].map((number) => new Writer(store, `${store.region}-${number}`)))
-      let isOver = false
-      let isFaulty = false
-      const working = Promise.all(
-        writers.map((writer) =>
-          writer.work(
-            () => isOver,
-            () => isFaulty,
-          ),
-        ),
+      const writers = stores.flatMap((store) =>
+        Array.from({ length: writersEach }, (_, number) => new Writer(store, `${store.region}-${number}`, pause)),
       )
+      const others = (await companions?.(cluster)) ?? []
+      const times = rounds?.(extent) ?? extent.rounds
+      const phase: Phase = { isOver: false, isFaulty: false }
+      const working = Promise.all([...writers, ...others].map((each) => each.work(phase)))
       try {
-        for (let round = 0; round < rounds; round++) {
-          isFaulty = true
-          await deed(cluster, round)
-          isFaulty = false
-          await wait(1_500)
-        }
+        await Promise.race([troubled(cluster, trouble(extent), times, phase), working])
       } finally {
-        isOver = true
+        phase.isOver = true
       }
       await working
-      const failures = await verify(stores, writers)
-      const sum = (of: (writer: Writer) => number): number => writers.reduce((total, each) => total + of(each), 0)
-      const operations = sum((each) => each.acknowledged)
-      const faulty = sum((each) => each.duringFaults)
-      // A store that answers nobody loses nothing either (C29).
-      if (faulty < 20 * rounds) failures.push(`only ${faulty} writes were acknowledged during faults`)
-      if (operations - faulty < 20 * rounds) failures.push(`only ${operations - faulty} were between them`)
-      return { operations, failures, note: `${faulty} acknowledged during faults, ${operations - faulty} between` }
+      const failures = (await Promise.all(writers.map((each) => each.verify(stores)))).flat()
+      for (const each of others) failures.push(...(await each.verify()))
+      const { operations, duringFaults } = sumsOf(writers)
+      const between = operations - duringFaults
+      if (duringFaults < acknowledgedLeast * times)
+        failures.push(`only ${duringFaults} writes were acknowledged during faults`)
+      if (between < acknowledgedLeast * times) failures.push(`only ${between} were between them`)
+      const notes = [
+        `${duringFaults} acknowledged during faults, ${between} between`,
+        ...others.map(({ note }) => note),
+      ]
+      return { operations, failures, note: notes.join('; ') }
     },
   }
 }
 
-const codeAt = (cluster: Cluster, round: number): string => cluster.codes[round % cluster.codes.length] ?? ''
+async function troubled(cluster: Cluster, trouble: Trouble, times: number, phase: Phase): Promise<void> {
+  for (let round = 0; round < times; round++) {
+    phase.isFaulty = true
+    await trouble(cluster, round)
+    phase.isFaulty = false
+    await wait(betweenMilliseconds)
+  }
+}
 
-export const faultChecks = (machines: Machines, freezeMilliseconds: number): readonly Check[] => [
-  underFaults(
-    'kill -9 of a region, again and again: nothing acknowledged is lost',
-    'killed',
-    async (cluster, round) => {
-      const code = codeAt(cluster, round)
-      await cluster.kill(code)
-      await wait(1_000)
-      await cluster.startRegion(code)
+export const faultChecks: readonly Check[] = [
+  underFaults({
+    name: 'kill -9 of a region, again and again: nothing acknowledged is lost',
+    bucket: 'killed',
+    trouble: () => killed,
+  }),
+  underFaults({
+    name: 'links cut in one direction: nothing is lost, and nothing deleted comes back',
+    bucket: 'one-way',
+    trouble: () => cutOneWay,
+  }),
+  underFaults({
+    name: 'a region cut off from the others: nothing is lost, and nothing deleted comes back',
+    bucket: 'cut-off',
+    trouble: () => cutOff,
+  }),
+  underFaults({
+    name: 'a region that hangs, or is away, for minutes: nothing is lost, and the others go on',
+    bucket: 'hung',
+    trouble: ({ isLong }) => {
+      const milliseconds = isLong ? 150_000 : 4_000
+      const kinds = [hung(milliseconds), away(milliseconds)]
+      return async (cluster, round) => await kinds[round % kinds.length]?.(cluster, round)
     },
-  ),
-  underFaults(
-    'links cut in one direction: nothing is lost, and nothing deleted comes back',
-    'one-way',
-    async (cluster, round) => {
-      machines.cut(codeAt(cluster, round), codeAt(cluster, round + 1))
-      await wait(4_000)
-      machines.mend()
-    },
-  ),
-  underFaults(
-    'a region cut off from the others: nothing is lost, and nothing deleted comes back',
-    'cut-off',
-    async (cluster, round) => {
-      const code = codeAt(cluster, round)
-      for (const other of cluster.codes.filter((each) => each !== code)) {
-        machines.cut(code, other)
-        machines.cut(other, code)
-      }
-      await wait(4_000)
-      machines.mend()
-    },
-  ),
-  underFaults('a region that hangs: nothing is lost, and the others go on', 'hung', async (cluster, round) => {
-    const code = codeAt(cluster, round + 1)
-    cluster.freeze(code)
-    await wait(freezeMilliseconds)
-    cluster.thaw(code)
+    rounds: () => 2,
+    // So that what has to be caught up with is some ten thousand records, and not a hundred.
+    pause: 5,
   }),
 ]

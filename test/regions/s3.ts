@@ -11,13 +11,26 @@ import {
 /** What stands under a key, as a client sees it; undefined: nothing. */
 export type Seen = string | undefined
 
+const bodyMilliseconds = 30_000
+
 export const newKey = (word: string): string => `${word}-${randomBytes(8).toString('hex')}`
+
+/** A body that is too large to lie beside its record. */
+export const padded = (body: string): string => body.padEnd(40_000, '.')
+
+const statusOf = (error: unknown): number | undefined =>
+  (error as Partial<S3ServiceException>).$metadata?.httpStatusCode
 
 /** Whether the store said no, as against saying nothing, or that it does not know. */
 export function isRefusal(error: unknown): boolean {
-  const status = (error as Partial<S3ServiceException>).$metadata?.httpStatusCode
+  const status = statusOf(error)
+  // Whoever is told so sets the clock of its signatures right, and asks again.
+  if ((error as Partial<S3ServiceException>).name === 'RequestTimeTooSkewed') return false
   return status !== undefined && status >= 400 && status < 500
 }
+
+/** Whether it said that a condition did not hold: another value stands, or none. */
+export const isConditionFailed = (error: unknown): boolean => statusOf(error) === 412 || statusOf(error) === 404
 
 /** Requests of one region's client on one bucket. */
 export class Store {
@@ -40,6 +53,17 @@ export class Store {
     return ETag ?? ''
   }
 
+  /** Writes if this very ETag still stands; says whether it did. */
+  async replace(key: string, etag: string, body: string): Promise<boolean> {
+    try {
+      await this.put(key, body, { IfMatch: etag })
+      return true
+    } catch (error) {
+      if (isConditionFailed(error)) return false
+      throw error
+    }
+  }
+
   async delete(key: string): Promise<void> {
     const command = new DeleteObjectCommand({ Bucket: this.#bucket, Key: key })
     this.#mark(command)
@@ -55,7 +79,8 @@ export class Store {
     this.#mark(command)
     return await absent(async () => {
       const { Body, ETag } = await this.#client.send(command)
-      return { body: (await Body?.transformToString()) ?? '', etag: ETag ?? '' }
+      const body = (await bounded(Body?.transformToString() ?? Promise.resolve(''))) ?? ''
+      return { body, etag: ETag ?? '' }
     })
   }
 
@@ -78,11 +103,18 @@ export class Store {
   }
 }
 
+/** The client's own limit ends where the body begins. */
+async function bounded<T>(reading: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error('the body does not come to its end')), bodyMilliseconds)
+  return await Promise.race([reading, promise]).finally(() => clearTimeout(timer))
+}
+
 async function absent<T>(request: () => Promise<T>): Promise<T | undefined> {
   try {
     return await request()
   } catch (error) {
-    if ((error as Partial<S3ServiceException>).$metadata?.httpStatusCode === 404) return undefined
+    if (statusOf(error) === 404) return undefined
     throw error
   }
 }

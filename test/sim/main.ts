@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { knownSeeds, remember, type Seed } from './seeds.ts'
@@ -18,7 +19,8 @@ const { values } = parseArgs({
     'until-failure': { type: 'boolean', default: false },
   },
 })
-const processes = 2
+/** One a core. */
+const processes = availableParallelism()
 const progressMilliseconds = 30_000
 
 const operations = Number(values.operations)
@@ -36,7 +38,8 @@ const wanted: Seed[] = values.seed === undefined ? [...knownSeeds(), ...numbered
 
 const total = wanted.length
 const summary = new Summary()
-let shown = performance.now()
+const began = performance.now()
+let shown = began
 
 function hear({ ran, failure, ...rest }: Told): void {
   summary.add({ ran, ...rest })
@@ -74,7 +77,9 @@ function work(child: ChildProcess): Promise<void> {
 
 const worker = join(import.meta.dirname, 'worker.ts')
 await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
+const minutes = (performance.now() - began) / 60_000
 for (const line of summary.lines()) console.log(line)
+console.log(`${(summary.seeds / minutes).toFixed(0)} seeds a minute, by ${processes} processes`)
 const isWhole = values.seed === undefined && !values['until-failure']
 const shortcomings = isWhole ? summary.shortcomings() : []
 for (const line of shortcomings) console.log(`NOT SHOWN: ${line}`)

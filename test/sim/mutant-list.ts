@@ -1,67 +1,16 @@
-/** A deliberately broken version: one replacement of text, which some check must notice. */
-export interface Mutant {
-  readonly name: string
-  /** Of CORRECTNESS, or of the header of the file. */
-  readonly rule: string
-  readonly file: string
-  /** Exact, and there once. */
-  readonly from: string
-  readonly to: string
-  /** The simulation, or the files of tests, of which one must fail. */
-  readonly killers: 'sim' | readonly string[]
-}
+import { blobMutants } from './blob-mutants.ts'
+import type { Mutant } from './mutant.ts'
 
 const receive = 'src/metadata/receive.ts'
 const merge = 'src/model/merge.ts'
-const keeping = 'src/metadata/keeping.ts'
-const blobRecords = 'src/metadata/blob-records.ts'
-const keeperTest = ['test/cluster/keeper.test.ts']
 const feedTest = ['test/cluster/feed-methods.test.ts']
 const convergenceTest = ['test/cluster/convergence.test.ts']
 const namespaceTest = ['test/cluster/namespace.test.ts']
 const clockTest = ['src/cluster/clock-guard.test.ts']
 
+/** Of records, feeds and the namespace, and of bytes. */
 export const mutants: readonly Mutant[] = [
-  {
-    name: 'segment-name-not-synced',
-    rule: 'C1',
-    file: 'src/blobs/volume-directory.ts',
-    from: '      await this.files.syncDirectory(this.#segments)\n      return file',
-    to: '      return file',
-    killers: ['test/contract/blobs-faults.test.ts'],
-  },
-  {
-    name: 'generation-not-read',
-    rule: 'C2',
-    file: blobRecords,
-    from: 'if (generationOf(await to.get(keys.segment(volume, segment))) === generation) continue',
-    to: 'if (generation > 0) continue',
-    killers: ['test/service/compactor.test.ts'],
-  },
-  {
-    name: 'no-reserve',
-    rule: 'C3',
-    file: 'src/blobs/volume.ts',
-    from: 'this.#reserve = reserveOf(total, this.#options.reserveBytes)',
-    to: 'this.#reserve = 0 * reserveOf(total, this.#options.reserveBytes)',
-    killers: ['test/contract/blobs-faults.test.ts'],
-  },
-  {
-    name: 'reads-see-later-states',
-    rule: 'C5',
-    file: 'src/store/memory/memory-store.ts',
-    from: "throw new StoreError('closed', 'the transaction has ended')\n      return state",
-    to: "throw new StoreError('closed', 'the transaction has ended')\n      return this.#state",
-    killers: ['test/contract/store.test.ts'],
-  },
-  {
-    name: 'manifest-in-one-value',
-    rule: 'C6',
-    file: blobRecords,
-    from: 'const partsPerPage = 500',
-    to: 'const partsPerPage = 10_000',
-    killers: ['test/service/uploads.test.ts'],
-  },
+  ...blobMutants,
   {
     name: 'stamps-by-the-clock-alone',
     rule: 'C7',
@@ -239,114 +188,18 @@ export const mutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
-    name: 'received-versions-without-reference',
-    rule: 'C18',
-    file: receive,
-    from: '    if (blob !== undefined) addReference(this.#to, blob, { bucket, key, slot })\n',
+    name: 'emptiness-before-the-fences-are-passed',
+    rule: 'C22, Y15',
+    file: 'src/cluster/bucket-deletion.ts',
+    from: '        if (!(await this.#positions.hasReached(from, cell, bytesOf(position)))) return undefined\n',
     to: '',
-    killers: 'sim',
-  },
-  {
-    name: 'references-never-dropped',
-    rule: 'C18',
-    file: 'src/metadata/object-records.ts',
-    from: 'if (blob !== undefined) await dropReference',
-    to: 'if (blob !== undefined && slot < 0n) await dropReference',
-    killers: 'sim',
-  },
-  {
-    name: 'freed-on-sight',
-    rule: 'C19',
-    file: blobRecords,
-    from: '  if (sharing === undefined) forgetBlob(to, blob, record)\n',
-    to: '  if (sharing === undefined || record.keeper === sharing.cell) forgetBlob(to, blob, record)\n',
-    killers: 'sim',
-  },
-  {
-    name: 'votes-against-names',
-    rule: 'C19',
-    file: keeping,
-    from: '  if (await isNamed(to, blob)) return false\n',
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'votes-outlive-names',
-    rule: 'C19',
-    file: blobRecords,
-    from: '  to.clear(keys.vote(blob))\n',
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'nobody-waits-for-feeds',
-    rule: 'C19',
-    file: 'src/cluster/keeper.ts',
-    from: "      if (!(await this.#hasReached(transaction, request))) return 'wait'\n",
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'last-copy-released',
-    rule: 'C19',
-    file: keeping,
-    from: "  if (counted.length < needed) return 'wait'\n",
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'released-for-one-that-nobody-read',
-    rule: 'C19, I7',
-    file: 'src/cluster/keeper.ts',
-    from: "    if (!(await this.#isReadable(copy.blob))) return 'wait'\n",
-    to: '',
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'lost-for-a-moment-is-lost',
-    rule: 'C19',
-    file: 'src/cluster/copies.ts',
-    from: '      await this.#countAgain(blob)\n',
-    to: '',
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'late-words-count-copies-again',
-    rule: 'C19',
-    file: keeping,
-    from: "  if (copy <= releasedOf(record, region)) return 'stale'\n",
-    to: '',
-    killers: keeperTest,
-  },
-  {
-    name: 'unreachable-is-not-there',
-    rule: 'C21',
-    file: 'src/cluster/region-blobs.ts',
-    from: "throw new Fault('ServiceUnavailable', {}, { cause })",
-    to: "throw new Fault('NoSuchKey', {}, { cause })",
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'unverified-bytes-of-others',
-    rule: 'I3, Y1',
-    file: 'src/cluster/region-blobs.ts',
-    from: 'if (checksumOf(id, chunk, bytes) !== expected)',
-    to: 'if (checksumOf(id, chunk, bytes) === undefined || expected < 0)',
-    killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'parts-of-manifests-stay',
-    rule: 'C18, G1',
-    file: blobRecords,
-    from: "    addJob(to, { kind: 'manifest', blob })\n",
-    to: '',
-    killers: 'sim',
+    killers: ['test/cluster/bucket-deletion.test.ts'],
   },
   {
     name: 'consistent-requests-anywhere',
     rule: 'C23',
     file: 'src/cluster/routing.ts',
-    from: '    if (isConsistent) return this.#at(this.home(bucket))\n',
+    from: '    if (isConsistent) return this.#at(this.#reading([this.home(bucket)], source)[0])\n',
     to: '',
     killers: ['test/cluster/two-regions.test.ts'],
   },

@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { makeBucket } from './buckets.ts'
+import { type Check, repeat, settles } from './check.ts'
+import type { Cluster } from './cluster.ts'
+import { Store } from './s3.ts'
+
+const command = fileURLToPath(new URL('../../bin/meridian.ts', import.meta.url))
+const bucket = 'fights'
+const keys = 50
+
+interface Loser {
+  readonly key: string
+  readonly id: string
+  readonly etag: string
+}
+
+/** What `meridian conflicts list` says beside a running region. */
+function losersIn(cluster: Cluster, code: string): readonly string[] {
+  const words = ['conflicts', 'list', '--json', '--bucket', bucket, '--data', cluster.dataOf(code)]
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, command, ...words], {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  })
+  if (status !== 0) throw new Error(`meridian conflicts list: ${stderr}`)
+  return stdout.split('\n').filter((line) => line !== '')
+}
+
+const etagOf = (body: string): string => createHash('md5').update(body).digest('hex')
+
+/** What is wrong with the lists of all regions, given who wrote what and what stands. */
+function complaints(
+  lists: ReadonlyMap<string, readonly string[]>,
+  written: ReadonlyMap<string, ReadonlySet<string>>,
+  standing: ReadonlyMap<string, string>,
+): string[] {
+  const [first = []] = lists.values()
+  const found: string[] = []
+  for (const [code, each] of lists) {
+    const isSame = each.length === first.length && each.every((line, at) => line === first[at])
+    if (!isSame) found.push(`${code} lists ${each.length} losers, not the same ${first.length}`)
+  }
+  if (first.length === 0) found.push('no loser is listed')
+  const ids = new Set<string>()
+  for (const { key, id, etag } of first.map((line) => JSON.parse(line) as Loser)) {
+    if (ids.has(`${key} ${id}`)) found.push(`${key} ${id} is listed twice`)
+    ids.add(`${key} ${id}`)
+    const digest = etag.replaceAll('"', '')
+    if (written.get(key)?.has(digest) !== true) found.push(`${key}: a loser that nobody wrote`)
+    if (standing.get(key) === digest) found.push(`${key}: the winner is listed as a loser`)
+  }
+  return found
+}
+
+/** Keys that all regions overwrite at once, again and again. */
+export const fighting: Check = {
+  name: 'keys that all regions overwrite at once, again and again: one winner everywhere, and the losers are listed',
+  async run(cluster, { iterations }) {
+    const [root = ''] = cluster.codes
+    await makeBucket(cluster, root, bucket)
+    const stores = cluster.codes.map((code) => new Store(code, cluster.client(code), bucket))
+    const written = new Map<string, Set<string>>()
+    const outcome = await repeat(iterations * 10, stores.length, async (index) => {
+      const key = `fight-${index % keys}`
+      const bodies = stores.map(({ region }) => `${index} by ${region}`)
+      const known = written.get(key) ?? new Set()
+      written.set(key, known)
+      for (const body of bodies) known.add(etagOf(body))
+      await Promise.all(stores.map((store, at) => store.put(key, bodies[at] ?? '')))
+      return undefined
+    })
+    const standing = new Map<string, string>()
+    for (const [key, digests] of written) {
+      const { failure } = await settles(
+        async () => {
+          const seen = new Set(await Promise.all(stores.map((store) => store.get(key))))
+          return seen.size === 1 ? [...seen][0] : 'different'
+        },
+        (seen) => seen !== undefined && digests.has(etagOf(seen)),
+        { watched: 0 },
+      )
+      if (failure !== undefined) outcome.failures.push(`${key} ${failure}`)
+      standing.set(key, etagOf((await stores[0]?.get(key)) ?? ''))
+    }
+    // What loses travels before its winner, but not every cell had it as the last.
+    let lists: ReadonlyMap<string, readonly string[]> = new Map()
+    await settles(
+      async () => {
+        lists = new Map(cluster.codes.map((code) => [code, losersIn(cluster, code)]))
+        return complaints(lists, written, standing)
+      },
+      (found) => found.length === 0,
+      { within: 10_000, watched: 0 },
+    )
+    outcome.failures.push(...complaints(lists, written, standing))
+    const [first = []] = lists.values()
+    return { ...outcome, note: `${first.length} losers are listed, the same in all regions` }
+  },
+}
