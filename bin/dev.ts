@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { defineCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
+import { DevClusters } from './dev-clusters.ts'
 import { geographyOf, roundTripOf } from './places.ts'
 
 /** One region of the cluster, as a process of its own. */
@@ -22,6 +23,8 @@ interface DevOptions {
   readonly workers: string
   /** Flags of `serve` that all regions get. */
   readonly flags: readonly string[]
+  /** Keep the metadata; absent: embedded. */
+  readonly clusters?: { readonly of: DevClusters; readonly port: number }
 }
 
 /** A region that ended though nobody asked for it is started again after this, in milliseconds. */
@@ -35,6 +38,8 @@ const print = (line: string): void => {
 class Dev {
   readonly #options: DevOptions
   readonly #children = new Map<string, ChildProcess>()
+  /** By region: flags that say where its metadata is. */
+  readonly #metadata = new Map<string, readonly string[]>()
   #isStopping = false
 
   constructor(options: DevOptions) {
@@ -47,14 +52,28 @@ class Dev {
     const secret = this.#secretFile
     if (!existsSync(secret)) writeFileSync(secret, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 })
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.#stop())
-    // The root first: the others join there.
-    for (const site of sites) if (!this.#isStopping) await this.#start(site)
-    if (!this.#isStopping) print('ready')
-    await Promise.all([...this.#children.values()].map((child) => ended(child)))
+    try {
+      // The root first: the others join there.
+      for (const [index, site] of sites.entries()) {
+        this.#startCluster(site, index)
+        if (!this.#isStopping) await this.#start(site)
+      }
+      if (!this.#isStopping) print('ready')
+      await Promise.all([...this.#children.values()].map((child) => ended(child)))
+    } finally {
+      this.#stop()
+      await Promise.all([...this.#children.values()].map((child) => ended(child)))
+      this.#options.clusters?.of.stop()
+    }
   }
 
   get #secretFile(): string {
     return join(this.#options.data, 'cluster.secret')
+  }
+
+  #startCluster({ region }: Site, index: number): void {
+    const { clusters } = this.#options
+    if (clusters !== undefined) this.#metadata.set(region, clusters.of.start(region, clusters.port + index))
   }
 
   #stop(): void {
@@ -123,6 +142,7 @@ class Dev {
       ...(geography === '' ? [] : ['--geography', geography]),
       ...(delays.length === 0 ? [] : ['--peer-delay', delays.map(([to, by]) => `${to}=${by}`).join(',')]),
       ...(isRoot ? [] : ['--join', `http://127.0.0.1:${root?.peerPort}`]),
+      ...(this.#metadata.get(region) ?? []),
       ...flags,
     ]
   }
@@ -159,6 +179,8 @@ export const devCommand = defineCommand({
     data: text('./dev', 'directory of all of them', 'directory'),
     port: text('9000', 'port of the first region; the others follow', 'number'),
     'peer-port': text('9100', 'port that the first is asked on by the others, which follow', 'number'),
+    metadata: text('lmdb', 'what keeps the metadata: `lmdb`, or `foundationdb`, a cluster for each region', 'driver'),
+    'fdb-port': text('4500', 'port of the first FoundationDB cluster; the others follow', 'number'),
     workers: text('1', 'processes of each region', 'number'),
     'log-level': text('warn', 'least level that is logged', 'level'),
   },
@@ -168,13 +190,19 @@ export const devCommand = defineCommand({
     const port = portOf(args.port, '--port')
     const peerPort = portOf(args['peer-port'], '--peer-port')
     const sites = codes.map((region, index) => ({ region, port: port + index, peerPort: peerPort + index }))
-    const { data, workers } = args
+    const { data, workers, metadata } = args
+    if (metadata !== 'lmdb' && metadata !== 'foundationdb') {
+      throw new BadSettings('bad settings: --metadata is `lmdb` or `foundationdb`')
+    }
+    const clusters =
+      metadata === 'lmdb' ? undefined : { of: new DevClusters(data), port: portOf(args['fdb-port'], '--fdb-port') }
     await new Dev({
       sites,
       data,
       workers,
       roundTrip: roundTripFrom(args.latency),
       flags: ['--log-level', args['log-level']],
+      ...(clusters !== undefined && { clusters }),
     }).run()
   },
 })

@@ -1,37 +1,24 @@
 import { defineCommand } from 'citty'
 import { changeMember, readStanding, type Standing } from '#src/cluster/founding.ts'
-import { describeSetting, loadConfig } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { recordNamespace } from '#src/metadata/namespace-feed.ts'
 import { cellsOf, memberIn } from '#src/model/region.ts'
-import { openLmdbStore } from '#src/store/lmdb/open.ts'
+import { openStore } from '#src/open-store.ts'
 import type { Store } from '#src/store/store.ts'
 import { realWorld } from '#src/world.ts'
+import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const shared = {
-  data: {
-    type: 'string',
-    description: `${describeSetting('data').description} (MERIDIAN_DATA; default ${describeSetting('data').fallback})`,
-    valueHint: 'directory',
-  },
+  ...flagsOf(metadataSettings),
   json: { type: 'boolean', description: 'print JSON' },
 } as const
 
-interface Shared {
-  readonly data?: string | undefined
-  readonly json?: boolean | undefined
-}
+type Shared = Readonly<Record<string, unknown>>
 
 /** Also beside a server that runs on the same directory: it sees the change at once. */
 async function withStanding(args: Shared, body: (standing: Standing, store: Store) => Promise<void>): Promise<void> {
-  const { data } = loadConfig({ data: args.data }, { MERIDIAN_DATA: process.env['MERIDIAN_DATA'] })
-  const directory = new DataDirectory(data)
-  if (!directory.exists())
-    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
-  directory.prepare()
-  const store = await openLmdbStore({ path: directory.metadata, world: realWorld })
+  const { store } = await openStore(configOfUsed(metadataSettings, args), realWorld)
   try {
     const standing = await readStanding(store, new ClusterRecords())
     if (standing === undefined) throw new Error('this node is alone: it is in no cluster of regions')
@@ -41,7 +28,7 @@ async function withStanding(args: Shared, body: (standing: Standing, store: Stor
   }
 }
 
-function print({ self, membership }: Standing, isJson: boolean | undefined): void {
+function print({ self, membership }: Standing, isJson: unknown): void {
   const rows = membership.members.map(({ region, cell, state, geography, peer }) => ({
     region,
     cell,

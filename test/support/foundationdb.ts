@@ -11,7 +11,7 @@ import { startClient } from '#src/store/foundationdb/native.ts'
 const run = promisify(execFile)
 const places = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/usr/local/sbin', '/usr/sbin']
 
-function find(name: string): string | undefined {
+export function findFoundationDb(name: string): string | undefined {
   return places.map((place) => join(place, name)).find((file) => existsSync(file) && isExecutable(file))
 }
 
@@ -26,7 +26,8 @@ function isExecutable(file: string): boolean {
 
 /** Why nothing can be shown on FoundationDB here; undefined where it can. */
 export function whyNoFoundationDb(): string | undefined {
-  for (const name of ['fdbserver', 'fdbcli']) if (find(name) === undefined) return `${name} is not installed`
+  for (const name of ['fdbserver', 'fdbcli'])
+    if (findFoundationDb(name) === undefined) return `${name} is not installed`
   try {
     startClient({})
     return undefined
@@ -94,14 +95,14 @@ export class TestCluster {
     // Each plays a machine of its own: copies are on different ones.
     const place = ['--locality-machineid', `machine-${index}`, '--locality-zoneid', `machine-${index}`]
     this.#children[index] = spawn(
-      find('fdbserver') ?? 'fdbserver',
+      findFoundationDb('fdbserver') ?? 'fdbserver',
       ['-p', address, '-l', address, '-C', this.clusterFile, '-d', data, '-L', logs, ...place, ...sizes],
       { stdio: 'ignore' },
     )
   }
 
   async command(text: string): Promise<string> {
-    const { stdout } = await run(find('fdbcli') ?? 'fdbcli', [
+    const { stdout } = await run(findFoundationDb('fdbcli') ?? 'fdbcli', [
       ...['-C', this.clusterFile, '--timeout', '120', '--exec', text],
     ])
     return stdout
