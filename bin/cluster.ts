@@ -22,7 +22,7 @@ import { BadSettings, type Config } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
-import { recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { readNodes, setNode } from '#src/metadata/node-records.ts'
 import { originsOf } from '#src/model/region.ts'
 import { openKeys } from '#src/open.ts'
@@ -125,7 +125,7 @@ async function comeBack(
   world: World,
 ): Promise<void> {
   const root = membership.members.find(({ cell }) => cell === membership.root)
-  if (root === undefined || root.cell === self.cell) await beReborn(recordNamespace(store), self)
+  if (root === undefined || root.cell === self.cell) await beReborn(governNamespace(store, self.cell), self)
   else {
     const { incarnation, was } = self
     const request: JoinRequest = { ...locationOf(config, incarnation), ...(was !== undefined && { was }) }
@@ -167,7 +167,7 @@ async function begin(parts: Starting & { readonly standing: Standing }): Promise
   const known = membership.members.find(({ cell }) => cell === self.cell)
   if (known?.peer === peer && known.geography === geography) return { isRoot }
   if (isRoot) {
-    await changeMember(recordNamespace(store), self.cell, (member) => ({ ...member, peer, geography }))
+    await changeMember(governNamespace(store, self.cell), self.cell, (member) => ({ ...member, peer, geography }))
     return { isRoot }
   }
   const client = new PeerClient({

@@ -1,15 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
+import { readVersion } from './version.ts'
 
 /** What was asked for cannot be understood; exit code 2, as against 1 for what could not be done. */
 class BadUsage extends Error {}
-
-function readVersion(): string {
-  const file: unknown = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'))
-  return typeof file === 'object' && file !== null && 'version' in file ? String(file.version) : ''
-}
 
 const main = defineCommand({
   meta: { name: 'meridian', version: readVersion(), description: 'An S3-compatible object store' },
@@ -25,6 +19,7 @@ const main = defineCommand({
     metadata: async () => (await import('./metadata.ts')).metadataCommand,
     nodes: async () => (await import('./nodes.ts')).nodesCommand,
     regions: async () => (await import('./regions.ts')).regionsCommand,
+    jobs: async () => (await import('./jobs.ts')).jobsCommand,
     conflicts: async () => (await import('./conflicts.ts')).conflictsCommand,
     doctor: async () => (await import('./doctor.ts')).doctorCommand,
     dev: async () => (await import('./dev.ts')).devCommand,

@@ -7,14 +7,19 @@ import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server
 import type { Config } from '#src/config/load.ts'
 import { type OpenNode, openNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import { Metrics } from '#src/telemetry/metrics.ts'
+import { measureProcess } from '#src/telemetry/process-metrics.ts'
 import { realWorld } from '#src/world.ts'
+import type { Measurement } from './measuring.ts'
 import { peeringOf } from './peering.ts'
 import { Replicating } from './replicating.ts'
+import { readVersion } from './version.ts'
 
 /** One process that serves: the store and its gateway. */
 export interface ServingNode {
   readonly port: number
   readonly node: OpenNode
+  measure(): Promise<Measurement>
   /** Answers what is under way, then lets go of all files. */
   stop(): Promise<void>
 }
@@ -39,9 +44,11 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
   const world = realWorld
   const peering = peeringOf(config, world)
   const connect = peering === undefined ? {} : { connect: peering.connect }
-  const replicating = new Replicating(log, world, config.redis)
+  const metrics = new Metrics()
+  measureProcess(metrics, readVersion())
+  const replicating = new Replicating({ log, world, metrics, redis: config.redis })
   const { caughtUp } = replicating
-  const node = await openNode({ config, world, log, isFirst, broken: giveUp, caughtUp, ...connect })
+  const node = await openNode({ config, world, log, isFirst, broken: giveUp, caughtUp, metrics, ...connect })
   const { services, access, region } = node
   const cluster = region === undefined ? undefined : peering?.front(region, services)
   const authenticate = authenticator({
@@ -65,8 +72,9 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     log,
     logsAccess: config.accessLog,
     logs: services.logs,
+    meter: node.meter,
     limits: limitsOf(config),
-    ...(node.counters !== undefined && { counters: node.counters }),
+    metrics,
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)
@@ -77,6 +85,10 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     return {
       port: address.port,
       node,
+      measure: async () => {
+        const [readings, problems] = await Promise.all([metrics.read(), node.problems()])
+        return { readings, problems: server.isDraining ? ['it is stopping', ...problems] : problems }
+      },
       stop: async () => {
         await server.close()
         await peers?.close()

@@ -9,7 +9,9 @@ import type { Members } from '#src/cluster/members.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import type { OpenNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import type { Metrics } from '#src/telemetry/metrics.ts'
 import type { World } from '#src/world.ts'
+import { followingMeters, jobMeters, measureLag } from './replicating-metrics.ts'
 
 /** How often a cell that joins looks whether it has caught up, in milliseconds. */
 const lookMilliseconds = 200
@@ -20,6 +22,14 @@ const leastUrgent = 999
 
 type Target = NonNullable<OpenNode['target']>
 
+export interface ReplicatingParts {
+  readonly log: Log
+  readonly world: World
+  /** Where the region's queue is; undefined: in this process. */
+  readonly redis: string | undefined
+  readonly metrics: Metrics
+}
+
 /** The replicator of a cell: one process of it follows the others. */
 export class Replicating {
   readonly #log: Log
@@ -27,12 +37,13 @@ export class Replicating {
   #members: Members | undefined
   #followers: Followers | undefined
   readonly #redis: string | undefined
+  readonly #metrics: Metrics
 
-  /** `redis`: where the region's queue is; undefined: in this process. */
-  constructor(log: Log, world: World, redis: string | undefined) {
+  constructor({ log, world, redis, metrics }: ReplicatingParts) {
     this.#log = log
     this.#world = world
     this.#redis = redis
+    this.#metrics = metrics
   }
 
   /** Until the signal, again and again; does nothing where there are no other cells. */
@@ -40,19 +51,23 @@ export class Replicating {
     if (target === undefined || region === undefined || copies === undefined) return
     const { members, transport } = region
     this.#members = members
+    const counters = followingMeters(this.#metrics, members)
     this.#followers = new Followers({
       target,
       transport,
       peers: () => members.peers,
-      applied: (cell, { conflicts }) => {
+      applied: (cell, { conflicts, received }) => {
+        counters.applied(cell, received, conflicts)
         if (conflicts > 0)
           this.#log.warn('writes of two regions met, and those that lost are kept', { cell, conflicts })
       },
       failed: (cell, error) => {
+        counters.failed(cell)
         // That a region is away is told once by whoever watches its health.
         if (!(error instanceof PeerUnreachable)) this.#log.error('following a region failed', { cell, error })
       },
     })
+    measureLag(this.#metrics, { target, transport, members, followers: this.#followers })
     await Promise.all([this.#followers.run(signal), this.#work(target, members, copies, signal)])
   }
 
@@ -72,13 +87,16 @@ export class Replicating {
       urgencyOf: (kind) => kinds.get(kind)?.urgency ?? leastUrgent,
       failed,
     })
+    const ended = jobMeters(this.#metrics, [...kinds.keys()])
     const worker = new JobWorker({
       store,
       world,
       queue,
       kinds,
       pace,
+      done: ({ kind }) => ended(kind, 'done'),
       report: ({ kind, payload }, error, isGivenUp) => {
+        ended(kind, isGivenUp ? 'given_up' : 'failed')
         if (isGivenUp) this.#log.error('a job was given up, and is a dead letter', { kind, ...payload, error })
       },
       failed,

@@ -1,19 +1,25 @@
 import { availableParallelism } from 'node:os'
 import { defineCommand } from 'citty'
+import type { Measured } from '#gateway/metrics-server.ts'
 import type { Claim } from '#src/blobs/claim.ts'
 import { type Config, settingNames } from '#src/config/load.ts'
 import { DataDirectory } from '#src/data-directory.ts'
 import { openIdentity } from '#src/open-beside.ts'
 import { type Log, openLog } from '#src/telemetry/log.ts'
+import { Metrics } from '#src/telemetry/metrics.ts'
+import { measureProcess } from '#src/telemetry/process-metrics.ts'
 import { realWorld } from '#src/world.ts'
 import { prepareCluster } from './cluster.ts'
+import { measuredOf, tellMeasurements } from './measuring.ts'
 import { startNode } from './node.ts'
 import { configOf, flagsOf } from './settings.ts'
+import { readVersion } from './version.ts'
 import { Workers } from './workers.ts'
 
 /** What serves: one process, or several. */
 interface Serving {
   readonly port: number
+  readonly measured: Measured
   stop(): Promise<void>
   kill(): void
 }
@@ -52,7 +58,14 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
     const workers = new Workers(config, count, log, failed)
     try {
       const port = await workers.start()
-      return { port, stop: () => workers.stop(), kill: () => workers.kill() }
+      const metrics = new Metrics()
+      measureProcess(metrics, readVersion())
+      const measured = measuredOf(
+        config.region,
+        () => workers.measure(),
+        () => metrics.read(),
+      )
+      return { port, measured, stop: () => workers.stop(), kill: () => workers.kill() }
     } catch (error) {
       await workers.stop()
       throw error
@@ -60,7 +73,8 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
   }
   process.on('unhandledRejection', (error) => log.error('a promise was left alone', { error }))
   const node = await startNode(config, log, true)
-  return { port: node.port, stop: () => node.stop(), kill: () => {} }
+  const measured = measuredOf(config.region, async () => [{ worker: '0', measurement: await node.measure() }])
+  return { port: node.port, measured, stop: () => node.stop(), kill: () => {} }
 }
 
 /** Ends on a signal: the first lets requests finish, a second one does not. */
@@ -100,7 +114,16 @@ async function serve(config: Config): Promise<void> {
       log.error('giving up', { error })
       process.exit(1)
     })
-    stopOnSignals(serving, claim, log)
+    const metrics = await tellMeasurements(config, log, serving.measured).catch(async (error: unknown) => {
+      await serving.stop()
+      throw error
+    })
+    const stop = async (): Promise<void> => {
+      await serving.stop()
+      // To the end: whoever asks while it stops is told so.
+      await metrics?.close()
+    }
+    stopOnSignals({ ...serving, stop }, claim, log)
     print(`ready ${urlOf(config.host, serving.port)}`)
   } catch (error) {
     claim.release()

@@ -1,16 +1,19 @@
 import type { Config } from '#src/config/load.ts'
 import { openLog } from '#src/telemetry/log.ts'
+import type { Measurement } from './measuring.ts'
 import { type ServingNode, startNode } from './node.ts'
 
 /** What the primary says to a worker. */
 export type ToWorker =
   | { readonly kind: 'start'; readonly config: Config; readonly isFirst: boolean }
   | { readonly kind: 'stop' }
+  | { readonly kind: 'measure'; readonly question: number }
 
 /** What a worker says to the primary. */
 export type ToPrimary =
   | { readonly kind: 'ready'; readonly port: number }
   | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'measured'; readonly question: number; readonly measurement: Measurement }
 
 let node: Promise<ServingNode> | undefined
 let isStopping = false
@@ -34,9 +37,19 @@ async function start({ config, isFirst }: Extract<ToWorker, { kind: 'start' }>):
   return await startNode(config, log, isFirst)
 }
 
+/** Whoever asks hears nothing where this fails, and knows enough. */
+async function measure(question: number): Promise<void> {
+  const measurement = await (await node)?.measure()
+  if (measurement !== undefined) say({ kind: 'measured', question, measurement })
+}
+
 function onMessage(message: ToWorker): void {
   if (message.kind === 'stop') {
     void stop()
+    return
+  }
+  if (message.kind === 'measure') {
+    measure(message.question).catch(() => {})
     return
   }
   node = start(message)

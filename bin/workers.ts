@@ -2,12 +2,15 @@ import cluster, { type Worker } from 'node:cluster'
 import { join } from 'node:path'
 import type { Config } from '#src/config/load.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import type { Measurement, WorkerMeasurement } from './measuring.ts'
 import type { ToPrimary, ToWorker } from './worker.ts'
 
 /** A worker that lived this long was well; one that did not counts towards giving up. */
 const wellAfterMs = 10_000
 const crashesMax = 5
 const restartMs = { first: 200, max: 5_000 }
+/** How long a worker may take to tell what it measured. */
+const measuringMs = 5_000
 
 interface Slot {
   worker: Worker | undefined
@@ -32,6 +35,8 @@ export class Workers {
   /** Known once the first worker listens. */
   #port: number | undefined
   #isStopping = false
+  #questions = 0
+  readonly #asked = new Map<number, (measurement: Measurement) => void>()
 
   constructor(config: Config, count: number, log: Log, onFailure: (error: WorkersFailed) => void) {
     this.#config = config
@@ -53,6 +58,33 @@ export class Workers {
   async stop(): Promise<void> {
     this.#isStopping = true
     await Promise.all(this.#slots.map((slot) => this.#stop(slot)))
+  }
+
+  /** What each of them measured. */
+  measure(): Promise<readonly WorkerMeasurement[]> {
+    return Promise.all(
+      this.#slots.map(async ({ worker }, index) => ({
+        worker: String(index),
+        measurement: worker === undefined ? undefined : await this.#ask(worker),
+      })),
+    )
+  }
+
+  #ask(worker: Worker): Promise<Measurement | undefined> {
+    const question = this.#questions++
+    return new Promise((resolve) => {
+      const done = (measurement?: Measurement): void => {
+        clearTimeout(timer)
+        this.#asked.delete(question)
+        worker.off('exit', leave)
+        resolve(measurement)
+      }
+      const leave = (): void => done()
+      const timer = setTimeout(leave, measuringMs)
+      worker.once('exit', leave)
+      this.#asked.set(question, done)
+      this.#tell(worker, { kind: 'measure', question })
+    })
   }
 
   /** Without waiting for anything. */
@@ -87,7 +119,8 @@ export class Workers {
     return new Promise((resolve, reject) => {
       let reason = 'it ended before it was ready'
       worker.on('message', (message: ToPrimary) => {
-        if (message.kind === 'failed') reason = message.reason
+        if (message.kind === 'measured') this.#asked.get(message.question)?.(message.measurement)
+        else if (message.kind === 'failed') reason = message.reason
         else {
           isReady = true
           this.#agree(message.port)

@@ -38,6 +38,11 @@ function isRootCall(asked: AskedHere): boolean {
   return isLink(asked) || isQueryCall({ ...incoming, ...address })
 }
 
+/** Whether it may change the namespace. */
+const isChange = (asked: AskedHere): boolean =>
+  isRootCall(asked) ||
+  (asked.operation?.site === 'root' && asked.incoming.method !== 'GET' && asked.incoming.method !== 'HEAD')
+
 /**
  * What the gateway asks of other regions, around the way of a request.
  *
@@ -70,7 +75,10 @@ export class ClusterFront {
     const { region, forwarder } = this.#parts
     if (region.members.isRemoved) throw unavailable('This region was removed from its cluster.')
     const cells = await this.#cells(asked)
-    if (cells === undefined) return undefined
+    if (cells === undefined) {
+      if (region.isUnsure && isChange(asked)) throw unavailable('The root has not heard of any other region yet.')
+      return undefined
+    }
     // Where two regions see the cluster differently for a moment, neither sends the request to and fro.
     const { incoming, address } = asked
     if (incoming.forwardedBy !== undefined) throw unavailable('The region that has this is about to change.')
@@ -89,10 +97,8 @@ export class ClusterFront {
   /** What the root says to a change once others have it; any other answer as it is. */
   async #settled({ incoming, address, operation }: AskedHere, answer: S3Response): Promise<S3Response> {
     const { region } = this.#parts
-    const isChange =
-      isRootCall({ incoming, address, operation }) ||
-      (operation?.site === 'root' && incoming.method !== 'GET' && incoming.method !== 'HEAD')
-    if (!region.members.isRoot || !isChange || answer.later !== undefined) return answer
+    if (!region.members.isRoot || !isChange({ incoming, address, operation }) || answer.later !== undefined)
+      return answer
     const head = await region.confirmations.head()
     const missing = await region.confirmations.wait(head, new AbortController().signal)
     const headers: Record<string, string> = { ...answer.headers }

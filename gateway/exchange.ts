@@ -1,8 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { Fault } from '#src/errors.ts'
+import { requestClassOf } from '#src/model/usage.ts'
 import type { Logs } from '#src/service/services.ts'
-import type { Counters } from '#src/telemetry/counters.ts'
+import type { UsageMeter } from '#src/service/usage-meter.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import type { RequestMeters } from '#src/telemetry/request-meters.ts'
 import { type Ending, type Recorded, recordLine } from './access-log.ts'
 import type { Address } from './address.ts'
 import { errorAnswer, errorElement, faultOf, type RequestIds } from './errors.ts'
@@ -24,12 +27,14 @@ export interface ExchangeParts {
   readonly later: LaterOptions
   readonly headersMax: number
   readonly log: Log
-  readonly counters: Counters
+  readonly meters: RequestMeters
   /** A line for each request, where wanted. */
   readonly logsAccess: boolean
   /** Keeps the records of requests to buckets that are logged; absent: nobody does. */
   readonly logs?: Pick<Logs, 'record'> | undefined
   readonly isDraining: () => boolean
+  /** Counts what requests to buckets use; absent: nobody does. */
+  readonly meter?: Pick<UsageMeter, 'count'> | undefined
   /** Code of this region, where there are others. */
   readonly servedFrom?: string | undefined
 }
@@ -79,11 +84,16 @@ function decodedPath(target: string): string {
   }
 }
 
+/** Bytes of a connection that were counted with its earlier requests. */
+const counted = new WeakMap<Socket, { received: number; sent: number }>()
+
 /** One request and its answer. Never rejects: what goes wrong is answered, or the connection is broken and it is logged. */
 export class Exchange {
   readonly #parts: ExchangeParts
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  /** Node takes it from the request when the connection breaks. */
+  readonly #socket: Socket
   readonly #target: string
   readonly #origin: Origin | undefined
   readonly #id: string
@@ -91,6 +101,7 @@ export class Exchange {
   readonly #began = Date.now()
   readonly #started = performance.now()
   #turned = 0
+  #bytesSent = 0
 
   constructor(
     parts: ExchangeParts,
@@ -102,6 +113,7 @@ export class Exchange {
     this.#parts = parts
     this.#request = request
     this.#response = response
+    this.#socket = request.socket
     this.#target = target
     this.#origin = origin
     this.#id = parts.names.next()
@@ -109,14 +121,18 @@ export class Exchange {
   }
 
   async run(): Promise<void> {
+    const { meters } = this.#parts
+    meters.underWay.add(1)
     const outcome = await this.#outcome()
     this.#turned = performance.now()
-    this.#parts.counters.add(outcome.operation)
     try {
       await this.#answer(outcome)
     } catch (thrown) {
       await this.#recover(outcome, thrown)
     }
+    meters.underWay.add(-1)
+    this.#count(outcome)
+    this.#meter(outcome)
     if (this.#parts.logsAccess) this.#logAccess(outcome)
   }
 
@@ -207,7 +223,7 @@ export class Exchange {
     if (!isExpected) {
       const fields = { error: thrown, request: this.#id, operation: outcome.operation, target: path(this.#target) }
       this.#parts.log.error('a request failed', fields)
-      this.#parts.counters.add('errors')
+      this.#parts.meters.failures.add()
     }
     return fault
   }
@@ -229,7 +245,41 @@ export class Exchange {
     if (mustClose || isDraining()) head['connection'] = 'close'
     const linger = mustClose && this.#body !== undefined ? () => this.#body?.linger() ?? Promise.resolve() : undefined
     const isBodiless = this.#request.method === 'HEAD'
-    return { response: this.#response, status, head, pace, isBodiless, linger }
+    const sent = (bytes: number): void => {
+      this.#bytesSent += bytes
+    }
+    return { response: this.#response, status, head, pace, isBodiless, linger, sent }
+  }
+
+  /** What the bucket used by this request; nobody pays for what was refused, or went wrong here. */
+  #meter({ operation, bucket, isElsewhere }: Outcome): void {
+    const { meter } = this.#parts
+    const { statusCode } = this.#response
+    if (meter === undefined || bucket === undefined || isElsewhere === true) return
+    if (statusCode >= 500 || statusCode === 401 || statusCode === 403) return
+    const { headers } = this.#request
+    const declared = headers['x-amz-decoded-content-length'] ?? headers['content-length'] ?? '0'
+    const received = statusCode < 300 && this.#body !== undefined ? Number(declared) : 0
+    meter.count(bucket, [
+      [`requests ${requestClassOf(operation)}`, 1],
+      ['bytes in', Number.isSafeInteger(received) ? received : 0],
+      ['bytes out', this.#bytesSent],
+    ])
+  }
+
+  #count({ operation }: Outcome): void {
+    const socket = this.#socket
+    const before = counted.get(socket)
+    const { bytesRead, bytesWritten } = socket
+    const seconds = (performance.now() - this.#started) / 1e3
+    const received = bytesRead - (before?.received ?? 0)
+    const sent = bytesWritten - (before?.sent ?? 0)
+    this.#parts.meters.answered(operation, this.#response.statusCode, seconds, received, sent)
+    if (before === undefined) counted.set(socket, { received: bytesRead, sent: bytesWritten })
+    else {
+      before.received = bytesRead
+      before.sent = bytesWritten
+    }
   }
 
   #logAccess({ operation }: Outcome): void {

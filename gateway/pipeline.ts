@@ -66,6 +66,10 @@ export interface Outcome {
   readonly corsHeaders?: Readonly<Record<string, string>>
   /** Whether a browser is told what went wrong, by a page. */
   readonly isWebsite?: boolean
+  /** That it was about, where there is one. */
+  readonly bucket?: Bucket
+  /** Whether another region carried it out. */
+  readonly isElsewhere?: boolean
   /** Where requests to the bucket, or to the one that a copy reads, are logged. */
   readonly recorded?: readonly Recorded[]
 }
@@ -151,14 +155,13 @@ const noting =
   }
 
 /** What is to be recorded of a request, if its bucket, or the source of a copy, is logged. */
-async function recordedOf(
-  { services, access }: PipelineParts,
+function recordedOf(
+  { access }: PipelineParts,
   notes: Notes,
   incoming: Incoming,
   address: Address,
-): Promise<readonly Recorded[]> {
-  // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
-  const bucket = notes.bucket ?? (await findBucket(services.buckets, address.bucket).catch(() => undefined))
+  bucket: Bucket | undefined,
+): readonly Recorded[] {
   const { asked, version, source } = notes
   const recorded: Recorded[] = []
   if (source !== undefined && isRecorded(source.bucket)) {
@@ -170,6 +173,22 @@ async function recordedOf(
     recorded.push({ notes, bucket, incoming, address, isByAcl })
   }
   return recorded
+}
+
+/** Whose request it was, and where it is to be told. */
+async function accountOf(
+  parts: PipelineParts,
+  notes: Notes,
+  incoming: Incoming,
+  address: Address,
+): Promise<Pick<Outcome, 'bucket' | 'isElsewhere' | 'recorded'>> {
+  // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
+  const bucket = notes.bucket ?? (await findBucket(parts.services.buckets, address.bucket).catch(() => undefined))
+  const isElsewhere = notes.match === undefined && address.isWebsite !== true
+  const told = bucket === undefined ? { isElsewhere } : { isElsewhere, bucket }
+  if (!isRecorded(bucket) && !isRecorded(notes.source?.bucket)) return told
+  const recorded = recordedOf(parts, notes, incoming, address, bucket)
+  return recorded.length > 0 ? { ...told, recorded } : told
 }
 
 /** Who may do what beside the request itself; of a copy, what it reads is noted. */
@@ -306,27 +325,26 @@ export function pipeline(parts: PipelineParts): Route {
   }
 
   return async (incoming, address) => {
-    let operation = incoming.method
+    // What is not carried out here is known by no other name.
+    let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
-    const outcome: { response?: S3Response; thrown?: unknown; recorded?: readonly Recorded[] } = {}
+    const outcome: { response?: S3Response; thrown?: unknown } = {}
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
-      const here = () =>
-        answer(incoming, address, notes, (name) => {
+      const here = () => {
+        operation = incoming.method
+        return answer(incoming, address, notes, (name) => {
           operation = name
         })
+      }
       outcome.response = await (cluster === undefined ? here() : cluster.answer(incoming, address, dispatch, here))
     } catch (thrown) {
       outcome.thrown = thrown
     }
-    const mayBeRecorded = notes.bucket === undefined || isRecorded(notes.bucket) || isRecorded(notes.source?.bucket)
-    if (address.bucket !== '' && mayBeRecorded) {
-      const recorded = await recordedOf(parts, notes, incoming, address)
-      if (recorded.length > 0) outcome.recorded = recorded
-    }
-    const answered = corsHeaders === undefined ? { operation, ...outcome } : { operation, ...outcome, corsHeaders }
+    if (address.bucket !== '') Object.assign(outcome, await accountOf(parts, notes, incoming, address))
+    const answered = corsHeaders === undefined ? { ...outcome, operation } : { ...outcome, operation, corsHeaders }
     return address.isWebsite === true ? { ...answered, isWebsite: true } : answered
   }
 }

@@ -19,6 +19,8 @@ export interface Sending {
   readonly isBodiless: boolean
   /** What is waited for between the last byte and the end of the answer. */
   readonly linger?: (() => Promise<void>) | undefined
+  /** Told how many bytes of a body were handed on. */
+  readonly sent?: ((bytes: number) => void) | undefined
 }
 
 /** What a source did wrong after the status was sent; the connection is broken for it. */
@@ -52,6 +54,7 @@ export function sendBytes(sending: Sending, bytes: string | Uint8Array | undefin
     head['content-length'] = '0'
   }
   response.writeHead(status, head)
+  if (bytes !== undefined && !isBodiless) sending.sent?.(Number(head['content-length']))
   end(sending, isBodiless ? undefined : bytes)
 }
 
@@ -91,6 +94,8 @@ export async function sendStream(sending: Sending, source: AsyncIterable<Uint8Ar
   } catch (cause) {
     response.destroy()
     throw new BrokenAnswer('the source of an answer failed midway', { cause })
+  } finally {
+    sending.sent?.(sent)
   }
   const declared = head['content-length']
   if (declared !== undefined && Number(declared) !== sent) {

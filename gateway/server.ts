@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Logs } from '#src/service/services.ts'
-import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import { Metrics } from '#src/telemetry/metrics.ts'
+import { RequestMeters } from '#src/telemetry/request-meters.ts'
 import { addressing } from './address.ts'
 import { Exchange, type ExchangeParts, type Origin } from './exchange.ts'
 import { Pace, type PaceOptions } from './pace.ts'
@@ -50,11 +51,14 @@ export interface ServerParts {
   /** Base domains of buckets' websites. */
   readonly websiteDomains?: readonly string[]
   readonly log: Log
-  readonly counters?: Counters
+  /** Where requests are counted; absent: nobody asks. */
+  readonly metrics?: Metrics
   readonly logsAccess?: boolean
   /** Keeps the records of requests to buckets that are logged. */
   readonly logs?: Pick<Logs, 'record'>
   readonly limits?: Partial<ServerLimits>
+  /** Counts what requests to buckets use. */
+  readonly meter?: ExchangeParts['meter']
   /** Code of this region, where there are others: every answer tells it. */
   readonly servedFrom?: string
 }
@@ -86,9 +90,10 @@ export class GatewayServer {
       later,
       headersMax,
       log: parts.log,
-      counters: parts.counters ?? new Counters(),
+      meters: new RequestMeters(parts.metrics ?? new Metrics()),
       logsAccess: parts.logsAccess ?? false,
       logs: parts.logs,
+      meter: parts.meter,
       isDraining: () => this.#isDraining,
       servedFrom: parts.servedFrom,
     }
@@ -140,6 +145,11 @@ export class GatewayServer {
     const { server } = this.#app
     server.maxHeadersCount = this.#limits.headersMax
     server.maxConnections = this.#limits.connectionsMax
+    const { connections } = this.#exchange.meters
+    server.on('connection', (socket: Socket) => {
+      connections.add(1)
+      socket.once('close', () => connections.add(-1))
+    })
     // Bodies of terabytes take their time; how slow they may be is watched by Pace.
     server.requestTimeout = 0
     // Without this listener Node would say 100 at once, before anybody knows who asks.
@@ -158,6 +168,11 @@ export class GatewayServer {
   /** Serves a request that another region passed on, on a connection that is not this server's own. */
   serveForwarded(request: IncomingMessage, response: ServerResponse, origin: Origin): void {
     void new Exchange(this.#exchange, request, response, request.url ?? '/', origin).run()
+  }
+
+  /** Takes no more connections, and answers what is under way. */
+  get isDraining(): boolean {
+    return this.#isDraining
   }
 
   async listen(host: string, port: number): Promise<AddressInfo> {

@@ -7,6 +7,8 @@ import type { World } from '#src/world.ts'
 const answerBytes = 4 * 2 ** 20
 /** How long a peer keeps a request that it has nothing for, in milliseconds. */
 const waitMilliseconds = 10_000
+/** Beyond that wait: an answer that is later counts as one that does not come. */
+const graceMilliseconds = 5_000
 /** After a failure, in milliseconds; twice as long after each that follows. */
 const firstPause = 100
 const longestPause = 5_000
@@ -44,6 +46,9 @@ export class Followers {
   readonly #parts: FollowersParts
   readonly #loops = new Map<string, { readonly stop: AbortController; readonly running: Promise<void> }>()
   readonly #state = new Map<number, Following>()
+  /** By cell: when it was asked what it has, by one that had all before; absent while there is more, or it does not answer. */
+  readonly #waiting = new Map<number, number>()
+  #began: number | undefined
 
   constructor(parts: FollowersParts) {
     this.#parts = parts
@@ -54,9 +59,18 @@ export class Followers {
     return this.#state
   }
 
+  /** How long ago all that a cell had to tell was applied, in milliseconds; 0 while its next change is waited for. */
+  lag(cell: number): number {
+    const now = this.#parts.target.foundation.world.monotonic()
+    const asked = this.#waiting.get(cell)
+    if (asked !== undefined && now - asked < waitMilliseconds + graceMilliseconds) return 0
+    return now - (this.#state.get(cell)?.level ?? this.#began ?? now)
+  }
+
   /** Until the signal. */
   async run(signal: AbortSignal): Promise<void> {
     const { world } = this.#parts.target.foundation
+    this.#began ??= world.monotonic()
     while (!signal.aborted) {
       this.#reconcile(signal)
       await world.sleep(lookMilliseconds, signal).catch(() => undefined)
@@ -93,6 +107,7 @@ export class Followers {
         pause = firstPause
       } catch (error) {
         if (signal.aborted) return
+        this.#waiting.delete(peer.cell)
         failed(peer.cell, error)
         await target.foundation.world.sleep(pause, signal).catch(() => undefined)
         pause = Math.min(longestPause, 2 * pause)
@@ -104,5 +119,7 @@ export class Followers {
     const before = this.#state.get(cell)
     const level = hasMore ? before?.level : this.#parts.target.foundation.world.monotonic()
     this.#state.set(cell, { level, records: (before?.records ?? 0) + received })
+    if (hasMore || level === undefined) this.#waiting.delete(cell)
+    else this.#waiting.set(cell, level)
   }
 }

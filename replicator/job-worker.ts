@@ -19,6 +19,7 @@ export interface JobWorkerParts {
   readonly queue: JobQueue
   readonly kinds: ReadonlyMap<string, JobKind>
   readonly pace: Pace
+  done?(job: OutboxJob): void
   /** A job that failed; given up: it is a dead letter now. */
   report(job: OutboxJob, error: unknown, isGivenUp: boolean): void
   failed(error: unknown): void
@@ -55,6 +56,7 @@ export class JobWorker {
     }
     // Clearing what the effect's transaction has cleared is nothing; where there was no effect, this ends the job.
     await store.transact(async (transaction) => finishJob(transaction, id))
+    this.#parts.done?.(job)
   }
 
   async #failed(job: OutboxJob, kind: JobKind | undefined, error: unknown): Promise<void> {

@@ -7,7 +7,7 @@ import type { Config } from '#src/config/load.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { signalFeed } from '#src/metadata/feed-signal.ts'
-import { guardNamespace, recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { World } from '#src/world.ts'
@@ -22,9 +22,7 @@ interface Clustered {
 export async function clusteredStore(bare: Store, records = new ClusterRecords()): Promise<Clustered> {
   const standing = await readStanding(bare, records)
   if (standing === undefined) return { store: bare, standing }
-  const isRoot = standing.membership.root === standing.self.cell
-  const followed = signalFeed(bare)
-  return { store: isRoot ? recordNamespace(followed) : guardNamespace(followed), standing }
+  return { store: governNamespace(signalFeed(bare), standing.self.cell), standing }
 }
 
 export interface OpenRegionOptions {

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { clusterVariable, TestCluster, whyNoFoundationDb } from './support/foundationdb.ts'
+import { TestFiles } from './support/test-files.ts'
 
 /**
- * `npm test`: every *.test.ts beside the code and under test/. Arguments that start with a dash go to node --test, others
+ * `npm test`: every *.test.ts beside the code and under test/. Arguments that start with a dash go to node, others
  * choose files whose path contains them: `npm test -- dispatch --test-name-pattern=D1`.
  *
  * `npm test -- --metadata foundationdb`: the tests of whole stores (test/s3 and test/service, unless files are chosen), with their metadata
@@ -38,28 +38,24 @@ if (files.length === 0) {
   process.exit(1)
 }
 
-const child = spawn(
-  process.execPath,
-  [
+const run = new TestFiles({
+  root,
+  files: files.map((each) => join(root, each)),
+  options: [
     '--disable-warning=ExperimentalWarning',
-    '--test',
-    // Two at once: tests start servers and wait for disks, and more would measure each other.
-    '--test-concurrency=2',
     // A test that hangs is a test that fails, in milliseconds.
     '--test-timeout=240000',
     `--test-reporter=${join(root, 'test', 'reporter.ts')}`,
     '--test-reporter-destination=stdout',
     ...options,
-    ...files.map((each) => join(root, each)),
   ],
-  {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, ...(cluster !== undefined && { [clusterVariable]: cluster.clusterFile }) },
-  },
-)
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
-child.on('exit', (code) => {
-  process.exitCode = code ?? 1
-  void cluster?.stop()
+  env: { ...process.env, ...(cluster !== undefined && { [clusterVariable]: cluster.clusterFile }) },
+  // Two at once: tests start servers and wait for disks, and more would measure each other.
+  limits: { concurrency: 2, fileMs: 600_000, wholeMs: 1_800_000 },
+  print: (text) => process.stdout.write(text),
 })
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => run.stop(`was ended by ${signal}`))
+const { failed } = await run.run()
+process.exitCode = failed === 0 ? 0 : 1
+await cluster?.stop()

@@ -1,7 +1,9 @@
 import { Fault } from '#src/errors.ts'
+import { getBucketInformation, patchBucket } from './bucket/bucket-information.ts'
 import { createBucket } from './bucket/create-bucket.ts'
 import { deleteBucket } from './bucket/delete-bucket.ts'
 import { getBucketLocation } from './bucket/get-bucket-location.ts'
+import { getUsage } from './bucket/get-usage.ts'
 import { getUsageStats } from './bucket/get-usage-stats.ts'
 import { headBucket } from './bucket/head-bucket.ts'
 import { listBuckets } from './bucket/list-buckets.ts'
@@ -9,6 +11,7 @@ import { listMultipartUploads } from './bucket/list-multipart-uploads.ts'
 import { listObjectVersions } from './bucket/list-object-versions.ts'
 import { listObjects } from './bucket/list-objects.ts'
 import { listObjectsV2 } from './bucket/list-objects-v2.ts'
+import { bucketMigration } from './bucket/migration.ts'
 import { getBucketAbac, putBucketAbac } from './configuration/bucket-abac.ts'
 import {
   getBucketAccelerateConfiguration,
@@ -82,6 +85,7 @@ import { uploadPartCopy } from './upload/upload-part-copy.ts'
 export const implemented: readonly Operation[] = [
   listBuckets,
   getUsageStats,
+  getUsage,
   createBucket,
   headBucket,
   deleteBucket,
@@ -90,6 +94,9 @@ export const implemented: readonly Operation[] = [
   listObjectsV2,
   listObjectVersions,
   listMultipartUploads,
+  getBucketInformation,
+  patchBucket,
+  ...bucketMigration,
   getBucketAbac,
   putBucketAbac,
   getBucketAccelerateConfiguration,

@@ -45,7 +45,7 @@ function checksumOf({ version, from, to, partChecksum }: Read): Checksum | undef
   return from === 0 && to === version.size ? version.checksum : undefined
 }
 
-export function objectHeaders({ version, versionId, expiry }: Found): Record<string, string> {
+export function objectHeaders({ version, versionId, expiry, isElsewhere }: Found): Record<string, string> {
   const headers: Record<string, string> = {
     'accept-ranges': 'bytes',
     etag: quoteEtag(version.etag),
@@ -60,6 +60,8 @@ export function objectHeaders({ version, versionId, expiry }: Found): Record<str
   encodeRestore(version, headers)
   // https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html
   if (version.replication !== undefined) headers['x-amz-replication-status'] = version.replication
+  // As Tigris tells whoever waits for a migration.
+  if (isElsewhere === true) headers['x-tigris-read-source'] = 'block_shadow'
   const tags = version.tags?.value.size ?? 0
   if (tags > 0) headers['x-amz-tagging-count'] = String(tags)
   return headers

@@ -56,6 +56,7 @@ export class CacheVolume {
   #isLoaded = false
   /** Segments up to this number go next. */
   #oldUpTo = 0
+  #evicted = 0
 
   private constructor(volume: Volume, directory: VolumeDirectory, options: CacheVolumeOptions) {
     this.budget = options.budget
@@ -68,6 +69,16 @@ export class CacheVolume {
   static async open(volume: Volume, options: CacheVolumeOptions): Promise<CacheVolume> {
     const directory = await VolumeDirectory.open(`${volume.path}/cache`, volume.directory.files, options.world)
     return new CacheVolume(volume, directory, options)
+  }
+
+  /** Of all processes. */
+  get bytes(): number {
+    return this.#segments.bytes
+  }
+
+  /** Segments that this process removed, for want of room or for their age. */
+  get evicted(): number {
+    return this.#evicted
   }
 
   async read(id: BlobId, chunk: number, length: number): Promise<Uint8Array | undefined> {
@@ -98,7 +109,7 @@ export class CacheVolume {
       // Closed after half the time and removed after the other half: whatever lies in it.
       if (own !== undefined && world.now() - own.begun > ageMilliseconds / 2) await this.#run(() => this.#seal())
       for (const { number, sealedAt } of this.#segments.sealed) {
-        if (world.now() - sealedAt > ageMilliseconds / 2) await this.#segments.remove(number)
+        if (world.now() - sealedAt > ageMilliseconds / 2) await this.#evict(number)
       }
       while ((await this.#volume.room()) === 0 && (await this.#evictOldest()));
       this.#measure()
@@ -237,9 +248,14 @@ export class CacheVolume {
   async #evictOldest(): Promise<boolean> {
     const [oldest] = this.#segments.sealed
     if (oldest === undefined) return false
-    await this.#segments.remove(oldest.number)
+    await this.#evict(oldest.number)
     await this.#volume.refresh()
     return true
+  }
+
+  async #evict(number: number): Promise<void> {
+    await this.#segments.remove(number)
+    this.#evicted += 1
   }
 
   #measure(): void {

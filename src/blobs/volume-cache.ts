@@ -57,6 +57,16 @@ export class VolumeCache implements BlobCache {
     return new VolumeCache(world, opened)
   }
 
+  /** `bytes` and `budget` of the node, `evicted` segments by this process. */
+  get use(): { readonly bytes: number; readonly budget: number; readonly evicted: number } {
+    const sum = (of: (volume: CacheVolume) => number): number => this.#volumes.reduce((all, each) => all + of(each), 0)
+    return {
+      bytes: sum(({ bytes }) => bytes),
+      budget: sum(({ budget }) => budget),
+      evicted: sum(({ evicted }) => evicted),
+    }
+  }
+
   async read(id: BlobId, chunk: number, length: number): Promise<Uint8Array | undefined> {
     for (const volume of this.#volumes) {
       const bytes = await volume.read(id, chunk, length)

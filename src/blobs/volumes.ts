@@ -36,7 +36,19 @@ export interface VolumesOptions {
   /** Another file system than the real one. */
   readonly files?: Files
   readonly report?: (event: VolumeEvent) => void
+  /** Told how long each sync of a volume's files took. */
+  readonly synced?: (path: string, milliseconds: number) => void
 }
+
+/** The same files; told how long each sync took. */
+const timed = (files: Files, world: World, synced: (milliseconds: number) => void): Files => ({
+  ...files,
+  async sync(file) {
+    const began = world.monotonic()
+    await files.sync(file)
+    synced(world.monotonic() - began)
+  },
+})
 
 /** Opens the volumes, beside other processes that may have them open. */
 export async function openVolumes(options: VolumesOptions): Promise<Volumes> {
@@ -46,8 +58,9 @@ export async function openVolumes(options: VolumesOptions): Promise<Volumes> {
   const volumes = new Map<string, Volume>()
   try {
     for (const path of paths) {
-      const directory = await VolumeDirectory.open(path, files, world)
-      const { reserveBytes } = options
+      const { reserveBytes, synced } = options
+      const own = synced === undefined ? files : timed(files, world, (milliseconds) => synced(path, milliseconds))
+      const directory = await VolumeDirectory.open(path, own, world)
       const volume = new Volume(directory, { world, segmentBytes, reserveBytes, report })
       const twin = volumes.get(volume.id)
       if (twin === undefined) volumes.set(volume.id, volume)

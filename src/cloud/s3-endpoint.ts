@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -12,6 +13,7 @@ import {
   type StorageClass,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import type { ContentHeaders } from '#src/model/version.ts'
 import type { CloudEndpoint, CloudName, Described } from './endpoint.ts'
 
 export interface S3EndpointOptions {
@@ -20,8 +22,12 @@ export interface S3EndpointOptions {
   readonly accessKey: string
   readonly secretKey: string
   readonly forcePathStyle: boolean
-  /** That its objects get there. */
-  readonly storageClass: string
+  /** That its objects get there; undefined: as its bucket has it. */
+  readonly storageClass?: string
+  /** Whether a bucket that is not there is made. */
+  readonly makesBuckets?: boolean
+  /** How names are resolved; default: as the system does. */
+  readonly lookup?: LookupFunction
 }
 
 /** A part is held whole while it is sent, as what signs it wants to know it; S3 takes 10,000 of them. */
@@ -31,25 +37,36 @@ const connectMilliseconds = 5_000
 /** Without a byte from there. */
 const silentMilliseconds = 60_000
 
+export const openClient = (options: S3EndpointOptions): S3Client =>
+  new S3Client({
+    endpoint: options.endpoint,
+    region: options.region,
+    forcePathStyle: options.forcePathStyle,
+    credentials: { accessKeyId: options.accessKey, secretAccessKey: options.secretKey },
+    maxAttempts: 1,
+    // Not every store knows the newer checksums; what was written is read again and compared in any case.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: {
+      connectionTimeout: connectMilliseconds,
+      socketTimeout: silentMilliseconds,
+      ...(options.lookup !== undefined && {
+        httpAgent: { keepAlive: true, lookup: options.lookup },
+        httpsAgent: { keepAlive: true, lookup: options.lookup },
+      }),
+    },
+  })
+
 /** Another store that speaks S3. Each call asks once: who calls tries again in its own time. */
 export class S3Endpoint implements CloudEndpoint {
   readonly #client: S3Client
-  readonly #storageClass: string
+  readonly #storageClass: string | undefined
+  readonly #makesBuckets: boolean
 
-  constructor(options: S3EndpointOptions) {
-    const { endpoint, region, accessKey, secretKey, forcePathStyle, storageClass } = options
-    this.#storageClass = storageClass
-    this.#client = new S3Client({
-      endpoint,
-      region,
-      forcePathStyle,
-      credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
-      maxAttempts: 1,
-      // Not every store knows the newer checksums; what was written is read again and compared in any case.
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: connectMilliseconds, socketTimeout: silentMilliseconds },
-    })
+  constructor(options: S3EndpointOptions, client = openClient(options)) {
+    this.#storageClass = options.storageClass
+    this.#makesBuckets = options.makesBuckets ?? true
+    this.#client = client
   }
 
   async write(
@@ -69,12 +86,13 @@ export class S3Endpoint implements CloudEndpoint {
     )
   }
 
-  #asked({ bucket, key }: CloudName, { contentType, metadata }: Described) {
+  #asked({ bucket, key }: CloudName, { contentType, headers, metadata }: Described) {
     return {
       Bucket: bucket,
       Key: key,
-      StorageClass: this.#storageClass as StorageClass,
+      ...(this.#storageClass !== undefined && { StorageClass: this.#storageClass as StorageClass }),
       ...(contentType !== undefined && { ContentType: contentType }),
+      ...(headers !== undefined && sentHeaders(headers)),
       Metadata: Object.fromEntries(metadata),
     }
   }
@@ -131,7 +149,7 @@ export class S3Endpoint implements CloudEndpoint {
     try {
       await send()
     } catch (error) {
-      if (!isMissing(error, 'NoSuchBucket')) throw error
+      if (!this.#makesBuckets || !isMissing(error, 'NoSuchBucket')) throw error
       await this.#client.send(new CreateBucketCommand({ Bucket: bucket }), { abortSignal: signal }).catch((refused) => {
         // Somebody else was faster.
         if (!isMissing(refused, 'BucketAlreadyOwnedByYou')) throw refused
@@ -161,7 +179,24 @@ export class S3Endpoint implements CloudEndpoint {
   }
 }
 
-const isMissing = (error: unknown, name: string): boolean => error instanceof S3ServiceException && error.name === name
+function sentHeaders({
+  contentType,
+  contentEncoding,
+  contentLanguage,
+  contentDisposition,
+  cacheControl,
+}: ContentHeaders) {
+  return {
+    ...(contentType !== undefined && { ContentType: contentType }),
+    ...(contentEncoding !== undefined && { ContentEncoding: contentEncoding }),
+    ...(contentLanguage !== undefined && { ContentLanguage: contentLanguage }),
+    ...(contentDisposition !== undefined && { ContentDisposition: contentDisposition }),
+    ...(cacheControl !== undefined && { CacheControl: cacheControl }),
+  }
+}
+
+export const isMissing = (error: unknown, name: string): boolean =>
+  error instanceof S3ServiceException && error.name === name
 
 /** Slices of any size as pieces of one size, but the last. */
 async function* cut(bytes: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {

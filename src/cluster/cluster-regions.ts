@@ -1,8 +1,11 @@
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { cellsOf, isKnown, memberIn } from '#src/model/region.ts'
+import { cellsOf, isKnown, type Member, memberIn } from '#src/model/region.ts'
 import type { Regions } from '#src/service/services.ts'
 import type { Members } from './members.ts'
+
+/** New buckets are not put where one is about to go. */
+const isStaying = (state: Member['state']): boolean => state !== 'leaving' && state !== 'removed'
 
 /** Which locations buckets may be given. */
 export class ClusterRegions implements Regions {
@@ -39,7 +42,8 @@ export class ClusterRegions implements Regions {
   /** A region; or, alone, a geography. */
   #isPlace(name: string, isAlone: boolean): boolean {
     const { membership } = this.#members
-    if (memberIn(membership, name) !== undefined) return true
-    return isAlone && membership.members.some(({ geography, state }) => geography === name && state !== 'removed')
+    const named = memberIn(membership, name)
+    if (named !== undefined) return isStaying(named.state)
+    return isAlone && membership.members.some(({ geography, state }) => geography === name && isStaying(state))
   }
 }

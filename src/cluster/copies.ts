@@ -125,7 +125,10 @@ export class Copies {
     try {
       if (stored.size !== size || stored.digest !== digest) throw new Fault('ServiceUnavailable')
       const isNamed = await store.transact((transaction) => replaceCopy(transaction, stored, { region, copy }, before))
-      if (isNamed) return true
+      if (isNamed) {
+        this.#options.counters?.add('copies.taken')
+        return true
+      }
     } catch (error) {
       await this.#discard(stored.extents)
       throw error

@@ -1,5 +1,5 @@
 import { readCursor } from '#src/metadata/cursors.ts'
-import { type Forgettable, forget, readForgettable } from '#src/metadata/forgetting.ts'
+import { type Forgettable, forget, readForgettable, shadowed } from '#src/metadata/forgetting.ts'
 import { isHealing } from '#src/metadata/healing.ts'
 import { keys, partitions, under } from '#src/metadata/keyspace.ts'
 import { encodePassing, isPassed, observe, type Passing, readPassing } from '#src/metadata/passing.ts'
@@ -9,7 +9,7 @@ import { afterKey } from '#src/store/tuple.ts'
 import type { FeedRequest } from './page-codec.ts'
 
 export interface ForgetterOptions {
-  readonly foundation: Pick<Foundation, 'store' | 'world'>
+  readonly foundation: Pick<Foundation, 'store' | 'world' | 'namespace'>
   /** Of this cell. */
   readonly incarnation: string
   /** All other cells that were not removed, as of now. */
@@ -74,12 +74,13 @@ export class Forgetter {
   /** Forgets what may be forgotten now. */
   async pass(): Promise<void> {
     const { foundation, youngest = hour } = this.#options
-    const { store, world } = foundation
+    const { store, world, namespace } = foundation
     const passings = await this.#passings()
     if (passings === undefined) return
     const before = world.now() - youngest
-    const may = ({ stamp, partition, entry }: Forgettable): boolean =>
-      entry !== undefined && timeOf(stamp) <= before && isPassed(entry, partition, passings)
+    const kept = await store.snapshot((snapshot) => shadowed(snapshot, namespace))
+    const may = ({ bucket, stamp, partition, entry }: Forgettable): boolean =>
+      entry !== undefined && !kept.has(bucket) && timeOf(stamp) <= before && isPassed(entry, partition, passings)
     let { from } = under('tombstone', [])
     for (;;) {
       const page = await store.snapshot((snapshot) => readForgettable(snapshot, 'tombstone', from, rowsPerTransaction))

@@ -2,7 +2,8 @@ import { Fault } from '#src/errors.ts'
 import { ClusterRecords, readSelf, type Self, setSelf } from '#src/metadata/cluster-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
-import { isKnown, type Member, type Membership, memberIn } from '#src/model/region.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import { cellsOf, isKnown, type Member, type Membership, memberIn, memberOf } from '#src/model/region.ts'
 import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
@@ -157,6 +158,40 @@ export async function changeMember(
     records.setMembership(transaction, next)
     return next
   })
+}
+
+/** Buckets that no other cell has: what is in them goes with the cell. */
+export const onlyIn = (buckets: readonly Bucket[], membership: Membership, cell: number): readonly string[] =>
+  buckets.filter(({ location }) => cellsOf(location, membership).every((each) => each === cell)).map(({ name }) => name)
+
+/**
+ * Ends a membership for good, in the root (C16); buckets whose home the cell was get another one (C23). Throws Fault `InvalidRequest`
+ * where it is not there, or is the root.
+ */
+export async function dismiss(store: Store, namespace: Namespace, cell: number): Promise<Membership> {
+  const records = new ClusterRecords()
+  return await store.transact(async (transaction) => {
+    const membership = await records.membership(transaction)
+    if (membership?.members.some((each) => each.cell === cell) !== true) throw refusal(`There is no cell ${cell}.`)
+    if (membership.root === cell) throw refusal('The root cannot be removed.')
+    const members = membership.members.map((each) =>
+      each.cell === cell ? ({ ...each, state: 'removed' } as const) : each,
+    )
+    const next: Membership = { ...membership, epoch: membership.epoch + 1, members }
+    records.setMembership(transaction, next)
+    for (const bucket of await namespace.buckets(transaction)) {
+      if (bucket.home?.cell !== cell) continue
+      const heir = homeAfter(bucket, next)
+      if (heir === undefined) continue
+      namespace.changeBucket(transaction, { ...bucket, home: { cell: heir, epoch: bucket.home.epoch + 1 } })
+    }
+    return next
+  })
+}
+
+function homeAfter({ location }: Bucket, membership: Membership): number | undefined {
+  const cells = cellsOf(location, membership).filter((cell) => memberOf(membership, cell)?.state === 'active')
+  return cells.includes(membership.root) ? membership.root : cells.toSorted((a, b) => a - b)[0]
 }
 
 /** Whether nothing was ever kept here: only such a cell may join (C16). */

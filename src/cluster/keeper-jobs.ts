@@ -1,6 +1,6 @@
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { giveUp, type Held, type Let, leapNumber } from '#src/metadata/keeping.ts'
+import { giveUp, type Let, renumber } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
@@ -8,12 +8,17 @@ import type { FreeingOptions } from './freeing.ts'
 import { Freeing } from './freeing.ts'
 import { decodeHeld, decodeLet, encodeCopies, type NumberedCopy } from './keeper-wire.ts'
 import { within } from './patience.ts'
+import type { Succession } from './succession.ts'
 
 /** Jobs looked at together: what a transaction of a keeper takes well. */
 const jobsTogether = 200
 const askMilliseconds = 10_000
 /** Idle time between passes. */
 const passMilliseconds = 1_000
+
+export interface KeeperJobsOptions extends FreeingOptions {
+  readonly succession: Pick<Succession, 'isGoing' | 'resolve'>
+}
 
 type KeeperJob = Exclude<BlobJob, { readonly kind: 'reserved' }>
 
@@ -34,10 +39,10 @@ interface BlobWork {
  *     a keeper that cannot be reached is asked again, and until then nothing goes (I7).
  */
 export class KeeperJobs {
-  readonly #options: FreeingOptions
+  readonly #options: KeeperJobsOptions
   readonly #freeing: Freeing
 
-  constructor(options: FreeingOptions) {
+  constructor(options: KeeperJobsOptions) {
     this.#options = options
     this.#freeing = new Freeing(options)
   }
@@ -99,12 +104,18 @@ export class KeeperJobs {
   }
 
   async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {
-    const { cell } = this.#options.foundation
+    const { foundation, succession } = this.#options
+    const { cell } = foundation
     const holds = work.filter(({ kind }) => kind === 'hold')
     const leaves = work.filter(({ kind }) => kind === 'leave')
     const named = leaves.filter(({ isNamed }) => isNamed)
     const unnamed = leaves.filter(({ isNamed }) => !isNamed)
     let done = await this.#holdAgain(named)
+    if (keeper !== cell && succession.isGoing(keeper)) {
+      // The next pass asks the new one.
+      await succession.resolve(work.map(({ blob }) => blob))
+      return done
+    }
     if (keeper === cell) return done + (await this.#drop(holds)) + (await this.#freeing.free(unnamed))
     const here = (each: BlobWork): each is BlobWork & NumberedCopy => each.copy !== undefined
     done += await this.#drop([...holds, ...unnamed].filter((each) => !here(each)))
@@ -149,9 +160,9 @@ export class KeeperJobs {
     await store.transact(async (transaction) => {
       done = 0
       for (const [index, { row, blob }] of work.entries()) {
-        const answer: Held | undefined = answers[index]
-        if (answer === 'stale') await leapNumber(transaction, blob, region, world.now())
-        if (answer !== 'held') continue
+        const { word, last } = answers[index] ?? { word: 'unknown', last: 0 }
+        if (word === 'stale') await renumber(transaction, blob, region, Math.max(world.now(), last + 1))
+        if (word !== 'held') continue
         transaction.clear(row)
         done += 1
       }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { RecordReader, RecordWriter } from '#src/metadata/codec.ts'
-import type { Held, Let } from '#src/metadata/keeping.ts'
+import type { Held, HeldWord, Let } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 
 /**
@@ -35,7 +35,7 @@ export type ConfirmAnswer = 'other' | 'wait' | readonly boolean[]
 const format = 1
 export const tokenBytes = 16
 const writer = new RecordWriter()
-const held: readonly Held[] = ['held', 'stale', 'unknown']
+const heldWords: readonly HeldWord[] = ['held', 'stale', 'unknown']
 const lets: readonly Let[] = ['freed', 'granted', 'wait']
 
 function readerOf(bytes: Uint8Array): RecordReader {
@@ -54,25 +54,33 @@ export function decodeCopies(bytes: Uint8Array): readonly NumberedCopy[] {
   return from.list(() => ({ blob: from.hex(16), copy: from.integer() }))
 }
 
-function encodeWords<Word>(words: readonly Word[], all: readonly Word[]): Uint8Array {
-  writer.byte(format).integer(words.length)
-  for (const word of words) writer.byte(all.indexOf(word))
+function readWord<Word>(from: RecordReader, all: readonly Word[]): Word {
+  const word = all[from.byte()]
+  assert.ok(word !== undefined, 'an answer of a keeper that is known')
+  return word
+}
+
+export function encodeHeld(answers: readonly Held[]): Uint8Array {
+  writer.byte(format).integer(answers.length)
+  for (const { word, last } of answers) writer.byte(heldWords.indexOf(word)).integer(last)
   return writer.take()
 }
 
-function decodeWords<Word>(bytes: Uint8Array, all: readonly Word[]): readonly Word[] {
+export function decodeHeld(bytes: Uint8Array): readonly Held[] {
   const from = readerOf(bytes)
-  return from.list(() => {
-    const word = all[from.byte()]
-    assert.ok(word !== undefined, 'an answer of a keeper that is known')
-    return word
-  })
+  return from.list(() => ({ word: readWord(from, heldWords), last: from.integer() }))
 }
 
-export const encodeHeld = (words: readonly Held[]): Uint8Array => encodeWords(words, held)
-export const decodeHeld = (bytes: Uint8Array): readonly Held[] => decodeWords(bytes, held)
-export const encodeLet = (words: readonly Let[]): Uint8Array => encodeWords(words, lets)
-export const decodeLet = (bytes: Uint8Array): readonly Let[] => decodeWords(bytes, lets)
+export function encodeLet(words: readonly Let[]): Uint8Array {
+  writer.byte(format).integer(words.length)
+  for (const word of words) writer.byte(lets.indexOf(word))
+  return writer.take()
+}
+
+export function decodeLet(bytes: Uint8Array): readonly Let[] {
+  const from = readerOf(bytes)
+  return from.list(() => readWord(from, lets))
+}
 
 function writeVote({ epoch, token, blobs }: VoteRequest): void {
   writer.byte(format).integer(epoch).raw(token).integer(blobs.length)

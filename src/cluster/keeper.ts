@@ -2,7 +2,7 @@ import { BlobUnreadable } from '#src/blobs/blobs.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { type Membership, memberOf } from '#src/model/region.ts'
+import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -22,6 +22,7 @@ import {
   type VoteRequest,
 } from './keeper-wire.ts'
 import type { Positions } from './positions.ts'
+import { mayCount } from './succession.ts'
 import type { Caller, Method } from './transport.ts'
 
 export interface KeeperOptions {
@@ -68,12 +69,15 @@ export class Keeper {
   }
 
   async #hold(copies: readonly NumberedCopy[], { region }: Caller): Promise<Uint8Array> {
-    const { store } = this.#options.foundation
+    const { foundation, membership } = this.#options
     return encodeHeld(
-      await store.transact(async (transaction) => {
-        const words: Held[] = []
-        for (const copy of copies) words.push(await hold(transaction, { ...copy, region }))
-        return words
+      await foundation.store.transact(async (transaction) => {
+        // Whoever asks comes again with what is not counted now.
+        if (!(await mayCount(transaction, membership(), region)))
+          return copies.map(() => ({ word: 'unknown', last: 0 }))
+        const answers: Held[] = []
+        for (const copy of copies) answers.push(await hold(transaction, { ...copy, region }, foundation.cell))
+        return answers
       }),
     )
   }
@@ -85,14 +89,18 @@ export class Keeper {
   }
 
   async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
-    const { foundation, durabilityRegions } = this.#options
-    const { store, region: here } = foundation
+    const { foundation, durabilityRegions, membership } = this.#options
+    const { store } = foundation
+    // Others keep now what was kept here, or will.
+    if (isGoing(membership(), foundation.cell)) return 'wait'
     // What is let go must not leave a copy behind that nobody could read; also where nothing names the blob here: another cell may.
     if (!(await this.#isReadable(copy.blob))) return 'wait'
     return await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
-      return await release(transaction, { ...copy, region }, here, isDying ? 1 : Math.max(1, durabilityRegions))
+      const needed = isDying ? 1 : Math.max(1, durabilityRegions)
+      const counting = { here: foundation, needed, isCounted: countsIn(membership()) }
+      return await release(transaction, { ...copy, region }, counting)
     })
   }
 

@@ -1,6 +1,9 @@
 import { Fault } from '#src/errors.ts'
+import { type Departure, setDeparture } from '#src/metadata/departure-records.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
+import { memberOf } from '#src/model/region.ts'
 import type { Store } from '#src/store/store.ts'
-import { changeMember } from './founding.ts'
+import { changeMember, dismiss, onlyIn } from './founding.ts'
 import type { Members } from './members.ts'
 import { decodeMessage } from './messages.ts'
 import type { Method } from './transport.ts'
@@ -26,6 +29,31 @@ export function memberMethods(recording: Store, members: Members): readonly Meth
         await changeMember(recording, cell, (member) =>
           member.state === 'joining' ? { ...member, state: 'active' } : member,
         )
+        return nothing
+      },
+    },
+    {
+      name: 'member-leaving',
+      async answer(request, { cell }) {
+        checkRoot()
+        const departure = decodeMessage<Departure>(request)
+        await recording.transact(async (transaction) => setDeparture(transaction, cell, departure))
+        return nothing
+      },
+    },
+    {
+      name: 'member-left',
+      async answer(request, { cell }) {
+        checkRoot()
+        const { membership } = members
+        if (memberOf(membership, cell)?.state !== 'leaving') throw new Fault('InvalidRequest')
+        const namespace = new Namespace()
+        const buckets = await recording.snapshot((snapshot) => namespace.buckets(snapshot))
+        const only = onlyIn(buckets, membership, cell)
+        if (only.length > 0) throw new Fault('InvalidRequest', { message: `Only there are: ${only.join(', ')}.` })
+        const departure = decodeMessage<Departure>(request)
+        await recording.transact(async (transaction) => setDeparture(transaction, cell, departure))
+        await dismiss(recording, namespace, cell)
         return nothing
       },
     },

@@ -2,13 +2,15 @@ import { keys } from '#src/metadata/keyspace.ts'
 import { applyNamespaceChange, noPosition } from '#src/metadata/namespace-feed.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
 import {
+  isForsaken,
   type NamespaceCursor,
   readNamespaceCursor,
   readNamespaceHeard,
   setNamespaceCursor,
   setNamespaceHeard,
 } from '#src/metadata/namespace-replica.ts'
-import type { Store, Transaction } from '#src/store/store.ts'
+import { memberOf } from '#src/model/region.ts'
+import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { World } from '#src/world.ts'
 import { within } from './deadline.ts'
@@ -22,6 +24,7 @@ import {
   readChange,
   readRows,
 } from './namespace-messages.ts'
+import { rootOf } from './promotion.ts'
 import type { Transport } from './transport.ts'
 
 export interface FollowerParts {
@@ -37,6 +40,8 @@ export interface FollowerParts {
 /** How long the root may keep a question, and how much longer its answer may take, in milliseconds. */
 const wait = 20_000
 const patience = 10_000
+/** Between looks of the root whether it still is, in milliseconds. */
+const idle = 1_000
 const pauses = { first: 100, most: 5_000 }
 /** How often hearing of the root is noted where nothing changes, in milliseconds. */
 const heardEvery = 10_000
@@ -61,7 +66,9 @@ export class NamespaceFollower {
     let pause = pauses.first
     while (!signal.aborted) {
       try {
-        await this.step(signal)
+        // Whoever becomes the root follows nobody, and may be followed by another one again.
+        if (this.#parts.members.isRoot) await this.#parts.world.sleep(idle, signal)
+        else await this.step(signal)
         pause = pauses.first
       } catch (error) {
         if (signal.aborted) return
@@ -74,9 +81,27 @@ export class NamespaceFollower {
 
   /** Copies or follows by one page; waits for a change where there is none. */
   async step(signal: AbortSignal): Promise<void> {
-    const cursor = await this.#parts.store.snapshot(readNamespaceCursor)
+    const cursor = await this.#standing()
     if (cursor === undefined || cursor.copiedTo !== undefined) await this.#copy(cursor, signal)
     else await this.#follow(cursor, signal)
+  }
+
+  async #standing(): Promise<NamespaceCursor | undefined> {
+    return await this.#parts.store.snapshot(async (snapshot) => {
+      const cursor = await readNamespaceCursor(snapshot)
+      if (cursor !== undefined) await this.#checkForsaken(snapshot, cursor)
+      return cursor
+    })
+  }
+
+  /** What a lost root says from now on, those who compare how far they are do not know of (Y17). */
+  async #checkForsaken(from: Snapshot, { incarnation }: NamespaceCursor): Promise<void> {
+    const { world, members } = this.#parts
+    const { membership } = members
+    const root = memberOf(membership, membership.root)
+    if (root === undefined || rootOf(root.incarnation, membership) !== incarnation) return
+    if (!(await isForsaken(from, incarnation, world.now()))) return
+    throw new Error('the root is lost, and another region takes its place')
   }
 
   /** Copies all of it, for a cell that has none yet. */
@@ -156,6 +181,7 @@ export class NamespaceFollower {
     await store.transact(async (transaction) => {
       if (!isAt(await readNamespaceCursor(transaction), cursor))
         throw new Error('another process follows the root as well')
+      if (cursor !== undefined) await this.#checkForsaken(transaction, cursor)
       await body(transaction)
       setNamespaceHeard(transaction, now)
     })

@@ -18,6 +18,7 @@ import {
   writeRows,
 } from './namespace-messages.ts'
 import type { PeerHealth } from './peer-health.ts'
+import { rootOf } from './promotion.ts'
 import type { Caller, Method } from './transport.ts'
 
 export interface NamespaceRootParts {
@@ -58,6 +59,11 @@ export class NamespaceRoot {
     ]
   }
 
+  get #root(): string {
+    const { self, membership } = this.#members
+    return rootOf(self.incarnation, membership)
+  }
+
   #checkRoot(): void {
     if (!this.#members.isRoot) throw new Fault('ServiceUnavailable', { message: 'This cell is not the root.' })
   }
@@ -68,13 +74,13 @@ export class NamespaceRoot {
     return await this.#store.snapshot(async (snapshot) => {
       const head = await readNamespaceHead(snapshot)
       const { rows, hasMore } = await bounded(snapshot, start)
-      return { incarnation: this.#members.self.incarnation, head: textOf(head), rows: writeRows(rows), hasMore }
+      return { incarnation: this.#root, head: textOf(head), rows: writeRows(rows), hasMore }
     })
   }
 
   async #follow(request: FollowRequest, caller: Caller, signal: AbortSignal): Promise<FollowAnswer> {
     this.#checkRoot()
-    if (request.incarnation !== this.#members.self.incarnation) return { kind: 'other' }
+    if (request.incarnation !== this.#root) return { kind: 'other' }
     const position = bytesOf(request.position)
     await this.#confirm(caller.cell, position)
     const page = await this.#page(position, Math.min(request.wait, waitMost), signal)

@@ -35,6 +35,7 @@ export class PeerHealth {
   readonly #members: Members
   readonly #options: HealthOptions
   readonly #states = new Map<number, PeerState>()
+  #wasHeard = false
 
   constructor(parts: {
     readonly world: World
@@ -46,6 +47,11 @@ export class PeerHealth {
     this.#transport = parts.transport
     this.#members = parts.members
     this.#options = { ...defaults, ...parts.options }
+  }
+
+  /** Whether any cell has answered since the start. */
+  get wasHeard(): boolean {
+    return this.#wasHeard
   }
 
   /** Peers that were never heard count as up, so that the first request is not refused. */
@@ -89,6 +95,7 @@ export class PeerHealth {
       const took = this.#world.monotonic() - began
       const { roundTrip } = this.state(cell)
       const { now } = decodeMessage<Pong>(answer)
+      this.#wasHeard = true
       this.#states.set(cell, {
         isUp: true,
         roundTrip: roundTrip === undefined ? took : roundTrip + (took - roundTrip) * weight,

@@ -31,6 +31,8 @@ export interface RegionBlobsOptions {
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly cache?: BlobCache
   readonly counters?: Counters
+  /** Bytes that came, by the region that gave them. */
+  readonly fetched?: Counters
   /** Told of each read of what is not held here. */
   readonly wanted: (blob: BlobId) => void
   /** Puts a copy in the place of one that cannot be read. */
@@ -130,13 +132,15 @@ export class RegionBlobs implements RemoteBlobs {
     last: number,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    const { cache, counters } = this.#options
+    const { cache, counters, fetched, membership } = this.#options
     let next = first
     let cause: unknown
     for await (const cell of this.#sources(blob, record)) {
+      const region = memberOf(membership(), cell)?.region ?? ''
       try {
         for await (const bytes of this.#from(cell, blob, record, next, last, signal)) {
           counters?.add('blobs.fetchedBytes', bytes.length)
+          fetched?.add(region, bytes.length)
           cache?.add(blob, next, bytes)
           next += 1
           yield bytes

@@ -13,6 +13,8 @@ import { KeeperJobs } from './keeper-jobs.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, spreadMethods } from './spreading.ts'
+import { Succession } from './succession.ts'
+import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
 export interface RegionBytesOptions {
@@ -33,6 +35,8 @@ export interface RegionBytesOptions {
   /** Told of each read of what is not held here. */
   readonly wanted?: (blob: BlobId) => void
   readonly counters?: Counters
+  /** Bytes that came, by the region that gave them. */
+  readonly fetched?: Counters
   readonly failed: (error: unknown) => void
 }
 
@@ -44,6 +48,8 @@ export interface RegionBytes {
   readonly copies: Copies
   /** What goes on beside requests, in one process of a node. */
   readonly jobs: KeeperJobs
+  /** As `jobs`. */
+  readonly succession: Succession
   /** What other cells may ask. */
   readonly methods: readonly Method[]
 }
@@ -66,8 +72,18 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...(own !== undefined && { own }),
   }
   const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
-  const jobs = new KeeperJobs({ ...options, keeper })
+  const succession = new Succession(options)
+  const jobs = new KeeperJobs({ ...options, keeper, succession })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
-  const methods = [blobMethod(source), ...keeper.methods, ...spreadMethods({ ...options, copies })]
-  return { remote, durability, copies, jobs, methods }
+  const methods = [
+    blobMethod(source),
+    ...keeper.methods,
+    ...spreadMethods({ ...options, copies }),
+    ...successionMethods({
+      ...options,
+      repair: (blob) => copies.repair(blob),
+      resolve: (blobs) => succession.resolve(blobs),
+    }),
+  ]
+  return { remote, durability, copies, jobs, succession, methods }
 }

@@ -6,6 +6,7 @@ import type { Members } from './members.ts'
 import { type FollowerParts, NamespaceFollower, Replica } from './namespace-follower.ts'
 import { Confirmations, NamespaceRoot } from './namespace-root.ts'
 import { type HealthOptions, PeerHealth, pingMethod } from './peer-health.ts'
+import { Proclamation, promotionMethods } from './promotion.ts'
 import { Routing } from './routing.ts'
 import type { Method, Transport } from './transport.ts'
 
@@ -59,6 +60,7 @@ export class Region {
       pingMethod(world),
       ...new NamespaceRoot({ store, world, members }).methods(),
       ...memberMethods(recording, members),
+      ...promotionMethods({ store, world, members }),
     ]
   }
 
@@ -70,11 +72,26 @@ export class Region {
     ])
   }
 
-  /** What one process of a cell does: in the root, nothing. */
+  /** What one process of a cell does: it follows the root, or tells others that it is the root. */
   async followRoot(signal: AbortSignal): Promise<void> {
-    if (this.members.isRoot) return
     const follower = this.follower.run(signal, (error) => this.#parts.failed('following the root failed', error))
-    await Promise.all([follower, this.#begin(signal)])
+    await Promise.all([follower, this.#begin(signal), this.#proclaim(signal)])
+  }
+
+  async #proclaim(signal: AbortSignal): Promise<void> {
+    const proclamation = new Proclamation(this.#parts)
+    while (!signal.aborted) {
+      await proclamation.step()
+      await this.#parts.world.sleep(beginAgain, signal).catch(() => {})
+    }
+  }
+
+  /**
+   * A root that started, and has been heard by no other cell since, may have been replaced meanwhile: it changes nothing before one has
+   * answered (C25).
+   */
+  get isUnsure(): boolean {
+    return this.members.isRoot && !this.health.wasHeard && this.members.peers.some(({ state }) => state === 'active')
   }
 
   /** A cell that joins takes requests once it has what the others have (C22). */

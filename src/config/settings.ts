@@ -93,6 +93,12 @@ export const settings = {
     .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
     .prefault('website.localhost')
     .describe("base domains of buckets' websites (`<bucket>.<domain>`), separated by commas"),
+  metricsPort: integer(0, 65_535)
+    .optional()
+    .describe(
+      'TCP port that tells metrics, health and readiness, without S3 keys; 0: any free one; default: none does',
+    ),
+  metricsHost: z.string().min(1).prefault('127.0.0.1').describe('address of that port; 0.0.0.0 or :: for all'),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .prefault('info')
@@ -133,6 +139,13 @@ export const settings = {
     .describe(
       'addresses that notifications may be sent to: `public` ones, those of private networks too (`private`), or `any`, this machine included',
     ),
+  usageDays: integer(1, 3_650)
+    .prefault('400')
+    .describe('for how many days usage is told day by day; after that by months'),
+  shadowEndpoints: z
+    .enum(['public', 'private', 'any'])
+    .prefault('public')
+    .describe('addresses at which shadow buckets may be: `public`, `private` too, or `any`, this machine included'),
   issuerEndpoints: z
     .enum(['public', 'private', 'any'])
     .prefault('public')

@@ -94,7 +94,8 @@ export async function receiveBlob(to: Transaction, blob: BlobId, news: BlobNews,
   const known = await readBlob(to, blob)
   if (known?.kind === 'manifest') throw new Error('a blob that is a manifest here')
   const holders = [...(known?.holders ?? [])]
-  const others = keeper === here.cell ? [] : regions.filter((each) => each !== here.region)
+  // Who keeps it may have changed since the other cell heard of it (K1).
+  const others = (known?.keeper ?? keeper) === here.cell ? [] : regions.filter((each) => each !== here.region)
   for (const region of others) {
     if (!holders.some((each) => each.region === region)) holders.push({ region, extents: [] })
   }

@@ -3,6 +3,7 @@ import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 import { keys, partitionOf, under } from './keyspace.ts'
+import type { Namespace } from './namespace.ts'
 import { decodeTombstone } from './object-records.ts'
 
 /**
@@ -29,6 +30,7 @@ export function readForgettable(
 
 /** What may be forgotten: a tombstone has its entry in the partition of its key, what a key remembers has none. */
 export interface Forgettable {
+  readonly bucket: number
   readonly stamp: Stamp
   readonly partition: number
   readonly entry: Uint8Array | undefined
@@ -43,8 +45,8 @@ export async function forget(
   const floors = new Map<number, Stamp>()
   for (const { key, value } of rows) {
     const { stamp, entry } = contentOf(value)
-    const partition = partitionOfRow(key)
-    if (!may({ stamp, partition, entry })) continue
+    const { bucket, partition } = placeOfRow(key)
+    if (!may({ bucket, stamp, partition, entry })) continue
     const now = await to.get(key)
     if (now === undefined || Buffer.compare(now, value) !== 0) continue
     to.clear(key)
@@ -65,7 +67,14 @@ function contentOf(value: Uint8Array): Pick<Forgettable, 'stamp' | 'entry'> {
   return isTombstone(value) ? decodeTombstone(value) : { stamp: new RecordReader(value, 1).stamp(), entry: undefined }
 }
 
-function partitionOfRow(key: Uint8Array): number {
-  const reader = new TupleReader(key, 1)
-  return partitionOf(reader.number(), reader.text())
+function placeOfRow(row: Uint8Array): Pick<Forgettable, 'bucket' | 'partition'> {
+  const reader = new TupleReader(row, 1)
+  const bucket = reader.number()
+  return { bucket, partition: partitionOf(bucket, reader.text()) }
+}
+
+/** Buckets of which nothing is forgotten: their shadows would be asked for what was deleted (C10). */
+export async function shadowed(from: Snapshot, namespace: Namespace): Promise<ReadonlySet<number>> {
+  const buckets = await namespace.buckets(from)
+  return new Set(buckets.filter(({ shadow }) => shadow !== undefined).map(({ id }) => id))
 }

@@ -1,7 +1,8 @@
 import type { BlobId } from '#src/model/blob.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { type BlobRecord, encodeBlob } from './blob-codec.ts'
-import { copyIn, forgetBlob, nextCopy, readBlob, setCopy } from './blob-records.ts'
+import { copyIn, forgetBlob, nextCopy, readBlob, type Sharing, setCopy } from './blob-records.ts'
+import { addBlobJob } from './jobs.ts'
 import { keys } from './keyspace.ts'
 
 /**
@@ -18,7 +19,13 @@ export interface Copy {
 }
 
 /** `unknown`: the blob is not kept here (any more). `stale`: a copy with this number, or a larger one, was given up. */
-export type Held = 'held' | 'stale' | 'unknown'
+export type HeldWord = 'held' | 'stale' | 'unknown'
+
+export interface Held {
+  readonly word: HeldWord
+  /** Of a stale one: the largest number that was given up. */
+  readonly last: number
+}
 
 /** `wait`: too few others are left. `freed`: nobody names the blob any more. */
 export type Let = 'freed' | 'granted' | 'wait'
@@ -26,25 +33,44 @@ export type Let = 'freed' | 'granted' | 'wait'
 const releasedOf = ({ released = [] }: BlobRecord, region: string): number =>
   released.find((each) => each.region === region)?.copy ?? -1
 
-/** Counts a copy. */
-export async function hold(to: Transaction, { blob, region, copy }: Copy): Promise<Held> {
+/** Counts a copy, if this cell is the blob's keeper. */
+export async function hold(to: Transaction, { blob, region, copy }: Copy, cell: number): Promise<Held> {
   const record = await readBlob(to, blob)
-  if (record?.kind !== 'bytes') return 'unknown'
-  if (copy <= releasedOf(record, region)) return 'stale'
+  if (record?.kind !== 'bytes' || record.keeper !== cell) return { word: 'unknown', last: 0 }
+  const last = releasedOf(record, region)
+  if (copy <= last) return { word: 'stale', last }
   const known = record.holders.find((each) => each.region === region)
-  if (known !== undefined && (known.copy ?? 0) >= copy) return 'held'
-  const others = record.holders.filter((each) => each.region !== region)
-  to.set(keys.blob(blob), encodeBlob({ ...record, holders: [...others, { region, extents: [], copy }] }))
-  return 'held'
+  if (known === undefined || (known.copy ?? 0) < copy) {
+    const others = record.holders.filter((each) => each.region !== region)
+    to.set(keys.blob(blob), encodeBlob({ ...record, holders: [...others, { region, extents: [], copy }] }))
+  }
+  return { word: 'held', last: 0 }
 }
 
-/** Counts a copy no more, where at least `needed` others are left. `here`: this region, whose own copy is known with its place. */
-export async function release(to: Transaction, given: Copy, here: string, needed: number): Promise<Let> {
+/** What a keeper goes by when a copy wants to go. */
+export interface Counting {
+  /** This cell: its own copy counts where its place is known. */
+  readonly here: Sharing
+  /** So many others have to be left. */
+  readonly needed: number
+  /** Whether copies of a region count: not where its cell is going, or gone. */
+  readonly isCounted: (region: string) => boolean
+}
+
+/** The regions whose copies count, as the blob's keeper knows them. */
+export const countedIn = (record: BlobRecord, { here, isCounted }: Pick<Counting, 'here' | 'isCounted'>) =>
+  record.holders
+    .map(({ region }) => region)
+    .filter((region) => isCounted(region) && (region !== here.region || copyIn(record, here.region) !== undefined))
+
+/** Counts a copy no more, where enough others are left, and this cell is the blob's keeper. */
+export async function release(to: Transaction, given: Copy, counting: Counting): Promise<Let> {
   const record = await readBlob(to, given.blob)
   if (record?.kind !== 'bytes') return 'freed'
-  const left = record.holders.filter(({ region }) => region !== given.region)
-  const counted = left.filter(({ region }) => region !== here || copyIn(record, here) !== undefined)
-  if (counted.length < needed) return 'wait'
+  // What another cell counts is nothing to go by here.
+  if (record.keeper !== counting.here.cell) return 'wait'
+  const left = countedIn(record, counting).filter((region) => region !== given.region)
+  if (left.length < counting.needed) return 'wait'
   drop(to, record, given)
   return 'granted'
 }
@@ -115,12 +141,33 @@ export async function renumber(to: Transaction, blob: BlobId, region: string, no
   setCopy(to, blob, record, { ...own, copy: nextCopy(now, record, region) })
 }
 
-/** Numbers that were drawn by a clock that was ahead are passed by so many milliseconds at a time. */
-const leapMilliseconds = 3_600_000
-
-/** As `renumber`, where the keeper knows of a later number than this cell remembers: a clock may have been ahead then. */
-export async function leapNumber(to: Transaction, blob: BlobId, region: string, now: number): Promise<void> {
+/** Makes this cell the keeper of a blob whose keeper is gone: it counts its own copy, and of others what they tell it (K1). */
+export async function becomeKeeper(to: Transaction, blob: BlobId, here: Sharing): Promise<void> {
   const record = await readBlob(to, blob)
-  const own = record?.kind === 'bytes' ? copyIn(record, region) : undefined
-  await renumber(to, blob, region, Math.max(now, own?.copy ?? 0) + leapMilliseconds)
+  if (record?.kind !== 'bytes') return
+  const { released: _, ...rest } = record
+  const own = copyIn(record, here.region)
+  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: own === undefined ? [] : [own] }))
+}
+
+/** Has the copy here, if there is one, counted by another keeper than before, which is gone. */
+export async function changeKeeper(to: Transaction, blob: BlobId, keeper: number, region: string): Promise<void> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes') return
+  const { released: _, ...rest } = record
+  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper }))
+  if (copyIn(record, region) !== undefined) addBlobJob(to, { kind: 'hold', blob })
+}
+
+/** Counts the copies of regions no more whose cells are gone, where this cell is the keeper. */
+export async function forgetCopies(
+  to: Transaction,
+  blob: BlobId,
+  here: Sharing,
+  isGone: (region: string) => boolean,
+): Promise<void> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.keeper !== here.cell) return
+  const holders = record.holders.filter(({ region }) => region === here.region || !isGone(region))
+  if (holders.length < record.holders.length) to.set(keys.blob(blob), encodeBlob({ ...record, holders }))
 }

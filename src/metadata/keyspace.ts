@@ -21,6 +21,11 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | reference   | blob, bucket, key, stamp or 0      | nothing: that version uses that blob (C18)                    |
  * | vote        | blob                               | token: this cell said that it names the blob no more (C19)    |
  * | sharing     | nothing                            | region and cell: others may name the blobs of this one (C19)  |
+ * | succession  | nothing                            | how far blobs of cells that are gone were taken over          |
+ * | left        | nothing                            | nothing: this cell has left its cluster (departure-records.ts)|
+ * | departure   | cell                               | what a cell that leaves still has to do                       |
+ * | watched     | what, cell                         | what this cell is doing, for people (watch-records.ts)        |
+ * | lostBlob    | blob                               | since when no region has a copy of it (succession-records.ts) |
  * | segment     | volume, segment                    | generation of a segment (C2)                                  |
  * | dead        | volume, segment                    | atomic counter: bytes of freed blobs in a segment             |
  * | upload      | bucket, key, upload id             | upload record (UploadRecords)                                 |
@@ -59,6 +64,15 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | volume      | volume                             | the node that has it (node-records.ts)                        |
  * | lead        |                                    | the node that does what is done once in a cell (node-records.ts) |
  * | copying     |                                    | that this store is a copy, and whether it is whole (copying.ts) |
+ * | namespaceForsaken |                              | in a replica: the root that it follows no more, and until when|
+ * | migration   | bucket                             | how far the copying of its shadow has come (shadow-records.ts)|
+ * | imported    | bucket, shadow, what               | atomic counter: what was brought from its shadow              |
+ * | stored      | bucket, class, what                | atomic counter: objects, bytes of all versions (usage-records.ts) |
+ * | usageDay    | bucket, day, metric                | atomic counter: usage of that day (usage-records.ts)          |
+ * | usageMonth  | bucket, month, metric              | the same of the days of a month that were folded              |
+ * | usageOwner  | bucket                             | the names of bucket and account that its usage is told under  |
+ * | usageBatch  | process                            | the last batch of counts of that process that was added       |
+ * | usageTick   | bucket                             | until when what is stored was added up                        |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -101,18 +115,32 @@ export const subspace = {
   namespaceCursor: 0x34,
   namespaceConfirmed: 0x35,
   namespaceHeard: 0x36,
-  feedSignal: 0x37,
+  feedSignal: 0x3c,
   node: 0x38,
   volume: 0x39,
   lead: 0x3a,
   copying: 0x3b,
+  namespaceForsaken: 0x37,
   cursor: 0x20,
   conflict: 0x21,
   passing: 0x22,
   healing: 0x23,
   vote: 0x28,
   sharing: 0x29,
+  succession: 0x2b,
+  lostBlob: 0x2c,
+  left: 0x2d,
+  departure: 0x2e,
+  watched: 0x2f,
   deadLetters: 0x1f,
+  migration: 0x50,
+  imported: 0x51,
+  stored: 0x52,
+  usageDay: 0x53,
+  usageMonth: 0x54,
+  usageOwner: 0x55,
+  usageBatch: 0x56,
+  usageTick: 0x57,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const
@@ -155,6 +183,11 @@ export const keys = {
     append(prefixes.reference, [hex(blob), bucket, key, slot]),
   vote: (blob: BlobId) => append(prefixes.vote, [hex(blob)]),
   sharing: () => append(prefixes.sharing, []),
+  succession: prefixes.succession,
+  left: prefixes.left,
+  departure: (cell: number) => append(prefixes.departure, [cell]),
+  watched: (what: string, cell: number) => append(prefixes.watched, [what, cell]),
+  lostBlob: (blob: BlobId) => append(prefixes.lostBlob, [hex(blob)]),
   segment: (volume: string, segment: number) => append(prefixes.segment, [volume, segment]),
   dead: (volume: string, segment: number) => append(prefixes.dead, [volume, segment]),
   upload: (bucket: number, key: string, upload: string) => append(prefixes.upload, [bucket, key, upload]),
@@ -204,6 +237,15 @@ export const keys = {
   volume: (volume: string) => append(prefixes.volume, [volume]),
   lead: prefixes.lead,
   copying: prefixes.copying,
+  namespaceForsaken: prefixes.namespaceForsaken,
+  migration: (bucket: number) => append(prefixes.migration, [bucket]),
+  stored: (bucket: number, storageClass: string, what: string) => append(prefixes.stored, [bucket, storageClass, what]),
+  usageDay: (bucket: number, day: number, metric: string) => append(prefixes.usageDay, [bucket, day, metric]),
+  usageMonth: (bucket: number, month: number, metric: string) => append(prefixes.usageMonth, [bucket, month, metric]),
+  usageOwner: (bucket: number) => append(prefixes.usageOwner, [bucket]),
+  usageBatch: (process: string) => append(prefixes.usageBatch, [process]),
+  usageTick: (bucket: number) => append(prefixes.usageTick, [bucket]),
+  imported: (bucket: number, shadow: string, what: string) => append(prefixes.imported, [bucket, shadow, what]),
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
 } as const
 

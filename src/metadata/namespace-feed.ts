@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { Fault } from '#src/errors.ts'
 import { PassingTransaction, passedOn } from '#src/store/passing.ts'
 import type { Entry, Snapshot, Store, Transaction } from '#src/store/store.ts'
 import { versionstampBytes } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
-import { keys } from './keyspace.ts'
+import { ClusterRecords } from './cluster-records.ts'
+import { hasLeft } from './departure-records.ts'
+import { keys, subspace } from './keyspace.ts'
 import { wholeNamespace } from './namespace-keys.ts'
 
 /**
@@ -65,6 +68,8 @@ const meets = (from: Uint8Array, to: Uint8Array): boolean =>
 
 /** A transaction that tells which keys are written; reads go by it. */
 class WatchedTransaction extends PassingTransaction {
+  /** Whether a record was changed. */
+  isFed = false
   readonly #wrote: (changed: Changed) => void
 
   constructor(inner: Transaction, wrote: (changed: Changed) => void) {
@@ -94,6 +99,7 @@ class WatchedTransaction extends PassingTransaction {
 
   override append(prefix: Uint8Array, value: Uint8Array): number {
     assert.ok(!isInside(prefix), 'the namespace has no logs of its own')
+    if (prefix[0] === subspace.feed) this.isFed = true
     return super.append(prefix, value)
   }
 
@@ -123,21 +129,6 @@ async function record(to: Transaction, changed: readonly Changed[]): Promise<voi
 
 const identityOf = (changed: Changed): string => Buffer.from(encodeChanged(changed)).toString('latin1')
 
-/** The store of the root: what changes the namespace goes into its feed as well (Y2). */
-export function recordNamespace(store: Store): Store {
-  return {
-    ...passedOn(store),
-    transact: (body) =>
-      store.transact(async (transaction) => {
-        const changed = new Map<string, Changed>()
-        const watched = new WatchedTransaction(transaction, (each) => changed.set(identityOf(each), each))
-        const result = await body(watched)
-        if (changed.size > 0) await record(transaction, [...changed.values()])
-        return result
-      }),
-  }
-}
-
 /** Why a cell that is not the root refused to change the namespace. */
 export class NotTheRoot extends Error {
   constructor() {
@@ -145,20 +136,31 @@ export class NotTheRoot extends Error {
   }
 }
 
-/** The store of every other cell (Y3). */
-export function guardNamespace(store: Store): Store {
+/**
+ * The store of a cell as all but the follower have it: what changes the namespace goes into its feed as well (Y2), if this cell is the
+ * root in the state that it changes (Y3); and once it has left its cluster, no record changes any more (L2).
+ */
+export function governNamespace(store: Store, cell: number): Store {
+  const records = new ClusterRecords()
   return {
     ...passedOn(store),
     transact: (body) =>
-      store.transact((transaction) =>
-        body(
-          new WatchedTransaction(transaction, () => {
-            throw new NotTheRoot()
-          }),
-        ),
-      ),
+      store.transact(async (transaction) => {
+        const changed = new Map<string, Changed>()
+        const watched = new WatchedTransaction(transaction, (each) => changed.set(identityOf(each), each))
+        const result = await body(watched)
+        if (watched.isFed && (await hasLeft(transaction)))
+          throw new Fault('ServiceUnavailable', { message: leftMessage })
+        if (changed.size === 0) return result
+        const membership = await records.membership(transaction)
+        if (membership?.root !== cell) throw new NotTheRoot()
+        await record(transaction, [...changed.values()])
+        return result
+      }),
   }
 }
+
+const leftMessage = 'This region has left its cluster.'
 
 /** Behind the last change; in a cell that is not the root, nothing but zeros. */
 export async function readNamespaceHead(from: Snapshot): Promise<Uint8Array> {

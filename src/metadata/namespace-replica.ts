@@ -52,3 +52,26 @@ export async function readConfirmed(from: Snapshot, cell: number): Promise<Uint8
 export function setConfirmed(to: Transaction, cell: number, position: Uint8Array): void {
   to.set(keys.namespaceConfirmed(cell), position)
 }
+
+export function clearNamespaceCursor(to: Transaction): void {
+  to.clear(keys.namespaceCursor)
+}
+
+/** That a root, which is lost, is not followed any more, while another one takes its place. */
+export interface Forsaken {
+  /** As the cursor has it. */
+  readonly root: string
+  /** Milliseconds since the epoch. */
+  readonly until: number
+}
+
+export function forsake(to: Transaction, forsaken: Forsaken): void {
+  to.set(keys.namespaceForsaken, encodeJson(format, forsaken))
+}
+
+export async function isForsaken(from: Snapshot, root: string, now: number): Promise<boolean> {
+  const bytes = await from.get(keys.namespaceForsaken)
+  if (bytes === undefined) return false
+  const forsaken = decodeJson<Forsaken>(format, bytes)
+  return forsaken.root === root && forsaken.until > now
+}

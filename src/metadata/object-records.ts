@@ -8,6 +8,7 @@ import { RecordReader, RecordWriter } from './codec.ts'
 import { entryBytes, moveEntry, setWithEntry } from './feed.ts'
 import { keys, partitionOf, slotOf, under } from './keyspace.ts'
 import { clearRestored, forgetRemote } from './remote-records.ts'
+import { countStored, recountStored } from './usage-records.ts'
 import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
 
 /**
@@ -151,6 +152,7 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
   const bytes = encodeVersion(version)
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
   if (version.kind === 'object') {
+    countStored(to, bucket, version, 1)
     setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
     const blob = blobOf(version.content)
     if (blob !== undefined) addReference(to, blob, { bucket, key, slot: slotOf(version) })
@@ -174,6 +176,7 @@ export async function insertAmong(to: Transaction, state: KeyState, version: Ver
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
   const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, undefined)
   setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
+  if (version.kind === 'object') countStored(to, bucket, version, 1)
   const blob = version.kind === 'object' ? blobOf(version.content) : undefined
   if (blob !== undefined) addReference(to, blob, { bucket, key, slot })
 }
@@ -185,6 +188,7 @@ export const recordBytesMax = 16_384
 async function takeNull(to: Transaction, state: KeyState, next: Version): Promise<Uint8Array | undefined> {
   const { bucket, key, current, stowed } = state
   if (current?.version.isNull === true) {
+    countStored(to, bucket, current.version, -1)
     if (!keepsContent(current.version, next)) await releaseContent(to, state, current.version)
     await releaseRemote(to, state, current.version)
     return entryOf(current.bytes)
@@ -193,6 +197,7 @@ async function takeNull(to: Transaction, state: KeyState, next: Version): Promis
   to.clear(keys.version(bucket, key, stowed.version.stamp))
   to.clear(keys.nullVersion(bucket, key))
   if (stowed.version.kind === 'object') {
+    countStored(to, bucket, stowed.version, -1)
     if (!keepsContent(stowed.version, next)) await releaseContent(to, state, stowed.version)
     await releaseRemote(to, state, stowed.version)
   }
@@ -230,6 +235,7 @@ export async function removeVersion(
   else to.clear(keys.version(bucket, key, version.stamp))
   if (version.isNull && state.stowed !== undefined) to.clear(keys.nullVersion(bucket, key))
   if (version.kind === 'object') {
+    countStored(to, bucket, version, -1)
     await releaseContent(to, state, version)
     await releaseRemote(to, state, version)
   }
@@ -239,6 +245,23 @@ export async function removeVersion(
   if (slot !== 0n) to.set(keys.memory(bucket, key), stampRow(stamp))
   const wasNewest = (current ?? state.newest)?.version.stamp === version.stamp
   if (wasNewest && state.newest !== undefined) await promote(to, state)
+}
+
+/** Leaves a tombstone where nothing was: in a bucket with a shadow, which would be asked otherwise (C21). */
+export function entomb(to: Transaction, state: KeyState, stamp: Stamp, vector: Vector): void {
+  const { bucket, key } = state
+  const order = moveEntry(to, { bucket, key, slot: 0n, stamp }, state.tombstone?.entry)
+  setWithEntry(to, keys.tombstone(bucket, key, 0n), encodeTombstone({ stamp, vector }), order, entryOffset)
+}
+
+/** Whether anything tells of a key, be it that something was removed (C21). */
+export async function isKnown(from: Snapshot, { bucket, key }: Place): Promise<boolean> {
+  if ((await from.get(keys.current(bucket, key))) !== undefined) return true
+  for (const space of ['version', 'tombstone'] as const) {
+    const all = under(space, [bucket, key])
+    if ((await from.range(all.from, all.to, { limit: 1 })).length > 0) return true
+  }
+  return false
 }
 
 /** Puts what is now the newest version under `current`, if it is an object. */
@@ -267,6 +290,7 @@ export function rewriteVersion(
   const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, entryOf(target.bytes))
   const bytes = encodeVersion(version)
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
+  recountStored(to, bucket, target.version, version)
   const isCurrent = current?.version.stamp === version.stamp
   if (isCurrent) setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
   if (!isCurrent || !version.isNull) {

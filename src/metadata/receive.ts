@@ -33,6 +33,7 @@ import {
   stampRow,
 } from './object-records.ts'
 import { addContent, areBytesOf, type Received, type ReceivedContent } from './received.ts'
+import { recountStored } from './usage-records.ts'
 
 /**
  * Records of other cells, merged into those of this one (model/merge.ts).
@@ -175,6 +176,7 @@ class Merging {
     if (standing === undefined) return undefined
     const entry = row === undefined ? tombstone?.entry : entryOf(row.bytes)
     this.#receipt.records++
+    recountStored(this.#to, this.#rows.bucket, row?.version, standing.kind === 'removal' ? undefined : standing)
     if (source !== 'here') {
       if (standing.kind === 'object') await this.#store(0n, standing, source)
       const old = row?.version
@@ -199,6 +201,7 @@ class Merging {
     const entry = tombstone?.entry ?? (row && entryOf(row.bytes))
     if (removal !== undefined) {
       if (row !== undefined) this.#to.clear(keys.version(bucket, key, slot))
+      recountStored(this.#to, bucket, row?.version, undefined)
       if (row?.version.kind === 'object') {
         await releaseContent(this.#to, this.#rows, row.version)
         await releaseRemote(this.#to, this.#rows, row.version)
@@ -211,6 +214,7 @@ class Merging {
     }
     if (version === undefined || version === row?.version) return undefined
     this.#receipt.records++
+    recountStored(this.#to, bucket, row?.version, version)
     if (version.kind === 'object' && source !== 'here') await this.#store(slot, version, source)
     const placed = changed(this.#to, this.#rows, version, entry)
     setNumbered(this.#to, this.#rows, placed)

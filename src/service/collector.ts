@@ -1,6 +1,6 @@
 import { decodePage, freeBlob, readBlob } from '#src/metadata/blob-records.ts'
 import { decodeConflict, dropConflict } from '#src/metadata/conflict-records.ts'
-import { type Forgettable, forget, readForgettable } from '#src/metadata/forgetting.ts'
+import { type Forgettable, forget, readForgettable, shadowed } from '#src/metadata/forgetting.ts'
 import { decodeJob, type Job, readJobs } from '#src/metadata/jobs.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { clearPart, decodeCompletion, readParts } from '#src/metadata/upload-records.ts'
@@ -119,8 +119,9 @@ export class Collector {
    * collector's (C10): something older may still be on its way from them.
    */
   async forgetDeleted(before: number): Promise<void> {
-    const { store, hasPeers } = this.#foundation
-    const isOld = ({ stamp }: Forgettable): boolean => timeOf(stamp) < before
+    const { store, namespace, hasPeers } = this.#foundation
+    const kept = await store.snapshot((snapshot) => shadowed(snapshot, namespace))
+    const isOld = ({ bucket, stamp }: Forgettable): boolean => timeOf(stamp) < before && !kept.has(bucket)
     for (const space of hasPeers === true ? (['memory'] as const) : (['tombstone', 'memory'] as const)) {
       let { from } = under(space, [])
       for (;;) {

@@ -1,5 +1,12 @@
 import { Fault } from '#src/errors.ts'
-import { insertVersion, type Row, readVersion, removeVersion, seenVector } from '#src/metadata/object-records.ts'
+import {
+  entomb,
+  insertVersion,
+  type Row,
+  readVersion,
+  removeVersion,
+  seenVector,
+} from '#src/metadata/object-records.ts'
 import { type Conditions, checkWrite } from '#src/model/conditions.ts'
 import { isLocked } from '#src/model/retention.ts'
 import { formatStamp } from '#src/model/stamp.ts'
@@ -12,6 +19,7 @@ import { parseVersionId } from './object-reads.ts'
 import { readTarget, type Target } from './object-writes.ts'
 import { replicateMarker } from './replication-asking.ts'
 import type { Deleted, FindObject } from './services.ts'
+import { passOn } from './shadow-asking.ts'
 
 export interface DeleteRequest extends FindObject {
   readonly conditions: Conditions
@@ -81,7 +89,10 @@ async function deleteCurrent(
     if (current !== undefined) {
       await removeVersion(to, state, current, stamp, seenVector(state, foundation.cell, stamp))
       tellRemoved(foundation, to, target, request, 'Delete', undefined)
+    } else if (bucket.shadow !== undefined) {
+      entomb(to, state, stamp, seenVector(state, foundation.cell, stamp))
     }
+    await passOn(foundation, to, bucket, state.key)
     return { isMarker: false, versionId: undefined }
   }
   const marker: DeleteMarker = {
@@ -93,6 +104,7 @@ async function deleteCurrent(
     vector: seenVector(state, foundation.cell, stamp),
   }
   await insertVersion(to, state, marker)
+  await passOn(foundation, to, bucket, state.key)
   if (request.isExpired !== true) await replicateMarker(foundation, to, bucket, state.key, marker)
   const versionId = marker.isNull ? 'null' : formatStamp(stamp)
   tellRemoved(foundation, to, target, request, 'DeleteMarkerCreated', versionId)
@@ -130,6 +142,7 @@ async function deleteVersion(
     throw new Fault('AccessDenied', { message: 'Access Denied because object protected by object lock.' })
   }
   await removeVersion(to, state, found, stamp, seenVector(state, foundation.cell, stamp))
+  await passOn(foundation, to, target.bucket, state.key)
   tellRemoved(foundation, to, target, request, 'Delete', versionId)
   return { isMarker: version.kind === 'marker', versionId }
 }

@@ -13,6 +13,7 @@ import { tell, tellWritten } from './object-events.ts'
 import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import { replicateMarker } from './replication-asking.ts'
 import type { Objects, Written } from './services.ts'
+import { passOn } from './shadow-asking.ts'
 
 /** Moves an object to another key of its bucket, in one transaction and without touching its bytes. */
 export async function commitRename(
@@ -78,6 +79,7 @@ async function renameOnce(
     const versionId = isNull ? 'null' : formatStamp(stamp)
     tell(foundation, transaction, { ...gone, event: 'ObjectRemoved:DeleteMarkerCreated', versionId })
   }
+  await passOn(foundation, transaction, bucket, source.key)
   await journalWrite(foundation, transaction, place, 'REST.PUT.OBJECT', written)
   await journalDelete(foundation, transaction, from, 'REST.DELETE.OBJECT', undefined)
   return written

@@ -19,6 +19,7 @@ import { type ContentKey, sealedBy } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
 import { asReplicated } from './replication-asking.ts'
 import type { PutObject, Written } from './services.ts'
+import { passOn } from './shadow-asking.ts'
 
 /** A key that is about to be changed: its bucket and its state, read in the transaction that changes it (C22). */
 export interface Target {
@@ -117,6 +118,7 @@ export async function writeVersion(
   }
   const version = await asReplicated(foundation, to, bucket, state.key, made)
   await insertVersion(to, state, version)
+  await passOn(foundation, to, bucket, state.key)
   // A write tells no id where it filled the `null` slot; a read of the same version does.
   const versionId = version.isNull ? undefined : versionIdOf(bucket, version)
   const expiry = expiryOf(bucket, state.key, version)

@@ -3,9 +3,11 @@ import { addJob } from '#src/metadata/jobs.ts'
 import { insertAmong, readStamped, rewriteVersion } from '#src/metadata/object-records.ts'
 import { isReplicationLane, isStillReplicating, type ReplicationWork } from '#src/metadata/replication-records.ts'
 import { changeTask, endTask, readTask, type Task } from '#src/metadata/task-records.ts'
+import { addUsage } from '#src/metadata/usage-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type ReplicationRule, replicationOf, rulesOfMarker, rulesOfObject } from '#src/model/replication.ts'
 import { formatStamp } from '#src/model/stamp.ts'
+import { dayOf } from '#src/model/usage.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { openingOf, readContent } from './content.ts'
@@ -216,6 +218,7 @@ export class Replicator {
     )
     await insertAmong(to, state, replica)
     setInline(to, state, replica, written)
+    addUsage(to, target.id, dayOf(this.#foundation.world.now()), 'bytes replicated', BigInt(replica.size))
     const made = { version: replica, versionId: formatStamp(replica.stamp) }
     await journalWrite(this.#foundation, to, { bucket: target, state, stamp: replica.stamp }, 'REST.PUT.OBJECT', made)
     tellWritten(this.#foundation, to, { bucket: target, key }, made, 'ObjectCreated:Put', undefined)

@@ -67,6 +67,8 @@ export interface RoundOptions {
   readonly bytesPerSecondMin: number
   readonly periodMilliseconds: number
   readonly report: (damage: Damage) => void
+  /** Told after each page of rows how far the round is. */
+  readonly progress?: (report: ScrubReport) => void
   readonly done: (report: ScrubReport) => void
 }
 
@@ -155,7 +157,8 @@ export class Scrubber {
       report,
       bytesPerSecond,
       ...(round?.next !== undefined && { from: round.next }),
-      progress: async (_, next) => {
+      progress: async (sofar, next) => {
+        options.progress?.(sofar)
         if (next !== undefined && world.monotonic() - saved < saveMilliseconds) return
         await this.#save(next === undefined ? { began } : { began, next })
         saved = world.monotonic()

@@ -17,7 +17,9 @@ import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
+import type { Shadows } from './shadow-services.ts'
 import type { Sts } from './sts/sts.ts'
+import type { Usage } from './usage.ts'
 
 /** What the store can be asked to do; the gateway sees nothing else of it. */
 export interface Services {
@@ -33,6 +35,8 @@ export interface Services {
   readonly topics: Topics
   readonly notifications: BucketNotifications
   readonly configurations: BucketConfigurations
+  readonly shadows: Shadows
+  readonly usage: Usage
   /** Absent: there is one. */
   readonly regions?: Regions
 }
@@ -122,6 +126,8 @@ export interface Found {
   readonly versionId: string | undefined
   /** Of the current version, asked for without its id. */
   readonly expiry?: Expiry
+  /** Whether only the bucket's shadow has it yet. */
+  readonly isElsewhere?: true
 }
 
 /** A wanted piece of an object. `suffix`: the last so many bytes. */
@@ -285,6 +291,8 @@ export interface ListQuery {
   readonly guard: Guard
   /** Whether to tell what was restored, which is read for it alone. */
   readonly showsRestores?: boolean
+  /** Of a bucket with a shadow: what is here alone, or there alone. Default: here, and there too where it is written through. */
+  readonly source?: 'here' | 'shadow'
 }
 
 export interface Listed {

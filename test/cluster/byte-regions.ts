@@ -57,11 +57,23 @@ export async function openRegions({ count, ...options }: RegionsOptions) {
   const peers = new Peers()
   const members = codes.slice(0, count).map((code, index) => memberOf(code, index + 1))
   const membership: Membership = { epoch: 1, root: 1, members }
-  const regions = await Promise.all(members.map((member) => openRegion(member, peers, membership, options)))
+  const views = new Map(members.map(({ cell }) => [cell, membership]))
+  const viewOf = (cell: number) => (): Membership => views.get(cell) ?? membership
+  const regions = await Promise.all(members.map((member) => openRegion(member, peers, viewOf(member.cell), options)))
   return {
     peers,
     regions,
     membership,
+    /** What a cell knows of who is a member. */
+    know(cell: number, known: Membership): void {
+      views.set(cell, known)
+    },
+    /** One more, which all that are told of the membership know. */
+    async open(member: Member): Promise<Region> {
+      const region = await openRegion(member, peers, viewOf(member.cell), options)
+      regions.push(region)
+      return region
+    },
     async close() {
       for (const { bytes, cell } of regions) {
         await bytes.copies.settled()
@@ -74,7 +86,7 @@ export async function openRegions({ count, ...options }: RegionsOptions) {
 async function openRegion(
   member: Member,
   peers: Peers,
-  membership: Membership,
+  membership: () => Membership,
   { world = realWorld, durabilityRegions = 1, cacheBytes: budget }: Omit<RegionsOptions, 'count'>,
 ) {
   const cell = await openCell(world, undefined, member)
@@ -86,7 +98,7 @@ async function openRegion(
   const bytes = openRegionBytes({
     foundation: cell.foundation,
     transport: peers.transport(member),
-    membership: () => membership,
+    membership,
     nearest: (regions) => regions,
     isReachable: (other) => peers.faults.get(other)?.isDown !== true,
     positions: positionsOf(feed),

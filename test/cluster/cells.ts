@@ -5,7 +5,7 @@ import { Region } from '#src/cluster/region.ts'
 import { type Method, PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
-import { guardNamespace, recordNamespace } from '#src/metadata/namespace-feed.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import type { Store } from '#src/store/store.ts'
 import { realWorld } from '#src/world.ts'
@@ -55,8 +55,7 @@ export class Wire {
 }
 
 function open(bare: Store, standing: Standing, wire: Wire): BareCell {
-  const isRoot = standing.membership.root === standing.self.cell
-  const store = isRoot ? recordNamespace(bare) : guardNamespace(bare)
+  const store = governNamespace(bare, standing.self.cell)
   const members = new Members({ store: bare, records: new ClusterRecords(), ...standing })
   const region = new Region({
     store: bare,

@@ -13,6 +13,7 @@ import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Occupant } from '#src/model/merge.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import { blobOf, type Version } from '#src/model/version.ts'
+import { countRecords } from '#src/service/usage-recount.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { attributes, body, owner } from '../service/cell.ts'
 import {
@@ -226,8 +227,10 @@ async function perform(cells: readonly Cell[], step: Step, history: History, pag
   }
 }
 
-/** O1 to O4, and that nothing is there but what must be. */
+/** O1 to O4, and that nothing is there but what must be, and is counted. */
 async function checkOwnRows(cell: Cell): Promise<void> {
+  const recount = await countRecords(cell.store, bucketId)
+  assert.deepEqual(recount?.kept, recount?.counted, 'V10: what is stored')
   const newest = new Map<string, Version>()
   const needed = new Set<string>()
   const inline = new Set<string>()
@@ -384,7 +387,7 @@ async function checkAgainst(cell: Cell, history: History): Promise<void> {
 
 const run = { numRuns: Number(process.env['MERIDIAN_CONVERGENCE_RUNS'] ?? 60) }
 
-test('O5 O6 O7 I4 I6 C9 C11 C12 C13: cells that were told the same, in any order and again, have the same rows, and those that were written', async () => {
+test('V10 O5 O6 O7 I4 I6 C9 C11 C12 C13: cells that were told the same, in any order and again, have the same rows, and those that were written', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 2, max: 4 }),

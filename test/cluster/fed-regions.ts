@@ -6,10 +6,13 @@ import { ProcessQueue } from '#replicator/process-queue.ts'
 import { Relay } from '#replicator/relay.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { Demand } from '#src/cluster/demand.ts'
+import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { feedMethods } from '#src/cluster/feed-methods.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
+import type { Method } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { CellObjects } from '#src/service/objects.ts'
@@ -32,11 +35,13 @@ export async function openFedRegions(durabilityRegions: number) {
     const cell = index + 1
     return { region, cell, geography: '', incarnation: `incarnation-${cell}`, peer: '', state: 'active' }
   })
-  const membership: Membership = { epoch: 1, root: 1, members }
-  const regions = await Promise.all(members.map((member) => openRegion(member, peers, membership, durabilityRegions)))
+  const cluster = { membership: { epoch: 1, root: 1, members } as Membership }
+  const regions = await Promise.all(members.map((member) => openRegion(member, peers, cluster, durabilityRegions)))
   return {
     peers,
     regions,
+    /** What all know at once. */
+    cluster,
     async close() {
       for (const region of regions) await region.stop()
       for (const { bytes, cell } of regions) {
@@ -47,14 +52,18 @@ export async function openFedRegions(durabilityRegions: number) {
   }
 }
 
-async function openRegion(member: Member, peers: Peers, membership: Membership, durabilityRegions: number) {
+interface Known {
+  membership: Membership
+}
+
+async function openRegion(member: Member, peers: Peers, cluster: Known, durabilityRegions: number) {
   const { region, incarnation } = member
   const cell = await openCell(realWorld, undefined, { region, cell: member.cell, hasPeers: true })
   const transport = peers.transport(member)
-  const positions = feedPositions(incarnation, () => membership)
+  const positions = feedPositions(incarnation, () => cluster.membership)
   const errors: unknown[] = []
   const counters = new Counters()
-  const cells = new BucketCells(cell.foundation.namespace, () => membership)
+  const cells = new BucketCells(cell.foundation.namespace, () => cluster.membership)
   const demand = new Demand({
     foundation: cell.foundation,
     cells,
@@ -65,7 +74,7 @@ async function openRegion(member: Member, peers: Peers, membership: Membership, 
     wanted: demand.wanted,
     foundation: cell.foundation,
     transport,
-    membership: () => membership,
+    membership: () => cluster.membership,
     nearest: (all) => all,
     isReachable: (other) => peers.faults.get(other)?.isDown !== true,
     positions,
@@ -73,15 +82,51 @@ async function openRegion(member: Member, peers: Peers, membership: Membership, 
     counters,
     failed: (error) => errors.push(error),
   })
-  const foundation: Foundation = { ...cell.foundation, remote: bytes.remote, durability: bytes.durability }
-  peers.connect(member.cell, [...feedMethods({ foundation, cells, incarnation, world: realWorld }), ...bytes.methods])
+  const foundation: Foundation = {
+    ...cell.foundation,
+    store: governNamespace(cell.store, member.cell),
+    remote: bytes.remote,
+    durability: bytes.durability,
+  }
+  const departing = new Departing({
+    foundation,
+    transport,
+    members: {
+      self: member,
+      get membership() {
+        return cluster.membership
+      },
+      get isRemoved() {
+        return cluster.membership.members.every((each) => each.cell !== member.cell || each.state === 'removed')
+      },
+    },
+    positions,
+    succession: bytes.succession,
+    uploadPatience: 1_000_000,
+  })
+  /** What the root was told. */
+  const left: number[] = []
+  const told: readonly Method[] = ['member-leaving', 'member-left'].map((name) => ({
+    name,
+    async answer(_, caller) {
+      if (name === 'member-left') left.push(caller.cell)
+      return new Uint8Array(0)
+    },
+  }))
+  peers.connect(member.cell, [
+    ...feedMethods({ foundation, cells, incarnation, world: realWorld }),
+    ...bytes.methods,
+    passedMethod(foundation, positions),
+    ...told,
+  ])
   await cell.store.transact((transaction) => beginSharing(transaction, member))
   await cell.buckets.create({ name: bucket, owner, acl, location: '', hasObjectLock: false })
   await cell.buckets.create({ name: single, owner, acl, location: 'fra', hasObjectLock: false })
   const followers = new Followers({
     target: { foundation, conflictMilliseconds: 1_000_000, arrived: demand.arrived },
     transport,
-    peers: () => membership.members.filter((each) => each.cell !== member.cell),
+    peers: () =>
+      cluster.membership.members.filter(({ cell: other, state }) => other !== member.cell && state !== 'removed'),
     failed: () => {},
   })
   const stopping = new AbortController()
@@ -110,6 +155,8 @@ async function openRegion(member: Member, peers: Peers, membership: Membership, 
     counters,
     errors,
     foundation,
+    departing,
+    left,
     objects: new CellObjects(foundation),
     uploads: new CellUploads(foundation),
     async stop() {

@@ -143,9 +143,14 @@ test('Y4: a change waits for those who can be reached, and names those who have 
   assert.ok(performance.now() - began >= 290, 'the bound was waited for')
   // Seen to be down, it is not waited for.
   root.region.health.lost(syd.cell)
-  const second = performance.now()
-  assert.deepEqual(await root.region.confirmations.wait(await root.region.confirmations.head(), never), ['syd'])
-  assert.ok(performance.now() - second < 250, 'nobody waits for a cell that is down')
+  let [quickest, tries] = [Number.POSITIVE_INFINITY, 0]
+  // The machine may be slow; who waits for the cell always is.
+  for (; quickest >= 250 && tries < 20; tries++) {
+    const second = performance.now()
+    assert.deepEqual(await root.region.confirmations.wait(await root.region.confirmations.head(), never), ['syd'])
+    quickest = Math.min(quickest, performance.now() - second)
+  }
+  assert.ok(quickest < 250, 'nobody waits for a cell that is down')
   wire.cut.delete(syd.cell)
   await drain(syd, root).catch(() => {})
   stop.abort()

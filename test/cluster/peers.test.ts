@@ -148,7 +148,7 @@ test('a stream waits for a slow reader, and ends with a reader that leaves', asy
   await new Promise((resolve) => setTimeout(resolve, 300))
   assert.ok(sent < 64 * 2 ** 20, `${sent} bytes were sent to nobody`)
   await stream.return?.(undefined)
-  const end = performance.now() + 5_000
+  const end = performance.now() + 60_000
   while (!isDone && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
   assert.ok(isDone, 'the method was told')
 })

@@ -107,9 +107,9 @@ export async function openCluster(): Promise<Cluster> {
   }
 }
 
-/** Waits until something is so, for ten seconds at most. */
+/** Waits until something is so, for a minute and a half at most. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 10_000
+  const end = performance.now() + 90_000
   while (!(await condition())) {
     if (performance.now() > end) throw new Error('it has not become so')
     await new Promise((resolve) => setTimeout(resolve, 10))

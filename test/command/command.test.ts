@@ -149,7 +149,7 @@ test('U2: workers that die again and again end the whole', { skip: !existsSync('
     isOver = true
   })
   const started = performance.now()
-  while (!isOver && performance.now() - started < 60_000) {
+  while (!isOver && performance.now() - started < 120_000) {
     try {
       for (const worker of command.workers()) process.kill(worker, 'SIGKILL')
     } catch {
@@ -169,13 +169,13 @@ test('a signal that comes by three ways at once is one signal, and a later one d
   const socket = net.connect({ port: Number(url.port), host: url.hostname })
   socket.on('error', () => {})
   socket.write('PUT /b/k HTTP/1.1\r\nHost: a\r\n')
-  await wait(100)
+  await wait(1_000)
   for (let at = 0; at < 3; at++) command.child.kill('SIGTERM')
-  await wait(1_200)
+  await wait(3_000)
   assert.equal(command.child.exitCode, null)
   const started = performance.now()
   assert.equal((await command.stop()).code, 1)
-  assert.ok(performance.now() - started < 3_000)
+  assert.ok(performance.now() - started < 15_000)
   socket.destroy()
 })
 

@@ -1,71 +1,75 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import net from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { freePort, whyNoFoundationDb } from '../support/foundationdb.ts'
-import { administrator } from '../support/server-process.ts'
-import { SignedClient } from '../support/signed-client.ts'
-import { Command, meridian } from './command.ts'
+import { spawnSync } from 'node:child_process'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
+import { DevCluster } from '../support/dev-cluster.ts'
+import { freePorts } from '../support/free-ports.ts'
+import { hasRedis } from '../support/redis.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'meridian-dev-'))
-const running: Command[] = []
-after(async () => {
-  for (const each of running) await each.stop()
-  rmSync(folder, { recursive: true, force: true })
-})
+const hasPrometheus = spawnSync('prometheus', ['--version']).status === 0
 
-/** The first of two free ports, one behind the other. */
-async function twoPorts(): Promise<number> {
-  for (;;) {
-    const port = await freePort()
-    if (port < 65_535 && !(await isListening(port + 1))) return port
+/** What a Redis says to a word; undefined: nobody answers there. */
+const ask = (port: number, word: string): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${word}\r\n`))
+    socket.setTimeout(5_000, () => socket.destroy())
+    socket.once('data', (chunk) => {
+      resolve(chunk.toString())
+      socket.destroy()
+    })
+    socket.once('error', () => resolve(undefined))
+    socket.once('close', () => resolve(undefined))
+  })
+
+async function until(isSo: () => Promise<boolean>, what: string): Promise<void> {
+  for (let tries = 0; !(await isSo()); tries++) {
+    assert.ok(tries < 300, what)
+    await wait(100)
   }
 }
 
-const isListening = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1')
-    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
-    socket.on('connect', () => socket.destroy())
-  })
-
-/** Bounded by the test's own limit. */
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((wake) => setTimeout(wake, 100))
-}
-
-const reason = whyNoFoundationDb()
-test('meridian dev gives each region a FoundationDB cluster, and ends them all', {
-  skip: reason === undefined ? false : `NOT SHOWN: ${reason}`,
+test('dev runs a Redis for each region, and one that died again; both end with it', {
+  skip: !hasRedis && 'there is no redis-server here',
 }, async () => {
-  const [port, peerPort, fdbPort] = [await twoPorts(), await twoPorts(), await twoPorts()]
-  const words = ['dev', '--regions', 'fra,syd', '--data', join(folder, 'dev'), '--metadata', 'foundationdb']
-  const ports = ['--port', String(port), '--peer-port', String(peerPort), '--fdb-port', String(fdbPort)]
-  const keys = { MERIDIAN_ACCESS_KEY: administrator.accessKey, MERIDIAN_SECRET_KEY: administrator.secretKey }
-  const dev = new Command([...words, ...ports], keys)
-  running.push(dev)
-  let isOver = false
-  void dev.ended.then(() => {
-    isOver = true
+  const redis = await freePorts(2)
+  const cluster = await DevCluster.start({
+    codes: ['fra', 'iad'],
+    latency: 'none',
+    flags: ['--redis-port', String(redis)],
   })
-  await until(() => isOver || /^ready$/m.test(dev.output))
-  assert.ok(!isOver, dev.errors)
-  assert.ok(await isListening(fdbPort))
-  assert.ok(await isListening(fdbPort + 1))
-  const [fra, syd] = [port, port + 1].map((each) => new SignedClient(`http://127.0.0.1:${each}`, administrator))
-  assert.ok(fra !== undefined && syd !== undefined)
-  assert.equal((await fra.send({ method: 'PUT', path: '/box' })).status, 200)
-  assert.equal((await fra.send({ method: 'PUT', path: '/box/key', body: Buffer.from('from fra') })).status, 200)
-  await until(async () => (await syd.send({ method: 'GET', path: '/box/key' })).body.toString() === 'from fra')
-  const clusterFile = join(folder, 'dev', 'syd-foundationdb', 'fdb.cluster')
-  assert.match(readFileSync(clusterFile, 'utf8'), /^syd:/)
-  const place = ['--metadata', 'foundationdb', '--fdb-cluster-file', clusterFile]
-  const { output, errors } = await meridian('regions', 'list', '--json', '--data', join(folder, 'dev', 'syd'), ...place)
-  assert.equal((JSON.parse(output) as unknown[]).length, 2, errors)
-  for (const client of [fra, syd]) client.close()
-  assert.equal((await dev.stop()).code, 0)
-  for (const each of [port, port + 1]) assert.equal(await isListening(each), false)
-  await until(async () => !(await isListening(fdbPort)) && !(await isListening(fdbPort + 1)))
+  try {
+    // What BullMQ keeps of a queue, even of an empty one.
+    for (const port of [redis, redis + 1]) {
+      await until(async () => /^:[1-9]/.test((await ask(port, 'DBSIZE')) ?? ''), `a queue on ${port}`)
+    }
+    await ask(redis + 1, 'SHUTDOWN NOSAVE')
+    await until(async () => cluster.printed.includes('redis-server ended, and is started again'), cluster.printed)
+    await until(async () => (await ask(redis + 1, 'PING')) === '+PONG\r\n', 'another Redis')
+  } finally {
+    await cluster.stop()
+  }
+  for (const port of [redis, redis + 1]) assert.equal(await ask(port, 'PING'), undefined)
+})
+
+test('dev runs a Prometheus that scrapes every region', {
+  skip: !hasPrometheus && 'there is no prometheus here',
+}, async () => {
+  const port = await freePorts(1)
+  const cluster = await DevCluster.start({
+    codes: ['fra', 'iad'],
+    latency: 'none',
+    metrics: true,
+    flags: ['--prometheus-port', String(port)],
+  })
+  try {
+    const query = new URLSearchParams({ query: 'sum(up{job="meridian"})' })
+    await until(async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/api/v1/query?${query}`)
+      return (await answer.text()).includes('"2"')
+    }, 'both regions are scraped')
+  } finally {
+    await cluster.stop()
+  }
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/-/ready`))
 })

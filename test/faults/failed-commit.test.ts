@@ -50,7 +50,7 @@ test('G4: a process whose commit failed answers no 2xx for it, ends, and another
     writeFileSync(sign, '')
     for (let attempt = 0; attempt < 4; attempt++) assert.notEqual(await put('during'), 200)
     rmSync(sign)
-    const until = performance.now() + 20_000
+    const until = performance.now() + 90_000
     for (let well = 0; well < 8; ) {
       assert.ok(performance.now() < until, 'both workers serve again')
       well = (await put('after')) === 200 ? well + 1 : 0

@@ -81,7 +81,7 @@ class Ledger {
   }
 }
 
-async function eventually(what: string, attempt: () => Promise<boolean>, patience = 30_000): Promise<void> {
+async function eventually(what: string, attempt: () => Promise<boolean>, patience = 90_000): Promise<void> {
   for (const until = performance.now() + patience; ; ) {
     if (await attempt()) return
     assert.ok(performance.now() < until, `${what}: not within ${patience} ms`)

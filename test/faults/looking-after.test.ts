@@ -55,7 +55,7 @@ function flipBytes(volume: string, bytes: Uint8Array): number {
   return count
 }
 
-async function eventually(what: string, attempt: () => Promise<boolean> | boolean, patience = 15_000): Promise<void> {
+async function eventually(what: string, attempt: () => Promise<boolean> | boolean, patience = 60_000): Promise<void> {
   for (const until = performance.now() + patience; !(await attempt()); ) {
     assert.ok(performance.now() < until, `${what}: not within ${patience} ms`)
     await new Promise((wake) => setTimeout(wake, 50))

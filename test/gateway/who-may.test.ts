@@ -22,8 +22,11 @@ import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import type { Services } from '#src/service/services.ts'
+import { ShadowSources } from '#src/service/shadow-sources.ts'
+import { CellShadows } from '#src/service/shadows.ts'
 import { openSts } from '#src/service/sts/sts.ts'
 import { CellTopics } from '#src/service/topics.ts'
+import { CellUsage } from '#src/service/usage.ts'
 import { realWorld } from '#src/world.ts'
 import { body as bodyOf, openCell } from '../service/cell.ts'
 import { memoryKeys } from '../support/memory-keys.ts'
@@ -93,8 +96,11 @@ async function openHouse(): Promise<House> {
   const parts = { store, world: realWorld, namespace, records: new IamRecords() }
   const [iam, sts] = [new Iam(parts), openSts(parts, 'public')]
   const configurations = new CellBucketConfigurations({ store, namespace })
+  const shadows = new CellShadows(foundation, buckets, new ShadowSources(foundation, 'public'))
   const services: Services = {
     ...cell,
+    shadows,
+    usage: new CellUsage({ store, namespace, region: 'fra', flush: async () => {} }),
     identity,
     iam,
     sts,
@@ -216,6 +222,7 @@ const form = [
 
 /** What the operations need beside their names to be requests that would be done. */
 const bodies: Readonly<Record<string, string>> = {
+  PatchBucket: '{"shadow_bucket":{}}',
   PutBucketLifecycleConfiguration:
     '<LifecycleConfiguration><Rule><Status>Enabled</Status><Prefix>a</Prefix><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>',
   PutBucketCors:
@@ -317,7 +324,7 @@ before(() => {
 })
 
 /** Every account may ask for what is its own. */
-const ofOneself: ReadonlySet<string> = new Set(['ListBuckets', 'GetUsageStats'])
+const ofOneself: ReadonlySet<string> = new Set(['ListBuckets', 'GetUsageStats', 'GetUsage'])
 
 for (const operation of implemented) {
   test(`I9: ${operation.name} is refused to strangers and to nobody, and not to the owner`, async () => {

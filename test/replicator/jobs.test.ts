@@ -21,6 +21,45 @@ const hasty: World = {
   sleep: (milliseconds, signal) => realWorld.sleep(Math.max(1, milliseconds / 1000), signal, { ref: true }),
 }
 
+/** A world whose time passes only while nobody works: to when the first who sleeps is to be woken. */
+class SteppedWorld implements World {
+  readonly #sleepers: { readonly at: number; readonly wake: () => void }[] = []
+  #time = Date.now()
+  #isPassing = false
+
+  readonly randomBytes = realWorld.randomBytes
+  readonly now = (): number => this.#time
+  readonly monotonic = (): number => this.#time
+  readonly nowMicroseconds = (): bigint => BigInt(Math.round(this.#time * 1_000))
+
+  async sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await new Promise<void>((wake, reject) => {
+      const sleeper = { at: this.#time + milliseconds, wake }
+      this.#sleepers.push(sleeper)
+      signal.addEventListener('abort', () => {
+        const at = this.#sleepers.indexOf(sleeper)
+        if (at >= 0) this.#sleepers.splice(at, 1)
+        reject(signal.reason)
+      })
+      if (!this.#isPassing) void this.#pass()
+    })
+  }
+
+  async #pass(): Promise<void> {
+    this.#isPassing = true
+    while (this.#sleepers.length > 0) {
+      // Turns in which whoever can go on does.
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      const [first] = this.#sleepers.sort((a, b) => a.at - b.at).splice(0, 1)
+      if (first === undefined) break
+      this.#time = Math.max(this.#time, first.at)
+      first.wake()
+    }
+    this.#isPassing = false
+  }
+}
+
 const effect = Buffer.from('effect')
 const read = (store: MemoryStore, limit = 1000) => store.snapshot((snapshot) => readOutbox(snapshot, undefined, limit))
 const deadOf = (store: MemoryStore) => store.snapshot((snapshot) => readDeadJobs(snapshot, undefined, 100))
@@ -38,9 +77,9 @@ async function effects(store: MemoryStore): Promise<number> {
   return value === undefined ? 0 : Number(Buffer.from(value).readBigInt64LE())
 }
 
-async function ask(store: MemoryStore, kind: string, howMany: number): Promise<void> {
+async function ask(store: MemoryStore, kind: string, howMany: number, world: World = hasty): Promise<void> {
   await store.transact(async (transaction) => {
-    for (let number = 0; number < howMany; number++) askFor(transaction, { kind, payload: { number } }, hasty.now())
+    for (let number = 0; number < howMany; number++) askFor(transaction, { kind, payload: { number } }, world.now())
   })
 }
 
@@ -48,11 +87,17 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
   while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
-function start(t: TestContext, store: MemoryStore, queue: JobQueue, kinds: readonly Pick<JobKind, 'name' | 'run'>[]) {
+interface Parts {
+  readonly store: MemoryStore
+  readonly queue: JobQueue
+  readonly world: World
+}
+
+function start(t: TestContext, { store, queue, world }: Parts, kinds: readonly Pick<JobKind, 'name' | 'run'>[]) {
   const stopping = new AbortController()
   const reports: { readonly job: OutboxJob; readonly isGivenUp: boolean }[] = []
   const failed = (): void => {}
-  const parts = { store, world: hasty, queue, failed }
+  const parts = { store, world, queue, failed }
   const known = new Map(kinds.map((kind) => [kind.name, { urgency: 1, attempts: 4, ...kind }]))
   const worker = new JobWorker({
     ...parts,
@@ -75,12 +120,13 @@ const counting = (store: MemoryStore): Pick<JobKind, 'name' | 'run'> => ({
   run: (_, done) => count(store, done),
 })
 
-test('J1, Q6: jobs are done, and leave the outbox with their effect', { timeout: 30_000 }, async (t) => {
-  const store = new MemoryStore({ world: hasty })
-  await ask(store, 'count', 700)
-  const running = start(t, store, new ProcessQueue(hasty), [counting(store)])
+test('J1, Q6: jobs are done, and leave the outbox with their effect', { timeout: 120_000 }, async (t) => {
+  const world = new SteppedWorld()
+  const store = new MemoryStore({ world })
+  await ask(store, 'count', 700, world)
+  const running = start(t, { store, queue: new ProcessQueue(world), world }, [counting(store)])
   await until(async () => (await read(store)).length === 0)
-  await ask(store, 'count', 5)
+  await ask(store, 'count', 5, world)
   await until(async () => (await read(store)).length === 0)
   await running.stop()
   assert.equal(await effects(store), 705)
@@ -88,14 +134,15 @@ test('J1, Q6: jobs are done, and leave the outbox with their effect', { timeout:
 })
 
 test('Q7: a job that fails is tried again until it succeeds, or is a dead letter with its reason', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async (t) => {
-  const store = new MemoryStore({ world: hasty })
-  await ask(store, 'flaky', 1)
-  await ask(store, 'broken', 1)
-  await ask(store, 'hopeless', 1)
-  await ask(store, 'unknown', 1)
-  await ask(store, 'busy', 1)
+  const world = new SteppedWorld()
+  const store = new MemoryStore({ world })
+  await ask(store, 'flaky', 1, world)
+  await ask(store, 'broken', 1, world)
+  await ask(store, 'hopeless', 1, world)
+  await ask(store, 'unknown', 1, world)
+  await ask(store, 'busy', 1, world)
   const attempts = new Map<string, number[]>()
   const failing = (name: string, successes: number, error: Error): Pick<JobKind, 'name' | 'run'> => ({
     name,
@@ -106,7 +153,7 @@ test('Q7: a job that fails is tried again until it succeeds, or is a dead letter
       await count(store, done)
     },
   })
-  const running = start(t, store, new ProcessQueue(hasty), [
+  const running = start(t, { store, queue: new ProcessQueue(world), world }, [
     failing('flaky', 3, new Error('not yet')),
     failing('broken', 99, new Error('never')),
     failing('hopeless', 99, new Fault('NoSuchBucket')),
@@ -131,14 +178,14 @@ test('Q7: a job that fails is tried again until it succeeds, or is a dead letter
   assert.equal(await effects(store), 2)
   // What was given up can be had again.
   const broken = dead.find(({ kind }) => kind === 'broken')?.id ?? ''
-  assert.ok(await store.transact((transaction) => reviveJob(transaction, broken, hasty.now())))
+  assert.ok(await store.transact((transaction) => reviveJob(transaction, broken, world.now())))
   await until(async () => (await read(store)).length === 0)
   await running.stop()
   assert.deepEqual(attempts.get('broken'), [0, 1, 2, 3, 0, 1, 2, 3])
 })
 
 test('Q6: a queue that loses its memory, and is away for a while, loses no job', {
-  timeout: 60_000,
+  timeout: 180_000,
   skip: hasRedis ? false : 'NOT SHOWN: this machine has no redis-server',
 }, async (t) => {
   const redis = await RedisProcess.start()
@@ -146,7 +193,7 @@ test('Q6: a queue that loses its memory, and is away for a while, loses no job',
   const queue = new RedisQueue({ url: redis.url, name: 'jobs', failed: () => {} })
   await ask(store, 'count', 400)
   let isSlow = true
-  const running = start(t, store, queue, [
+  const running = start(t, { store, queue, world: hasty }, [
     {
       name: 'count',
       run: async (_, done) => {

@@ -58,7 +58,7 @@ async function bytesOf(Bucket: string, Key: string, VersionId?: string): Promise
 
 /** What a source tells once it is no longer PENDING. */
 async function settled(Bucket: string, Key: string, VersionId?: string): Promise<string | undefined> {
-  for (const end = Date.now() + 30_000; Date.now() < end; await wait(20)) {
+  for (const end = Date.now() + 90_000; Date.now() < end; await wait(20)) {
     const { ReplicationStatus } = await head(Bucket, Key, VersionId)
     if (ReplicationStatus !== 'PENDING') return ReplicationStatus
   }
@@ -149,7 +149,7 @@ test('delete markers go along where a rule says so; deletions of versions never 
   assert.equal(await settled(source, 'k'), 'COMPLETED')
   const gone = await harness().client.send(new DeleteObjectCommand({ Bucket: source, Key: 'k' }))
   const expected = [`k ${id}`, `k ${gone.VersionId} marker`].sort()
-  for (let tries = 0; tries < 500 && (await versionsOf(marked)).length < 2; tries++) await wait(20)
+  for (let tries = 0; tries < 3_000 && (await versionsOf(marked)).length < 2; tries++) await wait(20)
   assert.deepEqual(await versionsOf(marked), expected)
   assert.equal(await refusal(head(marked, 'k')), '404 NotFound')
   assert.deepEqual(await versionsOf(unmarked), [`k ${id}`])
@@ -247,7 +247,7 @@ test('replicas are encrypted as their bucket has it, and never less than their s
   }
   await put(source, 'customer', customer)
   const told = () => harness().client.send(new HeadObjectCommand({ Bucket: source, Key: 'customer', ...customer }))
-  for (let tries = 0; tries < 500 && (await told()).ReplicationStatus === 'PENDING'; tries++) await wait(20)
+  for (let tries = 0; tries < 3_000 && (await told()).ReplicationStatus === 'PENDING'; tries++) await wait(20)
   assert.equal((await told()).ReplicationStatus, 'FAILED')
 })
 
@@ -285,7 +285,7 @@ test('Q7: a bucket of another account takes replicas where its policy says so; o
   const tell = async (Key: string) => {
     await otherClient.send(new PutObjectCommand({ Bucket: source, Key, Body: Key }))
     const told = async () => (await head(source, Key, undefined, otherClient)).ReplicationStatus
-    for (let tries = 0; tries < 500 && (await told()) === 'PENDING'; tries++) await wait(20)
+    for (let tries = 0; tries < 3_000 && (await told()) === 'PENDING'; tries++) await wait(20)
     return await told()
   }
   assert.equal(await tell('refused'), 'FAILED')

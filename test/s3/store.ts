@@ -78,6 +78,7 @@ export async function openHarness(
     websiteDomains: config.websiteDomains,
     log,
     logs: services.logs,
+    meter: node.meter,
   })
   const { port } = await server.listen('127.0.0.1', 0)
   const endpoint = `http://127.0.0.1:${port}`

@@ -82,6 +82,7 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
         guard.run(signal),
         followers.run(signal),
         bytes.jobs.run(signal, surprised),
+        bytes.succession.run(signal, surprised),
         forgetter.run(signal, surprised),
         new Collector(foundation).run(foundation.world, signal, surprised),
       ])

@@ -8,7 +8,8 @@ import type { Told } from './worker.ts'
 
 /**
  * `npm run sim -- --seeds 1000`: histories of regions, each from its seed. `--from 500` begins at another; `--seed WORD` runs that
- * one alone; `--operations 2000` is how many requests each has; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
+ * one alone; `--operations 2000` is how many requests each has; `--minutes 11` begins none after
+ * that time, and tells how many are left; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
  */
 const { values } = parseArgs({
   options: {
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     operations: { type: 'string', default: '2000' },
     seed: { type: 'string' },
+    minutes: { type: 'string' },
     'until-failure': { type: 'boolean', default: false },
   },
 })
@@ -40,6 +42,8 @@ const total = wanted.length
 const summary = new Summary()
 const began = performance.now()
 let shown = began
+/** Milliseconds; after them, no seed is begun. */
+const patience = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
 
 function hear({ ran, failure, ...rest }: Told): void {
   summary.add({ ran, ...rest })
@@ -58,7 +62,7 @@ function hear({ ran, failure, ...rest }: Told): void {
 function work(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     const next = (): void => {
-      const seed = wanted.shift()
+      const seed = performance.now() - began < patience ? wanted.shift() : undefined
       if (seed === undefined) child.disconnect()
       else child.send(seed)
     }
@@ -79,6 +83,7 @@ const worker = join(import.meta.dirname, 'worker.ts')
 await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
 const minutes = (performance.now() - began) / 60_000
 for (const line of summary.lines()) console.log(line)
+if (wanted.length > 0) console.log(`NOT SHOWN: ${wanted.length} seeds were not begun within ${values.minutes} minutes`)
 console.log(`${(summary.seeds / minutes).toFixed(0)} seeds a minute, by ${processes} processes`)
 const isWhole = values.seed === undefined && !values['until-failure']
 const shortcomings = isWhole ? summary.shortcomings() : []

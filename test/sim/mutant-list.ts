@@ -1,4 +1,5 @@
 import { blobMutants } from './blob-mutants.ts'
+import { memberMutants } from './member-mutants.ts'
 import type { Mutant } from './mutant.ts'
 
 const receive = 'src/metadata/receive.ts'
@@ -8,9 +9,10 @@ const convergenceTest = ['test/cluster/convergence.test.ts']
 const namespaceTest = ['test/cluster/namespace.test.ts']
 const clockTest = ['src/cluster/clock-guard.test.ts']
 
-/** Of records, feeds and the namespace, and of bytes. */
+/** Of records, feeds and the namespace, of bytes, and of regions that come and go. */
 export const mutants: readonly Mutant[] = [
   ...blobMutants,
+  ...memberMutants,
   {
     name: 'stamps-by-the-clock-alone',
     rule: 'C7',
@@ -207,7 +209,7 @@ export const mutants: readonly Mutant[] = [
     name: 'replicas-change-the-namespace',
     rule: 'C24, Y3',
     file: 'src/metadata/namespace-feed.ts',
-    from: '            throw new NotTheRoot()\n',
+    from: '        if (membership?.root !== cell) throw new NotTheRoot()\n',
     to: '',
     killers: namespaceTest,
   },
@@ -223,7 +225,7 @@ export const mutants: readonly Mutant[] = [
     name: 'namespace-copied-by-the-wrong-root',
     rule: 'C15, Y6',
     file: 'src/cluster/namespace-root.ts',
-    from: "    if (request.incarnation !== this.#members.self.incarnation) return { kind: 'other' }\n",
+    from: "    if (request.incarnation !== this.#root) return { kind: 'other' }\n",
     to: '',
     killers: namespaceTest,
   },

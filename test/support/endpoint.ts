@@ -54,7 +54,7 @@ export class Endpoint {
   }
 
   /** What has come to a path, once there are so many; what came before the time was over otherwise. */
-  async wait(count: number, path = '/', patience = 10_000): Promise<readonly Received[]> {
+  async wait(count: number, path = '/', patience = 60_000): Promise<readonly Received[]> {
     const until = performance.now() + patience
     for (;;) {
       const found = this.received.filter((each) => each.path === path)

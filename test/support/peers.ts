@@ -19,6 +19,9 @@ export class Peers {
   /** Runs before each question is answered, and before the answer is given. */
   between: (call: string) => Promise<void> = async () => {}
 
+  /** Whether a cell does not listen to another. */
+  refuses: (cell: number, caller: Caller) => boolean = () => false
+
   connect(cell: number, methods: readonly Method[]): void {
     this.#methods.set(cell, new Map(methods.map((each) => [each.name, each])))
     this.faults.set(cell, {})
@@ -34,7 +37,7 @@ export class Peers {
     return {
       ask: async (cell, name, request, signal) => {
         await this.between(`${cell} ${name}`)
-        const answer = this.#method(cell, name).answer(Buffer.from(request), self, signal)
+        const answer = this.#method(self, cell, name).answer(Buffer.from(request), self, signal)
         if (!(answer instanceof Promise)) throw new Error(`${name} answers with a stream`)
         const bytes = Buffer.from(await answer)
         await this.between(`${cell} ${name}`)
@@ -44,8 +47,9 @@ export class Peers {
     }
   }
 
-  #method(cell: number, name: string): Method {
+  #method(self: Caller, cell: number, name: string): Method {
     this.calls.push(`${cell} ${name}`)
+    if (this.refuses(cell, self)) throw new PeerUnreachable(cell)
     const method = this.#methods.get(cell)?.get(name)
     if (method === undefined || this.faultsOf(cell).isDown === true) throw new PeerUnreachable(cell)
     return method
@@ -58,7 +62,7 @@ export class Peers {
     request: Uint8Array,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    const answer = this.#method(cell, name).answer(Buffer.from(request), self, signal)
+    const answer = this.#method(self, cell, name).answer(Buffer.from(request), self, signal)
     if (answer instanceof Promise) throw new Error(`${name} answers with one piece`)
     let left = this.faultsOf(cell).breaksAfter ?? Number.POSITIVE_INFINITY
     for await (const bytes of answer) {

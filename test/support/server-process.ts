@@ -34,7 +34,7 @@ export class ServerProcess {
 
   /** Rejects, with what it printed, where it ends or is not ready in time. */
   static async start(options: ServerOptions): Promise<ServerProcess> {
-    const { data, workers = 2, flags = [], environment = {}, patience = 30_000 } = options
+    const { data, workers = 2, flags = [], environment = {}, patience = 120_000 } = options
     const args = [launcher, 'serve', '--port', '0', '--data', data, '--workers', String(workers), ...flags]
     const child = spawn(process.execPath, args, {
       detached: true,

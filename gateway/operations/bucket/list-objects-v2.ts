@@ -4,7 +4,17 @@ import { echoElements, keyElement, prefixElements, summaryElements } from '#gate
 import { listingQuery } from '#gateway/wire/listing-query.ts'
 import { findOwners } from '#gateway/wire/owners.ts'
 import { el } from '#gateway/xml/render.ts'
+import { Fault } from '#src/errors.ts'
+import type { ListQuery } from '#src/service/services.ts'
 import { asksRestores } from './optional-attributes.ts'
+
+/** As Tigris has it, of a bucket with a shadow. */
+function sourceOf(header: string | undefined): Pick<ListQuery, 'source'> {
+  if (header === undefined) return {}
+  const source = header.toLowerCase() === 'shadow' ? 'shadow' : header.toLowerCase() === 'tigris' ? 'here' : undefined
+  if (source !== undefined) return { source }
+  throw new Fault('InvalidArgument', { ArgumentName: 'X-Tigris-List-Source', ArgumentValue: header })
+}
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
 export const listObjectsV2 = operation({
@@ -19,6 +29,7 @@ export const listObjectsV2 = operation({
     return {
       ...listingQuery(query, 'max-keys'),
       showsRestores: asksRestores(headers),
+      ...sourceOf(headers['x-tigris-list-source']),
       token,
       startAfter,
       // The token wins: it is where a page that started at start-after ended. An empty one is none.

@@ -43,7 +43,13 @@ export const headObject = operation({
   match: { method: 'HEAD', scope: 'object' },
   action: actionOf('s3:GetObject', 's3:GetObjectVersion'),
   decode: decodeRead,
-  run: (input, context) => readObject(input, context, (request) => context.services.objects.head(request)),
+  async run(input, context) {
+    const answer = await readObject(input, context, (request) => context.services.objects.head(request))
+    // As Tigris has it: whoever asks for a migration key by key looks here again until the object is not elsewhere any more.
+    const isScheduled = context.request.headers['x-tigris-schedule-migration'] === 'true'
+    if (isScheduled && answer.read.isElsewhere === true) await context.services.shadows.schedule(input.target.name)
+    return answer
+  },
   encode: ({ read, options }, request) => encodeRead(read, options, request.headers),
 })
 

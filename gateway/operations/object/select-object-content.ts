@@ -13,17 +13,15 @@ import { parseSelect, type WantedSelect } from '#gateway/wire/select-document.ts
 import { parseXml, settingsLimits } from '#gateway/xml/parse.ts'
 import { Fault } from '#src/errors.ts'
 import { parseQuery } from '#src/select/parser.ts'
-import { type Query, type QueryStep, QueryThreads } from '#src/select/query-threads.ts'
+import { type Query, QueryProcesses, type QueryStep } from '#src/select/query-processes.ts'
 import { ObjectSource } from './object-source.ts'
 import { actionOf, targetOf } from './target.ts'
 
 /** Of this process; they start with the first query. */
-const threads = new QueryThreads({ runningMax: 4, waitingMax: 64, heapMegabytes: 256 })
+const processes = new QueryProcesses({ runningMax: 4, waitingMax: 64, heapMegabytes: 256, silentMs: 60_000 })
 
 /** How often a client hears of a query that has found nothing yet. */
 const tickMs = 1_000
-/** How long a thread may work without reading or finding anything. */
-const silentTicksMax = 60
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_SelectObjectContent.html */
 export const selectObjectContent = operation({
@@ -56,7 +54,7 @@ async function readRequest(request: S3Request) {
 
 /** What goes wrong before the first message is thrown, and gets a status of its own; later it is a message. */
 async function* messages({ query, wantsProgress }: WantedSelect, source: ObjectSource): AsyncGenerator<Uint8Array> {
-  const running = await threads.start({ ...query, now: Date.now() }, source)
+  const running = await processes.start({ ...query, now: Date.now() }, source)
   let hasBegun = false
   try {
     for await (const step of steps(running)) {
@@ -78,25 +76,15 @@ async function* messages({ query, wantsProgress }: WantedSelect, source: ObjectS
   }
 }
 
-/** What a query finds; from time to time, that it found nothing yet. A query that stands still is ended. */
+/** What a query finds; from time to time, that it found nothing yet. */
 async function* steps(query: Query): AsyncGenerator<NonNullable<QueryStep> | 'nothing yet'> {
-  let [silentTicks, heard] = [0, query.heard]
   let next = query.next()
   for (;;) {
     const step = await within(next)
     if (step === undefined) return
-    if (step !== 'nothing yet') {
-      yield step
-      next = query.next()
-      silentTicks = 0
-      continue
-    }
-    const hasMoved = heard !== query.heard
-    heard = query.heard
-    silentTicks = hasMoved ? 0 : silentTicks + 1
-    if (silentTicks >= silentTicksMax)
-      throw new Fault('ExternalEvalException', { message: 'The query takes too long.' })
-    yield 'nothing yet'
+    yield step
+    // Records that the client has not taken hold up the query.
+    if (step !== 'nothing yet') next = query.next()
   }
 }
 

@@ -1,16 +1,16 @@
 import type { FaultCode, FaultDetails } from '#src/errors.ts'
 import type { SelectRequest, Stats } from './request.ts'
 
-/** What a query's thread is told. */
-export type ToThread =
+/** What a query's process is told. */
+export type ToProcess =
   | { readonly kind: 'start'; readonly request: SelectRequest; readonly size: number }
   /** The answer to `read`; without bytes: they could not be read. */
   | { readonly kind: 'bytes'; readonly id: number; readonly bytes?: Uint8Array }
   /** The client took the last records. */
   | { readonly kind: 'taken' }
 
-/** What a query's thread says. */
-export type FromThread = { readonly stats: Readonly<Stats> } & (
+/** What a query's process says. */
+export type FromProcess = { readonly stats: Readonly<Stats> } & (
   | { readonly kind: 'read'; readonly id: number; readonly from: number; readonly to: number }
   | { readonly kind: 'records'; readonly bytes: Uint8Array }
   | { readonly kind: 'end' }
@@ -19,4 +19,4 @@ export type FromThread = { readonly stats: Readonly<Stats> } & (
 )
 
 type WithoutStats<Message> = Message extends unknown ? Omit<Message, 'stats'> : never
-export type Said = WithoutStats<FromThread>
+export type Said = WithoutStats<FromProcess>

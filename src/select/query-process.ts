@@ -1,10 +1,11 @@
-import { parentPort } from 'node:worker_threads'
+import { writeFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
 import { Fault } from '#src/errors.ts'
 import { runSelect } from './engine.ts'
+import type { FromProcess, Said, ToProcess } from './query-messages.ts'
 import type { Source, Stats } from './request.ts'
-import type { FromThread, Said, ToThread } from './thread-messages.ts'
 
-/** The entry of a thread that runs queries, one after the other (query-threads.ts). */
+/** The entry of a process that runs queries, one after the other (query-processes.ts). */
 interface Waiting {
   resolve(bytes: Uint8Array): void
   reject(error: unknown): void
@@ -13,14 +14,13 @@ interface Waiting {
 /** The other side knows why, and tells the client. */
 class Unreadable extends Error {}
 
-const port = parentPort
 const waiting = new Map<number, Waiting>()
 let stats: Stats = { scanned: 0, processed: 0, returned: 0 }
 let readId = 0
 let taken: (() => void) | undefined
 
-function say(message: Said, transfer: readonly ArrayBuffer[] = []): void {
-  port?.postMessage({ ...message, stats: { ...stats } } as FromThread, transfer)
+function say(message: Said): void {
+  process.send?.({ ...message, stats: { ...stats } } as FromProcess)
 }
 
 const sourceOf = (size: number): Source => ({
@@ -34,16 +34,16 @@ const sourceOf = (size: number): Source => ({
 })
 
 async function emit(records: string): Promise<void> {
-  const bytes = new TextEncoder().encode(records)
+  const bytes = Buffer.from(records)
   stats.returned += bytes.length
   const isTaken = new Promise<void>((resolve) => {
     taken = resolve
   })
-  say({ kind: 'records', bytes }, [bytes.buffer])
+  say({ kind: 'records', bytes })
   await isTaken
 }
 
-async function start({ request, size }: Extract<ToThread, { readonly kind: 'start' }>): Promise<void> {
+async function start({ request, size }: Extract<ToProcess, { readonly kind: 'start' }>): Promise<void> {
   stats = { scanned: 0, processed: 0, returned: 0 }
   try {
     await runSelect(request, sourceOf(size), stats, emit)
@@ -54,7 +54,20 @@ async function start({ request, size }: Extract<ToThread, { readonly kind: 'star
   }
 }
 
-port?.on('message', (message: ToThread) => {
+/** Where memory is short, this process is to go, and not the one that serves requests. */
+function giveWay(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '1000')
+  } catch {
+    // Other systems choose for themselves.
+  }
+}
+
+giveWay()
+new Worker(new URL('./parent-watch.ts', import.meta.url), { workerData: process.ppid }).unref()
+process.on('uncaughtException', (error) => say({ kind: 'bug', error }))
+process.on('disconnect', () => process.exit())
+process.on('message', (message: ToProcess) => {
   if (message.kind === 'start') void start(message)
   else if (message.kind === 'taken') taken?.()
   else {

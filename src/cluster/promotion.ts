@@ -1,0 +1,263 @@
+import { Fault } from '#src/errors.ts'
+import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import { governNamespace, readNamespaceHead } from '#src/metadata/namespace-feed.ts'
+import {
+  clearNamespaceCursor,
+  forsake,
+  type NamespaceCursor,
+  readNamespaceCursor,
+} from '#src/metadata/namespace-replica.ts'
+import { type Member, type Membership, memberOf } from '#src/model/region.ts'
+import type { Store } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
+import type { Members } from './members.ts'
+import { bytesOf, decodeMessage, encodeMessage, textOf } from './messages.ts'
+import { within } from './patience.ts'
+import type { Method, Transport } from './transport.ts'
+
+export interface PromotionParts {
+  /** Neither recorded nor guarded. */
+  readonly store: Store
+  readonly world: World
+  readonly members: Members
+  readonly transport: Transport
+}
+
+/** How far a replica of the namespace is. */
+interface Standing {
+  readonly root: string
+  readonly position: string
+  readonly isWhole: boolean
+}
+
+type Position = Pick<Standing, 'position'>
+
+const askMilliseconds = 10_000
+/** How long the lost root is not followed while another one takes its place, and by when that one must have, in milliseconds. */
+const forsakenMilliseconds = 600_000
+const decideMilliseconds = 300_000
+/** A root that takes the place of a lost one knows not which epochs that one reached. */
+const epochsAhead = 1_000
+/** How often a level replica asks for the root's place. */
+const turns = 50
+const turnMilliseconds = 200
+
+const reignOf = ({ reign = 0 }: Membership): number => reign
+
+const refusal = (message: string): Fault => new Fault('InvalidRequest', { message })
+
+/** Which root a replica follows: positions of another one's feed, or of an earlier reign's, mean nothing. */
+export const rootOf = (incarnation: string, membership: Membership): string =>
+  reignOf(membership) === 0 ? incarnation : `${incarnation}/${reignOf(membership)}`
+
+/**
+ * What cells say to each other when the root changes (C25).
+ *
+ * Y16  a root gives its place up in a transaction in which the one that follows has all that it ever changed; from then on it changes nothing.
+ * Y17  the place of a lost root is taken only by a replica that is as far as every other one that is asked, after all of those follow the
+ *      lost one no more: what any of them confirms, the new root has.
+ */
+export function promotionMethods({ store, world, members }: Omit<PromotionParts, 'transport'>): readonly Method[] {
+  const records = new ClusterRecords()
+  return [
+    {
+      name: 'abdicate',
+      answer: async (request, { cell }) => {
+        const answer = await abdicate(store, members.self.cell, cell, decodeMessage<Position>(request))
+        await members.refresh()
+        return encodeMessage(answer ?? null)
+      },
+    },
+    {
+      name: 'forsake',
+      answer: async () => {
+        const standing = await store.transact(async (transaction) => {
+          const cursor = await readNamespaceCursor(transaction)
+          if (cursor !== undefined)
+            forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
+          return cursor
+        })
+        return encodeMessage(standing === undefined ? null : standingOf(standing))
+      },
+    },
+    {
+      name: 'enthrone',
+      answer: async (request) => {
+        const told = decodeMessage<Membership>(request)
+        await store.transact(async (transaction) => {
+          const known = await records.membership(transaction)
+          if (known === undefined || reignOf(told) <= reignOf(known)) return
+          records.setMembership(transaction, told)
+        })
+        await members.refresh()
+        return nothing
+      },
+    },
+  ]
+}
+
+const nothing = new Uint8Array(0)
+const standingOf = ({ incarnation, position, copiedTo }: NamespaceCursor): Standing => ({
+  root: incarnation,
+  position: textOf(position),
+  isWhole: copiedTo === undefined,
+})
+
+/** Undefined: the one that asks has not all yet. */
+async function abdicate(
+  store: Store,
+  here: number,
+  heir: number,
+  { position }: Position,
+): Promise<Membership | undefined> {
+  const records = new ClusterRecords()
+  return await store.transact(async (transaction) => {
+    const membership = await records.membership(transaction)
+    // Asked again, it says the same: nothing can have changed here since.
+    if (membership === undefined || membership.root === heir) return membership
+    if (membership.root !== here) throw refusal('This cell is not the root.')
+    if (memberOf(membership, heir)?.state !== 'active')
+      throw refusal('A region that joins or leaves cannot be the root.')
+    if (Buffer.compare(await readNamespaceHead(transaction), bytesOf(position)) !== 0) return undefined
+    const next: Membership = { ...membership, epoch: membership.epoch + 1, root: heir, reign: reignOf(membership) + 1 }
+    records.setMembership(transaction, next)
+    return next
+  })
+}
+
+/** Makes this cell the root. */
+export class Promotion {
+  readonly #parts: PromotionParts
+  readonly #records = new ClusterRecords()
+
+  constructor(parts: PromotionParts) {
+    this.#parts = parts
+  }
+
+  /** In the place of a root that answers; clients who change settings meanwhile are told to try again. */
+  async succeed(): Promise<Membership> {
+    const { store, world, members } = this.#parts
+    const { membership } = members
+    if (members.isRoot) throw refusal('This region is the root already.')
+    for (let turn = 0; turn < turns; turn++) {
+      const cursor = await store.snapshot(readNamespaceCursor)
+      if (cursor !== undefined && cursor.copiedTo === undefined) {
+        const request = encodeMessage({ position: textOf(cursor.position) } satisfies Position)
+        const answer = await this.#ask(membership.root, 'abdicate', request)
+        const next = decodeMessage<Membership | null>(answer)
+        if (next !== null) return await this.#take(next)
+      }
+      await world.sleep(turnMilliseconds, never)
+    }
+    throw refusal('This region does not catch up with the root: is its server running?')
+  }
+
+  /**
+   * In the place of a root that is lost, which is no member any more from then on. `without`: regions that cannot be asked either; what
+   * only they and the lost one know is lost with it.
+   */
+  async replace(without: readonly string[]): Promise<Membership> {
+    const { world, members } = this.#parts
+    const { membership, self } = members
+    if (members.isRoot) throw refusal('This region is the root already.')
+    if (await this.#answers(membership.root)) throw refusal('The root answers: it can give its place up itself.')
+    const began = world.monotonic()
+    const others = membership.members.filter(
+      ({ cell, region, state }) =>
+        cell !== self.cell && cell !== membership.root && state !== 'removed' && !without.includes(region),
+    )
+    const own = await this.#forsake()
+    for (const other of others) this.#compare(own, other, await this.#forsaken(other))
+    if (world.monotonic() - began > decideMilliseconds) throw refusal('It took too long: begin again.')
+    const removed = membership.members.map((each) =>
+      each.cell === membership.root ? ({ ...each, state: 'removed' } as const) : each,
+    )
+    const { epoch } = membership
+    return await this.#take({
+      root: self.cell,
+      epoch: epoch + epochsAhead,
+      reign: reignOf(membership) + 1,
+      members: removed,
+    })
+  }
+
+  async #answers(cell: number): Promise<boolean> {
+    return await this.#ask(cell, 'ping', nothing).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  async #forsake(): Promise<Standing> {
+    const { store, world } = this.#parts
+    return await store.transact(async (transaction) => {
+      const cursor = await readNamespaceCursor(transaction)
+      if (cursor === undefined || cursor.copiedTo !== undefined) throw refusal('This region never had all settings.')
+      forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
+      return standingOf(cursor)
+    })
+  }
+
+  async #forsaken({ cell, region }: Member): Promise<Standing | undefined> {
+    try {
+      return decodeMessage<Standing | null>(await this.#ask(cell, 'forsake', nothing)) ?? undefined
+    } catch (cause) {
+      const message = `The region ${region} cannot be asked, and may know more: --without ${region} goes on all the same.`
+      throw new Fault('InvalidRequest', { message }, { cause })
+    }
+  }
+
+  #compare(own: Standing, { region }: Member, theirs: Standing | undefined): void {
+    if (theirs === undefined || !theirs.isWhole || theirs.root !== own.root) return
+    if (Buffer.compare(bytesOf(theirs.position), bytesOf(own.position)) <= 0) return
+    throw refusal(`The region ${region} knows more of what the root changed: make that one the root.`)
+  }
+
+  /** Now the feed of the namespace begins here: all others copy it anew. */
+  async #take(next: Membership): Promise<Membership> {
+    const { store, members } = this.#parts
+    const { cell } = members.self
+    await governNamespace(store, cell).transact(async (transaction) => {
+      this.#records.setMembership(transaction, next)
+      // A page of the root before that is still on its way is not applied any more.
+      clearNamespaceCursor(transaction)
+    })
+    await members.refresh()
+    return next
+  }
+
+  async #ask(cell: number, method: string, request: Uint8Array): Promise<Uint8Array> {
+    const { world, transport } = this.#parts
+    return await within(world, askMilliseconds, (signal) => transport.ask(cell, method, request, signal))
+  }
+}
+
+const never = new AbortController().signal
+
+/** Tells all others that this cell is the root, each until it has heard. */
+export class Proclamation {
+  readonly #parts: Pick<PromotionParts, 'world' | 'members' | 'transport'>
+  readonly #heard = new Set<string>()
+
+  constructor(parts: Pick<PromotionParts, 'world' | 'members' | 'transport'>) {
+    this.#parts = parts
+  }
+
+  async step(): Promise<void> {
+    const { world, members, transport } = this.#parts
+    const { membership, peers } = members
+    const reign = reignOf(membership)
+    if (!members.isRoot || reign === 0) return
+    await Promise.all(
+      peers.map(async ({ cell }) => {
+        const name = `${reign} ${cell}`
+        if (this.#heard.has(name)) return
+        const ask = (signal: AbortSignal) => transport.ask(cell, 'enthrone', encodeMessage(membership), signal)
+        await within(world, askMilliseconds, ask).then(
+          () => this.#heard.add(name),
+          () => undefined,
+        )
+      }),
+    )
+  }
+}

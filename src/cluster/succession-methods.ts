@@ -1,0 +1,169 @@
+import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { countedIn } from '#src/metadata/keeping.ts'
+import { askFor } from '#src/metadata/outbox.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import { countsIn, isGoing, type Membership } from '#src/model/region.ts'
+import { isWholeHere } from '#src/service/copy-here.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import type { Snapshot } from '#src/store/store.ts'
+import { fetchBlob } from './demand.ts'
+import { decodeMessage, encodeMessage } from './messages.ts'
+import { within } from './patience.ts'
+import type { Method, Transport } from './transport.ts'
+
+/**
+ * What cells ask each other when one is going, or gone.
+ *
+ * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too. `sheltered`: whether it keeps blobs of which enough copies
+ * are left without the asking cell, which is leaving.
+ */
+interface BlobsRequest {
+  /** Of the membership that the asking cell goes by. */
+  readonly epoch: number
+  readonly blobs: readonly BlobId[]
+}
+
+/** What a cell says of one blob. */
+export interface Told {
+  readonly names: boolean
+  /** It is the blob's keeper, and goes on being it. */
+  readonly keeps: boolean
+  readonly holds: boolean
+}
+
+export interface SuccessionMethodsOptions {
+  readonly foundation: Foundation
+  readonly membership: () => Membership
+  readonly durabilityRegions: number
+  readonly repair: (blob: BlobId) => void
+  readonly resolve: (blobs: readonly BlobId[]) => Promise<number>
+}
+
+const askMilliseconds = 10_000
+/** Of a copy that has to be read first; a batch reads one after the other. */
+const shelterMilliseconds = 120_000
+const verifiedMost = 200_000
+const nothing = new Uint8Array(0)
+
+async function tell(from: Snapshot, blob: BlobId, { region, cell }: Foundation, isStaying: boolean): Promise<Told> {
+  const record = await readBlob(from, blob)
+  if (record?.kind !== 'bytes') return { names: false, keeps: false, holds: false }
+  return {
+    names: record.isUnreferenced === undefined,
+    keeps: isStaying && record.keeper === cell,
+    holds: copyIn(record, region) !== undefined,
+  }
+}
+
+export function successionMethods(options: SuccessionMethodsOptions): readonly Method[] {
+  const { foundation, membership } = options
+  const { store, world, cell } = foundation
+  const verified = new Set<BlobId>()
+  return [
+    {
+      name: 'keeping',
+      async answer(request) {
+        const { epoch, blobs } = decodeMessage<BlobsRequest>(request)
+        if (membership().epoch !== epoch) return encodeMessage(null)
+        const isStaying = !isGoing(membership(), cell)
+        const told = await store.snapshot(async (snapshot) => {
+          const all: Told[] = []
+          for (const blob of blobs) all.push(await tell(snapshot, blob, foundation, isStaying))
+          return all
+        })
+        return encodeMessage(told)
+      },
+    },
+    {
+      name: 'inherit',
+      async answer(request) {
+        const { epoch, blobs } = decodeMessage<BlobsRequest>(request)
+        if (membership().epoch === epoch) await options.resolve(blobs)
+        return nothing
+      },
+    },
+    {
+      name: 'copies-wanted',
+      async answer(request) {
+        const { blobs } = decodeMessage<BlobsRequest>(request)
+        await store.transact(async (transaction) => {
+          for (const blob of blobs) askFor(transaction, { kind: fetchBlob, payload: { blob } }, world.now())
+        })
+        return nothing
+      },
+    },
+    {
+      name: 'sheltered',
+      async answer(request) {
+        const { epoch, blobs } = decodeMessage<BlobsRequest>(request)
+        if (membership().epoch !== epoch) return encodeMessage(null)
+        const sheltered: boolean[] = []
+        for (const blob of blobs) sheltered.push(await isSheltered(options, verified, blob))
+        return encodeMessage(sheltered)
+      },
+    },
+  ]
+}
+
+/** Whether this cell keeps the blob, and enough copies of it are left without those of regions that are going. */
+async function isSheltered(
+  { foundation, membership, durabilityRegions, repair }: SuccessionMethodsOptions,
+  verified: Set<BlobId>,
+  blob: BlobId,
+): Promise<boolean> {
+  const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+  if (record?.kind !== 'bytes' || record.keeper !== foundation.cell || isGoing(membership(), foundation.cell))
+    return false
+  const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+  const active = membership().members.filter(({ state }) => state === 'active').length
+  if (counted.length < Math.max(1, Math.min(durabilityRegions, active))) return false
+  // What is given up elsewhere must not leave a copy behind that nobody could read.
+  if (copyIn(record, foundation.region) === undefined || verified.has(blob)) return true
+  const isWhole = await isWholeHere(foundation, blob, record)
+  if (!isWhole) repair(blob)
+  else if (verified.size < verifiedMost) verified.add(blob)
+  return isWhole
+}
+
+export interface AskingParts {
+  readonly foundation: Pick<Foundation, 'world'>
+  readonly transport: Transport
+}
+
+/** Undefined: the cell goes by another membership. */
+export async function askKeeping(
+  { foundation, transport }: AskingParts,
+  cell: number,
+  request: BlobsRequest,
+): Promise<readonly Told[] | undefined> {
+  const ask = (signal: AbortSignal) => transport.ask(cell, 'keeping', encodeMessage(request), signal)
+  return decodeMessage<readonly Told[] | null>(await within(foundation.world, askMilliseconds, ask)) ?? undefined
+}
+
+/** As `askKeeping`. */
+export async function askSheltered(
+  { foundation, transport }: AskingParts,
+  cell: number,
+  request: BlobsRequest,
+): Promise<readonly boolean[] | undefined> {
+  const ask = (signal: AbortSignal) => transport.ask(cell, 'sheltered', encodeMessage(request), signal)
+  return decodeMessage<readonly boolean[] | null>(await within(foundation.world, shelterMilliseconds, ask)) ?? undefined
+}
+
+export async function askToInherit(
+  { foundation, transport }: AskingParts,
+  cell: number,
+  request: BlobsRequest,
+): Promise<void> {
+  const ask = (signal: AbortSignal) => transport.ask(cell, 'inherit', encodeMessage(request), signal)
+  await within(foundation.world, shelterMilliseconds, ask)
+}
+
+export async function askToHold(
+  { foundation, transport }: AskingParts,
+  cell: number,
+  request: BlobsRequest,
+): Promise<void> {
+  const ask = (signal: AbortSignal) => transport.ask(cell, 'copies-wanted', encodeMessage(request), signal)
+  await within(foundation.world, askMilliseconds, ask)
+}

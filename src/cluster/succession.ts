@@ -1,0 +1,338 @@
+import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
+import { blobOfRow, copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { becomeKeeper, changeKeeper, countedIn, forgetCopies } from '#src/metadata/keeping.ts'
+import { under } from '#src/metadata/keyspace.ts'
+import { askFor } from '#src/metadata/outbox.ts'
+import {
+  noteFound,
+  noteLost,
+  readSuccession,
+  type SuccessionState,
+  setSuccession,
+} from '#src/metadata/succession-records.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
+import { afterKey } from '#src/store/tuple.ts'
+import { fetchBlob } from './demand.ts'
+import { askKeeping, askToHold, askToInherit, type Told } from './succession-methods.ts'
+import type { Transport } from './transport.ts'
+
+export interface SuccessionOptions {
+  readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell'>
+  readonly transport: Transport
+  readonly membership: () => Membership
+  /** In how many regions a blob is to be. */
+  readonly durabilityRegions: number
+}
+
+/** Blobs that one look is about: what a transaction takes well. */
+const blobsTogether = 200
+/** Between looks while something is left to do, and while nothing is, in milliseconds. */
+const pauses = { busy: 1_000, idle: 5_000 }
+/** After which all is looked at again, in milliseconds. */
+const period = 86_400_000
+/** After which a copy that was asked for, and is not there, is asked for again, in milliseconds. */
+const patience = 600_000
+const askedMost = 100_000
+
+interface Kept {
+  readonly blob: BlobId
+  readonly record: BlobRecord
+}
+
+/** A number: of the cell that is to keep it, and does not yet. */
+type Settled = 'inherited' | 'told' | 'as it is' | number
+
+interface ToldBy extends Told {
+  readonly cell: number
+  readonly isActive: boolean
+}
+
+/**
+ * Whom a blob gets as its keeper, as one cell sees it: one that keeps it already; or else the least of those that name it. Where
+ * nobody names it, whoever has it keeps it for itself, and frees it.
+ */
+export function heirOf(
+  self: { readonly cell: number; readonly isActive: boolean; readonly names: boolean },
+  others: readonly ToldBy[],
+): number {
+  const keeping = others.filter(({ keeps }) => keeps).map(({ cell }) => cell)
+  if (keeping.length > 0) return Math.min(...keeping)
+  const naming = [self, ...others].filter(({ isActive, names }) => isActive && names).map(({ cell }) => cell)
+  return naming.length === 0 ? self.cell : Math.min(...naming)
+}
+
+/**
+ * Takes over what cells leave behind that are going, or gone: blobs that they kept get another keeper, and copies that were theirs are
+ * made anew elsewhere.
+ *
+ * K1  each copy is counted by one keeper at most, which the record beside the copy names; a new keeper counts its own copy, and others
+ *     only when they tell it of theirs. So a keeper may know of too few copies, but never of one that another one may let go: and
+ *     where two cells took over the same blob, each leaves what a blob needs of those that it counts.
+ * K2  a blob is said to be lost only after all cells that there are have said that they have no copy of it.
+ */
+export class Succession {
+  readonly #options: SuccessionOptions
+  readonly #asked = new Map<string, number>()
+
+  constructor(options: SuccessionOptions) {
+    this.#options = options
+  }
+
+  isGoing(cell: number): boolean {
+    return isGoing(this.#options.membership(), cell)
+  }
+
+  /** Until the signal; one process of a node at a time is enough, several do no harm. */
+  async run(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
+    const { world } = this.#options.foundation
+    while (!signal.aborted) {
+      const isBusy = await this.pass().catch((error: unknown) => {
+        failed(error)
+        return true
+      })
+      await world.sleep(isBusy ? pauses.busy : pauses.idle, signal).catch(() => undefined)
+    }
+  }
+
+  /** Looks at all blobs, if there is a reason to. Gives whether something is left to do. */
+  async pass(): Promise<boolean> {
+    const { foundation, membership } = this.#options
+    const { store, world } = foundation
+    const { epoch, members } = membership()
+    const gone = members.filter(({ state }) => state === 'removed').map(({ cell }) => cell)
+    if (gone.length === 0 && !members.some(({ state }) => state === 'leaving')) return false
+    const before = await store.snapshot(readSuccession)
+    // One that leaves writes on, until it has left.
+    const isDone = before?.epoch === epoch && before.orphans + before.wanted === 0 && !this.isGoing(foundation.cell)
+    if (isDone && world.now() - before.at < period) return false
+    const mourned = before?.mourned ?? []
+    const total = { blobs: 0, orphans: 0, wanted: 0, lost: 0 }
+    for await (const page of this.#pages()) {
+      const found = await this.#look(
+        page,
+        gone.filter((cell) => !mourned.includes(cell)),
+      )
+      total.blobs += page.length
+      total.orphans += found.orphans
+      total.wanted += found.wanted
+      total.lost += found.lost
+    }
+    if (membership().epoch !== epoch) return true
+    const after: SuccessionState = { epoch, at: world.now(), ...total, mourned: gone }
+    await store.transact(async (transaction) => setSuccession(transaction, after))
+    return after.orphans + after.wanted > 0
+  }
+
+  async *#pages(): AsyncGenerator<readonly Kept[]> {
+    const all = under('blob', [])
+    let { from } = all
+    for (;;) {
+      const rows = await this.#options.foundation.store.snapshot((snapshot) =>
+        snapshot.range(from, all.to, { limit: blobsTogether }),
+      )
+      const last = rows.at(-1)
+      if (last === undefined) return
+      from = afterKey(last.key)
+      yield rows.flatMap(({ key, value }) => {
+        const record = decodeBlob(value)
+        return record.kind === 'bytes' ? [{ blob: blobOfRow(key), record }] : []
+      })
+    }
+  }
+
+  async #look(page: readonly Kept[], gone: readonly number[]) {
+    const { foundation, membership } = this.#options
+    const { store, cell } = foundation
+    const orphans = page.filter(({ record }) => this.isGoing(record.keeper))
+    const resolved = orphans.length === 0 ? 0 : await this.resolve(orphans.map(({ blob }) => blob))
+    const kept = page.filter(({ record }) => record.keeper === cell && !this.isGoing(cell))
+    const regions = new Set(gone.map((each) => memberOf(membership(), each)?.region))
+    const mourning = kept.filter(({ record }) => record.holders.some(({ region }) => regions.has(region)))
+    if (mourning.length > 0) {
+      await store.transact(async (transaction) => {
+        for (const { blob } of mourning) {
+          await forgetCopies(transaction, blob, foundation, (region) => regions.has(region))
+        }
+      })
+    }
+    const short = kept.filter(({ record }) => record.isUnreferenced === undefined && this.#isShort(record))
+    const { wanted, lost } = short.length === 0 ? { wanted: 0, lost: 0 } : await this.#replenish(short)
+    // What was taken over here just now may be short of copies.
+    return { orphans: orphans.length - resolved, wanted: wanted + resolved, lost }
+  }
+
+  /** In how many regions a blob can be. */
+  get #needed(): number {
+    const { durabilityRegions, membership } = this.#options
+    const active = membership().members.filter(({ state }) => state === 'active')
+    return Math.max(1, Math.min(durabilityRegions, active.length))
+  }
+
+  #counted(record: BlobRecord): readonly string[] {
+    const { foundation, membership } = this.#options
+    return countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+  }
+
+  #isShort = (record: BlobRecord): boolean => this.#counted(record).length < this.#needed
+
+  /**
+   * Gives blobs another keeper whose keeper is going, or gone. Gives how many have one now; nothing is decided while a cell cannot
+   * be asked, which may keep them already.
+   */
+  async resolve(blobs: readonly BlobId[]): Promise<number> {
+    const { foundation, membership } = this.#options
+    const { store } = foundation
+    const { epoch } = membership()
+    const { told, isWhole } = await this.#ask(blobs)
+    if (!isWhole || membership().epoch !== epoch) return 0
+    const { done, left } = await store.transact(async (transaction) => {
+      const settled: Settled[] = []
+      for (const [index, blob] of blobs.entries()) {
+        settled.push(await this.#settle(transaction, blob, told[index] ?? []))
+      }
+      const inherited = settled.filter((each) => each === 'inherited').length
+      if (inherited > 0) await this.#notePending(transaction, inherited)
+      const left = blobs.flatMap((blob, index) => {
+        const heir = settled[index]
+        return typeof heir === 'number' ? [{ blob, heir }] : []
+      })
+      return { done: inherited + settled.filter((each) => each === 'told').length, left }
+    })
+    // Only those below this one are asked, and so on: that ends. Whoever cannot be asked now is asked with the next look.
+    for (const [heir, all] of Map.groupBy(left, (each) => each.heir)) {
+      const request = { epoch, blobs: all.map(({ blob }) => blob) }
+      await askToInherit(this.#options, heir, request).catch(() => undefined)
+    }
+    return done
+  }
+
+  async #settle(to: Transaction, blob: BlobId, others: readonly ToldBy[]): Promise<Settled> {
+    const { foundation, membership } = this.#options
+    const { cell, region } = foundation
+    const record = await readBlob(to, blob)
+    if (record?.kind !== 'bytes' || !this.isGoing(record.keeper)) return 'as it is'
+    const isActive = memberOf(membership(), cell)?.state === 'active'
+    const before = record.keeper
+    const heir = heirOf({ cell, isActive, names: record.isUnreferenced === undefined }, others)
+    if (heir === before) return 'as it is'
+    if (heir === cell) {
+      await becomeKeeper(to, blob, foundation)
+      return 'inherited'
+    }
+    if (!others.some((each) => each.cell === heir && each.keeps)) return heir
+    await changeKeeper(to, blob, heir, region)
+    return 'told'
+  }
+
+  /** Of what was inherited there may be too few copies: the next look has to see. */
+  async #notePending(to: Transaction, inherited: number): Promise<void> {
+    const state = await readSuccession(to)
+    if (state !== undefined) setSuccession(to, { ...state, wanted: state.wanted + inherited })
+  }
+
+  /** What the other cells say of blobs. `isWhole`: all did, and go by the same membership. */
+  async #ask(blobs: readonly BlobId[]): Promise<{ told: readonly (readonly ToldBy[])[]; isWhole: boolean }> {
+    const { foundation, membership } = this.#options
+    const { epoch, members } = membership()
+    const others = members.filter(({ cell, state }) => cell !== foundation.cell && state !== 'removed')
+    const answers = await Promise.all(
+      others.map(async ({ cell, state }) => {
+        const told = await askKeeping(this.#options, cell, { epoch, blobs }).catch(() => undefined)
+        return told?.map((each) => ({ ...each, cell, isActive: state === 'active' }))
+      }),
+    )
+    const told = blobs.map((_, index) => answers.flatMap((answer) => answer?.[index] ?? []))
+    return { told, isWhole: !answers.includes(undefined) }
+  }
+
+  /** Has more copies made of what is short of them. */
+  async #replenish(short: readonly Kept[]): Promise<{ wanted: number; lost: number }> {
+    const { foundation } = this.#options
+    const { told, isWhole } = await this.#ask(short.map(({ blob }) => blob))
+    const here: BlobId[] = []
+    const there = new Map<number, BlobId[]>()
+    const [lost, found]: [BlobId[], BlobId[]] = [[], []]
+    let wanted = 0
+    for (const [index, { blob, record }] of short.entries()) {
+      const others = told[index] ?? []
+      const own = copyIn(record, foundation.region)
+      const isNowhere = own === undefined && !others.some(({ holds }) => holds)
+      if (isNowhere) {
+        if (isWhole) lost.push(blob)
+        else wanted += 1
+        continue
+      }
+      found.push(blob)
+      const takers = others.filter(({ names, holds, isActive }) => names && !holds && isActive).map(({ cell }) => cell)
+      const holding = others.filter(({ holds, isActive }) => holds && isActive).length + (own === undefined ? 0 : 1)
+      const missing = this.#needed - holding
+      if (missing <= 0) {
+        // Those who hold it have yet to tell.
+        wanted += 1
+        continue
+      }
+      // No more regions have the bucket: it cannot be in more of them.
+      if (own !== undefined && takers.length === 0 && holding === this.#counted(record).length) continue
+      wanted += 1
+      if (own === undefined) here.push(blob)
+      for (const cell of takers.slice(0, missing - (own === undefined ? 1 : 0))) {
+        there.set(cell, [...(there.get(cell) ?? []), blob])
+      }
+    }
+    await this.#noteLost(lost, found)
+    await this.#fetchHere(here)
+    for (const [cell, blobs] of there) await this.#fetchThere(cell, blobs)
+    return { wanted, lost: lost.length }
+  }
+
+  async #noteLost(lost: readonly BlobId[], found: readonly BlobId[]): Promise<void> {
+    const { store, world } = this.#options.foundation
+    await store.transact(async (transaction) => {
+      for (const blob of lost) await noteLost(transaction, blob, world.now())
+      for (const blob of found) noteFound(transaction, blob)
+    })
+  }
+
+  /** Those that were not asked for lately, which they are from now on. */
+  #unasked(cell: number, blobs: readonly BlobId[]): readonly BlobId[] {
+    const now = this.#options.foundation.world.monotonic()
+    if (this.#asked.size > askedMost) this.#asked.clear()
+    return blobs.filter((blob) => {
+      const name = `${cell} ${blob}`
+      const asked = this.#asked.get(name)
+      if (asked !== undefined && now - asked < patience) return false
+      this.#asked.set(name, now)
+      return true
+    })
+  }
+
+  async #fetchHere(blobs: readonly BlobId[]): Promise<void> {
+    const { store, world, cell } = this.#options.foundation
+    const unasked = this.#unasked(cell, blobs)
+    await store.transact(async (transaction) => askForCopies(transaction, unasked, world.now()))
+  }
+
+  async #fetchThere(cell: number, blobs: readonly BlobId[]): Promise<void> {
+    const unasked = this.#unasked(cell, blobs)
+    if (unasked.length === 0) return
+    // One that cannot be asked now is asked again with the next look.
+    await askToHold(this.#options, cell, { epoch: this.#options.membership().epoch, blobs: unasked }).catch(() => {
+      for (const blob of unasked) this.#asked.delete(`${cell} ${blob}`)
+    })
+  }
+}
+
+function askForCopies(to: Parameters<typeof askFor>[0], blobs: readonly BlobId[], now: number): void {
+  for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
+}
+
+/** Whether copies of a region that a cell tells of may be counted: not while copies of one before it, which is gone, still are. */
+export async function mayCount(from: Snapshot, membership: Membership, region: string): Promise<boolean> {
+  const gone = membership.members.filter((each) => each.region === region && each.state === 'removed')
+  if (gone.length === 0) return true
+  const mourned = (await readSuccession(from))?.mourned ?? []
+  return gone.every(({ cell }) => mourned.includes(cell))
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { afterEach, test } from 'node:test'
+import { chunkBytes } from '#src/blobs/frame.ts'
+import type { Departure } from '#src/metadata/departure-records.ts'
+import type { Member, Membership } from '#src/model/region.ts'
+import { attributes, body, owner } from '../service/cell.ts'
+import { bucket, type FedRegion, get, inParts, openFedRegions, put, until } from './fed-regions.ts'
+
+type Opened = Awaited<ReturnType<typeof openFedRegions>>
+const opened: Opened[] = []
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.close()
+})
+
+async function three(durabilityRegions = 1) {
+  const all = await openFedRegions(durabilityRegions)
+  opened.push(all)
+  const [fra, iad, syd] = all.regions
+  assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
+  return { ...all, fra, iad, syd }
+}
+
+function change(cluster: { membership: Membership }, cell: number, state: Member['state']): void {
+  const { membership } = cluster
+  const members = membership.members.map((each) => (each.cell === cell ? { ...each, state } : each))
+  cluster.membership = { ...membership, epoch: membership.epoch + 1, members }
+}
+
+/** As their processes do, side by side with requests. */
+async function leave(fra: FedRegion, iad: FedRegion, syd: FedRegion): Promise<readonly Departure[]> {
+  const seen: Departure[] = []
+  await until(async () => {
+    for (const region of [fra, iad, syd]) {
+      await region.bytes.succession.pass()
+      await region.bytes.jobs.pass()
+    }
+    seen.push(await syd.departing.step())
+    return fra.left.length > 0
+  })
+  return seen
+}
+
+test('L1: a region leaves while clients write there; all that it had is elsewhere before it is no member any more', async () => {
+  const { fra, iad, syd, cluster, peers } = await three()
+  const bodies = new Map<string, Buffer>()
+  for (let at = 0; at < 6; at++) bodies.set(`before-${at}`, randomBytes(at % 3 === 0 ? 5 : 20_000 + at))
+  for (const [key, bytes] of bodies) await put(syd, key, bytes)
+  const parts = [randomBytes(5 * 2 ** 20), randomBytes(1000)]
+  await inParts(syd, 'in parts', parts)
+  bodies.set('in parts', Buffer.concat(parts))
+  change(cluster, 3, 'leaving')
+  let late = 0
+  let refused = 0
+  let isOver = false
+  const writing = (async () => {
+    for (; !isOver; late++) {
+      const bytes = randomBytes(2_000)
+      const key = `late-${late}`
+      await put(syd, key, bytes).then(
+        () => bodies.set(key, bytes),
+        (error: { code?: string }) => {
+          assert.equal(error.code, 'ServiceUnavailable')
+          refused += 1
+        },
+      )
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  })()
+  await until(async () => late > 5)
+  const seen = await leave(fra, iad, syd).finally(() => {
+    isOver = true
+  })
+  await writing
+  assert.ok((seen[0]?.blobs ?? 0) > 0 && (seen[0]?.bytes ?? 0) > 0, 'what is left to do is told')
+  assert.equal(seen.at(-1)?.isFenced, true)
+  await assert.rejects(put(syd, 'too late', randomBytes(10)), { code: 'ServiceUnavailable' })
+  assert.deepEqual(fra.left, [3])
+  change(cluster, 3, 'removed')
+  peers.faultsOf(3).isDown = true
+  assert.ok(bodies.size > 10, `${bodies.size} written, ${refused} refused`)
+  for (const region of [fra, iad]) {
+    for (const [key, bytes] of bodies) assert.ok((await get(region, key)).equals(bytes), key)
+  }
+})
+
+test('L1: it stays as long as another one has not heard all, an upload is open, or a copy is in too few regions', async () => {
+  const { fra, iad, syd, cluster, peers } = await three(2)
+  const bytes = randomBytes(chunkBytes)
+  await put(syd, 'k', bytes)
+  const name = { bucket, key: 'open' }
+  const { id: uploadId } = await syd.uploads.create({ name, attributes, initiator: owner })
+  await syd.uploads.putPart({ name, uploadId, number: 1, digests: {}, body: body(randomBytes(chunkBytes)) })
+  change(cluster, 3, 'leaving')
+  peers.faultsOf(2).isDown = true
+  for (let look = 0; look < 5; look++) {
+    for (const region of [fra, syd]) {
+      await region.bytes.succession.pass().catch(() => {})
+      await region.bytes.jobs.pass()
+    }
+    const { behind, isFenced, uploads } = await syd.departing.step()
+    assert.deepEqual([behind, isFenced, uploads], [['iad'], false, 1])
+  }
+  assert.deepEqual(fra.left, [])
+  peers.faultsOf(2).isDown = false
+  await until(async () => {
+    for (const region of [fra, iad, syd]) await region.bytes.succession.pass()
+    for (const region of [fra, iad, syd]) await region.bytes.jobs.pass()
+    const { behind, uploads } = await syd.departing.step()
+    return behind.length === 0 && uploads === 1
+  })
+  assert.deepEqual(fra.left, [])
+  await syd.uploads.abort({ name, uploadId })
+  while ((await syd.cell.collector.pass()) > 0);
+  await leave(fra, iad, syd)
+  peers.faultsOf(3).isDown = true
+  peers.faultsOf(2).isDown = true
+  assert.ok((await get(fra, 'k')).equals(bytes))
+  peers.faultsOf(1).isDown = true
+  peers.faultsOf(2).isDown = false
+  assert.ok((await get(iad, 'k')).equals(bytes))
+})
+
+test('L1: it stays as long as one that answers has not applied its last writes', async () => {
+  const { fra, iad, syd, cluster } = await three()
+  await iad.stop()
+  await put(syd, 'small', randomBytes(5))
+  change(cluster, 3, 'leaving')
+  await until(async () => {
+    const { behind, away, isFenced } = await syd.departing.step()
+    assert.deepEqual(away, [])
+    return isFenced && behind.length === 1
+  })
+  await syd.departing.step()
+  assert.deepEqual(fra.left, [])
+})
+
+test('L2: what clients began while it looked is ended before its writes are', async () => {
+  const { syd, cluster, peers } = await three()
+  change(cluster, 3, 'leaving')
+  let begun = 0
+  peers.between = async (call) => {
+    if (!call.endsWith('passed') || begun++ > 0) return
+    await syd.uploads.create({ name: { bucket, key: 'begun' }, attributes, initiator: owner })
+  }
+  await syd.departing.step()
+  const { uploads, isFenced } = await syd.departing.step()
+  assert.deepEqual([uploads, isFenced], [1, false])
+})

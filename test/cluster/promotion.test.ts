@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { changeMember } from '#src/cluster/founding.ts'
+import { Proclamation, Promotion } from '#src/cluster/promotion.ts'
+import { NotTheRoot, readNamespaceHead } from '#src/metadata/namespace-feed.ts'
+import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
+import { readNamespaceCursor } from '#src/metadata/namespace-replica.ts'
+import { type Member, memberOf } from '#src/model/region.ts'
+import { realWorld } from '#src/world.ts'
+import { type BareCell, never, openReplica, openRoot, Wire } from './cells.ts'
+
+const add = (cell: BareCell, id: string): Promise<void> =>
+  cell.store.transact(async (transaction) =>
+    cell.namespace.addAccount(transaction, { id, displayName: id, email: `${id}@x.y`, isAdministrator: false }),
+  )
+
+const has = (cell: BareCell, id: string): Promise<boolean> =>
+  cell.bare.snapshot(async (snapshot) => (await cell.namespace.account(snapshot, id)) !== undefined)
+
+async function rowsOf({ bare }: BareCell): Promise<readonly string[]> {
+  const rows = await bare.snapshot((snapshot) =>
+    snapshot.range(wholeNamespace.from, wholeNamespace.to, { limit: 10_000 }),
+  )
+  return rows.map(({ key, value }) => `${Buffer.from(key).toString('hex')} ${Buffer.from(value).toString('hex')}`)
+}
+
+async function drain(replica: BareCell, root: BareCell): Promise<void> {
+  const head = await root.bare.snapshot(readNamespaceHead)
+  await replica.region.members.refresh()
+  for (let step = 0; step < 50; step++) {
+    await replica.region.follower.step(never)
+    if (await replica.region.replica.reaches(head, 1, never)) return
+  }
+  assert.fail('it does not come level')
+}
+
+async function three(): Promise<{ wire: Wire; fra: BareCell; iad: BareCell; syd: BareCell }> {
+  const wire = new Wire()
+  const fra = await openRoot(wire)
+  const [iad, syd] = [await openReplica(wire, fra, 'iad'), await openReplica(wire, fra, 'syd')]
+  for (const { cell } of [iad, syd]) {
+    await changeMember(fra.store, cell, (member): Member => ({ ...member, state: 'active' }))
+  }
+  await fra.region.members.refresh()
+  await add(fra, 'first')
+  for (const replica of [iad, syd]) await drain(replica, fra)
+  await Promise.all([iad, syd].map(({ region }) => region.members.refresh()))
+  return { wire, fra, iad, syd }
+}
+
+const promotionOf = ({ bare, region: { members, transport } }: BareCell): Promotion =>
+  new Promotion({ store: bare, world: realWorld, members, transport })
+
+const proclaim = ({ region: { members, transport } }: BareCell): Promise<void> =>
+  new Proclamation({ world: realWorld, members, transport }).step()
+
+test('C25 Y16: a root that is there gives its place to one that has all, and changes nothing from then on', async () => {
+  const { fra, iad, syd } = await three()
+  await add(fra, 'second')
+  const taking = promotionOf(syd).succeed()
+  await drain(syd, fra)
+  await taking
+  assert.equal(syd.region.members.isRoot, true)
+  assert.equal(await syd.bare.snapshot(readNamespaceCursor), undefined, 'what is on its way is not applied any more')
+  await assert.rejects(add(fra, 'third'), NotTheRoot)
+  await add(syd, 'third')
+  await proclaim(syd)
+  for (const replica of [fra, iad]) {
+    assert.equal(replica.region.members.membership.root, syd.cell)
+    await drain(replica, syd)
+    assert.deepEqual(await rowsOf(replica), await rowsOf(syd))
+  }
+  for (const id of ['first', 'second', 'third']) assert.ok(await has(iad, id), id)
+})
+
+test('Y16: a root does not give its place to one that lacks a change, or leaves', async () => {
+  const { fra, iad, syd } = await three()
+  await add(fra, 'unheard')
+  const { transport } = syd.region
+  const ask = async (): Promise<string> => {
+    const request = Buffer.from(JSON.stringify({ position: Buffer.alloc(12).toString('base64') }))
+    return Buffer.from(await transport.ask(fra.cell, 'abdicate', request, never)).toString()
+  }
+  assert.equal(await ask(), 'null')
+  await add(fra, 'more')
+  assert.equal(fra.region.members.isRoot, true)
+  await changeMember(fra.store, iad.cell, (member): Member => ({ ...member, state: 'leaving' }))
+  await drain(iad, fra)
+  await assert.rejects(promotionOf(iad).succeed(), { code: 'InvalidRequest' })
+})
+
+test('C25 Y17: a lost root is replaced by the one that knows most; what was confirmed is there; it is no member when it is back', async () => {
+  const { wire, fra, iad, syd } = await three()
+  await add(fra, 'confirmed by iad')
+  await drain(iad, fra)
+  await assert.rejects(promotionOf(iad).replace([]), /answers/)
+  wire.cut.add(fra.cell)
+  await add(fra, 'confirmed by nobody')
+  await assert.rejects(promotionOf(syd).replace([]), /region iad knows more/)
+  wire.cut.add(iad.cell)
+  await assert.rejects(promotionOf(syd).replace([]), /region iad cannot be asked/)
+  wire.cut.delete(iad.cell)
+  await promotionOf(iad).replace([])
+  await add(iad, 'after')
+  await proclaim(iad)
+  await drain(syd, iad)
+  assert.deepEqual(await rowsOf(syd), await rowsOf(iad))
+  for (const id of ['first', 'confirmed by iad', 'after']) assert.ok(await has(syd, id), id)
+  assert.equal(memberOf(syd.region.members.membership, fra.cell)?.state, 'removed')
+  wire.cut.delete(fra.cell)
+  await assert.rejects(fra.region.transport.ask(iad.cell, 'ping', new Uint8Array(0), never), /cannot be reached/)
+  assert.equal(await has(syd, 'confirmed by nobody'), false)
+})
+
+test('Y17: whoever said how far it is follows the lost root no more, also with what was on its way', async () => {
+  const { fra, syd, iad } = await three()
+  const { transport } = iad.region
+  const standing = Buffer.from(await transport.ask(syd.cell, 'forsake', new Uint8Array(0), never)).toString()
+  assert.match(standing, /"isWhole":true/)
+  await add(fra, 'too late')
+  await assert.rejects(syd.region.follower.step(never), /the root is lost/)
+  assert.equal(await has(syd, 'too late'), false)
+  // An answer that is under way when it is told.
+  const ask = transport.ask.bind(transport)
+  transport.ask = async (...question) => {
+    const answer = await ask(...question)
+    await syd.region.transport.ask(iad.cell, 'forsake', new Uint8Array(0), never)
+    return answer
+  }
+  await assert.rejects(iad.region.follower.step(never), /the root is lost/)
+  assert.equal(await has(iad, 'too late'), false)
+})
+
+test('C25 C15: who was away for a whole reign copies what it missed, also where the same cell is the root again', async () => {
+  const { wire, fra, iad, syd } = await three()
+  wire.cut.add(iad.cell)
+  const taking = promotionOf(syd).succeed()
+  await taking
+  await add(syd, 'in the reign of syd')
+  await proclaim(syd)
+  await drain(fra, syd)
+  await promotionOf(fra).succeed()
+  await add(fra, 'again')
+  wire.cut.delete(iad.cell)
+  await proclaim(fra)
+  await drain(iad, fra)
+  assert.ok(await has(iad, 'in the reign of syd'))
+  assert.deepEqual(await rowsOf(iad), await rowsOf(fra))
+})
+
+test('C25: a root that was heard by nobody since its start is not sure that it is one', async () => {
+  const { wire, fra } = await three()
+  wire.cut.add(fra.cell)
+  await fra.region.health.look(never)
+  assert.equal(fra.region.isUnsure, true)
+  wire.cut.delete(fra.cell)
+  await fra.region.health.look(never)
+  assert.equal(fra.region.isUnsure, false)
+})
