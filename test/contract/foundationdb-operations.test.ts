@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { openHarness } from '../s3/store.ts'
+import { type Harness, openHarness } from '../s3/store.ts'
 import { CountedOperations } from '../support/counted-foundationdb.ts'
 import { freshPrefix, TestCluster, whyNoFoundationDb } from '../support/foundationdb.ts'
 
@@ -26,15 +26,14 @@ test('what small requests cost in FoundationDB operations is what the documentat
   skip: reason === undefined ? false : `NOT SHOWN: ${reason}`,
 }, async () => {
   const cluster = await TestCluster.start()
-  after(() => cluster.stop())
   const prefix = freshPrefix()
   const counted = new CountedOperations(prefix)
-  const harness = await openHarness({
-    ...{ metadata: 'foundationdb', fdbClusterFile: cluster.clusterFile, fdbPrefix: prefix, fdbTimeout: '60' },
-  })
+  const place = { metadata: 'foundationdb', fdbClusterFile: cluster.clusterFile, fdbPrefix: prefix, fdbTimeout: '60' }
+  let harness: Harness | undefined
   try {
-    const { client } = harness
-    const Bucket = await harness.makeBucket()
+    harness = await openHarness(place)
+    const { client, makeBucket } = harness
+    const Bucket = await makeBucket()
     const put = (Key: string, size: number) =>
       client.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.alloc(size) }))
     const get = async (Key: string) =>
@@ -57,6 +56,7 @@ test('what small requests cost in FoundationDB operations is what the documentat
       assert.deepEqual([...counted.take()].sort(), [...(table.get(name) ?? [])].sort(), name)
     }
   } finally {
-    await harness.close()
+    await harness?.close()
+    await cluster.stop()
   }
 })
