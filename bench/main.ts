@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { drivers } from './cases/drivers.ts'
 import { largeBodies } from './cases/large.ts'
 import { listings } from './cases/listings.ts'
 import { memory } from './cases/memory.ts'
@@ -14,7 +15,8 @@ const help = `npm run bench -- [options]
 Measures Meridian beside bare servers and bare loops on this machine, in one run, and prints the ratios.
 
   --seconds N      of each load (5)
-  --only LIST      of reads,writes,large,lists,mixed,memory (all but memory)
+  --only LIST      of reads,writes,large,lists,mixed,memory,drivers (all but the last two)
+  --metadata foundationdb   only drivers: PUT and GET on LMDB and on FoundationDB
   --keys N         in the large bucket that is listed (1000000)
   --gib N          of the body whose memory is measured (5)
   --json FILE      the rows as JSON too
@@ -30,7 +32,7 @@ export interface BenchOptions {
   readonly gibibytes: number
 }
 
-const cases = { reads: smallReads, writes, large: largeBodies, lists: listings, mixed, memory }
+const cases = { reads: smallReads, writes, large: largeBodies, lists: listings, mixed, memory, drivers }
 
 const { values } = parseArgs({
   options: {
@@ -38,6 +40,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: 'reads,writes,large,lists,mixed' },
     keys: { type: 'string', default: '1000000' },
     gib: { type: 'string', default: '5' },
+    metadata: { type: 'string', default: 'lmdb' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -47,7 +50,8 @@ async function main(): Promise<void> {
   const options = { seconds: Number(values.seconds), keys: Number(values.keys), gibibytes: Number(values.gib) }
   await pin(process.pid, '1')
   const rows: Row[] = []
-  for (const name of values.only.split(',')) {
+  const only = values.metadata === 'foundationdb' ? 'drivers' : values.only
+  for (const name of only.split(',')) {
     const run = cases[name as keyof typeof cases]
     if (run === undefined) throw new Error(`there is no case ${name}`)
     process.stderr.write(`measuring ${name}\n`)

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { askStranger, PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
 import {
+  beReborn,
   changeMember,
+  forgetBefore,
   found,
   isBlank,
   type JoinRequest,
@@ -21,9 +23,11 @@ import { DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
+import { readNodes, setNode } from '#src/metadata/node-records.ts'
+import { originsOf } from '#src/model/region.ts'
 import { openKeys } from '#src/open.ts'
-import { locationOf } from '#src/open-region.ts'
-import { openStore } from '#src/open-store.ts'
+import { locationOf, nodeOriginOf } from '#src/open-region.ts'
+import { type CellNode, openStore } from '#src/open-store.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import { SessionTokens } from '#src/service/sts/session-tokens.ts'
 import type { Store } from '#src/store/store.ts'
@@ -68,19 +72,68 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
     if (config.join !== undefined) throw new BadSettings('bad settings: --join needs --cluster-secret-file')
     return undefined
   }
-  const { store } = await openStore(config, world)
+  const { store, node } = await openStore(config, world)
   try {
-    const standing = await readStanding(store, new ClusterRecords())
+    const records = new ClusterRecords()
+    const before = await readStanding(store, records)
+    if (before?.self.was !== undefined) await comeBack(store, before, secret, config, world)
+    const standing = before?.self.was === undefined ? before : await readStanding(store, records)
+    if (standing === undefined && node?.isFirst === false) throw new DataDirectoryError(alone)
     const location = locationOf(config, standing?.self.incarnation ?? newIncarnation(world))
     const parts = { store, world, secret, location }
-    if (standing !== undefined) return await begin({ ...parts, standing })
-    if (config.join !== undefined) return await join({ ...parts, root: config.join })
-    await makeSharedKeys(store, config, world)
-    await found(store, world, location)
-    return { isRoot: true }
+    if (standing !== undefined) {
+      checkStanding(standing, location)
+      const peer = node === undefined ? location.peer : await comeIn(store, node, config, world)
+      return await begin({ ...parts, location: { ...location, peer }, standing })
+    }
+    const isRoot = config.join === undefined
+    if (config.join !== undefined) await join({ ...parts, root: config.join })
+    else {
+      await makeSharedKeys(store, config, world)
+      await found(store, world, location)
+    }
+    if (node !== undefined) await comeIn(store, node, config, world)
+    return { isRoot }
   } finally {
     await store.close()
   }
+}
+
+/** Why a second node is refused. */
+const alone =
+  'the node that has this --fdb-prefix serves alone: start it with --cluster-secret-file first, or give this one another prefix'
+
+/** Writes a node down among those that share the cell; gives where the cell is: at each of them. */
+async function comeIn(store: Store, node: CellNode, config: Config, world: World): Promise<string> {
+  const nodes = await store.transact(async (transaction) => {
+    const nodes = new Map(await readNodes(transaction))
+    const record = { peer: nodeOriginOf(config), beat: (nodes.get(node.id)?.beat ?? 0) + 1, at: world.now() }
+    setNode(transaction, node.id, record)
+    return nodes.set(node.id, record)
+  })
+  node.confirm()
+  if (config.peerUrl !== undefined && config.nodeUrl !== undefined) return config.peerUrl
+  return [...new Set([...nodes.values()].map(({ peer }) => peer))].sort().join(',')
+}
+
+/** A cell that was copied to another store: the root, and through it all others, must know of its new incarnation (C15). */
+async function comeBack(
+  store: Store,
+  { self, membership }: Standing,
+  secret: ClusterSecret,
+  config: Config,
+  world: World,
+): Promise<void> {
+  const root = membership.members.find(({ cell }) => cell === membership.root)
+  if (root === undefined || root.cell === self.cell) await beReborn(governNamespace(store, self.cell), self)
+  else {
+    const { incarnation, was } = self
+    const request: JoinRequest = { ...locationOf(config, incarnation), ...(was !== undefined && { was }) }
+    const [origin = ''] = originsOf(root)
+    const stranger = { secret, world, origin, incarnation }
+    await askStranger(stranger, 'join', writeJoin(request), AbortSignal.timeout(joinMilliseconds))
+  }
+  await forgetBefore(store)
 }
 
 interface Starting {
@@ -96,15 +149,19 @@ async function makeSharedKeys(store: Store, config: Config, world: World): Promi
   await new SessionTokens({ store, world, records: new IamRecords() }).currentKey()
 }
 
-/** A cell that is in a cluster already. */
-async function begin(parts: Starting & { readonly standing: Standing }): Promise<{ isRoot: boolean }> {
-  const { store, world, secret, standing, location } = parts
-  const { self, membership } = standing
+/** Of a cell that is in a cluster already. */
+function checkStanding({ self }: Standing, location: JoinRequest): void {
   if (self.isRemoved === true)
     throw new DataDirectoryError('this cell was removed from its cluster: join with an empty one')
   if (self.region !== location.region) {
     throw new DataDirectoryError(`this is the cell of the region ${self.region}, and stays it`)
   }
+}
+
+/** Tells the root where the cell is now. */
+async function begin(parts: Starting & { readonly standing: Standing }): Promise<{ isRoot: boolean }> {
+  const { store, world, secret, standing, location } = parts
+  const { self, membership } = standing
   const { peer, geography } = location
   const isRoot = membership.root === self.cell
   const known = membership.members.find(({ cell }) => cell === self.cell)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { defineCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
+import { DevClusters } from './dev-clusters.ts'
 import { type Companion, prometheusCompanion, redisCompanion } from './dev-companions.ts'
 import { geographyOf, roundTripOf } from './places.ts'
 
@@ -29,6 +30,8 @@ interface DevOptions {
   readonly prometheusPort: number | undefined
   /** Flags of `serve` that all regions get. */
   readonly flags: readonly string[]
+  /** Keep the metadata; absent: embedded. */
+  readonly clusters?: { readonly of: DevClusters; readonly port: number }
 }
 
 /** A region that ended though nobody asked for it is started again after this, in milliseconds. */
@@ -43,6 +46,8 @@ class Dev {
   readonly #options: DevOptions
   readonly #children = new Map<string, ChildProcess>()
   readonly #accompanying: Companion[] = []
+  /** By region: flags that say where its metadata is. */
+  readonly #metadata = new Map<string, readonly string[]>()
   #isStopping = false
 
   constructor(options: DevOptions) {
@@ -58,12 +63,17 @@ class Dev {
     try {
       for (const each of this.#companions()) if (!this.#isStopping) await this.#accompany(each)
       // The root first: the others join there.
-      for (const site of sites) if (!this.#isStopping) await this.#start(site)
+      for (const [index, site] of sites.entries()) {
+        this.#startCluster(site, index)
+        if (!this.#isStopping) await this.#start(site)
+      }
       if (!this.#isStopping) print('ready')
       await Promise.all([...this.#children.values()].map((child) => ended(child)))
     } finally {
-      // Regions that end still need their queues.
+      // Regions that end still need their queues, and their metadata.
+      if (this.#options.clusters !== undefined) await this.#endRegions()
       await Promise.all(this.#accompanying.map((each) => each.stop()))
+      this.#options.clusters?.of.stop()
     }
   }
 
@@ -83,6 +93,16 @@ class Dev {
 
   get #secretFile(): string {
     return join(this.#options.data, 'cluster.secret')
+  }
+
+  #startCluster({ region }: Site, index: number): void {
+    const { clusters } = this.#options
+    if (clusters !== undefined) this.#metadata.set(region, clusters.of.start(region, clusters.port + index))
+  }
+
+  async #endRegions(): Promise<void> {
+    this.#stop()
+    await Promise.all([...this.#children.values()].map((child) => ended(child)))
   }
 
   #stop(): void {
@@ -153,6 +173,7 @@ class Dev {
       ...(geography === '' ? [] : ['--geography', geography]),
       ...(delays.length === 0 ? [] : ['--peer-delay', delays.map(([to, by]) => `${to}=${by}`).join(',')]),
       ...(isRoot ? [] : ['--join', `http://127.0.0.1:${root?.peerPort}`]),
+      ...(this.#metadata.get(region) ?? []),
       ...flags,
     ]
   }
@@ -197,6 +218,8 @@ export const devCommand = defineCommand({
     'metrics-port': optional('port on which the first tells metrics; the others follow (default: they tell none)'),
     'redis-port': optional("port of the first region's own `redis-server`; the others follow (default: no Redis)"),
     'prometheus-port': optional('port of a `prometheus` that scrapes them all (default: none does)'),
+    metadata: text('lmdb', 'what keeps the metadata: `lmdb`, or `foundationdb`, a cluster for each region', 'driver'),
+    'fdb-port': text('4500', 'port of the first FoundationDB cluster; the others follow', 'number'),
     workers: text('1', 'processes of each region', 'number'),
     'log-level': text('warn', 'least level that is logged', 'level'),
   },
@@ -220,7 +243,12 @@ export const devCommand = defineCommand({
       metricsPort: after(metricsPort, index),
       redisPort: after(redisPort, index),
     }))
-    const { data, workers } = args
+    const { data, workers, metadata } = args
+    if (metadata !== 'lmdb' && metadata !== 'foundationdb') {
+      throw new BadSettings('bad settings: --metadata is `lmdb` or `foundationdb`')
+    }
+    const clusters =
+      metadata === 'lmdb' ? undefined : { of: new DevClusters(data), port: portOf(args['fdb-port'], '--fdb-port') }
     await new Dev({
       sites,
       data,
@@ -228,6 +256,7 @@ export const devCommand = defineCommand({
       prometheusPort,
       roundTrip: roundTripFrom(args.latency),
       flags: ['--log-level', args['log-level']],
+      ...(clusters !== undefined && { clusters }),
     }).run()
   },
 })

@@ -112,8 +112,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     }
     await fly?.listen(address.port)
     if (isFirst) {
-      node.startBackground()
-      replicating.start(node)
+      node.startBackground((signal) => replicating.run(node, signal))
       fly?.start()
     }
     return {
@@ -128,7 +127,6 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
         await fly?.stop()
         await Promise.all([server.close(), secure?.close()])
         await peers?.close()
-        await replicating.stop()
         await node.close()
         peering?.close()
       },

@@ -34,11 +34,8 @@ export interface ReplicatingParts {
 export class Replicating {
   readonly #log: Log
   readonly #world: World
-  readonly #stopping = new AbortController()
   #members: Members | undefined
   #followers: Followers | undefined
-  #running: Promise<unknown> = Promise.resolve()
-
   readonly #redis: string | undefined
   readonly #metrics: Metrics
 
@@ -49,8 +46,8 @@ export class Replicating {
     this.#metrics = metrics
   }
 
-  /** Does nothing where there are no other cells. */
-  start({ target, region, copies }: OpenNode): void {
+  /** Until the signal, again and again; does nothing where there are no other cells. */
+  async run({ target, region, copies }: OpenNode, signal: AbortSignal): Promise<void> {
     if (target === undefined || region === undefined || copies === undefined) return
     const { members, transport } = region
     this.#members = members
@@ -71,13 +68,12 @@ export class Replicating {
       },
     })
     measureLag(this.#metrics, { target, transport, members, followers: this.#followers })
-    this.#running = Promise.all([this.#followers.run(this.#stopping.signal), this.#work(target, members, copies)])
+    await Promise.all([this.#followers.run(signal), this.#work(target, members, copies, signal)])
   }
 
   /** Does the jobs of the outbox. */
-  async #work({ foundation }: Target, { self }: Members, copies: Copies): Promise<void> {
+  async #work({ foundation }: Target, { self }: Members, copies: Copies, signal: AbortSignal): Promise<void> {
     const { store, world } = foundation
-    const { signal } = this.#stopping
     const failed = (error: unknown): void => this.#log.error("the region's jobs are held up", { error })
     const queue =
       this.#redis === undefined
@@ -118,10 +114,5 @@ export class Replicating {
     const { state } = this.#followers ?? { state: new Map() }
     const active = this.#members?.peers.filter((each) => each.state === 'active')
     return active?.every(({ cell }) => state.get(cell)?.level !== undefined) ?? false
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping.abort()
-    await this.#running
   }
 }

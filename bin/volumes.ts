@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty'
 import { loadConfig, type Setting } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
-import { type OpenMaintenance, openMaintenance } from '#src/open.ts'
+import { type OpenMaintenance, openMaintenance } from '#src/open-beside.ts'
 import { type Damage, Scrubber, type ScrubReport } from '#src/service/scrubber.ts'
 import { type DrainProgress, VolumeDrain } from '#src/service/volume-drain.ts'
 import { listVolumes, type VolumeSummary } from '#src/service/volume-list.ts'
@@ -156,11 +156,11 @@ const scrub = defineCommand({
     rate: { type: 'string', description: 'bytes a second at most; default: as fast as it goes', valueHint: 'size' },
   },
   run: ({ args }) =>
-    withVolumes(args, async ({ foundation, maintenance }) => {
+    withVolumes(args, async ({ foundation, maintenance, node }) => {
       const damages: object[] = []
       const tell = progress()
       const bytesPerSecond = args.rate === undefined ? undefined : loadConfig({ scrubRate: args.rate }, {}).scrubRate
-      const report = await new Scrubber(foundation, maintenance).pass(new AbortController().signal, {
+      const report = await new Scrubber(foundation, maintenance, node).pass(new AbortController().signal, {
         report: (damage) => {
           if (args.json === true) damages.push(damageRow(damage))
           else print(damageLine(damage))

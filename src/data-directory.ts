@@ -16,6 +16,12 @@ const formatFile = 'meridian.json'
 const ownerFile = 'foundationdb.json'
 /** The same, where it is in LMDB. */
 const embeddedFile = 'data.mdb'
+/** Where a copy for LMDB is made, below the directory of the metadata. */
+const copyDirectory = 'copying'
+/** By which name a cluster knows a copy that is being made there. */
+const copyFile = 'copying.json'
+/** What a copy was made of is kept under its name with this behind it. */
+const copied = '.copied'
 /** Secrets of access keys lie in the metadata in clear, and LMDB makes its files readable for all. */
 const ownerOnly = 0o700
 
@@ -86,6 +92,11 @@ export class DataDirectory {
     return join(this.path, 'volumes', '0')
   }
 
+  /** Of the server that runs. */
+  get claims(): string {
+    return join(this.path, 'claims')
+  }
+
   /** Where keys are, unless they are kept elsewhere. */
   get keyFile(): string {
     return join(this.path, 'encryption', 'keys.json')
@@ -149,9 +160,55 @@ export class DataDirectory {
     if (!owner.isKnown) writeWhole(this.metadata, ownerFile, { ...owner, isKnown: true })
   }
 
+  get keepsEmbedded(): boolean {
+    return fs.existsSync(join(this.metadata, embeddedFile))
+  }
+
+  get keepsInCluster(): boolean {
+    return fs.existsSync(join(this.metadata, ownerFile))
+  }
+
+  /** As whom a cluster is to know this directory once a copy of its metadata there is whole: the same at each try. */
+  copyOwner(world: World): ClusterOwner {
+    const known = readOwner(join(this.metadata, copyFile))
+    if (known !== undefined) return known
+    const owner = { id: Buffer.from(world.randomBytes(16)).toString('hex'), isKnown: false }
+    writeWhole(this.metadata, copyFile, owner)
+    return owner
+  }
+
+  /** From now on the metadata is in the cluster; the file that it was in is kept beside. A repeat does nothing. */
+  moveToCluster(owner: ClusterOwner): void {
+    if (!this.keepsInCluster) writeWhole(this.metadata, ownerFile, { ...owner, isKnown: true })
+    this.#putAside(embeddedFile)
+    fs.rmSync(join(this.metadata, copyFile), { force: true })
+  }
+
+  /** Where a copy for LMDB is made. */
+  get copyPath(): string {
+    const path = join(this.metadata, copyDirectory)
+    makeDirectory(resolve(path))
+    return path
+  }
+
+  /** From now on the metadata is in the copy; by what name the cluster knew this directory is kept beside. A repeat does nothing. */
+  moveToEmbedded(): void {
+    const made = join(this.metadata, copyDirectory, embeddedFile)
+    if (fs.existsSync(made)) fs.renameSync(made, join(this.metadata, embeddedFile))
+    syncDirectory(this.metadata)
+    this.#putAside(ownerFile)
+    fs.rmSync(join(this.metadata, copyDirectory), { recursive: true, force: true })
+  }
+
+  #putAside(name: string): void {
+    const file = join(this.metadata, name)
+    if (fs.existsSync(file)) fs.renameSync(file, `${file}${copied}`)
+    syncDirectory(this.metadata)
+  }
+
   /** Takes the directory for one `serve`; the kernel gives it back when the process ends, however it ends (Q1). */
   async lock(world: World): Promise<Claim> {
-    const claims = join(this.path, 'claims')
+    const { claims } = this
     fs.mkdirSync(claims, { recursive: true })
     const name = `serve-${Buffer.from(world.randomBytes(8)).toString('hex')}`
     // First the claim, then the look: so of two that start at once, each sees the other, or one is first.

@@ -1,4 +1,5 @@
 import type { Volumes } from '#src/blobs/volumes.ts'
+import type { CellNodes } from '#src/cluster/cell-nodes.ts'
 import type { Config } from '#src/config/load.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { Collector } from '#src/service/collector.ts'
@@ -19,6 +20,8 @@ export interface BackgroundOptions {
   readonly config: Config
   readonly log: Log
   readonly metrics: Metrics
+  /** Where others may share the cell. */
+  readonly nodes?: CellNodes
 }
 
 function logDamage(log: Log, { kind, error, objects, ...fields }: Damage): void {
@@ -29,7 +32,7 @@ function logDamage(log: Log, { kind, error, objects, ...fields }: Damage): void 
 async function scrub(
   foundation: Foundation,
   volumes: Volumes,
-  { config, log }: BackgroundOptions,
+  { config, log, nodes }: BackgroundOptions,
   meters: BackgroundMeters,
   signal: AbortSignal,
 ): Promise<void> {
@@ -44,18 +47,19 @@ async function scrub(
       log.info('everything was read', { ...report })
     },
   }
-  const scrubber = new Scrubber(foundation, volumes.maintenance)
+  const node = nodes && { name: nodes.node, isElsewhere: nodes.isElsewhere.bind(nodes) }
+  const scrubber = new Scrubber(foundation, volumes.maintenance, node)
   await scrubber.run(signal, options, (error) => log.error('scrubbing failed', { error }))
 }
 
-/** What runs until the signal, and may be waited for. */
-export async function background(
+/** What a node does for its own volumes until the signal. */
+export async function tendVolumes(
   foundation: NodeFoundation,
   volumes: Volumes,
   options: BackgroundOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, log, metrics } = options
+  const { log, metrics } = options
   const meters = backgroundMeters(metrics, foundation.world)
   const compactor = new Compactor(foundation, volumes.maintenance, (event) => {
     if (event.kind === 'compacted') {
@@ -63,6 +67,18 @@ export async function background(
       log.info('a segment was compacted', event)
     } else log.error('bytes that are named cannot be read', { error: event.error })
   })
+  await Promise.all([
+    compactor.run(signal, (error) => log.error('compacting failed', { error })),
+    scrub(foundation, volumes, options, meters, signal),
+  ])
+}
+
+/** What is done once in a cell, until the signal. */
+export async function tendRecords(
+  foundation: NodeFoundation,
+  { config, log }: BackgroundOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const lifecycle = new LifecycleWorker(foundation, {
     dayMilliseconds: config.lifecycleDay * 1000,
     report: (done) => log.info('lifecycle rules were carried out', { ...done }),
@@ -70,8 +86,6 @@ export async function background(
   })
   await Promise.all([
     new Collector(foundation).run(foundation.world, signal, (error) => log.error('collecting failed', { error })),
-    compactor.run(signal, (error) => log.error('compacting failed', { error })),
-    scrub(foundation, volumes, options, meters, signal),
     lifecycle.run(signal),
     performTasks(foundation, config, log, signal),
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),

@@ -1,4 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { Blobs } from '#src/blobs/blobs.ts'
 import type { VolumeCache } from '#src/blobs/volume-cache.ts'
 import type { Volumes } from '#src/blobs/volumes.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
@@ -173,6 +174,8 @@ export interface PeersOptions {
   readonly config: Config
   readonly log: Log
   readonly cache: BlobCache
+  /** The volumes of this node, without those of others that share its cell. */
+  readonly own: Blobs
   /** Told of records that were missing here, and the region that had them. */
   readonly healed: (region: string, records: number) => void
 }
@@ -181,7 +184,7 @@ export interface PeersOptions {
 function bytesOf(
   parts: Pick<
     RegionBytesOptions,
-    'foundation' | 'cache' | 'counters' | 'fetched' | 'transport' | 'membership' | 'positions'
+    'foundation' | 'cache' | 'own' | 'counters' | 'fetched' | 'transport' | 'membership' | 'positions'
   >,
   places: Pick<RegionBytesOptions, 'nearest' | 'isReachable'>,
   { cells, config, log }: { readonly cells: BucketCells } & Pick<PeersOptions, 'config' | 'log'>,
@@ -216,7 +219,7 @@ function bytesOf(
 export function openPeers<Known extends Foundation>(
   alone: Known,
   { members, transport, health, routing, confirmations }: Region,
-  { config, log, cache, healed }: PeersOptions,
+  { config, log, cache, own, healed }: PeersOptions,
 ): OpenPeers<Known> {
   const { world, namespace } = alone
   const clock = clockOf(world, { members, transport }, log)
@@ -229,7 +232,7 @@ export function openPeers<Known extends Foundation>(
   const cells = new BucketCells(namespace, membership)
   const counted = { counters: new Counters(), fetched: new Counters() }
   const { demand, prefetching, bytes } = bytesOf(
-    { ...counted, foundation: known, cache, transport, membership, positions },
+    { ...counted, foundation: known, cache, own, transport, membership, positions },
     { nearest: nearestRegions(members, health), isReachable: (cell) => health.state(cell).isUp },
     { cells, config, log },
   )

@@ -6,6 +6,7 @@ import type { Transport } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import { signalFeed } from '#src/metadata/feed-signal.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
@@ -21,7 +22,7 @@ interface Clustered {
 export async function clusteredStore(bare: Store, records = new ClusterRecords()): Promise<Clustered> {
   const standing = await readStanding(bare, records)
   if (standing === undefined) return { store: bare, standing }
-  return { store: governNamespace(bare, standing.self.cell), standing }
+  return { store: governNamespace(signalFeed(bare), standing.self.cell), standing }
 }
 
 export interface OpenRegionOptions {
@@ -58,6 +59,10 @@ export async function openRegion(
   await region.replica.look()
   return { store, region }
 }
+
+/** Where other nodes of its cell reach this one. */
+export const nodeOriginOf = (config: Config): string =>
+  config.nodeUrl ?? config.peerUrl ?? originOf(config.peerHost ?? config.host, config.peerPort)
 
 /** What this node's settings say of where it is. */
 export const locationOf = (config: Config, incarnation: string): JoinRequest => ({

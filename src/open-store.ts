@@ -1,5 +1,9 @@
 import type { Config } from '#src/config/load.ts'
-import { DataDirectory } from '#src/data-directory.ts'
+import { type ClusterOwner, DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { readCopying } from '#src/metadata/copying.ts'
+import { keys } from '#src/metadata/keyspace.ts'
+import { readNodes } from '#src/metadata/node-records.ts'
+import type { FoundationStore } from '#src/store/foundationdb/foundation-store.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -11,26 +15,56 @@ export interface OpenStoreOptions {
   readonly broken?: (error: unknown) => void
 }
 
+/** One of the data directories that keep their metadata in a cell of a cluster. */
+export interface CellNode {
+  /** By which the cell knows it. */
+  readonly id: string
+  /** It has the cell for itself, or had it before others came. */
+  readonly isFirst: boolean
+  /** To be called once the cell knows it. */
+  confirm(): void
+}
+
 export interface OpenedStore {
   readonly store: Store
   /** Where it is embedded: it needs room on this machine's disk. */
   readonly embedded?: LmdbStore
+  /** Where others may share it. */
+  readonly node?: CellNode
 }
 
 /** Opens what keeps the metadata, in a data directory that is prepared. Drivers are loaded when they are chosen. */
 export async function openStore(config: Config, world: World, options: OpenStoreOptions = {}): Promise<OpenedStore> {
   const directory = new DataDirectory(config.data)
-  if (config.metadata === 'foundationdb') return { store: await openClusterStore(config, world, directory) }
+  if (config.metadata === 'foundationdb') return await openClusterStore(config, world, directory)
   directory.checkEmbedded()
   const { openLmdbStore } = await import('#src/store/lmdb/open.ts')
   const store = await openLmdbStore({ path: directory.metadata, world, ...options })
+  await closedUnless(store, checkWhole(store))
   return { store, embedded: store }
 }
 
-async function openClusterStore(config: Config, world: World, directory: DataDirectory): Promise<Store> {
-  const { openFoundationStore } = await import('#src/store/foundationdb/open.ts')
+/** Whether other nodes may come: they have to prove to each other who they are. */
+const mayShare = ({ clusterSecret, clusterSecretFile }: Config): boolean =>
+  clusterSecret !== undefined || clusterSecretFile !== undefined
+
+async function openClusterStore(config: Config, world: World, directory: DataDirectory): Promise<OpenedStore> {
   const owner = directory.clusterOwner(world)
-  const store = await openFoundationStore({
+  const store = await openCluster(config, world, { ...owner, mayShare: mayShare(config) })
+  await closedUnless(store, checkKnown(store, owner, config))
+  await closedUnless(store, checkWhole(store))
+  if (store.isFirst) directory.confirmOwner(owner)
+  return { store, node: { id: owner.id, isFirst: store.isFirst, confirm: () => directory.confirmOwner(owner) } }
+}
+
+/** The store in a cluster, as somebody's who is known there, or is to be. */
+export async function openCluster(
+  config: Config,
+  world: World,
+  owner: ClusterOwner & { readonly mayShare?: boolean },
+): Promise<FoundationStore> {
+  const { openFoundationStore } = await import('#src/store/foundationdb/open.ts')
+  return await openFoundationStore({
     world,
     owner,
     clusterFile: config.fdbClusterFile,
@@ -44,6 +78,39 @@ async function openClusterStore(config: Config, world: World, directory: DataDir
       verifyPeers: config.fdbTlsPeers,
     },
   })
-  directory.confirmOwner(owner)
-  return store
+}
+
+async function closedUnless(store: Store, check: Promise<void>): Promise<void> {
+  try {
+    await check
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** A copy that was cut short lacks rows, whose bytes would be swept. One that is whole is the metadata from now on. */
+async function checkWhole(store: Store): Promise<void> {
+  const copying = await store.snapshot(readCopying)
+  if (copying?.state === 'done') await store.transact(async (transaction) => transaction.clear(keys.copying))
+  if (copying?.state === 'copying') {
+    throw new DataDirectoryError('the metadata is a copy that was cut short: begin `meridian metadata copy` again')
+  }
+}
+
+/** Where several share the cell, it knows all of them: whom it knows no more was removed, or belongs to another. */
+async function checkKnown(
+  store: FoundationStore,
+  { id, isKnown }: ClusterOwner,
+  { data, fdbPrefix }: Config,
+): Promise<void> {
+  if (!isKnown) return
+  const nodes = await store.snapshot(readNodes)
+  if (nodes.has(id) || (nodes.size === 0 && store.isFirst)) return
+  const name = JSON.stringify(fdbPrefix)
+  throw new DataDirectoryError(
+    nodes.size === 0
+      ? `the metadata under the prefix ${name} belongs to another data directory: give each its own --fdb-prefix`
+      : `${data} is none of the nodes under the prefix ${name}: it was removed, or is another region's`,
+  )
 }

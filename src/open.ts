@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { realFiles } from '#src/blobs/files.ts'
-import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
 import type { BucketMoves } from '#src/cluster/bucket-moves.ts'
 import { ClusterListings, uploadsMethod } from '#src/cluster/cluster-listings.ts'
@@ -10,7 +8,7 @@ import type { Members } from '#src/cluster/members.ts'
 import type { Region } from '#src/cluster/region.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { DataDirectory } from '#src/data-directory.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
@@ -37,15 +35,15 @@ import { CellTopics } from '#src/service/topics.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import type { UsageMeter } from '#src/service/usage-meter.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
-import type { Store } from '#src/store/store.ts'
 import { catalogue } from '#src/telemetry/catalogue.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import type { World } from '#src/world.ts'
-import { background, messageKeysOf, type NodeFoundation } from './open-background.ts'
+import { messageKeysOf, type NodeFoundation, tendRecords, tendVolumes } from './open-background.ts'
 import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open-metrics.ts'
+import { openNodes } from './open-nodes.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
-import { clusteredStore, openRegion } from './open-region.ts'
+import { openRegion } from './open-region.ts'
 import { OpenShadows } from './open-shadows.ts'
 import { openTiers, refuseTiers } from './open-tiers.ts'
 import { OpenUsage } from './open-usage.ts'
@@ -89,7 +87,7 @@ export interface OpenNode {
   /** Where what other cells tell is applied; absent where there are none. */
   readonly target?: OpenPeers['target']
   /** Begins what goes on beside requests. One process of a node is enough. */
-  startBackground(): void
+  startBackground(once?: (signal: AbortSignal) => Promise<void>): void
   /** Waits for writes under way, then lets go of all files. */
   close(): Promise<void>
 }
@@ -98,13 +96,13 @@ export interface OpenNode {
 const logBytesMax = 16 * 2 ** 20
 
 /** The number of a node that is alone. */
-const onlyCell = 0
+export const onlyCell = 0
 
-const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
+export const volumePaths = (config: Config, directory: DataDirectory): readonly string[] =>
   config.volumes.length > 0 ? config.volumes : [directory.volume]
 
-async function openNodeVolumes(
-  { config, world, log, metrics = new Metrics() }: OpenOptions,
+export async function openNodeVolumes(
+  { config, world, log, metrics = new Metrics() }: Pick<OpenOptions, 'config' | 'world' | 'log' | 'metrics'>,
   directory: DataDirectory,
 ): Promise<Volumes> {
   const { synced, told } = volumeMeters(metrics)
@@ -234,6 +232,7 @@ async function openMeteredPeers(
     config,
     log,
     cache,
+    own: volumes,
     healed: (code, records) => healed.of(code).add(records),
   })
   measurePeers(metrics, { region, cache, counters: peers.counters, fetched: peers.fetched })
@@ -246,13 +245,14 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const directory = new DataDirectory(config.data)
   const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
-  const { store: opened, embedded } = await openStore(config, world, {
+  const opening = await openStore(config, world, {
     probed: isFirst,
     broken: (error) => {
       options.log.error('the metadata could not be made durable: this process gives up', { error })
       options.broken?.()
     },
   })
+  const { store: opened, embedded, node } = opening
   const bare = meteredStore(opened, metrics, config.metadata, world)
   const volumes = await openNodeVolumes({ ...options, metrics }, directory).catch(async (error: unknown) => {
     await bare.close()
@@ -260,7 +260,11 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   })
   const { region: code, inlineBytesMax } = config
   const namespace = new Namespace()
-  const { store, region } = await openRegion(bare, options)
+  const { store: single, region } = await openRegion(bare, options)
+  const broken = (): void => options.broken?.()
+  const shared =
+    node && region && (await openNodes({ bare, store: single, node, volumes, region, world, log: options.log, broken }))
+  const store = shared?.store ?? single
   const look = embedded && lookAt(directory.metadata, embedded)
   const space = look && (await openMetadataSpace(options, directory.metadata, look))
   const logs = { rollSeconds: config.logRoll, bytesMax: logBytesMax }
@@ -268,7 +272,8 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   refuseTiers(tiers, region !== undefined)
   const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
-  const alone: NodeFoundation = { ...records, blobs: volumes, inlineBytesMax, keys, ...(space && { space }), ...days }
+  const blobs = shared?.blobs ?? volumes
+  const alone: NodeFoundation = { ...records, blobs, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && (await openMeteredPeers(alone, region, { ...options, metrics }, volumes))
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const usage = new OpenUsage(foundation, options, join(directory.path, 'usage'))
@@ -278,6 +283,9 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   if (region !== undefined) running.push(region.watch(stopping.signal))
   if (peers !== undefined) running.push(peers.watch(stopping.signal))
   running.push(usage.count(stopping.signal))
+  if (shared !== undefined) running.push(shared.nodes.watch(stopping.signal))
+  const once = { ...foundation, store: shared?.nodes.fenced(store) ?? store }
+  const tending = { ...options, metrics, ...(shared !== undefined && { nodes: shared.nodes }) }
   return {
     services,
     access,
@@ -291,13 +299,17 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
         : [...region.methods, ...(peers?.methods ?? []), uploadsMethod(new CellListings(foundation))],
     ...(peers !== undefined && { target: peers.target, copies: peers.copies }),
     problems: () => problemsOf(foundation, volumes.maintenance, region),
-    startBackground: () => {
+    startBackground: (more) => {
+      const { signal } = stopping
       measureNode(metrics, { foundation, maintenance: volumes.maintenance, ...(look && { space: look }) })
-      running.push(background(foundation, volumes, { ...options, metrics }, stopping.signal))
-      running.push(shadows.work(options.log, stopping.signal))
-      running.push(usage.keep(stopping.signal))
-      if (region !== undefined) running.push(region.followRoot(stopping.signal))
-      if (peers !== undefined) running.push(peers.work(stopping.signal))
+      running.push(tendVolumes(foundation, volumes, tending, signal))
+      running.push(usage.keep(signal))
+      const work = async (signal: AbortSignal): Promise<void> => {
+        const records = tendRecords(once, tending, signal)
+        const all = [shadows.work(options.log, signal), region?.followRoot(signal), peers?.work(signal), more?.(signal)]
+        await Promise.all([records, ...all])
+      }
+      running.push(shared === undefined ? work(signal) : shared.nodes.run(signal, work))
     },
     close: async () => {
       stopping.abort()
@@ -313,50 +325,3 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
 /** The keys of server-side encryption, in their file. */
 export const openKeys = (config: Config, world: World): LocalKeys =>
   LocalKeys.open(config.keyFile ?? new DataDirectory(config.data).keyFile, world)
-
-export interface OpenIdentity {
-  readonly identity: NamespaceIdentity
-  readonly store: Store
-}
-
-/** Accounts and keys alone, also beside a server that runs. */
-export async function openIdentity(config: Config, world: World): Promise<OpenIdentity> {
-  const opened = await openStore(config, world)
-  const { store } = await clusteredStore(opened.store)
-  return { store, identity: new NamespaceIdentity({ store, world, namespace: new Namespace() }) }
-}
-
-export interface OpenMaintenance {
-  readonly foundation: Foundation
-  readonly maintenance: VolumeMaintenance
-  close(): Promise<void>
-}
-
-/** The volumes alone, also beside a server that runs. None is made: a path that holds none is a mistake. */
-export async function openMaintenance(config: Config, world: World, log: Log): Promise<OpenMaintenance> {
-  const directory = new DataDirectory(config.data)
-  for (const path of volumePaths(config, directory)) {
-    if (!existsSync(join(path, 'identity.json'))) throw new DataDirectoryError(`there is no volume in ${path}`)
-  }
-  const opened = await openStore(config, world)
-  const { store, standing } = await clusteredStore(opened.store)
-  const volumes = await openNodeVolumes({ config, world, log, isFirst: false }, directory).catch(
-    async (error: unknown) => {
-      await store.close()
-      throw error
-    },
-  )
-  // A cell of a cluster knows where it is; what the settings say counts for a node that is alone.
-  const { region, cell } = standing?.self ?? { region: config.region, cell: onlyCell }
-  const { inlineBytesMax } = config
-  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys: openKeys(config, world) }
-  const foundation = { ...own, region, cell, inlineBytesMax, hasPeers: standing !== undefined }
-  return {
-    foundation,
-    maintenance: volumes.maintenance,
-    close: async () => {
-      await volumes.close()
-      await store.close()
-    },
-  }
-}

@@ -17,10 +17,10 @@ export interface Measured {
 /** A Meridian of its own, on an empty directory, with one worker on the first processor; with several workers, on all of them. */
 export async function withMeridian<Result>(
   work: (measured: Measured) => Promise<Result>,
-  { workers = 1, data }: { workers?: number; data?: string } = {},
+  { workers = 1, data, flags = [] }: { workers?: number; data?: string; flags?: readonly string[] } = {},
 ): Promise<Result> {
   const folder = data ?? (await mkdtemp(join(tmpdir(), 'meridian-bench-')))
-  const server = await ServerProcess.start({ data: folder, workers, patience: 120_000 })
+  const server = await ServerProcess.start({ data: folder, workers, flags, patience: 120_000 })
   const client = new SignedClient(server.endpoint, administrator)
   try {
     await pinGroup(server.pid, workers === 1 ? '0' : allProcessors)

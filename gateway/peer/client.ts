@@ -4,7 +4,7 @@ import type { Refusal } from '#src/cluster/admission.ts'
 import type { Members } from '#src/cluster/members.ts'
 import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import { Fault, type FaultCode, type FaultDetails } from '#src/errors.ts'
-import { memberOf } from '#src/model/region.ts'
+import { memberOf, originsOf } from '#src/model/region.ts'
 import type { World } from '#src/world.ts'
 import { answerHeader, type Call, callHeader, newCall, writeCall } from './call.ts'
 import type { ClusterSecret, Frame } from './sealing.ts'
@@ -38,6 +38,10 @@ function addressOf(origin: string): Address {
   return { hostname: hostname.replace(/^\[|\]$/g, ''), port: Number(port === '' ? 80 : port) }
 }
 
+/** Whether nobody was there to hear it. */
+const isUnheard = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'ECONNREFUSED' || error.code === 'EHOSTUNREACH')
+
 /** What the answer to a call is sealed for. */
 export const answerContext = (call: string, method: string): string => `answer\n${method}\n${call}`
 export const requestContext = (call: string, method: string): string => `request\n${method}\n${call}`
@@ -55,6 +59,8 @@ class PeerAgent extends Agent {
 /** The transport between cells over HTTP. */
 export class PeerClient implements Transport {
   readonly #parts: ClientParts
+  /** By cell: the origin of a node that answered. */
+  readonly #good = new Map<number, string>()
   readonly #agent = new PeerAgent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
 
   constructor(parts: ClientParts) {
@@ -73,12 +79,21 @@ export class PeerClient implements Transport {
     return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces)
   }
 
-  async *stream(cell: number, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  stream(cell: number, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    return this.#stream(cell, () => this.#send(cell, method, request, signal), signal)
+  }
+
+  streamFrom(origin: string, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { cell } = this.#parts.members.self
+    return this.#stream(cell, () => this.#sendTo(addressOf(origin), cell, method, request, signal), signal)
+  }
+
+  async *#stream(cell: number, send: () => Promise<Answer>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
     let answer: Answer | undefined
     try {
       if (half > 0) await this.#parts.world.sleep(half, signal)
-      answer = await this.#send(cell, method, request, signal)
+      answer = await send()
       if (half > 0) await this.#parts.world.sleep(half, signal)
       for await (const { kind, bytes } of answer.frames) {
         if (kind === 'fault') throw faultOf(bytes)
@@ -108,33 +123,69 @@ export class PeerClient implements Transport {
     cell: number,
     options: { method: string; path: string; headers: readonly string[]; timeout: number },
   ): ClientRequest {
-    const { hostname, port } = this.#addressOf(cell)
+    const { hostname, port } = addressOf(this.#originsOf(cell)[0] ?? '')
     const { method, path, headers, timeout } = options
     // Node takes names and values in one list, as they came, but its type does not say so.
     const list = headers as unknown as Record<string, string>
     return open({ host: hostname, port, method, path, headers: list, agent: this.#agent, setHost: false, timeout })
   }
 
-  #addressOf(cell: number): Address {
+  /** A cell of several nodes has an origin for each; the one that answered last is asked first. */
+  #originsOf(cell: number): readonly string[] {
     const member = memberOf(this.#parts.members.membership, cell)
     if (member === undefined || member.state === 'removed') {
       throw new PeerUnreachable(cell, { cause: new Error('it is no member') })
     }
-    return addressOf(member.peer)
+    const origins = originsOf(member)
+    const good = this.#good.get(cell)
+    return good !== undefined && origins.includes(good) ? [good, ...origins.filter((each) => each !== good)] : origins
   }
 
   async #send(cell: number, method: string, body: Uint8Array, signal: AbortSignal): Promise<Answer> {
+    let cause: unknown
+    for (const origin of this.#originsOf(cell)) {
+      try {
+        const answer = await this.#sendTo(addressOf(origin), cell, method, body, signal)
+        this.#good.set(cell, origin)
+        return answer
+      } catch (error) {
+        // Only what certainly did not arrive is sent to another node; after all else, whoever asks decides.
+        if (!signal.aborted) this.#pass(cell, origin)
+        if (!isUnheard(error)) throw error
+        cause = error
+      }
+    }
+    throw cause
+  }
+
+  /** How many nodes a cell has, as far as is known. */
+  nodesOf(cell: number): number {
+    const member = memberOf(this.#parts.members.membership, cell)
+    return member === undefined ? 0 : originsOf(member).length
+  }
+
+  /** The node of the cell that was asked last did not answer: the next call goes to another. */
+  lost(cell: number): void {
+    const [origin] = this.nodesOf(cell) > 1 ? this.#originsOf(cell) : []
+    if (origin !== undefined) this.#pass(cell, origin)
+  }
+
+  #pass(cell: number, origin: string): void {
+    const [first, second] = this.#originsOf(cell)
+    if (second !== undefined && (first === origin || first === undefined)) this.#good.set(cell, second)
+  }
+
+  async #sendTo(
+    address: Address,
+    cell: number,
+    method: string,
+    body: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const { members, world } = this.#parts
     const { self, membership } = members
     const call = newCall(world, { ...self, epoch: membership.epoch }, cell)
-    return await exchange(this.#parts, {
-      address: this.#addressOf(cell),
-      agent: this.#agent,
-      call,
-      method,
-      body,
-      signal,
-    })
+    return await exchange(this.#parts, { address, agent: this.#agent, call, method, body, signal })
   }
 
   async #refused(bytes: Uint8Array): Promise<Error> {

@@ -127,11 +127,15 @@ export class Forwarder {
   /** The answer of the first of the cells that can be reached. Throws Fault `ServiceUnavailable` where none can. */
   async forward(passing: Passing, cells: readonly number[]): Promise<S3Response> {
     let cause: unknown
-    for (const cell of cells) {
+    const { client, health } = this.#parts
+    // A cell of several nodes is asked at each of them, before it counts as lost.
+    const turns = cells.flatMap((cell) => new Array<number>(Math.max(1, client.nodesOf(cell))).fill(cell))
+    for (const [at, cell] of turns.entries()) {
       try {
         return await this.#send(passing, cell)
       } catch (error) {
-        this.#parts.health.lost(cell)
+        client.lost(cell)
+        if (turns[at + 1] !== cell || !(error instanceof NotSent)) health.lost(cell)
         cause = error
         if (!(error instanceof NotSent)) break
       }

@@ -31,9 +31,10 @@ export type ChunkChecksums = Uint8Array
 
 /**
  * `missing`: the volume is not here, or the segment is gone: compaction may have moved the blob, so read its holder again
- * (C2). `corrupt`: the bytes are not those that were written. `failed`: the disk would not read them.
+ * (C2). `corrupt`: the bytes are not those that were written. `failed`: the disk would not read them. `away`: the node that has
+ * the volume does not give them; it may come back.
  */
-export type UnreadableReason = 'corrupt' | 'failed' | 'missing'
+export type UnreadableReason = 'away' | 'corrupt' | 'failed' | 'missing'
 
 /** A copy of a blob, or a part of it, that cannot be had. Nothing of the chunk in question was yielded. */
 export class BlobUnreadable extends Error {

@@ -1,5 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
-import { BlobUnreadable, type ChunkChecksums } from '#src/blobs/blobs.ts'
+import { type Blobs, BlobUnreadable, type ChunkChecksums } from '#src/blobs/blobs.ts'
 import { chunkBytes, chunkLength } from '#src/blobs/frame.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
@@ -11,6 +11,8 @@ import type { Method } from './transport.ts'
 
 export interface BlobSourceOptions {
   readonly foundation: Foundation
+  /** The volumes of this node, where others share its cell: to those it gives nothing else. */
+  readonly own?: Blobs
   readonly cache?: BlobCache
   /** The checksums of a blob that is only cached here, where they are known. */
   readonly knownChecksums: (blob: BlobId) => ChunkChecksums | undefined
@@ -19,7 +21,13 @@ export interface BlobSourceOptions {
 
 /** `blob`: gives others the chunks of what this region holds, or has cached. Verified here, and again where they arrive (I3). */
 export function blobMethod(options: BlobSourceOptions): Method {
-  return { name: 'blob', answer: (request) => chunks(options, decodeChunksRequest(request)) }
+  const { foundation, own = foundation.blobs } = options
+  // A node that asks another of its cell asks for what is there: it is not sent on, to one that would ask here.
+  const forNodes = { ...options, foundation: { ...foundation, blobs: own } }
+  return {
+    name: 'blob',
+    answer: (request, { cell }) => chunks(cell === foundation.cell ? forNodes : options, decodeChunksRequest(request)),
+  }
 }
 
 async function* chunks(options: BlobSourceOptions, request: ChunksRequest): AsyncGenerator<Uint8Array> {
@@ -42,7 +50,7 @@ async function* heldChunks(
     yield* readHere(foundation, blob, record, first * chunkBytes, to)
   } catch (error) {
     // Who asked goes elsewhere; so does this region.
-    if (error instanceof BlobUnreadable) repair(blob)
+    if (error instanceof BlobUnreadable && error.reason !== 'away') repair(blob)
     throw error
   }
 }

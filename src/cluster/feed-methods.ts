@@ -1,5 +1,6 @@
 import { feedStart, readCursor } from '#src/metadata/cursors.ts'
 import { readEntries, readHead } from '#src/metadata/feed-reading.ts'
+import { watchFeed } from '#src/metadata/feed-signal.ts'
 import { partitions } from '#src/metadata/keyspace.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -17,8 +18,8 @@ import {
 } from './page-codec.ts'
 import type { Caller, Method, Transport } from './transport.ts'
 
-/** While a request waits, the feed is looked at so often: what is written here is elsewhere so much later, at most. */
-const lookMilliseconds = 100
+/** While a request waits it watches the feed, and all the same looks so often: a watch may end unheard where a cluster recovers. */
+const lookMilliseconds = 2_000
 /** A request waits no longer, whatever it asks for: what stands between cells may cut silent connections. */
 const waitMost = 30_000
 const pageEntries = 4_096
@@ -56,6 +57,19 @@ async function readPages(source: FeedSource, request: FeedRequest, forCell: numb
   })
 }
 
+/** Until the feed has changed, or the time is over. */
+async function untilChanged({ foundation, world }: FeedServer, most: number, signal: AbortSignal): Promise<void> {
+  await Promise.race([watchFeed(foundation.store, signal), world.sleep(most, signal)])
+}
+
+/** Rejects with the reason once it is aborted; `over`: nobody waits for that any more. */
+function aborted(signal: AbortSignal, over: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.throwIfAborted()
+    signal.addEventListener('abort', () => reject(signal.reason), { signal: over })
+  })
+}
+
 /** `feed`: entries behind the cursors; waits for some where there are none. */
 function feedMethod(server: FeedServer): Method {
   return {
@@ -66,11 +80,20 @@ function feedMethod(server: FeedServer): Method {
       const { world } = server
       const until = world.monotonic() + Math.min(request.wait, waitMost)
       for (;;) {
-        const pages = await readPages(server, request, caller.cell)
-        if (pages.length > 0 || world.monotonic() >= until) {
-          return encodeFeedAnswer({ incarnation: server.incarnation, pages })
+        const left = until - world.monotonic()
+        const over = new AbortController()
+        // First the watch, then the look: what comes in between is not missed.
+        const changed = left <= 0 ? undefined : untilChanged(server, Math.min(left, lookMilliseconds), over.signal)
+        changed?.catch(() => {})
+        try {
+          const pages = await readPages(server, request, caller.cell)
+          if (pages.length > 0 || changed === undefined) {
+            return encodeFeedAnswer({ incarnation: server.incarnation, pages })
+          }
+          await Promise.race([changed, aborted(signal, over.signal)])
+        } finally {
+          over.abort()
         }
-        await world.sleep(lookMilliseconds, signal)
       }
     },
   }

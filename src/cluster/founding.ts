@@ -19,6 +19,8 @@ export interface Location {
 
 export interface JoinRequest extends Location {
   readonly incarnation: string
+  /** A member that was copied to another store: its incarnation before, which only it and its peers know. */
+  readonly was?: string
 }
 
 export interface JoinAnswer {
@@ -67,6 +69,13 @@ export async function admitRegion(store: Store, namespace: Namespace, request: J
     if (membership === undefined) throw refusal('This cell is in no cluster.')
     const again = membership.members.find(({ incarnation }) => incarnation === request.incarnation)
     if (again !== undefined) return { cell: again.cell, membership }
+    const before = request.was === undefined ? undefined : memberBefore(membership, request)
+    if (before !== undefined) {
+      const members = membership.members.map((each) => (each === before ? reborn(each, request) : each))
+      const next: Membership = { ...membership, epoch: membership.epoch + 1, members }
+      records.setMembership(transaction, next)
+      return { cell: before.cell, membership: next }
+    }
     const standing = memberIn(membership, request.region)
     // One that joins and asks anew with nothing in its hands was cut off before it wrote its number down.
     const isCutOff = standing?.state === 'joining' && standing.peer === request.peer
@@ -84,6 +93,32 @@ export async function admitRegion(store: Store, namespace: Namespace, request: J
     const next: Membership = { ...membership, epoch: membership.epoch + 1, members: [...others, member] }
     records.setMembership(transaction, next)
     return { cell, membership: next }
+  })
+}
+
+function memberBefore({ members }: Membership, { was, region }: JoinRequest): Member {
+  const before = members.find((each) => each.incarnation === was && each.region === region)
+  if (before === undefined || before.state === 'removed') throw refusal(`There is no such member in ${region}.`)
+  return before
+}
+
+const reborn = (member: Member, { incarnation, peer, geography }: JoinRequest): Member => ({
+  ...member,
+  ...{ incarnation, peer, geography },
+})
+
+/** A cell that was copied to another store, in the root itself: others are told with everything else (C15). */
+export async function beReborn(store: Store, self: Self): Promise<void> {
+  await changeMember(store, self.cell, (member) => ({ ...member, incarnation: self.incarnation }))
+}
+
+/** The root knows the new incarnation. */
+export async function forgetBefore(store: Store): Promise<void> {
+  await store.transact(async (transaction) => {
+    const self = await readSelf(transaction)
+    if (self?.was === undefined) return
+    const { was: _, ...rest } = self
+    setSelf(transaction, rest)
   })
 }
 

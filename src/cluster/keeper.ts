@@ -1,3 +1,4 @@
+import { BlobUnreadable } from '#src/blobs/blobs.ts'
 import { bucketOf, copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
@@ -120,9 +121,15 @@ export class Keeper {
     const { foundation, repair } = this.#options
     const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes' || copyIn(record, foundation.region) === undefined) return true
-    const isWhole = await isWholeHere(foundation, blob, record)
-    if (!isWhole) repair(blob)
-    return isWhole
+    try {
+      const isWhole = await isWholeHere(foundation, blob, record)
+      if (!isWhole) repair(blob)
+      return isWhole
+    } catch (error) {
+      // The node that has it is away.
+      if (!(error instanceof BlobUnreadable)) throw error
+      return false
+    }
   }
 
   async #lose(copies: readonly NumberedCopy[], { region }: Caller): Promise<Uint8Array> {

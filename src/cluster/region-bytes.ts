@@ -1,4 +1,5 @@
 import type { BlobCache } from '#src/blobs/blob-cache.ts'
+import type { Blobs } from '#src/blobs/blobs.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
@@ -38,6 +39,8 @@ export interface RegionBytesOptions
   /** Whether a cell seems to answer. */
   readonly isReachable: (cell: number) => boolean
   readonly cache?: BlobCache
+  /** The volumes of this node, where others share its cell. */
+  readonly own?: Blobs
   /** Told of each read of what is not held here. */
   readonly wanted?: (blob: BlobId) => void
   readonly counters?: Counters
@@ -68,7 +71,7 @@ export interface RegionBytes {
 }
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
-  const { foundation, counters, failed, cache, transport } = options
+  const { foundation, counters, failed, cache, own, transport } = options
   const remote: RegionBlobs = new RegionBlobs({ wanted: () => {}, ...options, repair: (blob) => copies.repair(blob) })
   const { cache: _, ...uncached } = options
   const passing = new RegionBlobs({ ...uncached, wanted: () => {}, repair: () => {} })
@@ -84,6 +87,7 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     knownChecksums: remote.knownChecksums.bind(remote),
     repair: copies.repair.bind(copies),
     ...(cache !== undefined && { cache }),
+    ...(own !== undefined && { own }),
   }
   const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
   const succession = new Succession(options)

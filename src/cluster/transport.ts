@@ -13,6 +13,8 @@ export interface Transport {
   ask(cell: number, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>
   /** As `ask`; a stream that breaks off rejects with PeerUnreachable. Slow readers are waited for. */
   stream(cell: number, method: string, request: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** As `stream`, of another node of this cell, by its origin. Absent: a cell has one node. */
+  streamFrom?(origin: string, method: string, request: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array>
 }
 
 /** Who asks, as the transport made sure. */

@@ -232,6 +232,11 @@ export const settings = {
   peerPort: integer(1, 65_535).prefault('9100').describe('TCP port that other regions ask this one on'),
   peerHost: z.string().min(1).optional().describe('address to listen on for other regions; default: as `--host`'),
   peerUrl: origin.optional().describe('where other regions reach this one; default: `--peer-host` and `--peer-port`'),
+  nodeUrl: origin
+    .optional()
+    .describe(
+      'where the other nodes of this region reach this one, if they share a FoundationDB prefix; default: as `--peer-url`',
+    ),
   join: origin
     .optional()
     .describe('the `--peer-url` of the root region: joins its cluster, from an empty data directory'),

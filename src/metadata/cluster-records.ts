@@ -11,6 +11,8 @@ export interface Self {
   readonly cell: number
   /** 32 hexadecimal digits, drawn at its birth: others' cursors on its feeds belong to it (C15). */
   readonly incarnation: string
+  /** Its incarnation before it was copied to another store, as long as the root may not know of the new one. */
+  readonly was?: string
   readonly region: string
   readonly geography: string
   /** Where its peer API is, as an origin. */

@@ -33,7 +33,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | completed   | upload id                          | what CompleteMultipartUpload answered, for 24 h (C26)         |
  * | feed        | partition ‖ versionstamp ‖ order   | which record changed, with its stamp (C14)                    |
  * | floor       | partition                          | least stamp that may be drawn (C10)                           |
- * | scrub       | region                             | how far reading everything has come (ScrubProgress)           |
+ * | scrub       | region, or node                    | how far reading everything has come (ScrubProgress)           |
  * | lifecycle   | bucket                             | how far a bucket's rules were carried out (LifecycleProgress) |
  * | logStream   | target, prefix, source or 0        | which log is open (log-records.ts)                            |
  * | logSealed   | target, prefix, source or 0, number | what a log becomes that waits for its delivery               |
@@ -60,6 +60,11 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | namespaceCursor |                                | in a replica: how far it has followed, and whom               |
  * | namespaceConfirmed | cell                        | in the root: how far that cell has followed                   |
  * | namespaceHeard |                                 | in a replica: when the root was last heard                    |
+ * | feedSignal  |                                    | versionstamp of the last commit that appended to the feed (feed-signal.ts) |
+ * | node        | node                               | where a node of this cell is, and its last sign of life (node-records.ts) |
+ * | volume      | volume                             | the node that has it (node-records.ts)                        |
+ * | lead        |                                    | the node that does what is done once in a cell (node-records.ts) |
+ * | copying     |                                    | that this store is a copy, and whether it is whole (copying.ts) |
  * | namespaceForsaken |                              | in a replica: the root that it follows no more, and until when|
  * | migration   | bucket                             | how far the copying of its shadow has come (shadow-records.ts)|
  * | imported    | bucket, shadow, what               | atomic counter: what was brought from its shadow              |
@@ -113,6 +118,11 @@ export const subspace = {
   namespaceCursor: 0x34,
   namespaceConfirmed: 0x35,
   namespaceHeard: 0x36,
+  feedSignal: 0x3c,
+  node: 0x38,
+  volume: 0x39,
+  lead: 0x3a,
+  copying: 0x3b,
   namespaceForsaken: 0x37,
   cursor: 0x20,
   conflict: 0x21,
@@ -202,7 +212,8 @@ export const keys = {
   healing: prefixes.healing,
   bucketCopy: (bucket: number) => append(prefixes.bucketCopy, [bucket]),
   conflict: (bucket: number, key: string, stamp: Stamp) => append(prefixes.conflict, [bucket, key, stamp]),
-  scrub: (region: string) => append(prefixes.scrub, [region]),
+  /** `name`: of a region, or of a node that shares its cell. */
+  scrub: (name: string) => append(prefixes.scrub, [name]),
   lifecycle: (bucket: number) => append(prefixes.lifecycle, [bucket]),
   logStream: (target: number, prefix: string, source: number) => append(prefixes.logStream, [target, prefix, source]),
   logSealed: (target: number, prefix: string, source: number, log: number) =>
@@ -228,6 +239,11 @@ export const keys = {
   namespaceCursor: prefixes.namespaceCursor,
   namespaceConfirmed: (cell: number) => append(prefixes.namespaceConfirmed, [cell]),
   namespaceHeard: prefixes.namespaceHeard,
+  feedSignal: prefixes.feedSignal,
+  node: (node: string) => append(prefixes.node, [node]),
+  volume: (volume: string) => append(prefixes.volume, [volume]),
+  lead: prefixes.lead,
+  copying: prefixes.copying,
   namespaceForsaken: prefixes.namespaceForsaken,
   migration: (bucket: number) => append(prefixes.migration, [bucket]),
   stored: (bucket: number, storageClass: string, what: string) => append(prefixes.stored, [bucket, storageClass, what]),

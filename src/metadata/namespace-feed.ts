@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { Fault } from '#src/errors.ts'
+import { PassingTransaction, passedOn } from '#src/store/passing.ts'
 import type { Entry, Snapshot, Store, Transaction } from '#src/store/store.ts'
 import { versionstampBytes } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
@@ -66,56 +67,45 @@ const meets = (from: Uint8Array, to: Uint8Array): boolean =>
   Buffer.compare(from, beyond) < 0 && Buffer.compare(first, to) < 0
 
 /** A transaction that tells which keys are written; reads go by it. */
-class WatchedTransaction implements Transaction {
-  readonly relaxed: Snapshot
+class WatchedTransaction extends PassingTransaction {
   /** Whether a record was changed. */
   isFed = false
-  readonly #inner: Transaction
   readonly #wrote: (changed: Changed) => void
 
   constructor(inner: Transaction, wrote: (changed: Changed) => void) {
-    this.#inner = inner
+    super(inner)
     this.#wrote = wrote
-    this.relaxed = inner.relaxed
   }
 
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#inner.get(key)
-  }
-
-  range(...args: Parameters<Transaction['range']>): Promise<readonly Entry[]> {
-    return this.#inner.range(...args)
-  }
-
-  set(key: Uint8Array, value: Uint8Array): void {
+  override set(key: Uint8Array, value: Uint8Array): void {
     if (isInside(key)) this.#wrote({ from: key })
-    this.#inner.set(key, value)
+    super.set(key, value)
   }
 
-  clear(key: Uint8Array): void {
+  override clear(key: Uint8Array): void {
     if (isInside(key)) this.#wrote({ from: key })
-    this.#inner.clear(key)
+    super.clear(key)
   }
 
-  clearRange(from: Uint8Array, to: Uint8Array): void {
+  override clearRange(from: Uint8Array, to: Uint8Array): void {
     if (meets(from, to)) this.#wrote({ from, to })
-    this.#inner.clearRange(from, to)
+    super.clearRange(from, to)
   }
 
-  add(key: Uint8Array, delta: bigint): void {
+  override add(key: Uint8Array, delta: bigint): void {
     if (isInside(key)) this.#wrote({ from: key })
-    this.#inner.add(key, delta)
+    super.add(key, delta)
   }
 
-  append(prefix: Uint8Array, value: Uint8Array): number {
+  override append(prefix: Uint8Array, value: Uint8Array): number {
     assert.ok(!isInside(prefix), 'the namespace has no logs of its own')
     if (prefix[0] === subspace.feed) this.isFed = true
-    return this.#inner.append(prefix, value)
+    return super.append(prefix, value)
   }
 
-  setStamped(key: Uint8Array, value: Uint8Array, offset: number): void {
+  override setStamped(key: Uint8Array, value: Uint8Array, offset: number): void {
     if (isInside(key)) this.#wrote({ from: key })
-    this.#inner.setStamped(key, value, offset)
+    super.setStamped(key, value, offset)
   }
 }
 
@@ -171,12 +161,6 @@ export function governNamespace(store: Store, cell: number): Store {
 }
 
 const leftMessage = 'This region has left its cluster.'
-
-const passedOn = (store: Store): Omit<Store, 'transact'> => ({
-  snapshot: (body) => store.snapshot(body),
-  watch: (key, signal) => store.watch(key, signal),
-  close: () => store.close(),
-})
 
 /** Behind the last change; in a cell that is not the root, nothing but zeros. */
 export async function readNamespaceHead(from: Snapshot): Promise<Uint8Array> {

@@ -13,8 +13,8 @@ export interface ScrubProgress {
 const format = 1
 const writer = new RecordWriter()
 
-export async function readScrubProgress(from: Snapshot, region: string): Promise<ScrubProgress | undefined> {
-  const bytes = await from.get(keys.scrub(region))
+export async function readScrubProgress(from: Snapshot, name: string): Promise<ScrubProgress | undefined> {
+  const bytes = await from.get(keys.scrub(name))
   // It only saves reading twice: what another version wrote is not worth a failure.
   if (bytes === undefined || bytes[0] !== format) return undefined
   const reader = new RecordReader(bytes, 1)
@@ -23,8 +23,8 @@ export async function readScrubProgress(from: Snapshot, region: string): Promise
   return next.length === 0 ? { began } : { began, next }
 }
 
-export function setScrubProgress(to: Transaction, region: string, { began, next }: ScrubProgress): void {
+export function setScrubProgress(to: Transaction, name: string, { began, next }: ScrubProgress): void {
   writer.byte(format).integer(began)
   if (next !== undefined) writer.raw(next)
-  to.set(keys.scrub(region), writer.take())
+  to.set(keys.scrub(name), writer.take())
 }

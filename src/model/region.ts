@@ -12,7 +12,7 @@ export interface Member {
   readonly cell: number
   /** Drawn by the cell at its birth, or at its rebirth from a backup: cursors on its feed belong to it (C15). */
   readonly incarnation: string
-  /** Where its peer API is, as an origin: `http://[fd00::1]:9100`. */
+  /** Where its peer API is, as an origin: `http://[fd00::1]:9100`; of several nodes, one each, separated by commas. */
   readonly peer: string
   /**
    * `joining`: it follows the others, and takes no writes yet. `leaving`: its bytes are being copied away; it takes no
@@ -31,6 +31,8 @@ export interface Membership {
   readonly reign?: number
   readonly members: readonly Member[]
 }
+
+export const originsOf = ({ peer }: Pick<Member, 'peer'>): readonly string[] => peer.split(',')
 
 export const memberOf = ({ members }: Membership, cell: number): Member | undefined =>
   members.find((each) => each.cell === cell)

@@ -125,7 +125,7 @@ async function* readAnywhere(
       return
     } catch (error) {
       if (!(error instanceof BlobUnreadable)) throw error
-      remote.repair(blob)
+      if (error.reason !== 'away') remote.repair(blob)
     }
   }
   yield* remote.read(blob, record, at, to)

@@ -33,18 +33,20 @@ export async function* readHere(
       const now = await store.snapshot((snapshot) => readBlob(snapshot, blob))
       const moved: Holder | undefined = now?.kind === 'bytes' ? copyIn(now, region) : undefined
       if (moved === undefined) throw error
+      // A node that is away now is away a moment later too.
+      if (error.reason === 'away' && JSON.stringify(moved.extents) === JSON.stringify(copy.extents)) throw error
       copy = moved
     }
   }
 }
 
-/** Whether every byte of the copy that this region holds can be read. */
+/** Whether every byte of the copy that this region holds can be read. Rejects where that cannot be told, since a node is away. */
 export async function isWholeHere(foundation: Foundation, blob: BlobId, record: BlobRecord): Promise<boolean> {
   try {
     for await (const _ of readHere(foundation, blob, record, 0, record.size, true));
     return true
   } catch (error) {
-    if (!(error instanceof BlobUnreadable)) throw error
+    if (!(error instanceof BlobUnreadable) || error.reason === 'away') throw error
     return false
   }
 }

@@ -55,6 +55,14 @@ export interface ScrubOptions {
   readonly bytesPerSecond?: number
 }
 
+/** Where a node shares its cell with others. */
+export interface ScrubbedNode {
+  /** Its own name for how far it is: each reads what it has. */
+  readonly name: string
+  /** Whether another node has a volume, and so reads what lies there. */
+  readonly isElsewhere: (volume: string) => boolean
+}
+
 export interface RoundOptions {
   readonly bytesPerSecondMin: number
   readonly periodMilliseconds: number
@@ -76,10 +84,13 @@ export interface RoundOptions {
 export class Scrubber {
   readonly #foundation: Foundation
   readonly #maintenance: VolumeMaintenance
+  readonly #node: ScrubbedNode
 
-  constructor(foundation: Foundation, maintenance: VolumeMaintenance) {
+  /** `node`: absent where this node has the cell for itself. */
+  constructor(foundation: Foundation, maintenance: VolumeMaintenance, node?: ScrubbedNode) {
     this.#foundation = foundation
     this.#maintenance = maintenance
+    this.#node = node ?? { name: foundation.region, isElsewhere: () => false }
   }
 
   /** One round, from `from` to the end or the signal. */
@@ -126,9 +137,9 @@ export class Scrubber {
   }
 
   async #round(signal: AbortSignal, options: RoundOptions): Promise<void> {
-    const { world, store, region } = this.#foundation
+    const { world, store } = this.#foundation
     const { periodMilliseconds, bytesPerSecondMin, report } = options
-    let round = await store.snapshot((snapshot) => readScrubProgress(snapshot, region))
+    let round = await store.snapshot((snapshot) => readScrubProgress(snapshot, this.#node.name))
     // A clock that was set back must not put the next round off for years.
     if (round !== undefined && round.next === undefined) {
       const due = Math.min(round.began, world.now()) + periodMilliseconds
@@ -157,8 +168,8 @@ export class Scrubber {
   }
 
   async #save(progress: ScrubProgress): Promise<void> {
-    const { store, region } = this.#foundation
-    await store.transact(async (transaction) => setScrubProgress(transaction, region, progress))
+    const { store } = this.#foundation
+    await store.transact(async (transaction) => setScrubProgress(transaction, this.#node.name, progress))
   }
 
   async #size(): Promise<number> {
@@ -255,7 +266,8 @@ export class Scrubber {
   /** Also one that names a volume of ours under another region: a node's region may have been named anew. */
   #holderHere({ holders }: BlobRecord, volumes: ReadonlySet<string>): Holder | undefined {
     const isHere = ({ region, extents }: Holder): boolean =>
-      region === this.#foundation.region || extents.some(({ volume }) => volumes.has(volume))
+      extents.some(({ volume }) => volumes.has(volume)) ||
+      (region === this.#foundation.region && !extents.some(({ volume }) => this.#node.isElsewhere(volume)))
     return holders.find(isHere)
   }
 

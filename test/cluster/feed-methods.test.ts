@@ -262,3 +262,17 @@ test('a request waits for something to tell, and no longer than it asked for', (
     aborting.abort(new Error('stop'))
     await assert.rejects(cut)
   }))
+
+test('F2: a request that waits is answered by the watch of the feed, and not by the next look', () =>
+  withTwo(async (one, other) => {
+    // A wait for time has no end.
+    const world = { ...realWorld, sleep: () => new Promise<void>(() => {}) }
+    const { transport } = transportTo([one], other, { world })
+    await put(one, 'first', 5)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    for (const key of ['a', 'b', 'c']) {
+      const waiting = follow(other.target, transport, peerOf(one), { bytes: 1e6, wait: 20_000 }, signal)
+      await put(one, key, 5)
+      assert.equal((await waiting).received, 1)
+    }
+  }))

@@ -12,7 +12,7 @@ const reason = whyNoFoundationDb()
 if (reason !== undefined) {
   test('meridian on FoundationDB', { skip: `NOT SHOWN: ${reason}` }, () => {})
 } else {
-  const cluster = await TestCluster.start('ssd')
+  const cluster = await TestCluster.start({ engine: 'ssd' })
   const folder = mkdtempSync(join(tmpdir(), 'meridian-clustered-'))
   const running: ServerProcess[] = []
   after(async () => {
@@ -21,10 +21,19 @@ if (reason !== undefined) {
     rmSync(folder, { recursive: true, force: true })
   })
   const flagsFor = (prefix: string): readonly string[] => [
-    ...['--metadata', 'foundationdb', '--fdb-cluster-file', cluster.clusterFile, '--fdb-prefix', prefix],
+    ...[
+      '--metadata',
+      'foundationdb',
+      '--fdb-cluster-file',
+      cluster.clusterFile,
+      '--fdb-prefix',
+      prefix,
+      '--fdb-timeout',
+      '90',
+    ],
   ]
   const serve = async (data: string, prefix: string): Promise<ServerProcess> => {
-    const server = await ServerProcess.start({ data, flags: flagsFor(prefix) })
+    const server = await ServerProcess.start({ data, flags: flagsFor(prefix), patience: 120_000 })
     running.push(server)
     return server
   }

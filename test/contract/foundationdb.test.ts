@@ -206,7 +206,7 @@ if (reason !== undefined) {
   describe('foundationdb that fails', () => {
     let other: TestCluster
     before(async () => {
-      other = await TestCluster.start('ssd')
+      other = await TestCluster.start({ engine: 'ssd' })
     })
     after(() => other.stop())
     const openOther = (prefix: string, limit = timeout): Promise<FoundationStore> =>

@@ -28,6 +28,8 @@ export interface CycleReport {
 }
 
 const writers = 16
+/** For a start, in milliseconds: a cluster may have to recover first. */
+const patience = 120_000
 
 /** Load, crash, restart, check; again and again on the same data. */
 export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
@@ -36,7 +38,7 @@ export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
   const findings: Finding[] = []
   let checked = 0
   let hollow = 0
-  let server = await ServerProcess.start({ data, environment })
+  let server = await ServerProcess.start({ data, environment, patience })
   let client = new SignedClient(server.endpoint, administrator)
   try {
     await client.send({ method: 'PUT', path: `/${bucket}` })
@@ -45,7 +47,7 @@ export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
       const before = ledger.acknowledged
       await load(client, ledger, () => options.crash(server))
       client.close()
-      server = await ServerProcess.start({ data, environment })
+      server = await ServerProcess.start({ data, environment, patience })
       client = new SignedClient(server.endpoint, administrator)
       const touched = ledger.takeTouched()
       // Old keys too, now and then: a crash may harm what was long at rest.

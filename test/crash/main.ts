@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
+import { TestCluster, whyNoFoundationDb } from '../support/foundationdb.ts'
 import { type CycleReport, crashCycles } from './cycles.ts'
 import { type FileSystem, LoopDisk } from './disk.ts'
 
@@ -16,6 +17,8 @@ Kills the server, and cuts its power, under load, and checks every acknowledged 
   --file-systems L   for the cuts (xfs,ext4)
   --floor N          least acknowledged writes in each cycle (20)
   --waive-cuts       do not fail where this machine cannot cut power
+  --metadata M       lmdb, or foundationdb: a cluster of one process is killed, or loses its power, together with the server,
+                     and in every other cycle of kills either of them alone
   --without-fsync    the control: run with fsync taken out of the server. It must fail.
 `
 
@@ -25,6 +28,7 @@ const { values } = parseArgs({
     cuts: { type: 'string', default: '50' },
     'file-systems': { type: 'string', default: 'xfs,ext4' },
     floor: { type: 'string', default: '20' },
+    metadata: { type: 'string', default: 'lmdb' },
     'waive-cuts': { type: 'boolean', default: false },
     'without-fsync': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -57,22 +61,48 @@ function judge(name: string, report: CycleReport): void {
   if (findings.length > 0 || hollow > 0) failures += 1
 }
 
-async function kills(cycles: number, floor: number, environment: Readonly<Record<string, string>>): Promise<void> {
-  const data = join(folder, 'kill')
-  await mkdir(data)
-  const crash = (server: { kill(): Promise<void> }) => server.kill()
-  judge(
-    'kill -9',
-    await crashCycles({ data, cycles, floor, environment, crash, settle: async () => {}, progress: print }),
-  )
+type Environment = Readonly<Record<string, string>>
+
+/** A cluster for the metadata, where it is to be in one. */
+async function clusterUnder(place: string): Promise<TestCluster | undefined> {
+  if (values.metadata !== 'foundationdb') return undefined
+  const reason = whyNoFoundationDb()
+  if (reason !== undefined) throw new Error(`NOT SHOWN: ${reason}`)
+  return await TestCluster.start({ engine: 'ssd', under: place })
 }
 
-async function cuts(
-  kind: FileSystem,
-  cycles: number,
-  floor: number,
-  environment: Readonly<Record<string, string>>,
-): Promise<void> {
+const placeIn = (cluster: TestCluster | undefined): Environment =>
+  cluster === undefined
+    ? {}
+    : {
+        MERIDIAN_METADATA: 'foundationdb',
+        MERIDIAN_FDB_CLUSTER_FILE: cluster.clusterFile,
+        MERIDIAN_FDB_TIMEOUT: '60',
+      }
+
+async function kills(cycles: number, floor: number, more: Environment): Promise<void> {
+  const data = join(folder, 'kill')
+  await mkdir(data)
+  const cluster = await clusterUnder(folder)
+  const environment = { ...more, ...placeIn(cluster) }
+  let cycle = 0
+  const crash = async (server: { kill(): Promise<void> }): Promise<void> => {
+    cycle += 1
+    if (cluster === undefined) return await server.kill()
+    const doomed = [[server, cluster], [server], [cluster, server]][cycle % 3] ?? []
+    for (const each of doomed) await each.kill()
+    if (doomed.includes(cluster)) cluster.resume()
+    await server.kill()
+  }
+  try {
+    const settle = async (): Promise<void> => {}
+    judge('kill -9', await crashCycles({ data, cycles, floor, environment, crash, settle, progress: print }))
+  } finally {
+    await cluster?.stop()
+  }
+}
+
+async function cuts(kind: FileSystem, cycles: number, floor: number, more: Environment): Promise<void> {
   let disk: LoopDisk
   try {
     disk = await LoopDisk.make(folder, kind)
@@ -81,23 +111,27 @@ async function cuts(
     if (!values['waive-cuts']) failures += 1
     return
   }
+  const cluster = await clusterUnder(disk.folder)
   try {
     const report = await crashCycles({
       data: join(disk.folder, 'data'),
       cycles,
       floor,
-      environment,
+      environment: { ...more, ...placeIn(cluster) },
       progress: print,
       settle: () => disk.sync(),
       crash: async (server) => {
         await disk.cutPower()
         await server.kill()
+        await cluster?.kill()
         await disk.unmount()
         await disk.mount()
+        cluster?.resume()
       },
     })
     judge(`power cut on ${kind}`, report)
   } finally {
+    await cluster?.stop()
     await disk.remove()
   }
 }

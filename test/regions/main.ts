@@ -3,12 +3,12 @@ import { parseArgs } from 'node:util'
 import type { Check, Extent, Outcome } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { Machines } from './machines.ts'
-import { type Scene, scenes } from './scenes.ts'
+import { type Scene, scenesOf } from './scenes.ts'
 
 /**
  * `npm run regions:check`: three regions, each on a machine of its own (a network namespace), 100 ms apart, and clients that look
  * whether what they promise holds. `--short` is what CI runs; `--only WORDS` runs the check of that name, or those
- * whose names contain them.
+ * whose names contain them; `--metadata foundationdb` gives each region a cluster of its own.
  */
 const { values } = parseArgs({
   options: {
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     iterations: { type: 'string' },
     rounds: { type: 'string' },
     waive: { type: 'boolean', default: false },
+    metadata: { type: 'string', default: 'lmdb' },
     inside: { type: 'string' },
   },
 })
@@ -70,6 +71,7 @@ async function run(check: Check, cluster: Cluster): Promise<boolean> {
   return failures.length === 0
 }
 
+const scenes = scenesOf(values.metadata)
 const names = scenes.flatMap((scene) => scene.names)
 const isWanted = (name: string): boolean =>
   names.includes(values.only) ? name === values.only : name.includes(values.only)

@@ -1,12 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { whyNoFoundationDb } from '../support/foundationdb.ts'
 import type { Check } from './check.ts'
 import { consistencyChecks, prepare } from './checks.ts'
 import { Clocks, clockCheck, clockName, whyNoClocks } from './clocks.ts'
 import { Cluster, type ClusterOptions } from './cluster.ts'
 import { faultChecks } from './faults.ts'
 import { fighting } from './fighting.ts'
+import { FoundationServers, foundationChecks, foundationNames } from './foundationdb.ts'
 import { durableFlags, lostRegion } from './lost-region.ts'
 import { queueCheck, queueName, RedisServers, redisUrl, whyNoRedis } from './queues.ts'
 import { linearisable } from './registers.ts'
@@ -101,3 +103,32 @@ const destroyedDisks: Scene = {
 }
 
 export const scenes: readonly Scene[] = [plain, turnedClocks, wipedQueues, destroyedDisks]
+
+/** The metadata of each region in a FoundationDB cluster of its own, and its jobs in Redis, where there is one. */
+const clustered: Scene = {
+  names: [...plainChecks.map(({ name }) => name), ...foundationNames],
+  hindrance: whyNoFoundationDb,
+  async open(base) {
+    const [servers, queues] = [new FoundationServers(base.machines), new RedisServers(base.machines)]
+    const hasRedis = whyNoRedis() === undefined
+    const flags = hasRedis ? ['--redis', redisUrl] : []
+    const cluster = new Cluster({ ...base, flags, environmentOf: servers.environmentOf })
+    const close = async (): Promise<void> => {
+      await cluster.close()
+      await servers.close()
+      await queues.close()
+    }
+    try {
+      await Promise.all(base.codes.map((code) => servers.begin(code)))
+      if (hasRedis) for (const code of base.codes) await queues.start(code)
+      await cluster.start()
+      await prepare(cluster)
+    } catch (error) {
+      await close()
+      throw error
+    }
+    return { cluster, checks: [...plainChecks, ...foundationChecks(servers)], close }
+  },
+}
+
+export const scenesOf = (metadata: string): readonly Scene[] => (metadata === 'foundationdb' ? [clustered] : scenes)

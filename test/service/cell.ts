@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openVolumes } from '#src/blobs/volumes.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
+import { signalFeed } from '#src/metadata/feed-signal.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import type { Acl } from '#src/model/access.ts'
@@ -52,7 +53,8 @@ const alone: Pick<Foundation, 'region' | 'cell' | 'hasPeers'> = { region: 'fra',
 /** Services over a store and a volume in a temporary folder. */
 export async function openCell(world: World = realWorld, fault?: () => StoreFault | undefined, place = alone) {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-cell-'))
-  const store = await openCellStore(world, fault)
+  const bare = await openCellStore(world, fault)
+  const store = place.hasPeers === true ? signalFeed(bare) : bare
   const namespace = new Namespace()
   const blobs = await openVolumes({
     world,

@@ -2,6 +2,7 @@ import type { UnreadableReason } from '#src/blobs/blobs.ts'
 import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import { signalFeed } from '#src/metadata/feed-signal.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
@@ -150,7 +151,7 @@ export class Region {
     this.#stop = new AbortController()
     const life = this.#life
     const world = mortalWorld(this.#world, life)
-    const store = new MortalStore(this.store, life, timeline, this.#chance)
+    const store = signalFeed(new MortalStore(this.store, life, timeline, this.#chance))
     const { region, cell } = self
     const namespace = new Namespace()
     const { blobs } = this

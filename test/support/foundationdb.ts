@@ -11,7 +11,7 @@ import { startClient } from '#src/store/foundationdb/native.ts'
 const run = promisify(execFile)
 const places = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/usr/local/sbin', '/usr/sbin']
 
-function find(name: string): string | undefined {
+export function findFoundationDb(name: string): string | undefined {
   return places.map((place) => join(place, name)).find((file) => existsSync(file) && isExecutable(file))
 }
 
@@ -26,7 +26,8 @@ function isExecutable(file: string): boolean {
 
 /** Why nothing can be shown on FoundationDB here; undefined where it can. */
 export function whyNoFoundationDb(): string | undefined {
-  for (const name of ['fdbserver', 'fdbcli']) if (find(name) === undefined) return `${name} is not installed`
+  for (const name of ['fdbserver', 'fdbcli'])
+    if (findFoundationDb(name) === undefined) return `${name} is not installed`
   try {
     startClient({})
     return undefined
@@ -35,7 +36,7 @@ export function whyNoFoundationDb(): string | undefined {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
@@ -44,27 +45,41 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** A cluster of one fdbserver on a free port of the loopback, in a folder of its own. */
+export interface TestClusterOptions {
+  /** Default: memory. */
+  readonly engine?: 'memory' | 'ssd'
+  /** Default: one, which has the only copy. Of more, two have each row (`double`), and all are coordinators. */
+  readonly processes?: number
+  /** Default: a folder of the system's temporary ones. */
+  readonly under?: string
+}
+
+/** A cluster of fdbservers on free ports of the loopback, in a folder of its own. */
 export class TestCluster {
   readonly clusterFile: string
   readonly #folder: string
-  readonly #port: number
-  #child: ChildProcess | undefined
+  readonly #ports: readonly number[]
+  readonly #children: (ChildProcess | undefined)[] = []
 
-  private constructor(folder: string, port: number) {
+  private constructor(folder: string, ports: readonly number[]) {
     this.#folder = folder
-    this.#port = port
+    this.#ports = ports
     this.clusterFile = join(folder, 'fdb.cluster')
   }
 
-  static async start(engine: 'memory' | 'ssd' = 'memory'): Promise<TestCluster> {
-    const folder = mkdtempSync(join(tmpdir(), 'meridian-fdb-'))
-    const cluster = new TestCluster(folder, await freePort())
-    for (const each of ['data', 'logs']) mkdirSync(join(folder, each))
-    writeFileSync(cluster.clusterFile, `meridian:${randomBytes(8).toString('hex')}@127.0.0.1:${cluster.#port}\n`)
-    cluster.resume()
+  static async start({ engine = 'memory', processes = 1, under }: TestClusterOptions = {}): Promise<TestCluster> {
+    const folder = mkdtempSync(join(under ?? tmpdir(), 'meridian-fdb-'))
+    const ports: number[] = []
+    while (ports.length < processes) ports.push(await freePort())
+    const cluster = new TestCluster(folder, ports)
+    const coordinators = ports.map((port) => `127.0.0.1:${port}`).join(',')
+    writeFileSync(cluster.clusterFile, `meridian:${randomBytes(8).toString('hex')}@${coordinators}\n`)
+    for (let index = 0; index < processes; index++) {
+      for (const each of ['data', 'logs']) mkdirSync(join(folder, `${each}-${index}`))
+      cluster.resume(index)
+    }
     try {
-      await cluster.command(`configure new single ${engine}`)
+      await cluster.command(`configure new ${processes === 1 ? 'single' : 'double'} ${engine}`)
     } catch (error) {
       await cluster.stop()
       throw error
@@ -72,38 +87,42 @@ export class TestCluster {
     return cluster
   }
 
-  /** Starts the server, again after a kill. */
-  resume(): void {
-    const address = `127.0.0.1:${this.#port}`
+  /** Starts a server, again after a kill. */
+  resume(index = 0): void {
+    const address = `127.0.0.1:${this.#ports[index]}`
     const sizes = ['--memory', '4GiB', '--storage-memory', '1GiB', '--cache-memory', '256MiB']
-    const folders = ['-C', this.clusterFile, '-d', join(this.#folder, 'data'), '-L', join(this.#folder, 'logs')]
-    this.#child = spawn(find('fdbserver') ?? 'fdbserver', ['-p', address, '-l', address, ...folders, ...sizes], {
-      stdio: 'ignore',
-    })
+    const [data, logs] = [join(this.#folder, `data-${index}`), join(this.#folder, `logs-${index}`)]
+    // Each plays a machine of its own: copies are on different ones.
+    const place = ['--locality-machineid', `machine-${index}`, '--locality-zoneid', `machine-${index}`]
+    this.#children[index] = spawn(
+      findFoundationDb('fdbserver') ?? 'fdbserver',
+      ['-p', address, '-l', address, '-C', this.clusterFile, '-d', data, '-L', logs, ...place, ...sizes],
+      { stdio: 'ignore' },
+    )
   }
 
   async command(text: string): Promise<string> {
-    const { stdout } = await run(find('fdbcli') ?? 'fdbcli', [
+    const { stdout } = await run(findFoundationDb('fdbcli') ?? 'fdbcli', [
       ...['-C', this.clusterFile, '--timeout', '120', '--exec', text],
     ])
     return stdout
   }
 
   /** Without a chance to do anything about it. */
-  async kill(): Promise<void> {
-    const child = this.#child
+  async kill(index = 0): Promise<void> {
+    const child = this.#children[index]
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')
   }
 
-  /** Stops the process as it stands, and lets it go on. */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child?.kill(signal)
+  /** Stops a process as it stands, and lets it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT', index = 0): void {
+    this.#children[index]?.kill(signal)
   }
 
   async stop(): Promise<void> {
-    await this.kill()
+    for (const index of this.#children.keys()) await this.kill(index)
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }

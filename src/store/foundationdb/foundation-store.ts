@@ -21,6 +21,8 @@ const isRefusal = ({ code }: FdbError): boolean => code >= 2_000 && code < 3_000
  * order in which it was asked for, so that a body's reads see the same as with the other drivers.
  */
 export class FoundationStore implements Store {
+  /** Whether it was opened for the owner that came first. */
+  readonly isFirst: boolean
   readonly #world: World
   readonly #client: Client
   readonly #marks: Marks
@@ -28,7 +30,8 @@ export class FoundationStore implements Store {
   readonly #watching = new Set<(error: unknown) => void>()
   #closing: Promise<void> | undefined
 
-  constructor(world: World, client: Client) {
+  constructor(world: World, client: Client, isFirst = true) {
+    this.isFirst = isFirst
     this.#world = world
     this.#client = client
     this.#marks = new Marks(world, client)

@@ -9,9 +9,10 @@ export interface FoundationDbOptions extends ClientOptions {
   readonly tls?: TlsFiles
   /**
    * Whose store it is. The first to come has it; any other is refused, and so is one that had it before (`isKnown`) where nobody does: then it
-   * is not the same cluster, or not the same prefix. Absent: nobody's.
+   * is not the same cluster, or not the same prefix. One that is known, or `mayShare`, is let in beside the first: whether it is one of
+   * those that share the store is for who opens it to find out there. Absent: nobody's.
    */
-  readonly owner?: { readonly id: string; readonly isKnown: boolean }
+  readonly owner?: { readonly id: string; readonly isKnown: boolean; readonly mayShare?: boolean }
 }
 
 interface About {
@@ -32,24 +33,25 @@ export async function openFoundationStore(options: FoundationDbOptions): Promise
   }
   const client = new Client(startClient(tls), options)
   try {
-    await introduce(client, options)
+    const owner = await introduce(client, options)
+    return new FoundationStore(world, client, owner === options.owner?.id)
   } catch (error) {
     client.close()
     throw error
   }
-  return new FoundationStore(world, client)
 }
 
-async function introduce(client: Client, options: FoundationDbOptions): Promise<void> {
+/** Gives who came first. */
+async function introduce(client: Client, options: FoundationDbOptions): Promise<string | undefined> {
   const native = client.transaction()
   for (;;) {
     try {
       const found = await native.get(client.aboutKey, false)
-      const wanted = meet(found ?? undefined, options)
-      if (wanted === undefined) return
-      native.set(client.aboutKey, Buffer.from(JSON.stringify(wanted)))
+      const { about, isNew } = meet(found ?? undefined, options)
+      if (!isNew) return about.owner
+      native.set(client.aboutKey, Buffer.from(JSON.stringify(about)))
       await native.commit()
-      return
+      return about.owner
     } catch (error) {
       if (!(error instanceof FdbError)) throw error
       // Committed or not: to say the same again does no harm.
@@ -66,8 +68,11 @@ async function introduce(client: Client, options: FoundationDbOptions): Promise<
   }
 }
 
-/** What is to be written down, if anything. */
-function meet(found: Buffer | undefined, { prefix, owner }: FoundationDbOptions): About | undefined {
+/** What is written down, or is to be. */
+function meet(
+  found: Buffer | undefined,
+  { prefix, owner }: FoundationDbOptions,
+): { readonly about: About; readonly isNew: boolean } {
   const name = JSON.stringify(prefix)
   const about: unknown = found === undefined ? undefined : JSON.parse(found.toString())
   if (about === undefined) {
@@ -76,20 +81,19 @@ function meet(found: Buffer | undefined, { prefix, owner }: FoundationDbOptions)
         `the cluster has nothing under the prefix ${name}, and the data directory's metadata was there: is it the right cluster and prefix?`,
       )
     }
-    return { format, ...(owner !== undefined && { owner: owner.id }) }
+    return { about: { format, ...(owner !== undefined && { owner: owner.id }) }, isNew: true }
   }
   if (!isAbout(about) || about.format !== format) {
     throw new FoundationDbUnusable(
       `the metadata under the prefix ${name} has an unknown format: made by a newer version?`,
     )
   }
-  if (owner === undefined || about.owner === owner.id) return undefined
-  if (about.owner !== undefined || owner.isKnown) {
-    throw new FoundationDbUnusable(
-      `the metadata under the prefix ${name} belongs to another data directory: give each its own --fdb-prefix`,
-    )
-  }
-  return { ...about, owner: owner.id }
+  if (owner === undefined || about.owner === owner.id) return { about, isNew: false }
+  if (about.owner === undefined && !owner.isKnown) return { about: { ...about, owner: owner.id }, isNew: true }
+  if (about.owner !== undefined && (owner.isKnown || owner.mayShare === true)) return { about, isNew: false }
+  throw new FoundationDbUnusable(
+    `the metadata under the prefix ${name} belongs to another data directory: give each its own --fdb-prefix, or all nodes of a region the cluster's secret`,
+  )
 }
 
 function isAbout(value: unknown): value is About {

@@ -1,0 +1,89 @@
+import { subspace } from '#src/metadata/keyspace.ts'
+import { Client } from '#src/store/foundationdb/client.ts'
+import type { NativeTransaction } from '#src/store/foundationdb/native.ts'
+import { TupleReader } from '#src/store/tuple.ts'
+
+/** Of the namespace (namespace-keys.ts). */
+const tables: ReadonlyMap<number, string> = new Map([
+  [1, 'bucket'],
+  [2, 'account'],
+  [3, 'access key'],
+])
+
+function tableOf(key: Buffer, at: number): string {
+  const table = Number(new TupleReader(key, at).integer())
+  return tables.get(table) ?? `namespace ${table}`
+}
+
+/** What a process asks of FoundationDB, in order, as `get current`; `version`: a read version, with the first read of a transaction. */
+export class CountedOperations {
+  readonly #noted: string[] = []
+  readonly #prefixBytes: number
+
+  /** Counts for all stores below prefixes of this length that the process opens from now on. */
+  constructor(prefix: string) {
+    // One byte tells the store's parts apart (client.ts).
+    this.#prefixBytes = Buffer.byteLength(prefix) + 1
+    const { transaction } = Client.prototype
+    const counted = (native: NativeTransaction): NativeTransaction => this.#counted(native)
+    Client.prototype.transaction = function (this: Client): NativeTransaction {
+      return counted(transaction.call(this))
+    }
+  }
+
+  /** What was asked since the last call. */
+  take(): readonly string[] {
+    return this.#noted.splice(0)
+  }
+
+  #note(kind: string, key: Buffer): void {
+    const names = Object.entries(subspace)
+    const part = key[this.#prefixBytes - 1]
+    const name = names.find(([, byte]) => byte === key[this.#prefixBytes])?.[0]
+    const row = name === 'namespace' ? tableOf(key, this.#prefixBytes + 1) : (name ?? '?')
+    this.#noted.push(`${kind} ${part === 1 ? row : part === 2 ? 'mark' : 'about'}`)
+  }
+
+  #counted(native: NativeTransaction): NativeTransaction {
+    let hasVersion = false
+    const begin = (): void => {
+      if (!hasVersion) this.#noted.push('version')
+      hasVersion = true
+    }
+    const noted =
+      <Rest extends readonly unknown[], Result>(kind: string, call: (key: Buffer, ...rest: Rest) => Result) =>
+      (key: Buffer, ...rest: Rest): Result => {
+        if (kind === 'get' || kind === 'range') begin()
+        this.#note(kind, key)
+        return call(key, ...rest)
+      }
+    const atomic = (kind: number, key: Buffer, operand: Buffer): void => {
+      this.#note('atomic', key)
+      native.atomicOp(kind, key, operand)
+    }
+    return {
+      setOption: native.setOption.bind(native),
+      get: noted('get', native.get.bind(native)),
+      getRange: noted('range', native.getRange.bind(native)),
+      set: noted('set', native.set.bind(native)),
+      clear: noted('clear', native.clear.bind(native)),
+      clearRange: noted('clearRange', native.clearRange.bind(native)),
+      atomicOp: atomic,
+      addReadConflictRange: native.addReadConflictRange.bind(native),
+      watch: native.watch.bind(native),
+      getReadVersion: native.getReadVersion.bind(native),
+      setReadVersion: native.setReadVersion.bind(native),
+      getApproximateSize: native.getApproximateSize.bind(native),
+      commit: () => {
+        begin()
+        this.#noted.push('commit')
+        return native.commit()
+      },
+      onError: async (code) => {
+        await native.onError(code)
+        hasVersion = false
+      },
+      cancel: native.cancel.bind(native),
+    }
+  }
+}
