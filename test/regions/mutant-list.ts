@@ -24,8 +24,8 @@ export const regionMutants: readonly RegionMutant[] = [
     name: 'feeds-are-looked-at-each-minute',
     rule: 'I4',
     file: 'src/cluster/feed-methods.ts',
-    from: 'const lookMilliseconds = 100\n',
-    to: 'const lookMilliseconds = 60_000\n',
+    from: 'await Promise.race([watchFeed(foundation.store, signal), world.sleep(most, signal)])',
+    to: 'await world.sleep(Math.max(most, 60_000), signal)',
     checks: ['a write is seen in other regions'],
   },
   {
