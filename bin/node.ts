@@ -10,6 +10,7 @@ import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { measureProcess } from '#src/telemetry/process-metrics.ts'
 import { realWorld } from '#src/world.ts'
+import { openFly } from './fly.ts'
 import type { Measurement } from './measuring.ts'
 import { peeringOf } from './peering.ts'
 import { Replicating } from './replicating.ts'
@@ -18,6 +19,8 @@ import { readVersion } from './version.ts'
 /** One process that serves: the store and its gateway. */
 export interface ServingNode {
   readonly port: number
+  /** Where flyctl is answered; undefined: nowhere. */
+  readonly flyOrigin: string | undefined
   readonly node: OpenNode
   measure(): Promise<Measurement>
   /** Answers what is under way, then lets go of all files. */
@@ -78,21 +81,26 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)
+  const fly = openFly(config, world, log, node)
   try {
     await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
+    await fly?.listen(address.port)
     if (isFirst) {
       node.startBackground()
       replicating.start(node)
+      fly?.start()
     }
     return {
       port: address.port,
+      flyOrigin: fly?.places.local,
       node,
       measure: async () => {
         const [readings, problems] = await Promise.all([metrics.read(), node.problems()])
         return { readings, problems: server.isDraining ? ['it is stopping', ...problems] : problems }
       },
       stop: async () => {
+        await fly?.stop()
         await server.close()
         await peers?.close()
         await replicating.stop()
@@ -101,6 +109,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       },
     }
   } catch (error) {
+    await fly?.stop()
     await peers?.close()
     await node.close()
     peering?.close()

@@ -250,6 +250,42 @@ export const settings = {
     .describe(
       'how long a region serves without having heard from the root, in hours: so long a deleted key may be good there',
     ),
+  flyPort: integer(0, 65_535)
+    .optional()
+    .describe(
+      "TCP port of Fly's provider API and of what flyctl asks, see docs/fly.md; on the root region only; default: none",
+    ),
+  flyHost: z.string().min(1).optional().describe('address to listen on for those; default: as `--host`'),
+  flyUrl: z
+    .string()
+    .regex(/^https?:\/\/[^/?#\s]+$/, 'expected an origin such as https://fly.example.com')
+    .optional()
+    .describe('where browsers, flyctl and Fly reach them; default: `--fly-host` and `--fly-port`'),
+  flyProviderSecretFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the secret that Fly signs its requests with; two lines: both are good, to rotate'),
+  flyWebhookSecretFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the secret that what is told to Fly is signed with'),
+  flyOauthFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the id and the secret, a line each, by which Fly knows this store when people sign in'),
+  flyApiUrl: z
+    .string()
+    .regex(/^https?:\/\/[^/?#\s]+$/, 'expected an origin such as https://api.fly.io')
+    .optional()
+    .describe(
+      "Fly's own API, such as `https://api.fly.io`, where people sign in and changes are told; default: this store's own",
+    ),
+  flySkew: integer(10, 3_600)
+    .prefault('300')
+    .describe('seconds that the time in a signed request may differ from ours'),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')
