@@ -97,7 +97,8 @@ export class ClusterFront {
   /** What the root says to a change once others have it; any other answer as it is. */
   async #settled({ incoming, address, operation }: AskedHere, answer: S3Response): Promise<S3Response> {
     const { region } = this.#parts
-    if (!region.members.isRoot || !isChange({ incoming, address, operation }) || answer.later !== undefined) return answer
+    if (!region.members.isRoot || !isChange({ incoming, address, operation }) || answer.later !== undefined)
+      return answer
     const head = await region.confirmations.head()
     const missing = await region.confirmations.wait(head, new AbortController().signal)
     const headers: Record<string, string> = { ...answer.headers }

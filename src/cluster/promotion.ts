@@ -73,7 +73,8 @@ export function promotionMethods({ store, world, members }: Omit<PromotionParts,
       answer: async () => {
         const standing = await store.transact(async (transaction) => {
           const cursor = await readNamespaceCursor(transaction)
-          if (cursor !== undefined) forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
+          if (cursor !== undefined)
+            forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
           return cursor
         })
         return encodeMessage(standing === undefined ? null : standingOf(standing))
@@ -103,14 +104,20 @@ const standingOf = ({ incarnation, position, copiedTo }: NamespaceCursor): Stand
 })
 
 /** Undefined: the one that asks has not all yet. */
-async function abdicate(store: Store, here: number, heir: number, { position }: Position): Promise<Membership | undefined> {
+async function abdicate(
+  store: Store,
+  here: number,
+  heir: number,
+  { position }: Position,
+): Promise<Membership | undefined> {
   const records = new ClusterRecords()
   return await store.transact(async (transaction) => {
     const membership = await records.membership(transaction)
     // Asked again, it says the same: nothing can have changed here since.
     if (membership === undefined || membership.root === heir) return membership
     if (membership.root !== here) throw refusal('This cell is not the root.')
-    if (memberOf(membership, heir)?.state !== 'active') throw refusal('A region that joins or leaves cannot be the root.')
+    if (memberOf(membership, heir)?.state !== 'active')
+      throw refusal('A region that joins or leaves cannot be the root.')
     if (Buffer.compare(await readNamespaceHead(transaction), bytesOf(position)) !== 0) return undefined
     const next: Membership = { ...membership, epoch: membership.epoch + 1, root: heir, reign: reignOf(membership) + 1 }
     records.setMembership(transaction, next)
@@ -166,7 +173,12 @@ export class Promotion {
       each.cell === membership.root ? ({ ...each, state: 'removed' } as const) : each,
     )
     const { epoch } = membership
-    return await this.#take({ root: self.cell, epoch: epoch + epochsAhead, reign: reignOf(membership) + 1, members: removed })
+    return await this.#take({
+      root: self.cell,
+      epoch: epoch + epochsAhead,
+      reign: reignOf(membership) + 1,
+      members: removed,
+    })
   }
 
   async #answers(cell: number): Promise<boolean> {
