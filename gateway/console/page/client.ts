@@ -1,0 +1,175 @@
+import { type Credentials, digestOf, encodedPath, presigned, queryOf, signedHeaders } from './sign.ts'
+
+/** Why a request was refused, in the words of the store. */
+export class Refused extends Error {
+  readonly code: string
+  readonly status: number
+
+  constructor(status: number, code: string, message: string) {
+    super(code === '' ? message : `${message} (${code})`)
+    this.code = code
+    this.status = status
+  }
+}
+
+export interface Request {
+  readonly method?: string
+  /** Not encoded. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Blob | string
+  readonly service?: string
+  /** Told how many bytes of the body went out. */
+  readonly progress?: (sent: number) => void
+  readonly signal?: AbortSignal
+}
+
+export interface Answer {
+  readonly status: number
+  header(name: string): string | undefined
+  readonly text: string
+  readonly xml: Document | undefined
+}
+
+const textOf = (parent: ParentNode | null | undefined, name: string): string =>
+  [...(parent?.children ?? [])].find((each) => each.localName === name)?.textContent ?? ''
+
+export const child = textOf
+
+/** Elements of that name right below. */
+export const children = (parent: ParentNode | null | undefined, name: string): readonly Element[] =>
+  [...(parent?.children ?? [])].filter((each) => each.localName === name)
+
+/**
+ * Browsers take `.` and `..` out of paths, also encoded: what such a key names would be another one. Deletions name keys in
+ * their body, and are not concerned.
+ */
+const isReachable = (path: string): boolean => !path.split('/').some((each) => each === '.' || each === '..')
+
+/** Everything that the page asks for, signed with the key that somebody signed in with. It is kept here, and nowhere else. */
+export class Client {
+  readonly #credentials: Credentials
+
+  constructor(credentials: Credentials) {
+    this.#credentials = credentials
+  }
+
+  async send(request: Request): Promise<Answer> {
+    const { method = 'GET', path, query = {}, headers = {}, body, service, progress, signal } = request
+    checkPath(path)
+    const encoded = encodedPath(path)
+    const payload = body === undefined ? digestOf('') : await digest(body)
+    const signed = signedHeaders(
+      {
+        method,
+        host: location.host,
+        path: encoded,
+        query,
+        headers,
+        now: new Date(),
+        ...(payload !== undefined && { payload }),
+        ...(service !== undefined && { service }),
+      },
+      this.#credentials,
+    )
+    const text = queryOf(query)
+    const url = text === '' ? encoded : `${encoded}?${text}`
+    return await exchange(url, { method, headers: signed, body, progress, signal })
+  }
+
+  /** The JSON that the console's own part of the store gives. */
+  async api<Value>(path: string, query: Readonly<Record<string, string>> = {}): Promise<Value> {
+    return JSON.parse((await this.send({ path: `/-/console/api/${path}`, query })).text) as Value
+  }
+
+  async post<Value>(path: string, value: unknown): Promise<Value> {
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify(value)
+    return JSON.parse(
+      (await this.send({ method: 'POST', path: `/-/console/api/${path}`, headers, body })).text,
+    ) as Value
+  }
+
+  /** A call of IAM. */
+  async iam(parameters: Readonly<Record<string, string>>): Promise<Answer> {
+    const body = queryOf({ ...parameters, Version: '2010-05-08' })
+    const headers = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }
+    return await this.send({ method: 'POST', path: '/', headers, body, service: 'iam' })
+  }
+
+  /** A link that is good for so many seconds without a key. */
+  link(path: string, seconds: number, query: Readonly<Record<string, string>> = {}): string {
+    checkPath(path)
+    const request = { method: 'GET', host: location.host, path: encodedPath(path), query, now: new Date(), seconds }
+    return location.origin + presigned(request, this.#credentials)
+  }
+}
+
+function checkPath(path: string): void {
+  if (isReachable(path)) return
+  throw new Refused(
+    0,
+    '',
+    'A browser cannot ask for a key with a part that is “.” or “..”: use another S3 client for it.',
+  )
+}
+
+/** Undefined: too large to be hashed without the browser's help, which pages of plain HTTP do not get. */
+async function digest(body: Blob | string): Promise<string | undefined> {
+  if (typeof body === 'string') return digestOf(body)
+  if (!isSecureContext) return undefined
+  const hash = await crypto.subtle.digest('SHA-256', await body.arrayBuffer())
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+interface Exchanged {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Blob | string | undefined
+  readonly progress: ((sent: number) => void) | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+/** Not `fetch`: that tells no progress of what goes out, and its XML would have to be parsed from text. */
+function exchange(url: string, { method, headers, body, progress, signal }: Exchanged): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest()
+    request.open(method, url)
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
+    const isJson = url.startsWith('/-/console/api/') || url.includes('meridian-usage')
+    request.responseType = isJson || method === 'HEAD' ? 'text' : 'document'
+    if (!isJson) request.overrideMimeType('application/xml')
+    if (progress !== undefined) request.upload.addEventListener('progress', ({ loaded }) => progress(loaded))
+    request.addEventListener('error', () => reject(new Refused(0, '', 'The store cannot be reached.')))
+    request.addEventListener('abort', () => reject(new Refused(0, '', 'It was stopped.')))
+    request.addEventListener('load', () => {
+      const { status } = request
+      const answer: Answer = {
+        status,
+        header: (name) => request.getResponseHeader(name) ?? undefined,
+        text: request.responseType === 'text' ? request.responseText : '',
+        xml: request.responseType === 'document' ? (request.responseXML ?? undefined) : undefined,
+      }
+      if (status >= 200 && status < 300 && answer.xml?.documentElement.localName !== 'Error') resolve(answer)
+      else reject(refusalOf(answer))
+    })
+    signal?.addEventListener('abort', () => request.abort())
+    request.send(body ?? null)
+  })
+}
+
+function refusalOf({ status, text, xml }: Answer): Refused {
+  if (text !== '') {
+    try {
+      const { error, message } = JSON.parse(text) as { readonly error?: string; readonly message?: string }
+      if (message !== undefined) return new Refused(status, error ?? '', message)
+    } catch {
+      // It is no JSON: S3 itself refused what was asked for.
+    }
+  }
+  const root = xml?.documentElement
+  const error = root?.localName === 'ErrorResponse' ? children(root, 'Error')[0] : root
+  const code = textOf(error, 'Code')
+  return new Refused(status, code, textOf(error, 'Message') || `The store answered with status ${status}.`)
+}
