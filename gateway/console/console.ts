@@ -37,9 +37,9 @@ const common: Readonly<Record<string, string>> = {
 /**
  * The console: a page, and the JSON that it asks for beside S3.
  *
- * N1  it is where no bucket can be, and on no bucket's own host: what lies in a bucket is served as ever.
- * N2  nothing runs in its page but its own files: not even what lies in a bucket of the same origin.
- * N3  its API asks the access control that everybody is asked by; a browser sends no credentials by itself, so no other page can ask
+ * G1  it is where no bucket can be, and on no bucket's own host: what lies in a bucket is served as ever.
+ * G2  nothing runs in its page but its own files: not even what lies in a bucket of the same origin.
+ * G3  its API asks the access control that everybody is asked by; a browser sends no credentials by itself, so no other page can ask
  *     in somebody's name.
  */
 export class Console {

@@ -27,7 +27,9 @@ export interface Request {
 
 export interface Answer {
   readonly status: number
-  header(name: string): string | undefined
+  readonly header: (name: string) => string | undefined
+  /** Of all headers, in lower case. */
+  readonly names: readonly string[]
   readonly text: string
   readonly xml: Document | undefined
 }
@@ -148,6 +150,10 @@ function exchange(url: string, { method, headers, body, progress, signal }: Exch
       const answer: Answer = {
         status,
         header: (name) => request.getResponseHeader(name) ?? undefined,
+        names: request
+          .getAllResponseHeaders()
+          .split('\r\n')
+          .map((line) => line.split(':', 1)[0] ?? ''),
         text: request.responseType === 'text' ? request.responseText : '',
         xml: request.responseType === 'document' ? (request.responseXML ?? undefined) : undefined,
       }

@@ -1,9 +1,16 @@
 import { bucketsView } from './buckets.ts'
 import { type Client, Refused } from './client.ts'
+import { conflictsView } from './conflicts.ts'
 import type { Context, Session, View } from './context.ts'
 import { button, byId, el, empty, link, messageOf } from './dom.ts'
+import { jobsView } from './jobs.ts'
+import { keysView } from './keys.ts'
+import { objectView } from './object.ts'
 import { objectsView } from './objects.ts'
+import { regionsView } from './regions.ts'
+import { settingsView } from './settings.ts'
 import { signInView } from './sign-in.ts'
+import { usageView } from './usage.ts'
 
 interface Page {
   readonly title: string
@@ -11,9 +18,26 @@ interface Page {
   readonly isForAdministrators?: boolean
 }
 
-const pages: readonly Page[] = [{ title: 'Buckets', href: '#/' }]
+const pages: readonly Page[] = [
+  { title: 'Buckets', href: '#/' },
+  { title: 'Usage', href: '#/usage' },
+  { title: 'Keys', href: '#/keys' },
+  { title: 'Regions', href: '#/regions', isForAdministrators: true },
+  { title: 'Jobs', href: '#/jobs', isForAdministrators: true },
+  { title: 'Settings', href: '#/settings', isForAdministrators: true },
+]
 
-const views: Readonly<Record<string, View>> = { '': bucketsView, buckets: objectsView }
+const views: Readonly<Record<string, View>> = {
+  '': bucketsView,
+  buckets: objectsView,
+  object: objectView,
+  conflicts: conflictsView,
+  usage: usageView,
+  keys: keysView,
+  regions: regionsView,
+  jobs: jobsView,
+  settings: settingsView,
+}
 
 const signedIn: { client?: Client; session?: Session } = {}
 let showing = new AbortController()
