@@ -83,6 +83,14 @@ export class ConsolePage {
     await this.page.send('Input.insertText', { text: value })
   }
 
+  /** A key that has a name. */
+  async press(key: 'Tab' | 'Enter'): Promise<void> {
+    const codes = { Tab: 9, Enter: 13 }
+    const event = { key, code: key, windowsVirtualKeyCode: codes[key], ...(key === 'Enter' && { text: '\r' }) }
+    await this.page.send('Input.dispatchKeyEvent', { type: 'keyDown', ...event })
+    await this.page.send('Input.dispatchKeyEvent', { type: 'keyUp', ...event })
+  }
+
   /** A button or a link, by what it is called. */
   async click(name: string, within = 'body'): Promise<void> {
     const find = `[...document.querySelectorAll(${text(`${within} button, ${within} a, ${within} summary`)})].find((each) => (each.getAttribute('aria-label') ?? each.textContent) === ${text(name)})`

@@ -11,6 +11,12 @@ function ceiling(value: number): number {
   return ([1, 2, 5, 10].find((each) => each * power >= value) ?? 10) * power
 }
 
+/** Of bytes: round in the unit that they are written in. */
+export function bytesCeiling(value: number): number {
+  const unit = 1024 ** Math.max(0, Math.floor(Math.log2(Math.max(1, value)) / 10))
+  return ceiling(value / unit) * unit
+}
+
 function scale(most: number, written: (value: number) => string): readonly SVGElement[] {
   return [0, 0.5, 1].flatMap((part) => {
     const at = top + inner.height * (1 - part)
@@ -30,8 +36,12 @@ export interface Bar {
 }
 
 /** A bar for each day or the like. */
-export function bars(label: string, all: readonly Bar[], written: (value: number) => string): SVGElement {
-  const most = ceiling(Math.max(0, ...all.map(({ value }) => value)))
+export function bars(
+  label: string,
+  all: readonly Bar[],
+  written: (value: number) => string,
+  most = ceiling(Math.max(0, ...all.map(({ value }) => value))),
+): SVGElement {
   const step = inner.width / Math.max(1, all.length)
   const gap = Math.min(3, step * 0.25)
   const rects = all.map(({ name, value }, at) => {

@@ -96,7 +96,7 @@ export class Client {
   /** A call of IAM. */
   async iam(parameters: Readonly<Record<string, string>>): Promise<Answer> {
     const body = queryOf({ ...parameters, Version: '2010-05-08' })
-    const headers = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' }
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
     return await this.send({ method: 'POST', path: '/', headers, body, service: 'iam' })
   }
 
@@ -139,9 +139,9 @@ function exchange(url: string, { method, headers, body, progress, signal }: Exch
     const request = new XMLHttpRequest()
     request.open(method, url)
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
-    const isJson = url.startsWith('/-/console/api/') || url.includes('meridian-usage')
-    request.responseType = isJson || method === 'HEAD' ? 'text' : 'document'
-    if (!isJson) request.overrideMimeType('application/xml')
+    const isDocument = isXml(url, method)
+    request.responseType = isDocument ? 'document' : 'text'
+    if (isDocument) request.overrideMimeType('application/xml')
     if (progress !== undefined) request.upload.addEventListener('progress', ({ loaded }) => progress(loaded))
     request.addEventListener('error', () => reject(new Refused(0, '', 'The store cannot be reached.')))
     request.addEventListener('abort', () => reject(new Refused(0, '', 'It was stopped.')))
@@ -157,7 +157,7 @@ function exchange(url: string, { method, headers, body, progress, signal }: Exch
         text: request.responseType === 'text' ? request.responseText : '',
         xml: request.responseType === 'document' ? (request.responseXML ?? undefined) : undefined,
       }
-      if (status >= 200 && status < 300 && answer.xml?.documentElement.localName !== 'Error') resolve(answer)
+      if (status >= 200 && status < 300 && !isError(answer)) resolve(answer)
       else reject(refusalOf(answer))
     })
     signal?.addEventListener('abort', () => request.abort())
@@ -165,17 +165,35 @@ function exchange(url: string, { method, headers, body, progress, signal }: Exch
   })
 }
 
+/** What has no body is not asked for as a document: browsers make one that says so, in a style that the page's policy forbids. */
+const isXml = (url: string, method: string): boolean =>
+  (method === 'GET' || method === 'POST') && !url.startsWith('/-/console/api/') && !url.includes('meridian-usage')
+
+const errorStart = /^(?:<\?xml[^>]*>\s*)?<Error[\s>]/
+
+/** S3 may find out late, and say so under status 200. */
+const isError = ({ xml, text }: Answer): boolean =>
+  xml === undefined ? errorStart.test(text) : xml.documentElement.localName === 'Error'
+
+const entities: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' }
+
+/** An element of an error that came as text. */
+function elementOf(text: string, name: string): string {
+  const [, found = ''] = new RegExp(`<${name}>([^<]*)</${name}>`).exec(text) ?? []
+  return found.replace(/&(\w+);/g, (whole, entity: string) => entities[entity] ?? whole)
+}
+
 function refusalOf({ status, text, xml }: Answer): Refused {
-  if (text !== '') {
-    try {
-      const { error, message } = JSON.parse(text) as { readonly error?: string; readonly message?: string }
-      if (message !== undefined) return new Refused(status, error ?? '', message)
-    } catch {
-      // It is no JSON: S3 itself refused what was asked for.
+  const otherwise = `The store answered with status ${status}.`
+  if (text.startsWith('{')) {
+    const { error = '', message = otherwise } = JSON.parse(text) as {
+      readonly error?: string
+      readonly message?: string
     }
+    return new Refused(status, error, message)
   }
+  if (text !== '') return new Refused(status, elementOf(text, 'Code'), elementOf(text, 'Message') || otherwise)
   const root = xml?.documentElement
   const error = root?.localName === 'ErrorResponse' ? children(root, 'Error')[0] : root
-  const code = textOf(error, 'Code')
-  return new Refused(status, code, textOf(error, 'Message') || `The store answered with status ${status}.`)
+  return new Refused(status, textOf(error, 'Code'), textOf(error, 'Message') || otherwise)
 }

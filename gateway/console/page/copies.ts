@@ -77,7 +77,8 @@ export async function copiesPanel(
     { class: 'panel' },
     title,
     el('p', {}, why(copies)),
-    places.length > 0 && map(places, `A map: ${places.map(({ region, note }) => `${region} has ${note}`).join('; ')}`),
+    places.length > 0 &&
+      map(places, `A map: ${places.map(({ region, note }) => `${region} has ${note}`).join('; ')}`, true),
     places.length > 0 &&
       pairs([
         ...rows,

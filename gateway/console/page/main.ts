@@ -2,7 +2,7 @@ import { bucketsView } from './buckets.ts'
 import { type Client, Refused } from './client.ts'
 import { conflictsView } from './conflicts.ts'
 import type { Context, Session, View } from './context.ts'
-import { button, byId, el, empty, link, messageOf } from './dom.ts'
+import { button, byId, el, link, messageOf } from './dom.ts'
 import { jobsView } from './jobs.ts'
 import { keysView } from './keys.ts'
 import { objectView } from './object.ts'
@@ -122,13 +122,14 @@ function wordsOf(hash: string): readonly string[] {
   }
 }
 
-function problem(error: unknown): Node {
+function problem(error: unknown): readonly Node[] {
   const isGone = error instanceof Refused && error.status === 404
-  return empty(
-    isGone ? 'That is not here' : 'That did not work',
-    messageOf(error),
-    button('Try again', () => void route()),
-  )
+  const again = button('Try again', () => void route())
+  return [
+    el('h1', {}, isGone ? 'That is not here' : 'That did not work'),
+    el('p', { class: 'alert' }, messageOf(error)),
+    el('div', { class: 'actions' }, again, link('Buckets', '#/', { class: 'button' })),
+  ]
 }
 
 function showBody(title: string, body: readonly Node[], isNew: boolean): void {
@@ -162,7 +163,7 @@ async function route(isNew = true): Promise<void> {
     const { title, body } = await view(context, ...rest)
     if (!signal.aborted) showBody(title, body, isNew)
   } catch (error) {
-    if (!signal.aborted) showBody('Problem', [problem(error)], isNew)
+    if (!signal.aborted) showBody('Problem', problem(error), isNew)
   }
 }
 

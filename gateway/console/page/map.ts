@@ -38,27 +38,36 @@ function landPath(): string {
   return steps.join('')
 }
 
-function mark({ region, state, isHere }: Place, [latitude, longitude]: readonly [number, number]): SVGElement {
+function mark(
+  { region, state, isHere }: Place,
+  [latitude, longitude]: readonly [number, number],
+  size: number,
+): SVGElement {
   const [cx, cy] = [x(longitude), y(latitude)]
-  const isLeft = cx > width - 90
+  const isLeft = cx > width - 120
   return svg(
     'g',
     {},
-    isHere === true && svg('circle', { class: 'halo', cx, cy, r: 15 }),
-    svg('circle', { class: `place ${state}`, cx, cy, r: 6.5 }),
+    isHere === true && svg('circle', { class: 'halo', cx, cy, r: 2.2 * size }),
+    svg('circle', { class: `place ${state}`, cx, cy, r: size }),
     svg(
       'text',
-      { class: 'name', x: isLeft ? cx - 12 : cx + 12, y: cy + 5, 'text-anchor': isLeft ? 'end' : 'start' },
+      {
+        class: 'name',
+        x: isLeft ? cx - 2 * size : cx + 2 * size,
+        y: cy + 0.75 * size,
+        'text-anchor': isLeft ? 'end' : 'start',
+      },
       region,
     ),
   )
 }
 
 /** The world as dots, and regions on it. Who does not see it finds the same in the list that it comes with. */
-export function map(places: readonly Place[], label: string): HTMLElement {
+export function map(places: readonly Place[], label: string, isSmall = false): HTMLElement {
   const marks = places.flatMap((each) => {
     const place = placeOf(each.region)
-    return place === undefined ? [] : [mark(each, place)]
+    return place === undefined ? [] : [mark(each, place, isSmall ? 12 : 7.5)]
   })
   const unknown = places.filter(({ region }) => placeOf(region) === undefined).map(({ region }) => region)
   return el(
@@ -66,7 +75,7 @@ export function map(places: readonly Place[], label: string): HTMLElement {
     {},
     svg(
       'svg',
-      { class: 'map', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label },
+      { class: isSmall ? 'map small' : 'map', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': label },
       svg('path', { class: 'land', d: landPath() }),
       ...marks,
     ),

@@ -56,7 +56,7 @@ function askToDelete(context: Context, bucket: string, key: string, isVersioned:
 }
 
 function folderRow(bucket: string, prefix: string, folder: string): readonly Child[] {
-  return [link(lastPart(folder, prefix), bucketHref(bucket, folder)), '–', 'folder', '', '']
+  return [link(lastPart(folder, prefix), bucketHref(bucket, folder)), '–', '–', '–', '']
 }
 
 function itemRow(context: Context, bucket: string, prefix: string, isVersioned: boolean, item: Item): readonly Child[] {

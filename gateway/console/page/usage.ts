@@ -1,6 +1,6 @@
-import { type Bar, bars } from './chart.ts'
+import { type Bar, bars, bytesCeiling } from './chart.ts'
 import type { View } from './context.ts'
-import { el, empty, labelled, table } from './dom.ts'
+import { el, empty, table } from './dom.ts'
 import { bytes, count } from './format.ts'
 
 interface Row {
@@ -34,6 +34,9 @@ function carried(rows: readonly Row[], days: readonly string[], metric: string):
     return { name, value: [...last.values()].reduce((sum, each) => sum + each, 0) }
   })
 }
+
+const bytesChart = (label: string, all: readonly Bar[]): Node =>
+  bars(label, all, bytes, bytesCeiling(Math.max(0, ...all.map(({ value }) => value))))
 
 const panel = (title: string, chart: Node): HTMLElement => el('section', { class: 'panel' }, el('h2', {}, title), chart)
 
@@ -78,14 +81,14 @@ export const usageView: View = async ({ client, session }, whose = '') => {
   const { usage } = JSON.parse((await client.send({ path: '/', query })).text) as { readonly usage: readonly Row[] }
   const select = el(
     'select',
-    { id: 'whose' },
+    { id: 'whose', 'aria-label': 'Whose usage' },
     el('option', { value: '' }, 'My account'),
     el('option', { value: 'all', selected: isOfAll }, 'All accounts'),
   )
   select.addEventListener('change', () => {
     location.hash = select.value === '' ? '#/usage' : '#/usage/all'
   })
-  const head = el('div', { class: 'title' }, el('h1', {}, 'Usage'), session.isAdministrator && labelled('Of', select))
+  const head = el('div', { class: 'title' }, el('h1', {}, 'Usage'), session.isAdministrator && el('div', {}, select))
   const where = session.region === undefined ? '' : ` Counted in ${session.region}; other regions count what they do.`
   const about = el('p', { class: 'soft' }, `The last ${shownDays} days, in UTC.${where}`)
   if (usage.length === 0)
@@ -105,10 +108,10 @@ export const usageView: View = async ({ client, session }, whose = '') => {
       el(
         'div',
         { class: 'sides' },
-        panel('Stored', bars('Bytes stored, by day', carried(usage, days, 'stored'), bytes)),
+        panel('Stored', bytesChart('Bytes stored, by day', carried(usage, days, 'stored'))),
         panel('Requests', bars('Requests, by day', perDay(usage, days, 'requests'), count)),
-        panel('Bytes in', bars('Bytes in, by day', perDay(usage, days, 'bytes in'), bytes)),
-        panel('Bytes out', bars('Bytes out, by day', perDay(usage, days, 'bytes out'), bytes)),
+        panel('Bytes in', bytesChart('Bytes in, by day', perDay(usage, days, 'bytes in'))),
+        panel('Bytes out', bytesChart('Bytes out, by day', perDay(usage, days, 'bytes out'))),
       ),
       byBucket(usage),
     ],
