@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { defineCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
+import { type Companion, prometheusCompanion, redisCompanion } from './dev-companions.ts'
 import { geographyOf, roundTripOf } from './places.ts'
 
 /** One region of the cluster, as a process of its own. */
@@ -14,6 +15,8 @@ interface Site {
   readonly peerPort: number
   /** Undefined: it tells no metrics. */
   readonly metricsPort: number | undefined
+  /** Of a Redis of its own; undefined: it has none. */
+  readonly redisPort: number | undefined
 }
 
 interface DevOptions {
@@ -22,6 +25,8 @@ interface DevOptions {
   /** Milliseconds of a round trip between two regions. */
   readonly roundTrip: (one: string, other: string) => number
   readonly workers: string
+  /** Of a Prometheus that scrapes all regions; undefined: none does. */
+  readonly prometheusPort: number | undefined
   /** Flags of `serve` that all regions get. */
   readonly flags: readonly string[]
 }
@@ -37,6 +42,7 @@ const print = (line: string): void => {
 class Dev {
   readonly #options: DevOptions
   readonly #children = new Map<string, ChildProcess>()
+  readonly #accompanying: Companion[] = []
   #isStopping = false
 
   constructor(options: DevOptions) {
@@ -49,10 +55,30 @@ class Dev {
     const secret = this.#secretFile
     if (!existsSync(secret)) writeFileSync(secret, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 })
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.#stop())
-    // The root first: the others join there.
-    for (const site of sites) if (!this.#isStopping) await this.#start(site)
-    if (!this.#isStopping) print('ready')
-    await Promise.all([...this.#children.values()].map((child) => ended(child)))
+    try {
+      for (const each of this.#companions()) if (!this.#isStopping) await this.#accompany(each)
+      // The root first: the others join there.
+      for (const site of sites) if (!this.#isStopping) await this.#start(site)
+      if (!this.#isStopping) print('ready')
+      await Promise.all([...this.#children.values()].map((child) => ended(child)))
+    } finally {
+      // Regions that end still need their queues.
+      await Promise.all(this.#accompanying.map((each) => each.stop()))
+    }
+  }
+
+  async #accompany(companion: Companion): Promise<void> {
+    this.#accompanying.push(companion)
+    await companion.start()
+  }
+
+  *#companions(): Generator<Companion> {
+    const { sites, data, prometheusPort } = this.#options
+    for (const { redisPort } of sites) if (redisPort !== undefined) yield redisCompanion(redisPort, print)
+    if (prometheusPort === undefined) return
+    const targets = sites.map(({ metricsPort }) => `127.0.0.1:${metricsPort}`)
+    yield prometheusCompanion(join(data, 'prometheus'), prometheusPort, targets, print)
+    print(`prometheus http://127.0.0.1:${prometheusPort}`)
   }
 
   get #secretFile(): string {
@@ -108,7 +134,7 @@ class Dev {
     )
   }
 
-  #words({ region, port, peerPort, metricsPort }: Site): readonly string[] {
+  #words({ region, port, peerPort, metricsPort, redisPort }: Site): readonly string[] {
     const { sites, data, roundTrip, workers, flags } = this.#options
     const [root] = sites
     const isRoot = root?.region === region
@@ -123,6 +149,7 @@ class Dev {
       // All regions must open what one of them encrypted.
       ...['--key-file', join(data, 'encryption-keys.json')],
       ...(metricsPort === undefined ? [] : ['--metrics-port', String(metricsPort)]),
+      ...(redisPort === undefined ? [] : ['--redis', `redis://127.0.0.1:${redisPort}/0`]),
       ...(geography === '' ? [] : ['--geography', geography]),
       ...(delays.length === 0 ? [] : ['--peer-delay', delays.map(([to, by]) => `${to}=${by}`).join(',')]),
       ...(isRoot ? [] : ['--join', `http://127.0.0.1:${root?.peerPort}`]),
@@ -154,6 +181,11 @@ function roundTripFrom(latency: string): DevOptions['roundTrip'] {
 const text = (fallback: string, description: string, valueHint: string) =>
   ({ type: 'string', default: fallback, description: `${description} (default ${fallback})`, valueHint }) as const
 
+const optional = (description: string) => ({ type: 'string', description, valueHint: 'number' }) as const
+
+/** Where regions tell metrics by default if somebody is there to scrape them. */
+const scrapedPort = '9200'
+
 export const devCommand = defineCommand({
   meta: { name: 'dev', description: 'Run a whole cluster of regions on this machine' },
   args: {
@@ -162,11 +194,9 @@ export const devCommand = defineCommand({
     data: text('./dev', 'directory of all of them', 'directory'),
     port: text('9000', 'port of the first region; the others follow', 'number'),
     'peer-port': text('9100', 'port that the first is asked on by the others, which follow', 'number'),
-    'metrics-port': {
-      type: 'string',
-      description: 'port on which the first tells metrics; the others follow (default: they tell none)',
-      valueHint: 'number',
-    },
+    'metrics-port': optional('port on which the first tells metrics; the others follow (default: they tell none)'),
+    'redis-port': optional("port of the first region's own `redis-server`; the others follow (default: no Redis)"),
+    'prometheus-port': optional('port of a `prometheus` that scrapes them all (default: none does)'),
     workers: text('1', 'processes of each region', 'number'),
     'log-level': text('warn', 'least level that is logged', 'level'),
   },
@@ -175,19 +205,27 @@ export const devCommand = defineCommand({
     if (new Set(codes).size !== codes.length) throw new BadSettings('bad settings: --regions names one twice')
     const port = portOf(args.port, '--port')
     const peerPort = portOf(args['peer-port'], '--peer-port')
-    const given = args['metrics-port']
-    const metricsPort = given === undefined ? undefined : portOf(given, '--metrics-port')
+    const given = (name: 'metrics-port' | 'prometheus-port' | 'redis-port', fallback?: string): number | undefined => {
+      const value = args[name] ?? fallback
+      return value === undefined ? undefined : portOf(value, `--${name}`)
+    }
+    const after = (first: number | undefined, index: number) => (first === undefined ? undefined : first + index)
+    const prometheusPort = given('prometheus-port')
+    const metricsPort = given('metrics-port', prometheusPort === undefined ? undefined : scrapedPort)
+    const redisPort = given('redis-port')
     const sites = codes.map((region, index) => ({
       region,
       port: port + index,
       peerPort: peerPort + index,
-      metricsPort: metricsPort === undefined ? undefined : metricsPort + index,
+      metricsPort: after(metricsPort, index),
+      redisPort: after(redisPort, index),
     }))
     const { data, workers } = args
     await new Dev({
       sites,
       data,
       workers,
+      prometheusPort,
       roundTrip: roundTripFrom(args.latency),
       flags: ['--log-level', args['log-level']],
     }).run()

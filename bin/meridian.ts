@@ -22,6 +22,7 @@ const main = defineCommand({
     tasks: async () => (await import('./tasks.ts')).tasksCommand,
     volumes: async () => (await import('./volumes.ts')).volumesCommand,
     regions: async () => (await import('./regions.ts')).regionsCommand,
+    jobs: async () => (await import('./jobs.ts')).jobsCommand,
     conflicts: async () => (await import('./conflicts.ts')).conflictsCommand,
     dev: async () => (await import('./dev.ts')).devCommand,
   },

@@ -1,111 +1,145 @@
 import { defineCommand } from 'citty'
-import { changeMember, readStanding, type Standing } from '#src/cluster/founding.ts'
-import { describeSetting, loadConfig } from '#src/config/load.ts'
-import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { PeerClient } from '#gateway/peer/client.ts'
+import { changeMember, dismiss, onlyIn, readStanding, type Standing } from '#src/cluster/founding.ts'
+import { Members } from '#src/cluster/members.ts'
+import { Promotion } from '#src/cluster/promotion.ts'
+import type { Config, Setting } from '#src/config/load.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
-import { cellsOf, memberIn } from '#src/model/region.ts'
-import { openLmdbStore } from '#src/store/lmdb/open.ts'
+import { memberIn } from '#src/model/region.ts'
+import { openMaintenance } from '#src/open.ts'
+import { openStore } from '#src/open-store.ts'
+import { lostObjects } from '#src/service/lost-objects.ts'
 import type { Store } from '#src/store/store.ts'
+import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { clusterSecretOf } from './cluster.ts'
+import { printRegions } from './region-list.ts'
+import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
-const shared = {
-  data: {
-    type: 'string',
-    description: `${describeSetting('data').description} (MERIDIAN_DATA; default ${describeSetting('data').fallback})`,
-    valueHint: 'directory',
-  },
-  json: { type: 'boolean', description: 'print JSON' },
-} as const
+const json = { json: { type: 'boolean', description: 'print JSON' } } as const
+const shared = { ...flagsOf(metadataSettings), ...json } as const
+const callingSettings: readonly Setting[] = [...metadataSettings, 'clusterSecretFile', 'clusterSecret']
 
-interface Shared {
-  readonly data?: string | undefined
-  readonly json?: boolean | undefined
-}
+type Args = Readonly<Record<string, unknown>>
 
 /** Also beside a server that runs on the same directory: it sees the change at once. */
-async function withStanding(args: Shared, body: (standing: Standing, store: Store) => Promise<void>): Promise<void> {
-  const { data } = loadConfig({ data: args.data }, { MERIDIAN_DATA: process.env['MERIDIAN_DATA'] })
-  const directory = new DataDirectory(data)
-  if (!directory.exists())
-    throw new DataDirectoryError(`${data} is not a data directory: start \`meridian serve\` once`)
-  directory.prepare()
-  const store = await openLmdbStore({ path: directory.metadata, world: realWorld })
+async function withStanding(
+  settings: readonly Setting[],
+  args: Args,
+  body: (standing: Standing, store: Store, config: Config) => Promise<void>,
+): Promise<void> {
+  const config = configOfUsed(settings, args)
+  const { store } = await openStore(config, realWorld)
   try {
     const standing = await readStanding(store, new ClusterRecords())
     if (standing === undefined) throw new Error('this node is alone: it is in no cluster of regions')
-    await body(standing, store)
+    await body(standing, store, config)
   } finally {
     await store.close()
   }
 }
 
-function print({ self, membership }: Standing, isJson: boolean | undefined): void {
-  const rows = membership.members.map(({ region, cell, state, geography, peer }) => ({
-    region,
-    cell,
-    state,
-    geography,
-    peer,
-    isRoot: cell === membership.root,
-    isHere: cell === self.cell,
-  }))
-  if (isJson === true) {
-    process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`)
-    return
-  }
-  for (const { region, cell, state, geography, peer, isRoot, isHere } of rows) {
-    const notes = [isRoot ? 'root' : [], isHere ? 'here' : []].flat().join(',')
-    process.stdout.write(`${[region, cell, state, geography, peer, notes].join('\t')}\n`)
-  }
-}
-
 const list = defineCommand({
-  meta: { name: 'list', description: 'Show the regions of the cluster, as this one knows them' },
+  meta: { name: 'list', description: 'Show the regions of the cluster, as this one knows them, and what goes on' },
   args: shared,
-  run: ({ args }) => withStanding(args, async (standing) => print(standing, args.json)),
+  run: ({ args }) =>
+    withStanding(metadataSettings, args, async (standing, store) => printRegions(store, standing, args.json)),
 })
 
 /** Named in the message at most. */
 const namedMost = 5
 
-/** Buckets that no other cell has: what is in them goes with the cell. */
-async function onlyThere(store: Store, cell: number, { membership }: Standing): Promise<readonly string[]> {
-  const buckets = await store.snapshot((snapshot) => new Namespace().buckets(snapshot))
-  return buckets
-    .filter(({ location }) => cellsOf(location, membership).every((each) => each === cell))
-    .map(({ name }) => name)
-}
-
 const remove = defineCommand({
-  meta: { name: 'remove', description: 'Remove a region that is gone for good; on the root region only' },
+  meta: {
+    name: 'remove',
+    description:
+      'Let a region leave once all that it has is elsewhere, or end one that is lost; on the root region only',
+  },
   args: {
     ...shared,
     region: { type: 'string', description: 'its code', required: true, valueHint: 'code' },
-    'lose-buckets': { type: 'boolean', description: 'even if some buckets are in that region only' },
+    lost: { type: 'boolean', description: 'it does not come back: what only it has is gone, at once and for good' },
+    'lose-buckets': { type: 'boolean', description: 'with --lost: even if some buckets are in that region only' },
   },
   run: ({ args }) =>
-    withStanding(args, async (standing, store) => {
-      const { self, membership } = standing
+    withStanding(metadataSettings, args, async ({ self, membership }, store) => {
       if (membership.root !== self.cell) throw new Error('regions are removed at the root region')
       const member = memberIn(membership, args.region)
       if (member === undefined) throw new Error(`there is no region ${args.region}`)
-      if (member.cell === self.cell) throw new Error('the root region cannot be removed')
-      const lost = await onlyThere(store, member.cell, standing)
-      if (lost.length > 0 && args['lose-buckets'] !== true) {
-        const named = lost.slice(0, namedMost).join(', ')
-        throw new Error(`${lost.length} buckets are in ${args.region} only (${named}): --lose-buckets gives them up`)
+      if (member.cell === self.cell) {
+        throw new Error('the root region cannot be removed: `meridian regions promote` makes another one the root')
       }
-      const after = await changeMember(governNamespace(store, self.cell), member.cell, (each) => ({
-        ...each,
-        state: 'removed',
-      }))
-      print({ self, membership: after }, args.json)
+      const namespace = new Namespace()
+      const buckets = await store.snapshot((snapshot) => namespace.buckets(snapshot))
+      const only = onlyIn(buckets, membership, member.cell)
+      // What it has written must have somewhere to go.
+      if (only.length > 0 && (args.lost !== true || args['lose-buckets'] !== true)) {
+        const named = only.slice(0, namedMost).join(', ')
+        const way = args.lost === true ? '--lose-buckets gives them up' : 'give them another location, or delete them'
+        throw new Error(`${only.length} buckets are in ${args.region} only (${named}): ${way}`)
+      }
+      const governed = governNamespace(store, self.cell)
+      // One that joins has taken no writes.
+      const isOver = args.lost === true || member.state === 'joining'
+      const after = isOver
+        ? await dismiss(governed, namespace, member.cell)
+        : await changeMember(governed, member.cell, (each) => ({ ...each, state: 'leaving' }))
+      await printRegions(store, { self, membership: after }, args.json)
     }),
+})
+
+const promote = defineCommand({
+  meta: { name: 'promote', description: 'Make this region the root, where accounts and settings are changed' },
+  args: {
+    ...flagsOf(callingSettings),
+    ...json,
+    lost: { type: 'boolean', description: 'the root is lost, and does not come back' },
+    without: {
+      type: 'string',
+      description: 'with --lost: go on although these regions cannot be asked, which may know more',
+      valueHint: 'codes',
+    },
+  },
+  run: ({ args }) =>
+    withStanding(callingSettings, args, async (standing, store, config) => {
+      const secret = clusterSecretOf(config)
+      if (secret === undefined) throw new Error('other regions are asked: --cluster-secret-file is needed')
+      const members = new Members({ store, records: new ClusterRecords(), ...standing })
+      const transport = new PeerClient({ secret, members, world: realWorld })
+      try {
+        const promotion = new Promotion({ store, world: realWorld, members, transport })
+        const without = (args.without ?? '').split(',').filter((each) => each !== '')
+        const membership = args.lost === true ? await promotion.replace(without) : await promotion.succeed()
+        await printRegions(store, { ...standing, membership }, args.json)
+      } finally {
+        transport.close()
+      }
+    }),
+})
+
+const lost = defineCommand({
+  meta: { name: 'lost', description: 'List objects whose bytes went with a region, of those that this region keeps' },
+  args: shared,
+  async run({ args }) {
+    const config = configOfUsed(metadataSettings, args)
+    const { foundation, close } = await openMaintenance(config, realWorld, silentLog)
+    try {
+      const rows = await lostObjects(foundation)
+      if (args.json === true) process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`)
+      else {
+        for (const { bucket, key, version, since } of rows) {
+          process.stdout.write(`${[bucket, key, version, new Date(since).toISOString()].join('\t')}\n`)
+        }
+      }
+    } finally {
+      await close()
+    }
+  },
 })
 
 export const regionsCommand = defineCommand({
   meta: { name: 'regions', description: 'Regions of a cluster' },
-  subCommands: { list, remove },
+  subCommands: { list, remove, promote, lost },
 })

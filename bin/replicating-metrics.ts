@@ -46,7 +46,7 @@ export function measureLag(metrics: Metrics, { target, transport, members, follo
     const asked = members.peers.map(async (peer) => {
       const entries = await within(world, patienceMs, async (signal) => {
         const request = await nextRequest(target, peer, { bytes: 0, wait: 0 })
-        return await askFeedLag(transport, peer.cell, request, signal)
+        return (await askFeedLag(transport, peer.cell, request, signal)).entries
       }).catch(() => undefined)
       return entries === undefined ? [] : [{ labels: [peer.region], value: entries }]
     })

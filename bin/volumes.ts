@@ -3,6 +3,7 @@ import { loadConfig, type Setting } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
 import { type OpenMaintenance, openMaintenance } from '#src/open.ts'
 import { type Damage, Scrubber, type ScrubReport } from '#src/service/scrubber.ts'
+import { type DrainProgress, VolumeDrain } from '#src/service/volume-drain.ts'
 import { listVolumes, type VolumeSummary } from '#src/service/volume-list.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
@@ -107,6 +108,33 @@ const check = defineCommand({
     }),
 })
 
+const leftLine = ({ segments, bytes, waiting, unreadable }: DrainProgress): string => {
+  const numbers = [`${segments} segments`, `${size(bytes)} left`, `${waiting} wait for their writers`]
+  return [...numbers, `${unreadable} blobs cannot be read`].join('\t')
+}
+
+const drain = defineCommand({
+  meta: { name: 'drain', description: 'Empty a volume into the others, for its disk to be taken out; may be repeated' },
+  args: {
+    ...shared,
+    volume: { type: 'string', description: 'id or path', required: true, valueHint: 'volume' },
+  },
+  run: ({ args }) =>
+    withVolumes(args, async ({ foundation, maintenance }) => {
+      const all = await maintenance.volumes()
+      const found = all.find(({ id, path }) => args.volume === id || args.volume === path)
+      if (found === undefined) throw new DataDirectoryError(`there is no volume ${args.volume} here`)
+      if (all.length < 2) throw new DataDirectoryError('there is no other volume to move its bytes to')
+      const tell = progress()
+      const left = await new VolumeDrain(foundation, maintenance).run(found.id, new AbortController().signal, {
+        progress: (each) => tell(() => leftLine(each)),
+      })
+      if (args.json === true) printJson({ id: found.id, path: found.path, ...left })
+      else print(left.segments === 0 ? `${found.path} is empty: it may be left out of --volumes` : leftLine(left))
+      if (left.segments > 0) process.exitCode = 1
+    }),
+})
+
 function damageRow({ kind, error, objects, ...where }: Damage): object {
   return { kind, ...where, reason: error.message, objects }
 }
@@ -147,6 +175,6 @@ const scrub = defineCommand({
 })
 
 export const volumesCommand = defineCommand({
-  meta: { name: 'volumes', description: 'List, check and scrub the volumes of this node, also while it serves' },
-  subCommands: { list, check, scrub },
+  meta: { name: 'volumes', description: 'List, check, scrub and empty the volumes of this node, also while it serves' },
+  subCommands: { list, check, scrub, drain },
 })

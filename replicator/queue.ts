@@ -10,6 +10,12 @@ export interface RedisQueueOptions {
   failed(error: unknown): void
 }
 
+/** Between two attempts to reach Redis, in milliseconds. */
+const [reconnectFirst, reconnectMost] = [500, 10_000]
+
+/** How long a stop waits for tasks in hand, and for Redis to hear of it. */
+const closeMilliseconds = 5_000
+
 /** Where the process that worked on a task died, another one begins it after this, in milliseconds. */
 const stalledMilliseconds = 30_000
 
@@ -20,15 +26,24 @@ const stalledMilliseconds = 30_000
 export class RedisQueue implements JobQueue {
   readonly #queue: Queue
   readonly #options: RedisQueueOptions
+  #isOver = false
 
   constructor(options: RedisQueueOptions) {
     this.#options = options
     this.#queue = new Queue(options.name, {
       // Adding fails at once while Redis is away: the relay comes again.
-      connection: { url: options.url, enableOfflineQueue: false, maxRetriesPerRequest: 1 },
+      connection: { ...this.#connection(), enableOfflineQueue: false, maxRetriesPerRequest: 1 },
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
     })
     this.#queue.on('error', options.failed)
+  }
+
+  #connection() {
+    return {
+      url: this.#options.url,
+      // Milliseconds; null: not any more, for a connection that is tried again would keep the process from ending.
+      retryStrategy: (times: number) => (this.#isOver ? null : Math.min(reconnectMost, reconnectFirst * 2 ** times)),
+    }
   }
 
   async add(tasks: readonly Task[]): Promise<void> {
@@ -47,7 +62,7 @@ export class RedisQueue implements JobQueue {
         if (id !== undefined) await handler(id).catch(failed)
       },
       {
-        connection: { url: this.#options.url, maxRetriesPerRequest: null },
+        connection: { ...this.#connection(), maxRetriesPerRequest: null },
         concurrency: pace.concurrency,
         limiter: { max: pace.perSecond, duration: 1000 },
         stalledInterval: stalledMilliseconds,
@@ -58,7 +73,10 @@ export class RedisQueue implements JobQueue {
       if (signal.aborted) resolve()
       else signal.addEventListener('abort', () => resolve(), { once: true })
     })
-    await worker.close()
+    // It waits for what is in hand; and for ever where its connection broke a moment ago (BullMQ 6.7).
+    await within(closeMilliseconds, worker.pause())
+    this.#isOver = true
+    await within(closeMilliseconds, worker.close(true))
   }
 
   async waiting(): Promise<number> {
@@ -66,7 +84,19 @@ export class RedisQueue implements JobQueue {
     return waiting + prioritized
   }
 
+  /** Redis may be away: what it is not told, it finds out. */
   async close(): Promise<void> {
-    await this.#queue.close()
+    this.#isOver = true
+    await within(closeMilliseconds, this.#queue.close())
   }
+}
+
+/** Once it is settled, however it ended, but after so many milliseconds at the latest. */
+async function within(milliseconds: number, closing: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds)
+  })
+  await Promise.race([closing.catch(() => undefined), late])
+  clearTimeout(timer)
 }

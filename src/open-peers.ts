@@ -8,6 +8,7 @@ import type { Copies } from '#src/cluster/copies.ts'
 import { Demand } from '#src/cluster/demand.ts'
 import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { feedLagMethod } from '#src/cluster/feed-lag.ts'
+import { FeedLagWatch } from '#src/cluster/feed-lag-watch.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
@@ -18,6 +19,7 @@ import type { Region } from '#src/cluster/region.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Config } from '#src/config/load.ts'
+import { setHealingProgress } from '#src/metadata/watch-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -76,6 +78,10 @@ function healerOf(
       count(memberOf(members.membership, healed.cell)?.region ?? '', healed.records)
     },
     failed: (error) => log.error('comparing with another region failed', { error }),
+    progress: async (progress) => {
+      const { store, cell } = target.foundation
+      await store.transact(async (transaction) => setHealingProgress(transaction, cell, progress))
+    },
   })
 }
 
@@ -146,6 +152,7 @@ export function openPeers<Known extends Foundation>(
   const source = { foundation, cells, incarnation }
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, arrived }
+  const lag = new FeedLagWatch({ foundation, transport, peers: () => members.peers })
   const departing = new Departing({ foundation, transport, members, positions, succession: bytes.succession })
   const healer = healerOf(target, { members, transport }, { log, healed })
   return {
@@ -155,7 +162,7 @@ export function openPeers<Known extends Foundation>(
     methods: [
       clockMethod(world),
       ...feedMethods({ ...source, world, passed }),
-      feedLagMethod(source),
+      feedLagMethod(source, world),
       ...rangeMethods(source),
       ...bytes.methods,
       ...deletion.methods,
@@ -171,6 +178,7 @@ export function openPeers<Known extends Foundation>(
         departing.run(signal, (error) => log.error('leaving the cluster failed', { error })),
         forgetter.run(signal, (error) => log.error('forgetting what was deleted failed', { error })),
         healer.run(signal),
+        lag.run(signal, (error) => log.error('noting how far other regions are ahead failed', { error })),
         deletion.run(signal, (error) => log.error('undoing deletions of buckets failed', { error })),
       ])
     },

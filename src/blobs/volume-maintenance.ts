@@ -134,6 +134,13 @@ export class VolumeMaintenance {
     handles.forget(segment)
   }
 
+  /** Has a volume take no writes, in any process, until it is checked. */
+  async withdraw(volume: string, reason: string): Promise<void> {
+    const withdrawn = this.#volume(volume)
+    await withdrawn.directory.markRetired(reason)
+    await withdrawn.refresh()
+  }
+
   /**
    * Reads all that lies on a volume, and tries to write. If the disk does both, a retired volume takes writes again; rejects
    * with the disk's error otherwise. Damaged frames do not keep it retired: scrubbing says which blobs they belong to.

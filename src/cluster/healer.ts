@@ -3,6 +3,7 @@ import { digestOf, type Keys, type Walk } from '#src/metadata/key-ranges.ts'
 import { mend } from '#src/metadata/mending.ts'
 import { type Receipt, receive } from '#src/metadata/receive.ts'
 import type { Received } from '#src/metadata/received.ts'
+import type { HealingProgress } from '#src/metadata/watch-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { FeedTarget } from './feed-pages.ts'
@@ -17,6 +18,8 @@ export interface HealerOptions {
   /** Told where something was missing or other than elsewhere, and has been made good. */
   readonly report: (healed: Healed) => void
   readonly failed: (error: unknown) => void
+  /** Told how far a comparison is. */
+  readonly progress?: (progress: HealingProgress) => Promise<void>
   /** Rows in a piece that is compared first, and in one that is asked for then. */
   readonly pieces?: { readonly coarse: number; readonly fine: number }
 }
@@ -60,19 +63,25 @@ export class Healer {
 
   /** Compares all buckets with all cells that have them. */
   async pass(signal: AbortSignal): Promise<void> {
-    const { target, peersOf, report, failed } = this.#options
-    const { store, namespace } = target.foundation
-    for (const bucket of await store.snapshot((snapshot) => namespace.buckets(snapshot))) {
-      for (const cell of peersOf(bucket)) {
-        try {
-          const records = await this.heal(bucket.id, cell, signal)
-          if (records > 0) report({ bucket: bucket.name, cell, records })
-        } catch (error) {
-          if (signal.aborted) return
-          if (!(error instanceof PeerUnreachable)) failed(error)
-        }
+    const { target, peersOf, report, failed, progress } = this.#options
+    const { store, namespace, world } = target.foundation
+    const buckets = await store.snapshot((snapshot) => namespace.buckets(snapshot))
+    const all = buckets.flatMap((bucket) => peersOf(bucket).map((cell) => ({ bucket, cell })))
+    const began = world.now()
+    let healed = 0
+    for (const [done, { bucket, cell }] of all.entries()) {
+      await progress?.({ began, done, of: all.length, records: healed }).catch(failed)
+      try {
+        const records = await this.heal(bucket.id, cell, signal)
+        healed += records
+        if (records > 0) report({ bucket: bucket.name, cell, records })
+      } catch (error) {
+        if (signal.aborted) return
+        if (!(error instanceof PeerUnreachable)) failed(error)
       }
     }
+    const whole = { began, done: all.length, of: all.length, records: healed }
+    await progress?.({ ...whole, ended: world.now() }).catch(failed)
   }
 
   /** Takes over from one cell what is missing here of one bucket; gives how many records that were. */

@@ -24,6 +24,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | succession  | nothing                            | how far blobs of cells that are gone were taken over          |
  * | left        | nothing                            | nothing: this cell has left its cluster (departure-records.ts)|
  * | departure   | cell                               | what a cell that leaves still has to do                       |
+ * | watched     | what, cell                         | what this cell is doing, for people (watch-records.ts)        |
  * | lostBlob    | blob                               | since when no region has a copy of it (succession-records.ts) |
  * | segment     | volume, segment                    | generation of a segment (C2)                                  |
  * | dead        | volume, segment                    | atomic counter: bytes of freed blobs in a segment             |
@@ -122,6 +123,7 @@ export const subspace = {
   lostBlob: 0x2c,
   left: 0x2d,
   departure: 0x2e,
+  watched: 0x2f,
   deadLetters: 0x1f,
   migration: 0x50,
   imported: 0x51,
@@ -178,6 +180,7 @@ export const keys = {
   succession: prefixes.succession,
   left: prefixes.left,
   departure: (cell: number) => append(prefixes.departure, [cell]),
+  watched: (what: string, cell: number) => append(prefixes.watched, [what, cell]),
   lostBlob: (blob: BlobId) => append(prefixes.lostBlob, [hex(blob)]),
   segment: (volume: string, segment: number) => append(prefixes.segment, [volume, segment]),
   dead: (volume: string, segment: number) => append(prefixes.dead, [volume, segment]),

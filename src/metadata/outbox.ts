@@ -87,3 +87,18 @@ export async function reviveJob(to: Transaction, id: string, now: number): Promi
   askFor(to, { kind, payload }, now)
   return true
 }
+
+export async function readDeadJob(from: Snapshot, id: string): Promise<OutboxJob | undefined> {
+  const value = await from.get(keys.deadJob(id))
+  return value === undefined ? undefined : { id, ...decodeJson<Stored>(format, value) }
+}
+
+/** What it was to do is not done. */
+export function discardDeadJob(to: Transaction, id: string): void {
+  to.clear(keys.deadJob(id))
+}
+
+/** It is tried again at once, however long it was to wait. */
+export function hastenJob(to: Transaction, { id, ...job }: OutboxJob, now: number): void {
+  to.set(keyOf(id), encodeJson(format, { ...job, due: now }))
+}

@@ -101,10 +101,16 @@ export class Compactor {
     return freed
   }
 
-  async #isDue({ volume, number, size, isSealed, isIntact, hasWriter, sealedAt }: Segment): Promise<boolean> {
+  /** Nobody writes to it, and nobody is about to name what was written. */
+  isQuiet({ isSealed, hasWriter, sealedAt }: SegmentState): boolean {
+    if (!isSealed) return false
+    return !hasWriter || sealedAt === undefined || this.#foundation.world.now() - sealedAt >= quietMilliseconds
+  }
+
+  async #isDue(segment: Segment): Promise<boolean> {
+    const { volume, number, size, isIntact } = segment
     // A damaged header may be all that is wrong: its blobs are the scrubber's, not ours to forget.
-    if (!isSealed || !isIntact) return false
-    if (hasWriter && sealedAt !== undefined && this.#foundation.world.now() - sealedAt < quietMilliseconds) return false
+    if (!isIntact || !this.isQuiet(segment)) return false
     const { dead, swept } = await this.#foundation.store.snapshot(async (snapshot) => ({
       dead: await readDead(snapshot, volume, number),
       swept: (await readSegment(snapshot, volume, number)).sweptBytes,
@@ -112,13 +118,16 @@ export class Compactor {
     return size - dead < size * liveShareMin || swept !== size
   }
 
-  /** Counts what is alive in a segment, and moves it elsewhere if that is little; gives the bytes of the file if it went. */
-  async compact(segment: Segment): Promise<number> {
+  /**
+   * Counts what is alive in a segment, and moves it elsewhere if that is less than a share of it; gives the bytes of the file if
+   * it went.
+   */
+  async compact(segment: Segment, share: number = liveShareMin): Promise<number> {
     const { volume, number, size } = segment
     await this.#foundation.store.transact((transaction) => raiseGeneration(transaction, volume, number))
     const live = await this.#livePieces(segment)
     const liveBytes = live.reduce((sum, { extent }) => sum + extent.size, 0)
-    if (liveBytes >= size * liveShareMin || !(await this.#moveAll(segment, live))) {
+    if (liveBytes >= size * share || !(await this.#moveAll(segment, live))) {
       await this.#foundation.store.transact(async (transaction) => {
         const record = await readSegment(transaction, volume, number)
         setSegment(transaction, volume, number, { ...record, sweptBytes: size })

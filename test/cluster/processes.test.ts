@@ -92,10 +92,10 @@ test('C16: a region that was removed serves nothing, and the others go on withou
   assert.match((await regions('syd', 'remove', '--region', 'syd')).errors, /at the root/)
   assert.match((await regions('fra', 'remove', '--region', 'fra')).errors, /cannot be removed/)
   assert.match((await regions('fra', 'remove', '--region', 'xyz')).errors, /no region xyz/)
-  const refused = await regions('fra', 'remove', '--region', 'syd')
+  const refused = await regions('fra', 'remove', '--region', 'syd', '--lost')
   assert.equal(refused.code, 1)
   assert.match(refused.errors, /1 buckets are in syd only \(there\)/)
-  assert.equal((await regions('fra', 'remove', '--region', 'syd', '--lose-buckets')).code, 0)
+  assert.equal((await regions('fra', 'remove', '--region', 'syd', '--lost', '--lose-buckets')).code, 0)
   await eventually(
     () => send(syd, 'GET', '/box/fra-0'),
     ({ status }) => status === 503,

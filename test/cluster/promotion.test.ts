@@ -4,6 +4,7 @@ import { changeMember } from '#src/cluster/founding.ts'
 import { Proclamation, Promotion } from '#src/cluster/promotion.ts'
 import { NotTheRoot, readNamespaceHead } from '#src/metadata/namespace-feed.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
+import { readNamespaceCursor } from '#src/metadata/namespace-replica.ts'
 import { type Member, memberOf } from '#src/model/region.ts'
 import { realWorld } from '#src/world.ts'
 import { type BareCell, never, openReplica, openRoot, Wire } from './cells.ts'
@@ -60,6 +61,7 @@ test('C25 Y16: a root that is there gives its place to one that has all, and cha
   await drain(syd, fra)
   await taking
   assert.equal(syd.region.members.isRoot, true)
+  assert.equal(await syd.bare.snapshot(readNamespaceCursor), undefined, 'what is on its way is not applied any more')
   await assert.rejects(add(fra, 'third'), NotTheRoot)
   await add(syd, 'third')
   await proclaim(syd)

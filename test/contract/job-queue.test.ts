@@ -1,4 +1,6 @@
+import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import { ProcessQueue } from '#replicator/process-queue.ts'
 import { RedisQueue } from '#replicator/queue.ts'
 import { realWorld } from '#src/world.ts'
@@ -17,6 +19,32 @@ if (hasRedis) {
   jobQueueContract('BullMQ on Redis', async () => {
     if (redis === undefined) throw new Error('Redis was not started')
     return new RedisQueue({ url: redis.url, name: `queue-${count++}`, failed: () => {} })
+  })
+
+  test('job queue: BullMQ on Redis: a stop ends where Redis went away, and where it came back a moment ago', async () => {
+    for (const isBack of [false, true]) {
+      const own = await RedisProcess.start()
+      const queue = new RedisQueue({ url: own.url, name: 'queue', failed: () => {} })
+      const stopping = new AbortController()
+      let done = 0
+      const pace = { concurrency: 1, perSecond: 100 }
+      const count = async () => {
+        done += 1
+      }
+      const working = queue.work(count, { signal: stopping.signal, pace, failed: () => {} })
+      for (let at = 0; done === 0 && at < 500; at++) {
+        await queue.add([{ id: `task-${at}`, urgency: 1 }]).catch(() => {})
+        await wait(20)
+      }
+      assert.ok(done > 0, 'the worker is at work')
+      await own.kill()
+      if (isBack) await own.restart()
+      stopping.abort()
+      const late = wait(30_000, 'late', { ref: false })
+      const ended = working.then(() => queue.close()).then(() => 'ended')
+      assert.equal(await Promise.race([ended, late]), 'ended')
+      await own.stop()
+    }
   })
 } else {
   test('job queue: BullMQ on Redis: NOT SHOWN, this machine has no redis-server', { skip: true }, () => {})

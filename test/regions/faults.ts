@@ -2,7 +2,7 @@ import { makeBucket } from './buckets.ts'
 import { type Check, type Extent, type Outcome, wait } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { Store } from './s3.ts'
-import { cutOff, cutOneWay, hung, killed, type Trouble } from './troubles.ts'
+import { away, cutOff, cutOneWay, hung, killed, type Trouble } from './troubles.ts'
 import { type Phase, sumsOf, Writer } from './writers.ts'
 
 const writersEach = 2
@@ -91,10 +91,15 @@ export const faultChecks: readonly Check[] = [
     trouble: () => cutOff,
   }),
   underFaults({
-    name: 'a region that hangs: nothing is lost, and the others go on',
+    name: 'a region that hangs, or is away, for minutes: nothing is lost, and the others go on',
     bucket: 'hung',
-    trouble: ({ isLong }) => hung(isLong ? 150_000 : 5_000),
-    rounds: ({ isLong, rounds }) => (isLong ? 2 : rounds),
+    trouble: ({ isLong }) => {
+      const milliseconds = isLong ? 150_000 : 4_000
+      const kinds = [hung(milliseconds), away(milliseconds)]
+      return async (cluster, round) => await kinds[round % kinds.length]?.(cluster, round)
+    },
+    rounds: () => 2,
+    // So that what has to be caught up with is some ten thousand records, and not a hundred.
     pause: 5,
   }),
 ]

@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 /**
  * Network namespaces that stand for machines far apart, joined by a bridge in one more, where the check itself runs: links
  * between them can be cut, in one direction or both, and nothing of it is seen outside.
@@ -77,8 +85,11 @@ export class Machines {
       this.#run('ip', 'netns', 'exec', this.#space(code), 'nft', 'flush chain ip6 faults input')
   }
 
+  /** With all that runs on them still: a check that found no end may have left something. */
   destroy(): void {
     for (const space of [...this.#codes.map((code) => this.#space(code)), this.hub]) {
+      const { stdout } = spawnSync('ip', ['netns', 'pids', space], { encoding: 'utf8' })
+      for (const pid of stdout.split('\n').filter((each) => each !== '')) end(Number(pid))
       spawnSync('ip', ['netns', 'del', space])
     }
   }

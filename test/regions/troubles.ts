@@ -44,3 +44,13 @@ export const hung =
     await wait(milliseconds)
     cluster.thaw(code)
   }
+
+/** The region is not there, and then it is again. */
+export const away =
+  (milliseconds: number): Trouble =>
+  async (cluster, round) => {
+    const code = codeAt(cluster, round + 1)
+    await cluster.kill(code)
+    await wait(milliseconds)
+    await cluster.startRegion(code)
+  }
