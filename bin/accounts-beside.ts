@@ -1,3 +1,5 @@
+import { refusalOf } from '#gateway/fly/faults.ts'
+import { Fault } from '#src/errors.ts'
 import { openAccountsAlone } from '#src/open-accounts.ts'
 import type { Accounts } from '#src/service/accounts/open.ts'
 import { realWorld } from '#src/world.ts'
@@ -25,6 +27,9 @@ export async function withAccounts<Result>(args: Args, body: (accounts: Opened) 
   const host = config.host.includes(':') ? `[${config.host}]` : config.host
   try {
     return await body({ ...accounts, endpoint: config.publicUrl ?? `http://${host}:${config.port}` })
+  } catch (error) {
+    // In the same words as flyctl's users hear.
+    throw error instanceof Fault ? refusalOf(error).refusal : error
   } finally {
     await store.close()
   }

@@ -3,7 +3,7 @@ import { defineCommand } from 'citty'
 import { sendSecrets } from '#gateway/fly/send-secrets.ts'
 import { envFile, kubernetesSecret } from '#src/model/app.ts'
 import { accountFlags, neededFlag, textFlag, withAccounts } from './accounts-beside.ts'
-import { isoTime, printRow, printRows } from './printing.ts'
+import { isoTime, output, printRow, printRows } from './printing.ts'
 
 const app = neededFlag('name of the app', 'app')
 
@@ -75,7 +75,7 @@ const deliver = defineCommand({
       const text =
         args.to === 'env-file' ? envFile(secrets) : kubernetesSecret(`${args.name}-secrets`, args.namespace, secrets)
       if (args.file === undefined) throw new Error('--file says where to write; - is standard output')
-      if (args.file === '-') process.stdout.write(text)
+      if (args.file === '-') output.write(text)
       else await writePrivate(args.file, text)
     }),
 })

@@ -2,7 +2,7 @@ import type { Authenticate } from '#gateway/auth/authenticate.ts'
 import type { ClusterFront } from '#gateway/cluster-front.ts'
 import { Console } from '#gateway/console/console.ts'
 import type { ShownSetting } from '#gateway/console/resource.ts'
-import { askFeedLag } from '#src/cluster/feed-lag.ts'
+import { askFeedLag, type Lag } from '#src/cluster/feed-lag.ts'
 import { nextRequest } from '#src/cluster/feed-methods.ts'
 import { within } from '#src/cluster/patience.ts'
 import { type Config, describeSetting, settingNames } from '#src/config/load.ts'
@@ -10,6 +10,7 @@ import { environmentOnly } from '#src/config/settings.ts'
 import type { OpenNode } from '#src/open.ts'
 import { Conflicts } from '#src/service/conflicts.ts'
 import { DeadLetters } from '#src/service/dead-letters.ts'
+import { OutboxJobs } from '#src/service/outbox-jobs.ts'
 import { Placements } from '#src/service/placements.ts'
 import { WorkList } from '#src/service/work-list.ts'
 import type { Log } from '#src/telemetry/log.ts'
@@ -35,15 +36,15 @@ export function shownSettings(config: Config): readonly ShownSetting[] {
 
 const behindOf =
   ({ foundation, region, target }: OpenNode) =>
-  async (): Promise<ReadonlyMap<string, number>> => {
+  async (): Promise<ReadonlyMap<string, Lag>> => {
     if (region === undefined || target === undefined) return new Map()
     const { members, transport } = region
     const asked = members.peers.map(async (peer) => {
-      const entries = await within(foundation.world, patienceMs, async (signal) => {
+      const lag = await within(foundation.world, patienceMs, async (signal) => {
         const request = await nextRequest(target, peer, { bytes: 0, wait: 0 })
         return await askFeedLag(transport, peer.cell, request, signal)
       }).catch(() => undefined)
-      return entries === undefined ? [] : [[peer.region, entries] as const]
+      return lag === undefined ? [] : [[peer.region, lag] as const]
     })
     return new Map((await Promise.all(asked)).flat())
   }
@@ -66,7 +67,8 @@ export function consoleOf(node: OpenNode, { config, log, authenticate, cluster }
     log,
     placements: new Placements({ store, objects: services.objects }),
     conflicts: new Conflicts(foundation),
-    work: new WorkList({ store, world }),
+    work: new WorkList(store),
+    jobs: new OutboxJobs({ store, world }),
     letters: new DeadLetters({ store, world }),
     settings: shownSettings(config),
     version: readVersion(),

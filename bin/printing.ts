@@ -1,9 +1,10 @@
 /** What a command prints: a line each with tabs between, or JSON. */
 type Row = Readonly<Record<string, string | boolean | number | undefined>>
 
-const print = (line: string): void => {
-  process.stdout.write(`${line}\n`)
-}
+/** Where it goes: standard output, but for tests, whose own report goes there. */
+export const output: { write(text: string): void } = { write: (text) => void process.stdout.write(text) }
+
+const print = (line: string): void => output.write(`${line}\n`)
 
 const json = (value: unknown): void => print(JSON.stringify(value, undefined, 2))
 

@@ -19,8 +19,8 @@ import { Workers } from './workers.ts'
 /** What serves: one process, or several. */
 interface Serving {
   readonly port: number
-  readonly measured: Measured
   readonly flyOrigin: string | undefined
+  readonly measured: Measured
   stop(): Promise<void>
   kill(): void
 }
@@ -58,7 +58,7 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
   if (count > 1) {
     const workers = new Workers(config, count, log, failed)
     try {
-      const places = await workers.start()
+      const { port, flyOrigin } = await workers.start()
       const metrics = new Metrics()
       measureProcess(metrics, readVersion())
       const measured = measuredOf(
@@ -66,7 +66,7 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
         () => workers.measure(),
         () => metrics.read(),
       )
-      return { ...places, measured, stop: () => workers.stop(), kill: () => workers.kill() }
+      return { port, flyOrigin, measured, stop: () => workers.stop(), kill: () => workers.kill() }
     } catch (error) {
       await workers.stop()
       throw error
@@ -75,8 +75,7 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
   process.on('unhandledRejection', (error) => log.error('a promise was left alone', { error }))
   const node = await startNode(config, log, true)
   const measured = measuredOf(config.region, async () => [{ worker: '0', measurement: await node.measure() }])
-  const { port, flyOrigin } = node
-  return { port, flyOrigin, measured, stop: () => node.stop(), kill: () => {} }
+  return { port: node.port, flyOrigin: node.flyOrigin, measured, stop: () => node.stop(), kill: () => {} }
 }
 
 /** Ends on a signal: the first lets requests finish, a second one does not. */

@@ -1,5 +1,4 @@
 import { defineCommand } from 'citty'
-import { Fault } from '#src/errors.ts'
 import { type AskedOptions, type Provisioned, parseOptions } from '#src/model/provision.ts'
 import { variablesOf } from '#src/model/variables.ts'
 import { type Args, accountFlags, neededFlag, type Opened, textFlag, withAccounts } from './accounts-beside.ts'
@@ -88,7 +87,7 @@ async function find({ provisioning }: Opened, bucket: string): Promise<Provision
   const standing = await Promise.all(all.map(async (each) => ((await provisioning.bucketOf(each)) ? each : undefined)))
   const found = standing.find((each) => each !== undefined) ?? all[0]
   if (found !== undefined) return found
-  throw new Fault('NoSuchBucket', { message: `no bucket ${bucket} was made by \`storage create\` or by Fly` })
+  throw new Error(`no bucket ${bucket} was made by \`storage create\` or by Fly`)
 }
 
 const status = defineCommand({

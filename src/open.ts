@@ -192,7 +192,7 @@ function servicesOf(
     configurations: new CellBucketConfigurations({ store, namespace }),
     usage: usage.service,
   }
-  return { services, access, accounts: openAccounts(accountsParts), shadows }
+  return { services, access, accounts: openAccounts({ ...accountsParts, shadows: services.shadows }), shadows }
 }
 
 /** What depends on whether there are other cells. */

@@ -1,9 +1,11 @@
+import type { Lag } from '#src/cluster/feed-lag.ts'
 import type { Region } from '#src/cluster/region.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import type { AccessControl } from '#src/service/access.ts'
 import type { Conflicts } from '#src/service/conflicts.ts'
 import type { DeadLetters } from '#src/service/dead-letters.ts'
+import type { OutboxJobs } from '#src/service/outbox-jobs.ts'
 import type { Placements } from '#src/service/placements.ts'
 import type { Services } from '#src/service/services.ts'
 import type { WorkList } from '#src/service/work-list.ts'
@@ -23,13 +25,14 @@ export interface ConsoleServices {
   readonly placements: Placements
   readonly conflicts: Conflicts
   readonly work: WorkList
+  readonly jobs: OutboxJobs
   readonly letters: DeadLetters
   readonly settings: readonly ShownSetting[]
   readonly version: string
   /** The other regions; absent: there are none. */
   readonly region?: Region
-  /** How many entries of the feed of each other region this one has not applied yet; of those that tell in time. */
-  readonly behind?: () => Promise<ReadonlyMap<string, number>>
+  /** How far this region is behind each other one; of those that tell in time. */
+  readonly behind?: () => Promise<ReadonlyMap<string, Lag>>
 }
 
 export type SignedCaller = Extract<Caller, { kind: 'account' }>

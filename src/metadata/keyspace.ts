@@ -125,6 +125,8 @@ export const subspace = {
   departure: 0x2e,
   watched: 0x2f,
   deadLetters: 0x1f,
+  shortLived: 0x40,
+  shortLivedEnd: 0x41,
   migration: 0x50,
   imported: 0x51,
   stored: 0x52,
@@ -133,8 +135,6 @@ export const subspace = {
   usageOwner: 0x55,
   usageBatch: 0x56,
   usageTick: 0x57,
-  shortLived: 0x40,
-  shortLivedEnd: 0x41,
   /** The last: a round of reading everything ends with its own progress. */
   scrub: 0x7f,
 } as const

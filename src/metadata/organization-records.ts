@@ -1,9 +1,15 @@
-import type { Invitation, Membership, Organization, Person, Token } from '#src/model/organization.ts'
+import type { Invitation, Membership, Organization, Person, Quota, Token } from '#src/model/organization.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { DecodedRows } from './decoded-rows.ts'
 import { decodeNumber, decodeRow, decodeText, encodeNumber, encodeRow, encodeText } from './namespace-codec.ts'
 import { rowKeys, rowRanges } from './namespace-keys.ts'
 import { isAskable, lastOf, readAll } from './row-reading.ts'
+
+/** What an organisation may have at most; undefined: no limit, or no organisation. */
+export async function readQuota(from: Snapshot, id: string): Promise<Quota | undefined> {
+  const bytes = await from.get(rowKeys.organization(id))
+  return bytes === undefined ? undefined : decodeRow<Organization>(bytes).quota
+}
 
 const decodedBytes = 2 * 1024 * 1024
 const nothing = new Uint8Array(0)
@@ -33,9 +39,8 @@ export class OrganizationRecords {
     return bytes === undefined ? undefined : decodeText(bytes)
   }
 
-  /** Adds it, or changes all but its id. */
-  putOrganization(to: Transaction, organization: Organization, before?: Organization): void {
-    if (before !== undefined && before.slug !== organization.slug) to.clear(rowKeys.known('slug', before.slug))
+  /** Adds it, or changes all but its names. */
+  putOrganization(to: Transaction, organization: Organization): void {
     const { id, slug, externalId } = organization
     to.set(rowKeys.organization(id), encodeRow(organization))
     to.set(rowKeys.known('slug', slug), encodeText(id))

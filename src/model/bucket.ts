@@ -60,6 +60,8 @@ export interface Bucket {
   readonly shadow?: Shadow
   /** Whether it was created with object lock, or got it later. */
   readonly hasObjectLock: boolean
+  /** Whether its owner is an organisation with a limit of bytes. */
+  readonly isLimited?: boolean
   /** Other configurations, by their query name (`website`, `lifecycle` …), as the documents that were put, checked. */
   readonly documents: Readonly<Record<string, string>>
 }

@@ -110,6 +110,7 @@ export class NamespaceBuckets implements Buckets {
       state: 'active',
       // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html: a bucket with locks is versioned.
       versioning: request.hasObjectLock ? 'enabled' : 'off',
+      ...(quota?.bytes !== undefined && { isLimited: true }),
     }
     this.#namespace.addBucket(transaction, bucket)
     return bucket

@@ -1,8 +1,7 @@
 import { readBacklog, readGivenUp } from '#src/metadata/backlog.ts'
-import { type OutboxJob, readDeadJobs, readOutbox, reviveJob } from '#src/metadata/outbox.ts'
+import { type OutboxJob, readDeadJobs, readOutbox } from '#src/metadata/outbox.ts'
 import { readTasks, type Task } from '#src/metadata/task-records.ts'
 import type { Store } from '#src/store/store.ts'
-import type { World } from '#src/world.ts'
 
 /** A job or a task, without what it is about: that may be a key that who looks may not know. */
 interface ShownWork {
@@ -46,11 +45,9 @@ const shownTask = ({ id, lane, since, due, attempts, reason }: Task): ShownWork 
 /** What goes on beside requests in this cell: what waits, and what was given up. */
 export class WorkList {
   readonly #store: Store
-  readonly #world: World
 
-  constructor({ store, world }: { readonly store: Store; readonly world: World }) {
+  constructor(store: Store) {
     this.#store = store
-    this.#world = world
   }
 
   /** The oldest ones of each, `limit` at most. */
@@ -62,10 +59,5 @@ export class WorkList {
       tasks: (await readTasks(snapshot, undefined, limit)).map(shownTask),
       dead: (await readDeadJobs(snapshot, undefined, limit)).map(shownJob),
     }))
-  }
-
-  /** Tries a job again that was given up. False: it is not there. */
-  async revive(id: string): Promise<boolean> {
-    return await this.#store.transact((transaction) => reviveJob(transaction, id, this.#world.now()))
   }
 }

@@ -252,10 +252,12 @@ test('conflicts are for who may list, read, write and delete versions', async ()
 test('jobs and letters: listed for administrators, and nothing is tried again that is not there', async () => {
   const work = JSON.parse((await read(administrator, 'jobs')).body.toString()) as Record<string, unknown>
   assert.deepEqual(Object.keys(work).sort(), ['dead', 'givenUp', 'jobs', 'tasks', 'waiting'])
-  for (const id of ['00', 'ff'.repeat(20)])
-    refused(await post(administrator, 'jobs/retry', JSON.stringify({ id })), 400, 'InvalidArgument')
-  for (const id of ['', 'x', 'f', 'ff'.repeat(65)])
-    refused(await post(administrator, 'jobs/retry', JSON.stringify({ id })), 400, 'InvalidArgument')
+  for (const path of ['jobs/retry', 'jobs/discard']) {
+    for (const id of ['00', 'ff'.repeat(20), '', 'x', 'f', 'ff'.repeat(65)]) {
+      refused(await post(administrator, path, JSON.stringify({ id })), 400, 'InvalidArgument')
+    }
+    refused(await post(administrator, path, '{}'), 400, 'InvalidArgument')
+  }
   assert.deepEqual(JSON.parse((await read(alice, 'letters')).body.toString()), { letters: [], isAll: true })
   refused(await post(alice, 'letters/retry', '{"topic":1}'), 400, 'InvalidArgument')
   assert.deepEqual(JSON.parse((await post(alice, 'letters/delete', '{}')).body.toString()), { letters: 0 })

@@ -7,6 +7,7 @@ import { after, before } from 'node:test'
 import { S3Client } from '@aws-sdk/client-s3'
 import { loadConfig } from '#src/config/load.ts'
 import type { Organization, Person, Role } from '#src/model/organization.ts'
+import type { OpenNode } from '#src/open.ts'
 import type { Accounts } from '#src/service/accounts/open.ts'
 import { openLog } from '#src/telemetry/log.ts'
 import { startNode } from '../../bin/node.ts'
@@ -15,6 +16,7 @@ import { metadataSettings } from '../support/foundationdb.ts'
 /** A whole node with Fly's side of it, in this process. */
 export interface FlyHarness {
   readonly accounts: Accounts
+  readonly node: OpenNode
   /** Of Fly's side. */
   readonly origin: string
   /** Of S3. */
@@ -22,7 +24,8 @@ export interface FlyHarness {
   readonly secrets: readonly [string, string]
   /** Rewrites the file of the secrets that Fly signs with. */
   writeSecrets(secrets: readonly string[]): Promise<void>
-  makePerson(name: string): Promise<Person>
+  /** With `password`, where they are to sign in by it: hashing takes its time. */
+  makePerson(name: string, hasPassword?: boolean): Promise<Person>
   makeOrganization(name: string, owner?: Person): Promise<Organization>
   /** A token of somebody who is in the organisation in that role. */
   tokenOf(person: Person, options?: { isReadOnly?: boolean; organization?: string }): Promise<string>
@@ -45,12 +48,17 @@ export async function openFlyHarness(flags: Readonly<Record<string, string>> = {
   assert.ok(started.flyOrigin !== undefined)
   return {
     accounts,
+    node: started.node,
     origin: started.flyOrigin,
     storage: `http://127.0.0.1:${started.port}`,
     secrets,
     writeSecrets,
-    makePerson: (name) =>
-      accounts.people.create({ email: `${name}-${randomBytes(4).toString('hex')}@example.com`, name, password }),
+    makePerson: (name, hasPassword = false) =>
+      accounts.people.create({
+        email: `${name}-${randomBytes(4).toString('hex')}@example.com`,
+        name,
+        ...(hasPassword && { password }),
+      }),
     makeOrganization: (name, owner) =>
       accounts.organizations.create({ name, ...(owner !== undefined && { owner: owner.id }) }),
     tokenOf: async (person, options = {}) =>
@@ -63,11 +71,15 @@ export async function openFlyHarness(flags: Readonly<Record<string, string>> = {
   }
 }
 
-/** One for all the tests of a file. */
-export function useFly(...options: Parameters<typeof openFlyHarness>): () => FlyHarness {
+/** One for all the tests of a file; `prepare` runs before them. */
+export function useFly(
+  prepare: (harness: FlyHarness) => Promise<void> = async () => {},
+  flags: Readonly<Record<string, string>> = {},
+): () => FlyHarness {
   let opened: FlyHarness | undefined
   before(async () => {
-    opened = await openFlyHarness(...options)
+    opened = await openFlyHarness(flags)
+    await prepare(opened)
   })
   after(() => opened?.close())
   return () => {

@@ -205,6 +205,9 @@ test('U2: a repeat is given what was given, and makes nothing; neither does what
   assert.deepEqual((await sendBytes(origin, post, bytes)).value, first.value)
   assert.deepEqual((await callFly(origin, post)).value, first.value)
   assert.equal(await bucketsCalled('repeat'), 1)
+  // Its nonce under other bytes, if only another signature's.
+  const { nonce } = JSON.parse(bytes) as { nonce: string }
+  assert.equal(said(await callFly(origin, { ...post, fields: { ...fields, nonce } })), '401 replayed')
   assert.equal(said(await call({ ...post, fields: { ...fields, options: { public: true } } })), '409 already_exists')
   // Once it is gone, the old bytes bring nothing back.
   assert.equal((await call({ method: 'DELETE', path: `${base}/${String(first.value['id'])}` })).status, 204)
@@ -334,11 +337,18 @@ test('options: public, accelerated, domain and shadow are taken, changed and tak
   const patch = (options: object) => call({ method: 'PATCH', path, fields: { options } })
   const shown = (await call({ method: 'GET', path })).value['options'] as Record<string, Record<string, unknown>>
   assert.equal(shown['shadow_bucket']?.['secret_key'], '********')
+  const shadowOf = async () => (await fly().node.services.buckets.get(name)).shadow
+  assert.deepEqual([(await shadowOf())?.name, (await shadowOf())?.endpoint], ['old', 'https://s3.example.com'])
   assert.equal(await accounts.provisioning.shadowSecret(await accounts.provisioning.get(id)), 'CANARY')
   // As flyctl does: all of what it was shown comes back.
   assert.equal((await patch({ ...shown, public: false })).status, 200)
   assert.equal(await read(), 403)
   assert.equal(await accounts.provisioning.shadowSecret(await accounts.provisioning.get(id)), 'CANARY')
+  // Another secret alone is another shadow, too.
+  const idBefore = (await shadowOf())?.id
+  assert.equal((await patch({ shadow_bucket: { ...shadow, secret_key: 'ANOTHER' } })).status, 200)
+  assert.notEqual((await shadowOf())?.id, idBefore)
+  assert.equal(await accounts.provisioning.shadowSecret(await accounts.provisioning.get(id)), 'ANOTHER')
   const taken = await call({
     method: 'POST',
     path: base,
@@ -348,6 +358,7 @@ test('options: public, accelerated, domain and shadow are taken, changed and tak
   const cleared = await patch({ shadow_bucket: {}, website: { domain_name: '' }, accelerate: false })
   assert.deepEqual(cleared.value['options'], { public: false, accelerate: false, website: { domain_name: '' } })
   assert.equal(await accounts.provisioning.shadowSecret(await accounts.provisioning.get(id)), undefined)
+  assert.equal(await shadowOf(), undefined)
   assert.equal(said(await patch({ shadow_bucket: { ...shadow, secret_key: '********' } })), '422 invalid')
   await provision({ options: { website: { domain_name: host } } })
 })

@@ -1,4 +1,5 @@
 import type { Context, View } from './context.ts'
+import { ask } from './dialog.ts'
 import { attempt, button, type Child, el, empty, say, table } from './dom.ts'
 import { ago, count, plural, shown, time } from './format.ts'
 
@@ -73,20 +74,30 @@ async function act(context: Context, path: string, body: unknown, done: string):
 }
 
 function deadJobs(context: Context, dead: readonly Shown[]): HTMLElement {
-  const rows = dead.map((each) => [
-    ...rowOf(each),
-    button('Try again', () => void attempt(() => act(context, 'jobs/retry', { id: each.id }, 'It is tried again.')), {
-      class: 'quiet',
-      'aria-label': `Try again ${each.kind} ${each.id}`,
-    }),
-  ])
+  const rows = dead.map((each) => {
+    const { id, kind } = each
+    const again = (): Promise<void> => act(context, 'jobs/retry', { id }, 'It is tried again.')
+    const actions = el(
+      'span',
+      { class: 'row-actions' },
+      button('Try again', () => void attempt(again), { class: 'quiet', 'aria-label': `Try again ${kind} ${id}` }),
+      button('Discard', () => askToDiscard(context, each), { class: 'quiet danger', 'aria-label': `Discard ${kind} ${id}` }),
+    )
+    return [...rowOf(each), actions]
+  })
   const wide = [...columns, { title: 'Actions', isHidden: true, isNumber: true }]
-  return el(
-    'section',
-    { class: 'panel bare' },
-    el('h2', {}, 'Jobs that were given up'),
-    table('Jobs that were given up', wide, rows),
-  )
+  const title = 'Jobs that were given up'
+  return el('section', { class: 'panel bare' }, el('h2', {}, title), table(title, wide, rows))
+}
+
+function askToDiscard(context: Context, { id, kind }: Shown): void {
+  ask({
+    title: 'Discard this job?',
+    body: [el('p', {}, `What it was for (${shown(kind)}) is then never done.`)],
+    action: 'Discard',
+    isDanger: true,
+    run: () => act(context, 'jobs/discard', { id }, 'It is discarded.'),
+  })
 }
 
 function lettersPanel(context: Context, letters: readonly Letter[], isAll: boolean): HTMLElement {

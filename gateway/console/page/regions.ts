@@ -15,8 +15,8 @@ interface Region {
   /** Milliseconds; absent: it was never heard, or is this one. */
   readonly roundTrip?: number
   readonly clockAhead?: number
-  /** Entries of its feed that are not applied here; absent: it did not say. */
-  readonly behind?: number
+  /** What of its feed is not applied here; absent: it did not say. */
+  readonly behind?: { readonly entries: number; readonly seconds: number }
 }
 
 const everyMilliseconds = 2_000
@@ -29,7 +29,7 @@ function remember(regions: readonly Region[], now: number): void {
   for (const { region, behind } of regions) {
     if (behind === undefined) continue
     const points = history.get(region) ?? []
-    points.push([now, behind])
+    points.push([now, behind.entries])
     history.set(
       region,
       points.filter(([time]) => time > now - keptMilliseconds),
@@ -45,6 +45,9 @@ function stateOf({ state, isUp }: Region): HTMLElement {
 
 const milliseconds = (value: number | undefined): string =>
   value === undefined ? '–' : `${value.toFixed(value < 10 ? 1 : 0)} ms`
+
+const behindText = ({ entries, seconds }: NonNullable<Region['behind']>): string =>
+  entries === 0 ? 'nothing' : `${count(entries)}, ${seconds.toFixed(1)} s`
 
 const columns = [
   { title: 'Region' },
@@ -64,7 +67,7 @@ function rowOf(each: Region) {
     stateOf(each),
     milliseconds(roundTrip),
     clockAhead === undefined ? '–' : `${clockAhead > 0 ? '+' : ''}${clockAhead.toFixed(0)} ms`,
-    isHere ? '–' : behind === undefined ? 'unknown' : count(behind),
+    isHere ? '–' : behind === undefined ? 'unknown' : behindText(behind),
   ]
 }
 

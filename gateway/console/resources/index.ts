@@ -5,7 +5,7 @@ import { deleteLetters, listLetters, retryLetters } from './letters.ts'
 import { regions } from './regions.ts'
 import { session } from './session.ts'
 import { settings } from './settings.ts'
-import { listWork, retryJob } from './work.ts'
+import { discardJob, listWork, retryJob } from './work.ts'
 
 export const allResources: readonly Resource[] = [
   session,
@@ -16,6 +16,7 @@ export const allResources: readonly Resource[] = [
   regions,
   listWork,
   retryJob,
+  discardJob,
   listLetters,
   retryLetters,
   deleteLetters,

@@ -9,7 +9,7 @@ export const regions: Resource = {
     if (region === undefined) return { regions: [] }
     const { members, health } = region
     const { membership, self } = members
-    const entries = await behind?.()
+    const lags = await behind?.()
     return {
       epoch: membership.epoch,
       regions: membership.members.map(({ region: code, cell, geography, state, peer }) => {
@@ -28,7 +28,7 @@ export const regions: Resource = {
           isUp: isUp && state !== 'removed',
           roundTrip,
           clockAhead: ahead,
-          behind: isHere ? undefined : entries?.get(code),
+          behind: isHere ? undefined : lags?.get(code),
         }
       }),
     }

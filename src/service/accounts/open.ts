@@ -8,6 +8,7 @@ import type { NamespaceIdentity } from '#src/service/identity.ts'
 import { Hooks } from '#src/service/provisioning/hooks.ts'
 import { Provisioning } from '#src/service/provisioning/provisioning.ts'
 import { SharedSecrets } from '#src/service/provisioning/shared-secrets.ts'
+import type { Shadows } from '#src/service/shadow-services.ts'
 import { ShortLived } from '#src/service/short-lived.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
@@ -40,13 +41,15 @@ export interface AccountsParts {
   readonly identity: NamespaceIdentity
   readonly buckets: NamespaceBuckets
   readonly own: Keys['own']
+  /** Absent: shadows that are asked for are kept, and served by whoever has this. */
+  readonly shadows?: Pick<Shadows, 'configure'>
 }
 
 export function openAccounts(parts: AccountsParts): Accounts {
   const { store, world, identity } = parts
   const records = new OrganizationRecords()
   const passwords = new Passwords(world)
-  const organizations = new Organizations({ store, world, records, identity })
+  const organizations = new Organizations({ store, world, records, identity, namespace: parts.namespace })
   const people = new People({ store, world, records, passwords })
   const externals = new Externals(organizations, people)
   const hooks = new Hooks({ store, world })

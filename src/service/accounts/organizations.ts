@@ -1,7 +1,10 @@
 import { Fault } from '#src/errors.ts'
 import { readAppsOf } from '#src/metadata/app-records.ts'
+import type { Namespace } from '#src/metadata/namespace.ts'
 import type { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { readAllProvisioned } from '#src/metadata/provision-records.ts'
+import { arnOf } from '#src/model/iam.ts'
+import type { Caller } from '#src/model/identity.ts'
 import {
   checkSlug,
   checkTitle,
@@ -11,10 +14,12 @@ import {
   type Organization,
   type OrganizationAction,
   type Person,
+  policyOfRole,
   type Quota,
   type Role,
   slugOf,
 } from '#src/model/organization.ts'
+import { parseIdentityPolicy } from '#src/model/policy-document.ts'
 import type { NamespaceIdentity } from '#src/service/identity.ts'
 import { randomWord } from '#src/service/random-words.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
@@ -48,10 +53,12 @@ export interface OrganizationParts {
   readonly world: World
   readonly records: OrganizationRecords
   readonly identity: NamespaceIdentity
+  readonly namespace: Namespace
 }
 
 const slugLetters = 'abcdefghijkmnpqrstuvwxyz23456789'
 const membersMost = 1_000
+const bucketsMost = 10_000
 
 /** Also what a member of another one hears: who is not in it is not told that it is there. */
 export const noOrganization = (): Fault => new Fault('NoSuchEntity', { message: 'There is no such organization.' })
@@ -170,6 +177,27 @@ export class Organizations {
     return { organization, role, isReadOnly: token.isReadOnly }
   }
 
+  /** As whom somebody reaches buckets and objects: their role is a policy, which is judged as that of a user of the account is. */
+  async callerOf(who: SignedIn, name: string): Promise<Caller> {
+    const { organization, role, isReadOnly } = await this.authorize(who, name, 'buckets:read')
+    const { id, slug, name: displayName } = organization
+    const { person, token } = who
+    return {
+      kind: 'account',
+      account: { id, displayName, email: '', isAdministrator: false },
+      accessKeyId: `token/${token.id}`,
+      principal: {
+        kind: 'user',
+        arn: arnOf(id, 'user', { path: '/people/', name: person.id }),
+        id: person.id,
+        name: person.email,
+        tags: new Map([['organization', slug]]),
+        identity: [parseIdentityPolicy(policyOfRole(isReadOnly ? 'read-only' : role))],
+        isTemporary: true,
+      },
+    }
+  }
+
   async members(name: string): Promise<readonly Member[]> {
     const { store, records } = this.parts
     return await store.snapshot(async (snapshot) => {
@@ -230,12 +258,18 @@ export class Organizations {
     }
   }
 
+  /** Its buckets say whether there is a limit of bytes: so that those of others pay nothing for it. */
   async setQuota(name: string, quota: Quota): Promise<Organization> {
-    const { store, records } = this.parts
+    const { store, records, namespace } = this.parts
     return await store.transact(async (transaction) => {
       const { quota: _before, ...rest } = await this.existing(transaction, name)
       const organization = Object.keys(quota).length === 0 ? rest : { ...rest, quota }
       records.putOrganization(transaction, organization)
+      const isLimited = quota.bytes !== undefined
+      for (const bucket of await namespace.bucketsOf(transaction, rest.id, { limit: bucketsMost })) {
+        const { isLimited: was = false, ...unlimited } = bucket
+        if (was !== isLimited) namespace.changeBucket(transaction, isLimited ? { ...unlimited, isLimited } : unlimited)
+      }
       return organization
     })
   }

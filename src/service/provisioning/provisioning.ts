@@ -26,11 +26,13 @@ import {
   keyPolicy,
   type Provisioned,
   publicPolicy,
+  type ShadowBucket,
 } from '#src/model/provision.ts'
 import type { ExternalOrganization, Externals } from '#src/service/accounts/externals.ts'
 import type { Organizations } from '#src/service/accounts/organizations.ts'
 import type { NamespaceBuckets } from '#src/service/buckets.ts'
 import { alphanumeric, randomId, randomWord } from '#src/service/random-words.ts'
+import type { Shadows } from '#src/service/shadow-services.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import { newBucketName } from './bucket-names.ts'
@@ -46,6 +48,8 @@ export interface ProvisioningParts {
   readonly buckets: NamespaceBuckets
   /** Seals what has to be kept and read again. */
   readonly own: Keys['own']
+  /** Serves what a bucket has for a shadow. Absent: whoever opens the store with it does, when it is next changed. */
+  readonly shadows?: Pick<Shadows, 'configure'>
   /** Is told of changes in the transactions that make them. */
   readonly hooks: Pick<Hooks, 'add'>
 }
@@ -103,7 +107,10 @@ export class Provisioning {
     if (request.name !== undefined) checkBucketName(request.name)
     for (let draws = 1; ; draws++) {
       try {
-        return await this.#provisionAs(request.name ?? newBucketName(this.#parts.world), request)
+        const given = await this.#provisionAs(request.name ?? newBucketName(this.#parts.world), request)
+        // Of a repeat too: whoever made it may have ended before this.
+        await this.#setShadow(given.provisioned)
+        return given
       } catch (error) {
         const isTaken = error instanceof Fault && error.code === 'BucketAlreadyExists'
         if (!isTaken || request.name !== undefined || draws >= drawsMost) throw error
@@ -248,7 +255,7 @@ export class Provisioning {
   async update(id: string, asked: AskedOptions): Promise<Provisioned> {
     const { store, world, namespace, hooks } = this.#parts
     const shadowSecret = await this.#sealed(id, asked, await this.get(id))
-    return await store.transact(async (transaction) => {
+    const changed = await store.transact(async (transaction) => {
       const { shadowSecret: secretBefore, ...before } = await this.#existing(transaction, id)
       const { bucket: name } = before
       const bucket = await namespace.existingBucket(transaction, name)
@@ -268,6 +275,24 @@ export class Provisioning {
       putProvisioned(transaction, provisioned, before)
       await hooks.add(transaction, 'updated', provisioned)
       return provisioned
+    })
+    await this.#setShadow(changed, asked.shadow !== undefined && asked.shadow.secretKey !== hiddenSecret)
+    return changed
+  }
+
+  /** Gives the bucket the shadow that was chosen, or takes away the one that is not any more. */
+  async #setShadow(provisioned: Provisioned, isNew = false): Promise<void> {
+    const { shadows } = this.#parts
+    const { bucket, bucketId, options } = provisioned
+    const standing = (await this.bucketOf(provisioned))?.shadow
+    if (shadows === undefined || (!isNew && isShadow(standing, options.shadow))) return
+    const secretKey = await this.shadowSecret(provisioned)
+    const wanted =
+      options.shadow === undefined || secretKey === undefined
+        ? undefined
+        : { ...rest(options.shadow), writeThrough: options.shadow.writesThrough, secretKey }
+    await shadows.configure(bucket, wanted, ({ id }) => {
+      if (id !== bucketId) throw new Fault('NoSuchBucket', { BucketName: bucket })
     })
   }
 
@@ -318,4 +343,19 @@ function settingsOf(name: string, bucket: Bucket | undefined, { isPublic, isAcce
       ...((isAccelerated || wasAccelerated) && { accelerate: isAccelerated ? 'Enabled' : 'Suspended' }),
     },
   }
+}
+
+const rest = ({ accessKey, endpoint, name, region }: ShadowBucket) => ({ accessKey, endpoint, name, region })
+
+/** Whether that is the shadow that was chosen. Another secret is another shadow, which only an update brings. */
+function isShadow(standing: Bucket['shadow'], chosen: ShadowBucket | undefined): boolean {
+  if (standing === undefined || chosen === undefined) return standing === chosen
+  const isSame =
+    standing.endpoint === chosen.endpoint.replace(/\/$/, '') && standing.writeThrough === chosen.writesThrough
+  return (
+    isSame &&
+    standing.name === chosen.name &&
+    standing.region === chosen.region &&
+    standing.accessKey === chosen.accessKey
+  )
 }
