@@ -122,7 +122,12 @@ export class ConsolePage {
   }
 
   async colours(scheme: 'light' | 'dark'): Promise<void> {
-    await this.page.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] })
+    const features = [
+      { name: 'prefers-color-scheme', value: scheme },
+      // What is on its way from one colour to another has no contrast to speak of.
+      { name: 'prefers-reduced-motion', value: 'reduce' },
+    ]
+    await this.page.send('Emulation.setEmulatedMedia', { features })
   }
 
   /** What axe finds wrong with what is shown, in words. */

@@ -81,7 +81,10 @@ function deadJobs(context: Context, dead: readonly Shown[]): HTMLElement {
       'span',
       { class: 'row-actions' },
       button('Try again', () => void attempt(again), { class: 'quiet', 'aria-label': `Try again ${kind} ${id}` }),
-      button('Discard', () => askToDiscard(context, each), { class: 'quiet danger', 'aria-label': `Discard ${kind} ${id}` }),
+      button('Discard', () => askToDiscard(context, each), {
+        class: 'quiet danger',
+        'aria-label': `Discard ${kind} ${id}`,
+      }),
     )
     return [...rowOf(each), actions]
   })
