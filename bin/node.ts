@@ -1,11 +1,14 @@
 import { authenticator } from '#gateway/auth/authenticate.ts'
+import { Certificates } from '#gateway/certificates.ts'
 import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
 import { queryApis } from '#gateway/query/apis.ts'
 import { queryFront } from '#gateway/query/front.ts'
 import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server.ts'
-import type { Config } from '#src/config/load.ts'
+import { TlsFront } from '#gateway/tls-front.ts'
+import { BadSettings, type Config } from '#src/config/load.ts'
 import { type OpenNode, openNode } from '#src/open.ts'
+import { openAuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { measureProcess } from '#src/telemetry/process-metrics.ts'
@@ -44,6 +47,15 @@ function giveUp(): void {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), answersMs)
 }
 
+function tlsFrontOf(config: Config, server: GatewayServer, log: Log): TlsFront | undefined {
+  const { tlsPort, tlsCertificates } = config
+  if (tlsPort === undefined && tlsCertificates === undefined) return undefined
+  if (tlsPort === undefined || tlsCertificates === undefined) {
+    throw new BadSettings('bad settings: --tls-port and --tls-certificates come together')
+  }
+  return new TlsFront(server, new Certificates(tlsCertificates, log), limitsOf(config))
+}
+
 export async function startNode(config: Config, log: Log, isFirst: boolean): Promise<ServingNode> {
   const world = realWorld
   const peering = peeringOf(config, world)
@@ -68,25 +80,38 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     access,
     operations: allOperations(),
     customerKeysNeedTls: config.customerKeysNeedTls,
+    domains: services.domains,
+    ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
     ...(cluster !== undefined && { cluster }),
   })
   const server = new GatewayServer({
     route: config.console ? consoleOf(node, { config, log, authenticate, cluster }).before(s3) : s3,
     domains: config.domains,
     websiteDomains: config.websiteDomains,
+    contentDomains: config.contentDomains,
     log,
     logsAccess: config.accessLog,
+    ...(config.auditLog !== undefined && {
+      audit: openAuditLog(config.auditLog, config.region, (error) =>
+        log.error('the audit log cannot be written', { error }),
+      ),
+    }),
     logs: services.logs,
     meter: node.meter,
     limits: limitsOf(config),
     metrics,
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
+  const secure = tlsFrontOf(config, server, log)
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)
   const fly = openFly(config, world, log, node)
   try {
     await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
+    if (secure !== undefined) {
+      const { port } = await secure.listen(config.host, config.tlsPort ?? 0)
+      log.info('TLS is spoken', { port })
+    }
     await fly?.listen(address.port)
     if (isFirst) {
       node.startBackground()
@@ -103,7 +128,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       },
       stop: async () => {
         await fly?.stop()
-        await server.close()
+        await Promise.all([server.close(), secure?.close()])
         await peers?.close()
         await replicating.stop()
         await node.close()

@@ -21,6 +21,7 @@ import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
+import { NamespaceDomains } from '#src/service/domains.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -191,9 +192,16 @@ function servicesOf(
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
     usage: usage.service,
+    domains: new NamespaceDomains(foundation, reservedDomains(config)),
   }
   return { services, access, accounts: openAccounts({ ...accountsParts, shadows: services.shadows }), shadows }
 }
+
+const reservedDomains = ({ domains, websiteDomains, contentDomains }: Config): readonly string[] => [
+  ...domains,
+  ...websiteDomains,
+  ...contentDomains,
+]
 
 /** What depends on whether there are other cells. */
 function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Address } from '#gateway/address.ts'
+import { type Address, ownHostOf } from '#gateway/address.ts'
 import type { Authenticate } from '#gateway/auth/authenticate.ts'
 import { conditionValues } from '#gateway/auth/condition-values.ts'
 import { answerOf, faultOf } from '#gateway/errors.ts'
@@ -54,7 +54,16 @@ export class Console {
 
   /** The way of requests, with the console before it. */
   before(route: Route): Route {
-    return (incoming, address) => (isConsole(address) ? this.#answer(incoming, address) : route(incoming, address))
+    return async (incoming, address) => {
+      const isOurs = isConsole(address) && !(await this.#isOfBucket(address))
+      return await (isOurs ? this.#answer(incoming, address) : route(incoming, address))
+    }
+  }
+
+  /** Whether the host is a bucket's own domain. */
+  async #isOfBucket(address: Address): Promise<boolean> {
+    const own = ownHostOf(address)
+    return own !== undefined && (await this.#parts.services.domains.bucketOf(own)) !== undefined
   }
 
   async #answer(incoming: Incoming, address: Address): Promise<Outcome> {

@@ -21,7 +21,7 @@ export interface ShownSetting {
 /** What the console can be asked for, beside what S3 and IAM answer anyway. */
 export interface ConsoleServices {
   readonly access: Pick<AccessControl, 'authorize'>
-  readonly services: Pick<Services, 'buckets' | 'objects'>
+  readonly services: Pick<Services, 'buckets' | 'objects' | 'domains'>
   readonly placements: Placements
   readonly conflicts: Conflicts
   readonly work: WorkList

@@ -10,7 +10,10 @@ import type { Method, Transport } from './transport.ts'
  * L2  a node that hears of nobody goes on from the last time that it knew, by its monotonic clock (C8).
  */
 
-/** How far ahead of the others a clock may be, in milliseconds: stamps of later writes elsewhere would lose to its own for as long. */
+/**
+ * How far ahead of the others a clock may be, in milliseconds, beyond what cannot be told: stamps of later writes elsewhere would lose
+ * to its own for as long.
+ */
 const aheadMost = 500
 /** How often others are asked, in milliseconds. */
 const roundMilliseconds = 1_000
@@ -27,6 +30,14 @@ export const clockMethod = (world: World): Method => ({
   answer: async () => Buffer.from(world.nowMicroseconds().toString()),
 })
 
+/** How far another clock is ahead of ours, give or take `doubt`, in milliseconds: nobody knows when on its way an answer was given. */
+interface Offset {
+  readonly ahead: number
+  readonly doubt: number
+}
+
+const own: Offset = { ahead: 0, doubt: 0 }
+
 export interface ClockGuardParts {
   readonly world: World
   readonly transport: Transport
@@ -41,7 +52,7 @@ export class ClockGuard {
   readonly world: World
   readonly #parts: ClockGuardParts
   /** What time the others had, and at which reading of our monotonic clock; undefined: nobody was heard yet. */
-  #reference: { readonly wall: number; readonly monotonic: number } | undefined
+  #reference: { readonly wall: number; readonly monotonic: number; readonly doubt: number } | undefined
   #isAhead = false
 
   constructor(parts: ClockGuardParts) {
@@ -58,7 +69,7 @@ export class ClockGuard {
   check(): void {
     if (this.#reference === undefined || this.#isIsolated()) return
     const ahead = this.#parts.world.now() - this.#expected()
-    const isAhead = ahead > aheadMost
+    const isAhead = ahead > aheadMost + this.#reference.doubt
     if (isAhead !== this.#isAhead) {
       this.#isAhead = isAhead
       this.#parts.report(isAhead, ahead)
@@ -86,13 +97,13 @@ export class ClockGuard {
     )
     if (offsets.length === 0) return
     // Of two, the earlier; of more, the one in the middle: ours is one of them.
-    const sorted = [0, ...offsets].sort((one, other) => one - other)
-    const middle = sorted[(sorted.length - 1) >> 1] ?? 0
-    this.#reference = { wall: world.now() + middle, monotonic: world.monotonic() }
+    const sorted = [own, ...offsets].sort((one, other) => one.ahead - other.ahead)
+    const { ahead, doubt } = sorted[(sorted.length - 1) >> 1] ?? own
+    this.#reference = { wall: world.now() + ahead, monotonic: world.monotonic(), doubt }
   }
 
-  /** How far another clock is ahead of ours, in milliseconds, as of the middle of its answer's way. */
-  async #offsetOf(cell: number, signal: AbortSignal): Promise<number | undefined> {
+  /** As of the middle of the answer's way. */
+  async #offsetOf(cell: number, signal: AbortSignal): Promise<Offset | undefined> {
     const { world, transport } = this.#parts
     const sent = world.monotonic()
     try {
@@ -101,7 +112,7 @@ export class ClockGuard {
       )
       const trip = world.monotonic() - sent
       const theirs = Number(BigInt(Buffer.from(answer).toString())) / 1000
-      return theirs + trip / 2 - world.now()
+      return { ahead: theirs + trip / 2 - world.now(), doubt: trip / 2 }
     } catch {
       // Who cannot be asked is not counted.
       return undefined

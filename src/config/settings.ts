@@ -94,6 +94,25 @@ export const settings = {
     .prefault('website.localhost')
     .describe("base domains of buckets' websites (`<bucket>.<domain>`), separated by commas"),
   console: flag.prefault('true').describe('whether the web console is at `/-/console/`: see docs/console.md'),
+  contentDomains: list
+    .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
+    .prefault('content.localhost')
+    .describe(
+      'base domains that show objects to browsers, and nothing else (`<bucket>.<domain>`), separated by commas',
+    ),
+  tlsPort: integer(0, 65_535)
+    .optional()
+    .describe('TCP port that speaks TLS, with the certificates of `--tls-certificates`; default: none does'),
+  tlsCertificates: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder of certificates, `<any>.crt` and `<any>.key`; renewed ones count without a restart'),
+  acmeChallenges: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("folder of an ACME client's challenges, which are shown under buckets' own domains"),
   metricsPort: integer(0, 65_535)
     .optional()
     .describe(
@@ -105,6 +124,11 @@ export const settings = {
     .prefault('info')
     .describe('least level that is logged, on standard error'),
   accessLog: flag.prefault('false').describe('log a line for each request (level info)'),
+  auditLog: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file that a line is added to for each request that changes anything, or is denied; default: none'),
   drainSeconds: integer(0, 3_600).prefault('30').describe('how long a stop waits for requests under way'),
   bucketsMax: integer(1, 1_000_000).prefault('10000').describe('buckets that one account may own'),
   presignedDaysMax: integer(1, 90).prefault('7').describe('longest life of a presigned URL, in days'),

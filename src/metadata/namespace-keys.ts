@@ -19,6 +19,7 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 21, account id, topic, id     the subscription to the topic (Topics)
  * 22                            the key that messages to endpoints are signed with, and its certificate
  * 28, bucket id, kind, id       the configuration of that kind (analytics, inventory …; CellBucketConfigurations)
+ * 29, host name                 the name of the bucket that answers to it (NamespaceDomains)
  * 30                            the cells there are and were (ClusterRecords)
  * 40, organisation id           the organisation (OrganizationRecords; also 41 to 47)
  * 41, kind, name                id of the organisation, or person, of that slug, email or external id
@@ -55,6 +56,7 @@ const tables = {
   subscription: 21,
   messageKey: 22,
   configuration: 28,
+  domain: 29,
   cluster: 30,
   organization: 40,
   known: 41,
@@ -124,6 +126,8 @@ export const topicsOf = (owner: string): KeyRange => within(append(namespace, [t
 export const subscriptionsTo = (owner: string, topic: string): KeyRange =>
   within(append(namespace, [tables.subscription, owner, topic]))
 export const subscriptionsUnder = (owner: string): KeyRange => within(append(namespace, [tables.subscription, owner]))
+
+export const domainKey = (domain: string): Uint8Array => append(namespace, [tables.domain, domain])
 
 export const clusterKey: Uint8Array = append(namespace, [tables.cluster])
 

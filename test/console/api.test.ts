@@ -80,7 +80,14 @@ test('G1: the console is on no host of a bucket, and no bucket can be where it i
   const page = await plain('/-/console/')
   assert.equal(page.status, 200)
   assert.match(page.body.toString(), /<title>Meridian/)
-  for (const host of [`${bucket}.localhost`, `${bucket}.website.localhost`]) {
+  await harness().services.domains.set(bucket, 'photos.example.com', () => {})
+  const own = [
+    'photos.example.com',
+    `${bucket}.localhost`,
+    `${bucket}.website.localhost`,
+    `${bucket}.content.localhost`,
+  ]
+  for (const host of own) {
     for (const path of ['/-/console/', '/-/console', '/-/console/api/session']) {
       const there = await plain(path, { host })
       assert.notEqual(there.status, 200)

@@ -1,4 +1,5 @@
 import type { Cluster } from './cluster.ts'
+import { isBroken } from './s3.ts'
 
 export interface Outcome {
   readonly operations: number
@@ -26,20 +27,33 @@ const afterwards = 2_000
 const lookMilliseconds = 20
 const lookAgainMilliseconds = 200
 const atOnce = 40
+/** Of all iterations, how many may be made again for a connection that broke. */
+const brokenMost = 0.005
 
 export const wait = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** Runs an iteration many times, some at once; collects what was wrong. */
+/** Runs an iteration many times, some at once; collects what was wrong. Each has keys of its own, or does not care. */
 export async function repeat(
   iterations: number,
   perIteration: number,
   body: (index: number) => Promise<string | undefined>,
 ): Promise<{ operations: number; failures: string[] }> {
   const failures: string[] = []
-  let next = 0
+  let [next, broken] = [0, 0]
+  const once = async (index: number): Promise<string | undefined> => {
+    for (;;) {
+      try {
+        return await body(index)
+      } catch (error) {
+        // A server may close an idle connection at the moment at which a request is sent on it, as HTTP has it.
+        if (!isBroken(error) || ++broken > Math.ceil(iterations * brokenMost))
+          return `iteration ${index}: ${String(error)}`
+      }
+    }
+  }
   const worker = async (): Promise<void> => {
     for (let index = next++; index < iterations; index = next++) {
-      const failure = await body(index).catch((error: unknown) => `iteration ${index}: ${String(error)}`)
+      const failure = await once(index)
       if (failure !== undefined) failures.push(failure)
     }
   }

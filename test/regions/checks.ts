@@ -3,7 +3,7 @@ import { ListObjectsV2Command, ListObjectVersionsCommand } from '@aws-sdk/client
 import { makeBucket } from './buckets.ts'
 import { type Check, noteOf, repeat, settles } from './check.ts'
 import type { Cluster } from './cluster.ts'
-import { newKey, padded, type Seen, Store } from './s3.ts'
+import { isConditionFailed, newKey, padded, type Seen, Store } from './s3.ts'
 
 const bucket = 'checks'
 const versioned = 'versions'
@@ -151,6 +151,8 @@ const creating = (name: string, isConsistent: boolean): Check => ({
       const done = await Promise.allSettled(
         writers.map((store, at) => store.put(key, bodies[at] ?? '', { IfNoneMatch: '*' })),
       )
+      const lost = done.find((each) => each.status === 'rejected' && !isConditionFailed(each.reason))
+      if (lost?.status === 'rejected') throw lost.reason
       const winners = done.flatMap(({ status }, at) => (status === 'fulfilled' ? [bodies[at]] : []))
       if (winners.length !== 1) return `${winners.length} succeeded: ${winners.join(', ')}`
       const stands = await local.get(key)

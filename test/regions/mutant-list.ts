@@ -101,8 +101,8 @@ export const regionMutants: readonly RegionMutant[] = [
     name: 'clock-ahead-takes-writes',
     rule: 'C8',
     file: 'src/cluster/clock-guard.ts',
-    from: 'const isAhead = ahead > aheadMost',
-    to: 'const isAhead = ahead > Number.POSITIVE_INFINITY * aheadMost',
+    from: 'const isAhead = ahead > aheadMost + this.#reference.doubt',
+    to: 'const isAhead = ahead > aheadMost + Number.POSITIVE_INFINITY',
     checks: ['a clock that is'],
   },
   {

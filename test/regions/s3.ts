@@ -29,6 +29,12 @@ export function isRefusal(error: unknown): boolean {
   return status !== undefined && status >= 400 && status < 500
 }
 
+/** Whether the connection broke before there was any answer. */
+export function isBroken(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown }
+  return statusOf(error) === undefined && (code === 'ECONNRESET' || code === 'EPIPE')
+}
+
 /** Whether it said that a condition did not hold: another value stands, or none. */
 export const isConditionFailed = (error: unknown): boolean => statusOf(error) === 412 || statusOf(error) === 404
 

@@ -25,6 +25,7 @@ export interface Harness {
   readonly client: S3Client
   readonly otherClient: S3Client
   readonly endpoint: string
+  readonly gateway: GatewayServer
   /** The data directory. */
   readonly data: string
   /** All directories that something may be written to. */
@@ -72,12 +73,21 @@ export async function openHarness(
   })
   if (hasBackground) node.startBackground()
   const query = queryFront({ services, authenticate, access, apis: queryApis })
-  const s3 = pipeline({ services, authenticate, access, operations: allOperations(), query })
+  const s3 = pipeline({
+    services,
+    authenticate,
+    access,
+    operations: allOperations(),
+    query,
+    domains: services.domains,
+    ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
+  })
   const route = consoleOf(node, { config, log, authenticate }).before(s3)
   const server = new GatewayServer({
     route,
     domains: [],
     websiteDomains: config.websiteDomains,
+    contentDomains: config.contentDomains,
     log,
     logs: services.logs,
     meter: node.meter,
@@ -96,6 +106,7 @@ export async function openHarness(
     client,
     otherClient,
     endpoint,
+    gateway: server,
     data,
     places: config.metadata === 'lmdb' ? [data] : [data, dirname(config.fdbClusterFile)],
     ids: { alice: owner, bob },

@@ -33,8 +33,16 @@ export const mutants: readonly Mutant[] = [
     name: 'clock-ahead-takes-writes',
     rule: 'C8',
     file: 'src/cluster/clock-guard.ts',
-    from: 'const isAhead = ahead > aheadMost',
-    to: 'const isAhead = ahead > Number.POSITIVE_INFINITY * aheadMost',
+    from: 'const isAhead = ahead > aheadMost + this.#reference.doubt',
+    to: 'const isAhead = ahead > aheadMost + Number.POSITIVE_INFINITY',
+    killers: clockTest,
+  },
+  {
+    name: 'slow-answers-are-believed',
+    rule: 'C8, L1',
+    file: 'src/cluster/clock-guard.ts',
+    from: 'doubt: trip / 2 }',
+    to: 'doubt: 0 }',
     killers: clockTest,
   },
   {
