@@ -13,6 +13,7 @@ import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { measureProcess } from '#src/telemetry/process-metrics.ts'
 import { realWorld } from '#src/world.ts'
+import { consoleOf } from './console.ts'
 import { openFly } from './fly.ts'
 import type { Measurement } from './measuring.ts'
 import { peeringOf } from './peering.ts'
@@ -72,18 +73,19 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     options: { presignedSecondsMax: config.presignedDaysMax * 86_400 },
   })
   const query = queryFront({ services, authenticate, access, apis: queryApis })
+  const s3 = pipeline({
+    query,
+    services,
+    authenticate,
+    access,
+    operations: allOperations(),
+    customerKeysNeedTls: config.customerKeysNeedTls,
+    domains: services.domains,
+    ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
+    ...(cluster !== undefined && { cluster }),
+  })
   const server = new GatewayServer({
-    route: pipeline({
-      query,
-      services,
-      authenticate,
-      access,
-      operations: allOperations(),
-      customerKeysNeedTls: config.customerKeysNeedTls,
-      domains: services.domains,
-      ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
-      ...(cluster !== undefined && { cluster }),
-    }),
+    route: config.console ? consoleOf(node, { config, log, authenticate, cluster }).before(s3) : s3,
     domains: config.domains,
     websiteDomains: config.websiteDomains,
     contentDomains: config.contentDomains,

@@ -57,6 +57,7 @@ function checkPaths(): boolean {
 
 const results = [
   run('types', tool('tsc'), ['--noEmit']),
+  run('types of the console', tool('tsc'), ['--noEmit', '-p', join('gateway', 'console', 'page')]),
   run('biome', tool('biome'), ['ci', '--error-on-warnings', '.']),
   run('knip', tool('knip'), []),
   checkInvariants(),

@@ -93,6 +93,7 @@ export const settings = {
     .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
     .prefault('website.localhost')
     .describe("base domains of buckets' websites (`<bucket>.<domain>`), separated by commas"),
+  console: flag.prefault('true').describe('whether the web console is at `/-/console/`: see docs/console.md'),
   contentDomains: list
     .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
     .prefault('content.localhost')

@@ -1,6 +1,8 @@
 import { Fault } from '#src/errors.ts'
 import { type ConflictRow, conflictOfRow, readConflict, settleConflict } from '#src/metadata/conflict-records.ts'
 import { keys, under } from '#src/metadata/keyspace.ts'
+import type { Guard } from '#src/model/access.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import { formatStamp, parseStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
@@ -28,6 +30,8 @@ export interface ListedConflict {
 export interface ConflictName {
   readonly name: ObjectName
   readonly id: string
+  /** Is shown what was lost, in the transaction that does it; absent: whoever runs the store asks. */
+  readonly guard?: Guard
 }
 
 export interface ConflictsPage {
@@ -106,7 +110,7 @@ export class Conflicts {
     const { key } = conflict.name
     const target = await readTarget(this.#foundation, to, conflict.name)
     const { bucket } = target
-    const row = await this.#find(to, bucket.id, conflict)
+    const row = await this.#find(to, bucket, conflict)
     // Its bytes, where they lie beside it, are under its stamp, as of a version that is not `null`.
     const version: ObjectVersion = { ...row.conflict.version, isNull: false }
     checkCustomerKey(version.encryption, conflict.customerKey)
@@ -137,14 +141,14 @@ export class Conflicts {
     await store.transact(async (transaction) => {
       const bucket = await namespace.existingBucket(transaction, conflict.name.bucket)
       checkTakesWrites(this.#foundation, bucket)
-      const { id } = bucket
-      const row = await this.#find(transaction, id, conflict)
-      await settleConflict(transaction, { bucket: id, key: conflict.name.key }, row)
+      const row = await this.#find(transaction, bucket, conflict)
+      await settleConflict(transaction, { bucket: bucket.id, key: conflict.name.key }, row)
     })
   }
 
-  async #find(from: Transaction, bucket: number, { name: { key }, id }: ConflictName): Promise<ConflictRow> {
-    const row = await readConflict(from, { bucket, key }, stampOf(id))
+  async #find(from: Transaction, bucket: Bucket, { name: { key }, id, guard }: ConflictName): Promise<ConflictRow> {
+    const row = await readConflict(from, { bucket: bucket.id, key }, stampOf(id))
+    guard?.(row?.conflict.version, bucket)
     if (row === undefined || row.conflict.isSettled) throw new Fault('NoSuchVersion', { Key: key, VersionId: id })
     return row
   }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { applyPage, readPage } from '#src/cluster/feed-pages.ts'
+import { Fault } from '#src/errors.ts'
 import { decodeConflict } from '#src/metadata/conflict-records.ts'
 import { feedStart } from '#src/metadata/cursors.ts'
 import { keys, partitionOf, under } from '#src/metadata/keyspace.ts'
 import { readState } from '#src/metadata/object-records.ts'
 import { receive } from '#src/metadata/receive.ts'
+import type { Guard } from '#src/model/access.ts'
 import { Conflicts } from '#src/service/conflicts.ts'
 import { attributes, body, bytesOf, owner } from '../service/cell.ts'
 import {
@@ -267,4 +269,26 @@ test('C12: a conflict that had its time goes, with its bytes and its entry, and 
       undefined,
     )
     assert.equal(await get(one), 'stands')
+  }))
+
+test('Q1: who may not have what was lost neither restores nor discards it', () =>
+  withCells(2, async (one, two) => {
+    assert.ok(one && two)
+    const lost = await put(one, 'lost')
+    await put(two, 'stands')
+    await drain([one, two])
+    const conflicts = new Conflicts(two.foundation)
+    const shown: unknown[] = []
+    const refusing: Guard = (version) => {
+      shown.push(version?.stamp)
+      throw new Fault('AccessDenied')
+    }
+    const asked = { name, id: String(lost.version.stamp), guard: refusing }
+    await assert.rejects(conflicts.restore(asked), { code: 'AccessDenied' })
+    await assert.rejects(conflicts.discard(asked), { code: 'AccessDenied' })
+    assert.deepEqual(shown, [lost.version.stamp, lost.version.stamp])
+    assert.equal(await get(two), 'stands')
+    assert.equal((await conflicts.list(bucketName, { limit: 10 })).conflicts.length, 1)
+    await conflicts.restore({ ...asked, guard })
+    assert.equal(await get(two), 'lost')
   }))

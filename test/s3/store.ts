@@ -15,6 +15,7 @@ import { openKeys, openNode } from '#src/open.ts'
 import type { Services } from '#src/service/services.ts'
 import { openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { consoleOf } from '../../bin/console.ts'
 import { metadataSettings } from '../support/foundationdb.ts'
 
 /** A whole store with its gateway in this process, and clients of two accounts. */
@@ -72,7 +73,7 @@ export async function openHarness(
   })
   if (hasBackground) node.startBackground()
   const query = queryFront({ services, authenticate, access, apis: queryApis })
-  const route = pipeline({
+  const s3 = pipeline({
     services,
     authenticate,
     access,
@@ -81,6 +82,7 @@ export async function openHarness(
     domains: services.domains,
     ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
   })
+  const route = consoleOf(node, { config, log, authenticate }).before(s3)
   const server = new GatewayServer({
     route,
     domains: [],

@@ -1,0 +1,35 @@
+/** Where regions are that people name after their airports, in degrees: latitude and longitude. */
+const places: Readonly<Record<string, readonly [number, number]>> = {
+  ams: [52, 5],
+  arn: [60, 18],
+  atl: [34, -84],
+  bog: [5, -74],
+  bom: [19, 73],
+  bos: [42, -71],
+  cdg: [49, 3],
+  den: [40, -105],
+  dfw: [33, -97],
+  eze: [-35, -58],
+  fra: [50, 9],
+  gru: [-23, -46],
+  hkg: [22, 114],
+  iad: [39, -77],
+  jnb: [-26, 28],
+  lax: [34, -118],
+  lhr: [51, 0],
+  mad: [40, -4],
+  mia: [26, -80],
+  nrt: [36, 140],
+  ord: [42, -88],
+  scl: [-33, -71],
+  sea: [47, -122],
+  sin: [1, 104],
+  sjc: [37, -122],
+  syd: [-34, 151],
+  waw: [52, 21],
+  yul: [45, -74],
+  yyz: [44, -80],
+}
+
+/** Undefined: nobody knows. */
+export const placeOf = (region: string): readonly [number, number] | undefined => places[region]
