@@ -69,19 +69,19 @@ export class ShadowObjects implements Objects {
   }
 
   async find(request: FindObject): ReturnType<Objects['find']> {
-    return await this.#brought(request, (each) => this.#inner.find(each))
+    return await this.brought(request, (each) => this.#inner.find(each))
   }
 
   async parts(request: Parameters<Objects['parts']>[0]): ReturnType<Objects['parts']> {
-    return await this.#brought(request, (each) => this.#inner.parts(each))
+    return await this.brought(request, (each) => this.#inner.parts(each))
   }
 
   async restore(request: Parameters<Objects['restore']>[0]): ReturnType<Objects['restore']> {
-    return await this.#brought(request, (each) => this.#inner.restore(each))
+    return await this.brought(request, (each) => this.#inner.restore(each))
   }
 
   async update(request: Parameters<Objects['update']>[0]): ReturnType<Objects['update']> {
-    return await this.#brought(request, (each) => this.#inner.update(each))
+    return await this.brought(request, (each) => this.#inner.update(each))
   }
 
   async put(request: Parameters<Objects['put']>[0]): ReturnType<Objects['put']> {
@@ -101,13 +101,13 @@ export class ShadowObjects implements Objects {
 
   async copy(request: Parameters<Objects['copy']>[0]): ReturnType<Objects['copy']> {
     if (hasConditions(request.conditions)) await this.bring(request.name)
-    return await this.#brought(request.source, (source) => this.#inner.copy({ ...request, source }))
+    return await this.brought(request.source, (source) => this.#inner.copy({ ...request, source }))
   }
 
   async rename(request: Parameters<Objects['rename']>[0]): ReturnType<Objects['rename']> {
     if (hasConditions(request.conditions)) await this.bring(request.target)
     const source = { name: request.source, guard: request.sourceGuard }
-    return await this.#brought(source, ({ guard }) => this.#inner.rename({ ...request, sourceGuard: guard }))
+    return await this.brought(source, ({ guard }) => this.#inner.rename({ ...request, sourceGuard: guard }))
   }
 
   /** Waits until what a key is can be told by what is here alone. For writes whose conditions ask what stands. */
@@ -121,8 +121,8 @@ export class ShadowObjects implements Objects {
     if (unknown !== undefined) await this.#imports.begin(unknown).landed
   }
 
-  /** As `#reading`, for what needs the object to be here. */
-  async #brought<Request extends FindObject, Done>(
+  /** Runs what needs an object to be here: it is brought from the shadow first, where it is there only. */
+  async brought<Request extends FindObject, Done>(
     request: Request,
     run: (request: Request) => Promise<Done>,
   ): Promise<Done> {

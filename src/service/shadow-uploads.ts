@@ -1,12 +1,18 @@
 import type { ObjectName } from '#src/model/names.ts'
-import type { Objects, Uploads } from './services.ts'
+import type { FindObject, Uploads } from './services.ts'
+
+/** Objects that may be in a shadow only. */
+interface ShadowedObjects {
+  bring(name: ObjectName): Promise<void>
+  brought<Request extends FindObject, Done>(request: Request, run: (request: Request) => Promise<Done>): Promise<Done>
+}
 
 /** Uploads as they are, where what they refer to may be in a bucket's shadow only. */
 export class ShadowUploads implements Uploads {
   readonly #inner: Uploads
-  readonly #objects: Pick<Objects, 'find'> & { bring(name: ObjectName): Promise<void> }
+  readonly #objects: ShadowedObjects
 
-  constructor(inner: Uploads, objects: Pick<Objects, 'find'> & { bring(name: ObjectName): Promise<void> }) {
+  constructor(inner: Uploads, objects: ShadowedObjects) {
     this.#inner = inner
     this.#objects = objects
   }
@@ -24,9 +30,7 @@ export class ShadowUploads implements Uploads {
   }
 
   async copyPart(request: Parameters<Uploads['copyPart']>[0]): ReturnType<Uploads['copyPart']> {
-    // Brings it where it has to be brought, and refuses as the copy would.
-    await this.#objects.find(request.source)
-    return await this.#inner.copyPart(request)
+    return await this.#objects.brought(request.source, (source) => this.#inner.copyPart({ ...request, source }))
   }
 
   async complete(request: Parameters<Uploads['complete']>[0]): ReturnType<Uploads['complete']> {
