@@ -21,7 +21,13 @@ before(async () => {
   iad = await cluster.start('iad')
   syd = await cluster.start('syd')
   await patiently(() => [iad, syd].every((each) => regionOf(each).members.isServing))
-  await fra.client.send(new CreateBucketCommand({ Bucket: 'box' }))
+  // The root makes none before it has heard of another region.
+  await patiently(() =>
+    fra.client.send(new CreateBucketCommand({ Bucket: 'box' })).then(
+      () => true,
+      () => false,
+    ),
+  )
 })
 after(async () => cluster.close())
 
