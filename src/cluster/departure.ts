@@ -96,8 +96,10 @@ export class Departing {
     const { foundation } = this.#options
     const { store, world, cell } = foundation
     const before = await store.snapshot((snapshot) => readDeparture(snapshot, cell))
-    const since = before?.since ?? world.now()
-    if (world.now() - since >= (this.#options.uploadPatience ?? day)) await this.#abortUploads()
+    const now = world.now()
+    // What a clock noted that was ahead then would hold it up for as long.
+    const since = Math.min(before?.since ?? now, now)
+    if (now - since >= (this.#options.uploadPatience ?? day)) await this.#abortUploads()
     // First whether it is closed: what is seen after that is all there will be.
     const isFenced = await store.snapshot(hasLeft)
     const { uploads, deliveries, heads } = await store.snapshot(async (snapshot) => ({

@@ -9,7 +9,7 @@ import type { Region } from './region.ts'
 
 /** Whether every cell has applied all that any other one has to tell, and has done what it owes. */
 export async function isQuiet(cluster: Cluster): Promise<boolean> {
-  const { regions, root } = cluster
+  const { staying: regions, root } = cluster
   if (!isSettled(regions, root)) return false
   for (const { store } of regions) {
     const owed = await store.snapshot(
