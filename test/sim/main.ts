@@ -36,7 +36,8 @@ const numbered: readonly Seed[] = Array.from({ length: count }, (_, index) => ({
   operations,
 }))
 // Those that failed once come first: what they found may be back.
-const wanted: Seed[] = values.seed === undefined ? [...knownSeeds(), ...numbered] : [{ seed: values.seed, operations }]
+const known = knownSeeds()
+const wanted: Seed[] = values.seed === undefined ? [...known, ...numbered] : [{ seed: values.seed, operations }]
 
 const total = wanted.length
 const summary = new Summary()
@@ -46,7 +47,9 @@ let shown = begun
 const patience = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
 
 function hear({ ran, failure, ...rest }: Told): void {
-  summary.add({ ran, ...rest })
+  // One that failed once goes as far as it went then.
+  const isKnown = known.some(({ seed, operations }) => seed === ran.seed && operations === ran.operations)
+  summary.add({ ran, ...rest }, isKnown)
   if (failure !== undefined) {
     console.log(`\nseed ${ran.seed} FAILED: ${failure}`)
     console.log(`again: npm run sim -- --seed ${ran.seed} --operations ${ran.operations}\n`)

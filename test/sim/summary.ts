@@ -26,7 +26,7 @@ export class Summary {
     return this.#seeds
   }
 
-  add({ ran, report, cpu }: Told): void {
+  add({ ran, report, cpu }: Told, isKnown = false): void {
     this.#seeds++
     this.#cpu += cpu
     if (report === undefined) {
@@ -40,7 +40,7 @@ export class Summary {
     this.#unknown += unknown
     this.#conflicts += report.conflicts
     this.#milliseconds += report.lasted
-    this.#fewest = Math.min(this.#fewest, all)
+    if (!isKnown) this.#fewest = Math.min(this.#fewest, all)
     for (const [fault, times] of report.faults) this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + times)
     const isSkewed = report.faults.some(([fault]) => fault === 'skew')
     // Where clocks are turned, refusing writes is what is asked for (C8).
