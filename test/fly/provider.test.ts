@@ -207,7 +207,8 @@ test('U2: a repeat is given what was given, and makes nothing; neither does what
   assert.equal(await bucketsCalled('repeat'), 1)
   // Its nonce under other bytes, if only another signature's.
   const { nonce } = JSON.parse(bytes) as { nonce: string }
-  assert.equal(said(await callFly(origin, { ...post, fields: { ...fields, nonce } })), '401 replayed')
+  const timestamp = Math.floor(Date.now() / 1000) - 60
+  assert.equal(said(await callFly(origin, { ...post, fields: { ...fields, nonce, timestamp } })), '401 replayed')
   assert.equal(said(await call({ ...post, fields: { ...fields, options: { public: true } } })), '409 already_exists')
   // Once it is gone, the old bytes bring nothing back.
   assert.equal((await call({ method: 'DELETE', path: `${base}/${String(first.value['id'])}` })).status, 204)
