@@ -19,7 +19,7 @@ export const durableFlags: readonly string[] = ['--durability-regions', '2']
 /** As an operator does who gives a region up. */
 function remove(cluster: Cluster, code: string): void {
   const [root = ''] = cluster.codes
-  const words = ['regions', 'remove', '--region', code, '--data', cluster.dataOf(root)]
+  const words = ['regions', 'remove', '--lost', '--region', code, '--data', cluster.dataOf(root)]
   const { status, stderr } = spawnSync(process.execPath, [...process.execArgv, command, ...words], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`meridian regions remove: ${stderr}`)
 }
