@@ -15,6 +15,8 @@ export interface LoadOptions {
   readonly seconds: number
   /** Each shot at most once: for what cannot be repeated, such as deletes. */
   readonly once?: boolean
+  /** Of all connections together, a second; absent: as fast as answers come. */
+  readonly rate?: number
 }
 
 export interface LoadResult {
@@ -35,7 +37,8 @@ const headEnd = Buffer.from('\r\n\r\n')
  * Plain sockets that send ready-made requests one after another and read no more of an answer than its status and length: an
  * HTTP client of its own would use more of the machine than the servers that are measured.
  */
-export async function load({ port, shots, connections, seconds, once = false }: LoadOptions): Promise<LoadResult> {
+export async function load(options: LoadOptions): Promise<LoadResult> {
+  const { port, shots, connections, seconds, once = false, rate = Number.POSITIVE_INFINITY } = options
   const latencies: number[] = []
   let next = 0
   let bytes = 0
@@ -52,7 +55,9 @@ export async function load({ port, shots, connections, seconds, once = false }: 
     bytes += size
     if (status < 200 || status > 299) failures += 1
   }
-  await Promise.all(Array.from({ length: connections }, () => shoot(port, take, done)))
+  /** Milliseconds until the next shot is due. */
+  const early = (): number => started + (next * 1000) / rate - performance.now()
+  await Promise.all(Array.from({ length: connections }, () => shoot(port, { take, done, early })))
   const elapsed = (performance.now() - started) / 1000
   const { user, system } = process.cpuUsage(cpu)
   latencies.sort((a, b) => a - b)
@@ -68,15 +73,19 @@ export async function load({ port, shots, connections, seconds, once = false }: 
   }
 }
 
-type Done = (status: number, size: number, from: number) => void
+interface Aim {
+  take(): Shot | undefined
+  done(status: number, size: number, from: number): void
+  early(): number
+}
 
-function shoot(port: number, take: () => Shot | undefined, done: Done): Promise<void> {
+function shoot(port: number, aim: Aim): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     socket.setNoDelay(true)
     socket.on('error', reject)
     socket.on('connect', () => {
-      const answers = new Answers(socket, take, done, () => {
+      const answers = new Answers(socket, aim, () => {
         socket.destroy()
         resolve()
       })
@@ -90,8 +99,7 @@ function shoot(port: number, take: () => Shot | undefined, done: Done): Promise<
 /** One connection: sends, waits for the whole answer, sends the next. */
 class Answers {
   readonly #socket: Socket
-  readonly #take: () => Shot | undefined
-  readonly #done: Done
+  readonly #aim: Aim
   readonly #end: () => void
   #shot: Shot | undefined
   #from = 0
@@ -101,15 +109,21 @@ class Answers {
   #rest = -1
   #size = 0
 
-  constructor(socket: Socket, take: () => Shot | undefined, done: Done, end: () => void) {
+  constructor(socket: Socket, aim: Aim, end: () => void) {
     this.#socket = socket
-    this.#take = take
-    this.#done = done
+    this.#aim = aim
     this.#end = end
   }
 
   send(): void {
-    this.#shot = this.#take()
+    const early = this.#aim.early()
+    // Timers have milliseconds.
+    if (early >= 1) setTimeout(() => this.#shoot(), early)
+    else this.#shoot()
+  }
+
+  #shoot(): void {
+    this.#shot = this.#aim.take()
     if (this.#shot === undefined) {
       this.#end()
       return
@@ -151,7 +165,7 @@ class Answers {
   #receive(received: number): void {
     this.#rest -= received
     if (this.#rest > 0) return
-    this.#done(this.#status, this.#size, this.#from)
+    this.#aim.done(this.#status, this.#size, this.#from)
     this.send()
   }
 }

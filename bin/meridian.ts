@@ -5,13 +5,22 @@ import { readVersion } from './version.ts'
 /** What was asked for cannot be understood; exit code 2, as against 1 for what could not be done. */
 class BadUsage extends Error {}
 
-const main = defineCommand({
+const main: CommandDef = defineCommand({
   meta: { name: 'meridian', version: readVersion(), description: 'An S3-compatible object store' },
   // Loaded when chosen: serving needs not wait for what others need, nor they for the gateway.
   subCommands: {
     serve: async () => (await import('./serve.ts')).serveCommand,
     users: async () => (await import('./accounts.ts')).usersCommand,
     keys: async () => (await import('./accounts.ts')).keysCommand,
+    buckets: async () => (await import('./buckets.ts')).bucketsCommand,
+    objects: async () => (await import('./objects.ts')).objectsCommand,
+    usage: async () => (await import('./usage.ts')).usageCommand,
+    top: async () => (await import('./top.ts')).topCommand,
+    people: async () => (await import('./people.ts')).peopleCommand,
+    tokens: async () => (await import('./people.ts')).tokensCommand,
+    organizations: async () => (await import('./organizations.ts')).organizationsCommand,
+    storage: async () => (await import('./storage.ts')).storageCommand,
+    apps: async () => (await import('./apps.ts')).appsCommand,
     'encryption-keys': async () => (await import('./encryption-keys.ts')).encryptionKeysCommand,
     notifications: async () => (await import('./notifications.ts')).notificationsCommand,
     tasks: async () => (await import('./tasks.ts')).tasksCommand,
@@ -20,6 +29,7 @@ const main = defineCommand({
     jobs: async () => (await import('./jobs.ts')).jobsCommand,
     conflicts: async () => (await import('./conflicts.ts')).conflictsCommand,
     dev: async () => (await import('./dev.ts')).devCommand,
+    completions: async () => (await import('./completions.ts')).completionsOf(() => main as CommandDef),
   },
 })
 
@@ -50,8 +60,14 @@ async function choose(words: readonly string[]): Promise<Chosen> {
 
 /** A misspelt flag must not be ignored: `--prot 80` would serve on another port. */
 function checkFlags(rest: readonly string[], known: ArgsDef): void {
+  const positional = Object.entries(known).filter(([, { type }]) => type === 'positional')
+  let taken = 0
   for (let at = 0; at < rest.length; at++) {
     const word = rest[at] ?? ''
+    if (!word.startsWith('-') && taken < positional.length) {
+      taken++
+      continue
+    }
     const [name = '', value] = word.replace(/^--/, '').split('=', 2)
     const definition = word.startsWith('--') ? known[name] : undefined
     if (definition === undefined) throw new BadUsage(`what does ${word} mean? Try --help`)
@@ -59,6 +75,8 @@ function checkFlags(rest: readonly string[], known: ArgsDef): void {
     const given = value ?? rest[++at]
     if (given === undefined || given === '') throw new BadUsage(`${word} needs a value`)
   }
+  const missing = positional[taken]
+  if (missing !== undefined) throw new BadUsage(`which ${missing[0]}? Try --help`)
 }
 
 async function run(words: readonly string[]): Promise<void> {

@@ -1,15 +1,19 @@
 import { authenticator } from '#gateway/auth/authenticate.ts'
+import { Certificates } from '#gateway/certificates.ts'
 import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
 import { queryApis } from '#gateway/query/apis.ts'
 import { queryFront } from '#gateway/query/front.ts'
 import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server.ts'
-import type { Config } from '#src/config/load.ts'
+import { TlsFront } from '#gateway/tls-front.ts'
+import { BadSettings, type Config } from '#src/config/load.ts'
 import { type OpenNode, openNode } from '#src/open.ts'
+import { openAuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { measureProcess } from '#src/telemetry/process-metrics.ts'
 import { realWorld } from '#src/world.ts'
+import { openFly } from './fly.ts'
 import type { Measurement } from './measuring.ts'
 import { peeringOf } from './peering.ts'
 import { Replicating } from './replicating.ts'
@@ -18,6 +22,8 @@ import { readVersion } from './version.ts'
 /** One process that serves: the store and its gateway. */
 export interface ServingNode {
   readonly port: number
+  /** Where flyctl is answered; undefined: nowhere. */
+  readonly flyOrigin: string | undefined
   readonly node: OpenNode
   measure(): Promise<Measurement>
   /** Answers what is under way, then lets go of all files. */
@@ -38,6 +44,15 @@ const answersMs = 500
 /** By a signal, since leaving with transactions in flight may hang in LMDB. The primary starts another, or the supervisor. */
 function giveUp(): void {
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), answersMs)
+}
+
+function tlsFrontOf(config: Config, server: GatewayServer, log: Log): TlsFront | undefined {
+  const { tlsPort, tlsCertificates } = config
+  if (tlsPort === undefined && tlsCertificates === undefined) return undefined
+  if (tlsPort === undefined || tlsCertificates === undefined) {
+    throw new BadSettings('bad settings: --tls-port and --tls-certificates come together')
+  }
+  return new TlsFront(server, new Certificates(tlsCertificates, log), limitsOf(config))
 }
 
 export async function startNode(config: Config, log: Log, isFirst: boolean): Promise<ServingNode> {
@@ -65,35 +80,53 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       access,
       operations: allOperations(),
       customerKeysNeedTls: config.customerKeysNeedTls,
+      domains: services.domains,
+      ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
       ...(cluster !== undefined && { cluster }),
     }),
     domains: config.domains,
     websiteDomains: config.websiteDomains,
+    contentDomains: config.contentDomains,
     log,
     logsAccess: config.accessLog,
+    ...(config.auditLog !== undefined && {
+      audit: openAuditLog(config.auditLog, config.region, (error) =>
+        log.error('the audit log cannot be written', { error }),
+      ),
+    }),
     logs: services.logs,
     meter: node.meter,
     limits: limitsOf(config),
     metrics,
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
+  const secure = tlsFrontOf(config, server, log)
   const peers = region === undefined ? undefined : peering?.server(node, region, server, log)
+  const fly = openFly(config, world, log, node)
   try {
     await peers?.listen(config.peerHost ?? config.host, config.peerPort)
     const address = await server.listen(config.host, config.port)
+    if (secure !== undefined) {
+      const { port } = await secure.listen(config.host, config.tlsPort ?? 0)
+      log.info('TLS is spoken', { port })
+    }
+    await fly?.listen(address.port)
     if (isFirst) {
       node.startBackground()
       replicating.start(node)
+      fly?.start()
     }
     return {
       port: address.port,
+      flyOrigin: fly?.places.local,
       node,
       measure: async () => {
         const [readings, problems] = await Promise.all([metrics.read(), node.problems()])
         return { readings, problems: server.isDraining ? ['it is stopping', ...problems] : problems }
       },
       stop: async () => {
-        await server.close()
+        await fly?.stop()
+        await Promise.all([server.close(), secure?.close()])
         await peers?.close()
         await replicating.stop()
         await node.close()
@@ -101,6 +134,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
       },
     }
   } catch (error) {
+    await fly?.stop()
     await peers?.close()
     await node.close()
     peering?.close()

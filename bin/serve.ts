@@ -19,6 +19,7 @@ import { Workers } from './workers.ts'
 /** What serves: one process, or several. */
 interface Serving {
   readonly port: number
+  readonly flyOrigin: string | undefined
   readonly measured: Measured
   stop(): Promise<void>
   kill(): void
@@ -57,7 +58,7 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
   if (count > 1) {
     const workers = new Workers(config, count, log, failed)
     try {
-      const port = await workers.start()
+      const { port, flyOrigin } = await workers.start()
       const metrics = new Metrics()
       measureProcess(metrics, readVersion())
       const measured = measuredOf(
@@ -65,7 +66,7 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
         () => workers.measure(),
         () => metrics.read(),
       )
-      return { port, measured, stop: () => workers.stop(), kill: () => workers.kill() }
+      return { port, flyOrigin, measured, stop: () => workers.stop(), kill: () => workers.kill() }
     } catch (error) {
       await workers.stop()
       throw error
@@ -74,7 +75,7 @@ async function startServing(config: Config, log: Log, failed: (error: Error) => 
   process.on('unhandledRejection', (error) => log.error('a promise was left alone', { error }))
   const node = await startNode(config, log, true)
   const measured = measuredOf(config.region, async () => [{ worker: '0', measurement: await node.measure() }])
-  return { port: node.port, measured, stop: () => node.stop(), kill: () => {} }
+  return { port: node.port, flyOrigin: node.flyOrigin, measured, stop: () => node.stop(), kill: () => {} }
 }
 
 /** Ends on a signal: the first lets requests finish, a second one does not. */
@@ -124,6 +125,7 @@ async function serve(config: Config): Promise<void> {
       await metrics?.close()
     }
     stopOnSignals({ ...serving, stop }, claim, log)
+    if (serving.flyOrigin !== undefined) print(`fly ${serving.flyOrigin}`)
     print(`ready ${urlOf(config.host, serving.port)}`)
   } catch (error) {
     claim.release()

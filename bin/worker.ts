@@ -11,7 +11,7 @@ export type ToWorker =
 
 /** What a worker says to the primary. */
 export type ToPrimary =
-  | { readonly kind: 'ready'; readonly port: number }
+  | { readonly kind: 'ready'; readonly port: number; readonly flyOrigin: string | undefined }
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'measured'; readonly question: number; readonly measurement: Measurement }
 
@@ -54,7 +54,7 @@ function onMessage(message: ToWorker): void {
   }
   node = start(message)
   node.then(
-    (started) => say({ kind: 'ready', port: started.port }),
+    (started) => say({ kind: 'ready', port: started.port, flyOrigin: started.flyOrigin }),
     (error: unknown) => {
       say({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) })
       void stop()

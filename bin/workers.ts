@@ -34,6 +34,7 @@ export class Workers {
   readonly #onFailure: (error: WorkersFailed) => void
   /** Known once the first worker listens. */
   #port: number | undefined
+  #flyOrigin: string | undefined
   #isStopping = false
   #questions = 0
   readonly #asked = new Map<number, (measurement: Measurement) => void>()
@@ -46,12 +47,12 @@ export class Workers {
     cluster.setupPrimary({ exec: join(import.meta.dirname, 'worker.ts'), args: [] })
   }
 
-  /** The port, once all of them listen. */
-  async start(): Promise<number> {
+  /** Where they are, once all of them listen. */
+  async start(): Promise<{ readonly port: number; readonly flyOrigin: string | undefined }> {
     // The first one alone: it tries the store's files before the others open them.
     for (const [index, slot] of this.#slots.entries()) if (index === 0) await this.#run(slot, index)
     await Promise.all(this.#slots.map((slot, index) => (index === 0 ? undefined : this.#run(slot, index))))
-    return this.#port ?? 0
+    return { port: this.#port ?? 0, flyOrigin: this.#flyOrigin }
   }
 
   /** Answers what is under way in all of them. */
@@ -111,7 +112,10 @@ export class Workers {
   #run(slot: Slot, index: number): Promise<void> {
     // Workers that ask for any free port share one while any of them lives; after that it has to be asked for by its number.
     const isAlone = this.#slots.every(({ worker }) => worker === undefined)
-    if (isAlone && this.#port !== undefined) this.#config = { ...this.#config, port: this.#port }
+    if (isAlone && this.#port !== undefined) {
+      const flyPort = this.#flyOrigin === undefined ? {} : { flyPort: Number(new URL(this.#flyOrigin).port) }
+      this.#config = { ...this.#config, port: this.#port, ...flyPort }
+    }
     const worker = cluster.fork()
     const started = performance.now()
     slot.worker = worker
@@ -123,6 +127,7 @@ export class Workers {
         else if (message.kind === 'failed') reason = message.reason
         else {
           isReady = true
+          this.#flyOrigin ??= message.flyOrigin
           this.#agree(message.port)
           resolve()
         }

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { clients } from './clients.ts'
 import { parseSize } from './files.ts'
+import { runFlyctl } from './flyctl/run.ts'
 import { runClients } from './run-clients.ts'
 import { defaultFiles, runSuite } from './s3-tests/run.ts'
 import type { Site } from './server.ts'
@@ -9,7 +10,9 @@ const help = `What other people's programs think of Meridian.
 
   npm run compat -- [what …] [options]
 
-what: s3-tests, ${clients.map((each) => each.name).join(', ')}, all (every client; s3-tests too when --checkout is given)
+what: s3-tests, flyctl, ${clients.map((each) => each.name).join(', ')}, all (every client; s3-tests too when --checkout is given)
+
+flyctl                  the binary on the path, or MERIDIAN_FLYCTL
 
 clients
   --tree-files N        how many real files are synced both ways (4000)
@@ -60,7 +63,7 @@ function otherSite(): Site | undefined {
 }
 
 async function main(): Promise<boolean> {
-  const known = new Set(['s3-tests', 'all', ...clients.map((each) => each.name)])
+  const known = new Set(['s3-tests', 'flyctl', 'all', ...clients.map((each) => each.name)])
   const unknown = positionals.filter((each) => !known.has(each))
   if (given.help || positionals.length === 0 || unknown.length > 0) {
     process.stdout.write(unknown.length > 0 ? `unknown: ${unknown.join(', ')}\n\n${help}` : help)
@@ -79,6 +82,7 @@ async function main(): Promise<boolean> {
       site: otherSite(),
     })
   }
+  if (positionals.includes('flyctl')) passed = (await runFlyctl(given['allow-missing'])) && passed
   if (positionals.includes('s3-tests') || (all && checkout !== undefined)) {
     const suite = await runSuite({
       checkout,

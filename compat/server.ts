@@ -15,6 +15,8 @@ import type { Person } from './people.ts'
 
 const launcher = join(import.meta.dirname, '..', 'bin', 'launch.mjs')
 const readyLine = /^ready (http:\/\/\S+)$/
+/** Before it, where it is asked for. */
+const flyLine = /^fly (http:\/\/\S+)$/
 
 export interface Site {
   readonly endpoint: string
@@ -39,6 +41,8 @@ export interface Server extends AsyncDisposable {
   readonly site: Site
   readonly data: string
   readonly pid: number
+  /** Where flyctl is answered; undefined: nowhere. */
+  readonly flyOrigin: string | undefined
   stop(): Promise<void>
 }
 
@@ -66,10 +70,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   stderr.pipe(file, { end: false })
 
   const said = async () => (await readFile(log, 'utf8').catch(() => '')).slice(-4_000)
+  let flyOrigin: string | undefined
   const endpoint = await new Promise<string | undefined>((resolve) => {
     const late = setTimeout(() => resolve(undefined), patience)
     createInterface({ input: stdout }).on('line', (line) => {
       const [, address] = readyLine.exec(line) ?? []
+      flyOrigin ??= flyLine.exec(line)?.[1]
       if (address !== undefined) resolve(address)
     })
     child.once('exit', () => resolve(undefined))
@@ -97,6 +103,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     site: { endpoint, region, accessKey: owner.accessKey, secretKey: owner.secretKey },
     data,
     pid,
+    flyOrigin,
     stop: stopOnce,
     [Symbol.asyncDispose]: stopOnce,
   }

@@ -23,6 +23,8 @@ export class Notes {
   match: Match | undefined
   request: S3Request | undefined
   asked: AccessRequest | undefined
+  /** Of a call of the query APIs. */
+  caller: Caller | undefined
   /** Of a copy. */
   source: { readonly key: string; bucket?: Bucket; version?: ObjectVersion } | undefined
 }

@@ -25,6 +25,8 @@ export interface Address {
   readonly hostBucket: string | undefined
   /** Whether the host is that of the bucket's website, which speaks to browsers and not S3's language. */
   readonly isWebsite?: boolean
+  /** Whether the host is one of content alone: objects are read there, and nothing else. */
+  readonly isContent?: boolean
 }
 
 const invalid = (message: string): Fault => new Fault('InvalidURI', { message })
@@ -85,23 +87,27 @@ const isAddress = (hostname: string): boolean =>
 interface HostBucket {
   readonly bucket: string
   readonly isWebsite: boolean
+  readonly isContent: boolean
 }
 
 /** Finds the bucket that a Host header names. `localhost` is always a base of the API; the longest base counts. */
 function hostBuckets(
   domains: readonly string[],
   websiteDomains: readonly string[],
+  contentDomains: readonly string[],
 ): (host: string) => HostBucket | undefined {
   const ofApi = new Set([...domains, 'localhost'].map((each) => `.${each.toLowerCase()}`))
   const ofWebsites = new Set(websiteDomains.map((each) => `.${each.toLowerCase()}`))
-  const bases = [...new Set([...ofWebsites, ...ofApi])].sort((a, b) => b.length - a.length)
+  const ofContent = new Set(contentDomains.map((each) => `.${each.toLowerCase()}`))
+  const bases = [...new Set([...ofWebsites, ...ofContent, ...ofApi])].sort((a, b) => b.length - a.length)
   return (host) => {
     const hostname = withoutPort(host).toLowerCase()
     // Most hosts have no bucket, and are seen not to have one without comparing them to each base.
     if (!hostname.includes('.') || isAddress(hostname) || ofApi.has(`.${hostname}`)) return undefined
     const base = bases.find((each) => hostname.endsWith(each))
     if (base === undefined || hostname.length === base.length) return undefined
-    return { bucket: hostname.slice(0, -base.length), isWebsite: ofWebsites.has(base) }
+    const bucket = hostname.slice(0, -base.length)
+    return { bucket, isWebsite: ofWebsites.has(base), isContent: ofContent.has(base) }
   }
 }
 
@@ -132,8 +138,9 @@ function namesOf(path: string, hostBucket: string | undefined) {
 export function addressing(
   domains: readonly string[],
   websiteDomains: readonly string[] = [],
+  contentDomains: readonly string[] = [],
 ): (target: string, host: string) => Address {
-  const findBucket = hostBuckets(domains, websiteDomains)
+  const findBucket = hostBuckets(domains, websiteDomains, contentDomains)
   return (target, host) => {
     // No client may send a fragment; what stands before it would be another object than the signer meant.
     if (target.includes('#')) throw invalid('The request target has a fragment.')
@@ -151,6 +158,21 @@ export function addressing(
     const isWebsite = found?.isWebsite === true
     const query = isWebsite ? noQuery : parseQuery(rawQuery)
     const address = { scope, ...names, query, rawPath, rawQuery, host: bare, hostBucket } as const
+    if (found?.isContent === true) return { ...address, isContent: true }
     return isWebsite ? { ...address, isWebsite } : address
   }
+}
+
+/** The same, at a host that turned out to be a bucket's own. */
+export function atOwnHost(address: Address, bucket: string): Address {
+  const { tenant: _tenant, ...rest } = address
+  const key = decode(address.rawPath.slice(1))
+  return { ...rest, scope: key === '' ? 'bucket' : 'object', bucket, key, hostBucket: bucket, isContent: true }
+}
+
+/** The host name that may be a bucket's own: not an address, and none that we know. */
+export function ownHostOf({ host, hostBucket }: Address): string | undefined {
+  if (hostBucket !== undefined) return undefined
+  const hostname = withoutPort(host).toLowerCase()
+  return hostname.includes('.') && !isAddress(hostname) ? hostname : undefined
 }

@@ -201,6 +201,8 @@ const answers: Readonly<Record<Exclude<FaultCode, SelectFaultCode>, Answer>> = {
     status: 412,
     message: 'At least one of the preconditions that you specified did not hold.',
   },
+  // As ceph has it; AWS has no such limits.
+  QuotaExceeded: { status: 403, message: 'The organization stores as many bytes as it may store.' },
   ReplicationConfigurationNotFoundError: {
     status: 404,
     message: 'There is no replication configuration for this bucket.',

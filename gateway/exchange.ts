@@ -1,13 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { Fault } from '#src/errors.ts'
 import { requestClassOf } from '#src/model/usage.ts'
 import type { Logs } from '#src/service/services.ts'
 import type { UsageMeter } from '#src/service/usage-meter.ts'
+import type { AuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { RequestMeters } from '#src/telemetry/request-meters.ts'
 import { type Ending, type Recorded, recordLine } from './access-log.ts'
 import type { Address } from './address.ts'
+import { deedOf } from './audit.ts'
 import { errorAnswer, errorElement, faultOf, type RequestIds } from './errors.ts'
 import type { S3Response } from './operations/operation.ts'
 import type { Pace } from './pace.ts'
@@ -30,6 +33,8 @@ export interface ExchangeParts {
   readonly meters: RequestMeters
   /** A line for each request, where wanted. */
   readonly logsAccess: boolean
+  /** Told of changes, and of what was denied; absent: nobody wants to know. */
+  readonly audit?: AuditLog | undefined
   /** Keeps the records of requests to buckets that are logged; absent: nobody does. */
   readonly logs?: Pick<Logs, 'record'> | undefined
   readonly isDraining: () => boolean
@@ -101,6 +106,8 @@ export class Exchange {
   readonly #began = Date.now()
   readonly #started = performance.now()
   #turned = 0
+  /** Of what went wrong, where something did. */
+  #code: string | undefined
   #bytesSent = 0
 
   constructor(
@@ -134,6 +141,7 @@ export class Exchange {
     this.#count(outcome)
     this.#meter(outcome)
     if (this.#parts.logsAccess) this.#logAccess(outcome)
+    if (this.#parts.audit !== undefined) this.#tell(outcome, this.#parts.audit)
   }
 
   async #outcome(): Promise<Outcome> {
@@ -148,7 +156,7 @@ export class Exchange {
         rawHeaders: request.rawHeaders,
         stream: request,
         remoteAddress: this.#origin?.remoteAddress ?? request.socket.remoteAddress ?? '',
-        isSecure: this.#origin?.isSecure ?? false,
+        isSecure: this.#origin?.isSecure ?? request.socket instanceof TLSSocket,
         ...(this.#origin !== undefined && { forwardedBy: this.#origin.region }),
       }
       return await this.#parts.route(incoming, address)
@@ -220,6 +228,7 @@ export class Exchange {
 
   #faultOf(outcome: Outcome, thrown: unknown): Fault {
     const { fault, isExpected } = faultOf(thrown)
+    this.#code = fault.code
     if (!isExpected) {
       const fields = { error: thrown, request: this.#id, operation: outcome.operation, target: path(this.#target) }
       this.#parts.log.error('a request failed', fields)
@@ -280,6 +289,20 @@ export class Exchange {
       before.received = bytesRead
       before.sent = bytesWritten
     }
+  }
+
+  #tell(outcome: Outcome, audit: AuditLog): void {
+    const { method = '', headers } = this.#request
+    const asked = {
+      id: this.#id,
+      method,
+      path: path(this.#target),
+      userAgent: headers['user-agent'],
+      remoteAddress: this.#origin?.remoteAddress ?? this.#socket.remoteAddress,
+      forwardedBy: this.#origin?.region,
+    }
+    const deed = deedOf(asked, outcome, this.#response.statusCode, this.#code)
+    if (deed !== undefined) audit(deed)
   }
 
   #logAccess({ operation }: Outcome): void {

@@ -3,18 +3,22 @@ import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
 import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import type { Caller } from '#src/model/identity.ts'
 import { checkKey } from '#src/model/names.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
+import type { Domains } from '#src/service/domains.ts'
 import type { Services } from '#src/service/services.ts'
 import { isCopy, isRecorded, Notes, type Recorded } from './access-log.ts'
-import type { Address } from './address.ts'
+import { type Address, atOwnHost, ownHostOf } from './address.ts'
 import type { Authenticate, Authenticated } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
 import { isQueryCall } from './auth/request.ts'
 import type { ClusterFront } from './cluster-front.ts'
-import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
+import { challengeAnswer, isChallenge } from './content/challenges.ts'
+import { withSafeHeaders } from './content/serve.ts'
+import { crossOrigin, findBucket, preflight, type Settings, single } from './cross-origin.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
 import { getObject, headObject } from './operations/object/get-object.ts'
 import type { Context, Method, Operation, S3Request, S3Response } from './operations/operation.ts'
@@ -54,6 +58,10 @@ export interface PipelineParts {
   readonly query?: QueryFront
   /** The other regions; absent: there are none. */
   readonly cluster?: ClusterFront
+  /** Host names that are buckets' own. Absent: there are none. */
+  readonly domains?: Pick<Domains, 'bucketOf'>
+  /** Folder of answers to ACME's challenges. */
+  readonly challenges?: string
   /** Whether a request with a customer's encryption key is refused where it came unencrypted, as AWS does. */
   readonly customerKeysNeedTls?: boolean
 }
@@ -70,30 +78,10 @@ export interface Outcome {
   readonly bucket?: Bucket
   /** Whether another region carried it out. */
   readonly isElsewhere?: boolean
+  /** What is known of who asked for what. */
+  readonly notes?: Notes
   /** Where requests to the bucket, or to the one that a copy reads, are logged. */
   readonly recorded?: readonly Recorded[]
-}
-
-type Settings = Pick<Services['buckets'], 'get'>
-
-/** A bucket that is asked for by a name that none can have is simply not there. */
-async function findBucket(buckets: Settings, name: string): Promise<Bucket | undefined> {
-  try {
-    return await buckets.get(name)
-  } catch (error) {
-    if (error instanceof Fault) return undefined
-    throw error
-  }
-}
-
-const single = (headers: IncomingHttpHeaders): Readonly<Record<string, string | undefined>> =>
-  // Node gives an array for `set-cookie` only, which no operation reads.
-  headers as Readonly<Record<string, string | undefined>>
-
-async function preflight(buckets: Settings, address: Address, incoming: Incoming): Promise<S3Response> {
-  const question = preflightQuestion(single(incoming.headers))
-  const bucket = address.bucket === '' ? undefined : await findBucket(buckets, address.bucket)
-  return { status: 200, headers: preflightHeaders(bucket?.cors, question) }
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html */
@@ -109,23 +97,6 @@ async function checkTenant({ buckets, identity }: Services, { bucket, tenant }: 
   const { owner } = await buckets.get(bucket)
   const account = await identity.findAccount(owner)
   if ((account?.tenant ?? '') !== tenant) throw new Fault('NoSuchBucket', { BucketName: bucket })
-}
-
-type CrossOrigin = Readonly<Record<string, string>> | undefined
-
-async function readCrossOrigin(buckets: Settings, address: Address, incoming: Incoming): Promise<CrossOrigin> {
-  const origin = incoming.headers.origin ?? ''
-  const bucket = await findBucket(buckets, address.bucket)
-  // Some clients say here what they asked in the preflight; S3 then answers for that method.
-  const asked = single(incoming.headers)['access-control-request-method']
-  const question: CorsQuestion = { origin, method: asked ?? incoming.method, headers: [] }
-  return responseCorsHeaders(bucket?.cors, question)
-}
-
-/** What a browser is told of any answer; most requests are no browser's, and wait for nothing here. */
-function crossOrigin(buckets: Settings, address: Address, incoming: Incoming): CrossOrigin | Promise<CrossOrigin> {
-  const isAsked = incoming.headers.origin !== undefined && address.bucket !== '' && incoming.method !== 'OPTIONS'
-  return isAsked ? readCrossOrigin(buckets, address, incoming) : undefined
 }
 
 type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
@@ -173,6 +144,13 @@ function recordedOf(
     recorded.push({ notes, bucket, incoming, address, isByAcl })
   }
   return recorded
+}
+
+/** At a host that is a bucket's own, the request is about that bucket. */
+async function placed({ domains }: PipelineParts, asked: Address): Promise<Address> {
+  const own = domains === undefined ? undefined : ownHostOf(asked)
+  const bucket = own === undefined ? undefined : await domains?.bucketOf(own)
+  return bucket === undefined ? asked : atOwnHost(asked, bucket)
 }
 
 /** Whose request it was, and where it is to be told. */
@@ -258,6 +236,32 @@ async function page(parts: PipelineParts, incoming: Incoming, address: Address, 
   })
 }
 
+/** An object of a bucket, at a host that shows nothing else (E3). */
+async function content(
+  parts: PipelineParts,
+  incoming: Incoming,
+  address: Address,
+  notes: Notes,
+  signed: (incoming: Incoming) => Promise<S3Response>,
+): Promise<S3Response> {
+  const { method, isSecure } = incoming
+  const { key, query } = address
+  if (parts.challenges !== undefined && isChallenge(key)) return await challengeAnswer(parts.challenges, key)
+  const bucket = await parts.services.buckets.get(address.bucket)
+  note(notes, bucket)
+  if (method !== 'GET' && method !== 'HEAD') throw new Fault('MethodNotAllowed', { Method: method, allow: 'GET, HEAD' })
+  const isSigned = query.has('X-Amz-Signature')
+  const safe = (response: S3Response) => withSafeHeaders(response, bucket, { isSecure, isSigned })
+  if (isSigned && key !== '') return safe(await signed(incoming))
+  if (bucket.website !== undefined) return safe(await page(parts, incoming, address, notes))
+  if (key === '') throw new Fault('AccessDenied')
+  const operation = method === 'GET' ? getObject : headObject
+  const request = objectRequest(incoming, address, key, true)
+  notes.match = operation.match
+  notes.request = request
+  return safe(await operation.handle(request, () => contextOf(parts, operation, request, notes)))
+}
+
 function requestOf(
   { id, remoteAddress, isSecure, forwardedBy }: Incoming,
   method: Method,
@@ -294,7 +298,7 @@ export function pipeline(parts: PipelineParts): Route {
     incoming: Incoming,
     address: Address,
     notes: Notes,
-    name: (operation: string) => void,
+    name: (operation: string, caller?: Caller) => void,
   ): Promise<S3Response> {
     if (incoming.method === 'OPTIONS') return await preflight(buckets, address, incoming)
     if (address.isWebsite === true) {
@@ -302,17 +306,33 @@ export function pipeline(parts: PipelineParts): Route {
       return await page(parts, incoming, address, notes)
     }
 
+    if (address.isContent === true) {
+      name(incoming.method === 'HEAD' ? 'HeadObject' : 'GetObject')
+      return await content(parts, incoming, address, notes, (signed) => bySignature(signed, address, notes, name))
+    }
+
     const link = linkAnswer(services, incoming, address)
     if (link !== undefined) return await link
     const { rawPath, rawQuery, hostBucket } = address
     const raw = { ...incoming, rawPath, rawQuery, hostBucket }
     if (parts.query !== undefined && isQueryCall(raw)) return await parts.query({ ...raw, host: address.host }, name)
-    const authenticated = await authenticate(raw)
+    return await bySignature(incoming, address, notes, name)
+  }
+
+  async function bySignature(
+    incoming: Incoming,
+    address: Address,
+    notes: Notes,
+    name: (operation: string) => void,
+  ): Promise<S3Response> {
+    const { rawPath, rawQuery, hostBucket } = address
+    const authenticated = await authenticate({ ...incoming, rawPath, rawQuery, hostBucket })
     if (!isMethod(incoming.method)) throw new Fault('MethodNotAllowed', { Method: incoming.method })
     cluster?.checkFresh(authenticated.caller)
     const headers = single(authenticated.headers)
     const operation = dispatch({ method: incoming.method, scope: address.scope, query: address.query, headers })
-    if (operation === undefined) throw new Fault('MethodNotAllowed', { Method: incoming.method })
+    const isBeyond = address.isContent === true && operation !== getObject && operation !== headObject
+    if (operation === undefined || isBeyond) throw new Fault('MethodNotAllowed', { Method: incoming.method })
     name(operation.name)
     notes.match = operation.match
     if (address.scope === 'object') checkKey(address.key)
@@ -324,19 +344,21 @@ export function pipeline(parts: PipelineParts): Route {
     return withCharge(await operation.handle(request, authorized), notes)
   }
 
-  return async (incoming, address) => {
+  return async (incoming, asked) => {
+    const address = await placed(parts, asked)
     // What is not carried out here is known by no other name.
     let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
-    const outcome: { response?: S3Response; thrown?: unknown } = {}
+    const outcome: { notes: Notes; response?: S3Response; thrown?: unknown } = { notes }
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
       const here = () => {
         operation = incoming.method
-        return answer(incoming, address, notes, (name) => {
+        return answer(incoming, address, notes, (name, caller) => {
           operation = name
+          notes.caller = caller
         })
       }
       outcome.response = await (cluster === undefined ? here() : cluster.answer(incoming, address, dispatch, here))
@@ -345,6 +367,6 @@ export function pipeline(parts: PipelineParts): Route {
     }
     if (address.bucket !== '') Object.assign(outcome, await accountOf(parts, notes, incoming, address))
     const answered = corsHeaders === undefined ? { ...outcome, operation } : { ...outcome, operation, corsHeaders }
-    return address.isWebsite === true ? { ...answered, isWebsite: true } : answered
+    return address.isWebsite === true || address.isContent === true ? { ...answered, isWebsite: true } : answered
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Logs } from '#src/service/services.ts'
+import type { AuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { RequestMeters } from '#src/telemetry/request-meters.ts'
@@ -50,10 +51,14 @@ export interface ServerParts {
   readonly domains: readonly string[]
   /** Base domains of buckets' websites. */
   readonly websiteDomains?: readonly string[]
+  /** Base domains under which buckets show their objects to browsers, and nothing else. */
+  readonly contentDomains?: readonly string[]
   readonly log: Log
   /** Where requests are counted; absent: nobody asks. */
   readonly metrics?: Metrics
   readonly logsAccess?: boolean
+  /** Told of changes, and of what was denied. */
+  readonly audit?: AuditLog
   /** Keeps the records of requests to buckets that are logged. */
   readonly logs?: Pick<Logs, 'record'>
   readonly limits?: Partial<ServerLimits>
@@ -83,7 +88,7 @@ export class GatewayServer {
     const { drainBytesMax, lingerMs, later, headersMax } = this.#limits
     this.#exchange = {
       route: parts.route,
-      address: addressing(parts.domains, parts.websiteDomains),
+      address: addressing(parts.domains, parts.websiteDomains, parts.contentDomains),
       names: this.#names,
       pace: this.#pace,
       body: { pace: this.#pace, drainBytesMax, lingerMs },
@@ -92,6 +97,7 @@ export class GatewayServer {
       log: parts.log,
       meters: new RequestMeters(parts.metrics ?? new Metrics()),
       logsAccess: parts.logsAccess ?? false,
+      audit: parts.audit,
       logs: parts.logs,
       meter: parts.meter,
       isDraining: () => this.#isDraining,
@@ -163,6 +169,11 @@ export class GatewayServer {
 
   #serve(request: IncomingMessage, response: ServerResponse, target: string): void {
     void new Exchange(this.#exchange, request, response, target).run()
+  }
+
+  /** Serves a request that came on a connection of another listener. */
+  serve(request: IncomingMessage, response: ServerResponse): void {
+    this.#serve(request, response, request.url ?? '/')
   }
 
   /** Serves a request that another region passed on, on a connection that is not this server's own. */

@@ -94,6 +94,7 @@ export type FaultCode =
   | 'OwnershipControlsNotFoundError'
   | 'PackedPolicyTooLarge'
   | 'PreconditionFailed'
+  | 'QuotaExceeded'
   | 'ReplicationConfigurationNotFoundError'
   | 'RequestExpired'
   | 'RequestHeaderSectionTooLarge'

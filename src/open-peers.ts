@@ -153,7 +153,7 @@ export function openPeers<Known extends Foundation>(
   const { arrived } = demand
   const target = { foundation, conflictMilliseconds: config.conflictDays * dayMilliseconds, arrived }
   const lag = new FeedLagWatch({ foundation, transport, peers: () => members.peers })
-  const departing = new Departing({ foundation, transport, members, positions, succession: bytes.succession })
+  const departing = new Departing({ foundation, transport, members, positions, succession: bytes.succession, freeing: bytes.freeing })
   const healer = healerOf(target, { members, transport }, { log, healed })
   return {
     foundation,

@@ -17,9 +17,11 @@ import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { openStore } from '#src/open-store.ts'
 import { AccessControl } from '#src/service/access.ts'
+import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
+import { NamespaceDomains } from '#src/service/domains.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -70,6 +72,8 @@ export interface OpenOptions {
 export interface OpenNode {
   readonly services: Services
   readonly access: AccessControl
+  /** People, what they belong to, and what was made for them. */
+  readonly accounts: Accounts
   readonly foundation: Foundation
   /** Counts what requests of this process use. */
   readonly meter: UsageMeter
@@ -145,7 +149,7 @@ function servicesOf(
   region: Region | undefined,
   others: OtherCells | undefined,
   usage: OpenUsage,
-): { services: Services; access: AccessControl; shadows: OpenShadows } {
+): { services: Services; access: AccessControl; accounts: Accounts; shadows: OpenShadows } {
   const { store, world, namespace } = foundation
   const { transitionMinimum, transitions, publicUrl, notificationEndpoints: reach } = config
   const records = new IamRecords()
@@ -159,6 +163,7 @@ function servicesOf(
   const shadows = new OpenShadows(foundation, buckets, config.shadowEndpoints)
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
+  const accountsParts = { store, world, namespace, records, identity, buckets, own: foundation.keys.own }
   const services = {
     buckets,
     ...shadows.over({
@@ -187,9 +192,16 @@ function servicesOf(
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
     usage: usage.service,
+    domains: new NamespaceDomains(foundation, reservedDomains(config)),
   }
-  return { services, access, shadows }
+  return { services, access, accounts: openAccounts({ ...accountsParts, shadows: services.shadows }), shadows }
 }
+
+const reservedDomains = ({ domains, websiteDomains, contentDomains }: Config): readonly string[] => [
+  ...domains,
+  ...websiteDomains,
+  ...contentDomains,
+]
 
 /** What depends on whether there are other cells. */
 function placedServices(foundation: Foundation, region: Region | undefined): Pick<Services, 'listings' | 'regions'> {
@@ -254,7 +266,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const peers = region && (await openMeteredPeers(alone, region, { ...options, metrics }, volumes))
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
   const usage = new OpenUsage(foundation, options, join(directory.path, 'usage'))
-  const { services, access, shadows } = servicesOf(foundation, options, region, peers?.deletion, usage)
+  const { services, access, accounts, shadows } = servicesOf(foundation, options, region, peers?.deletion, usage)
   const stopping = new AbortController()
   const running: Promise<void>[] = []
   if (region !== undefined) running.push(region.watch(stopping.signal))
@@ -263,6 +275,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   return {
     services,
     access,
+    accounts,
     foundation,
     meter: usage.meter,
     ...(region !== undefined && { region }),

@@ -30,7 +30,7 @@ async function chosenCluster(words: string[]): Promise<TestCluster | undefined> 
   return await TestCluster.start()
 }
 
-const files = globSync('{bin,src,gateway,replicator,test}/**/*.test.ts', { cwd: root })
+const files = globSync('{bin,src,gateway,replicator,test,bench}/**/*.test.ts', { cwd: root })
   .filter((file) => wanted.length === 0 || wanted.some((each) => file.includes(each)))
   .sort()
 if (files.length === 0) {

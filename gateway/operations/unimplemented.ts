@@ -105,6 +105,14 @@ export const everyOperation: readonly Matching[] = [
   row('PostBucketLogging', 'POST', 'bucket', 'logging'),
   row('GetUsageStats', 'GET', 'service', 'usage'),
 
+  // Tigris' (docs/shadow-buckets.md, docs/content-hosts.md), and our own (docs/usage.md).
+  row('GetBucketInformation', 'GET', 'bucket', 'metadata'),
+  row('PatchBucket', 'PATCH', 'bucket'),
+  row('StartBucketMigration', 'POST', 'bucket', 'migration'),
+  row('GetBucketMigration', 'GET', 'bucket', 'migration'),
+  row('CancelBucketMigration', 'DELETE', 'bucket', 'migration'),
+  row('GetUsage', 'GET', 'service', 'meridian-usage'),
+
   // A bucket's name has no capitals, so this path is the operation's own: https://docs.aws.amazon.com/AmazonS3/latest/API/API_WriteGetObjectResponse.html
   row('WriteGetObjectResponse', 'POST', 'bucket', 'x-amz-request-route'),
 ]

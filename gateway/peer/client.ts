@@ -93,8 +93,9 @@ export class PeerClient implements Transport {
       signal.throwIfAborted()
       throw new PeerUnreachable(cell, { cause })
     } finally {
-      // Whoever stops reading early leaves the rest on the connection.
-      if (answer?.response.readableEnded === false && !answer.response.readableFlowing) answer.response.destroy()
+      // Whoever stops reading early leaves the rest on the connection; where nothing more comes, it is good for the next call.
+      if (answer?.response.complete === true) answer.response.resume()
+      else answer?.response.destroy()
     }
   }
 
@@ -162,7 +163,9 @@ async function exchange(
   const headers = { [callHeader]: said, 'content-length': String(sealed.length) }
   const path = `/call/${method}`
   const timeout = patience.connect
-  const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, signal, timeout })
+  signal.throwIfAborted()
+  const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, timeout })
+  endWith(sent, signal)
   const response = await answered(sent, sealed, patience)
   const salt = response.headers[answerHeader]
   if (typeof salt !== 'string') {
@@ -171,6 +174,24 @@ async function exchange(
   }
   const opening = secret.opening(Buffer.from(salt, 'hex'), answerContext(said, method))
   return { response, frames: opening.frames(response) }
+}
+
+/**
+ * Ends a request with a signal. Node, given the signal, would also give it to the connection that it opens for the request: when
+ * the request is long over, that breaks whatever uses the connection by then, or, if nothing does, the process.
+ */
+function endWith(sent: ClientRequest, signal: AbortSignal): void {
+  let response: IncomingMessage | undefined
+  sent.once('response', (came) => {
+    response = came
+  })
+  const abort = (): void => {
+    // All of it has come, and the connection may be another call's by now.
+    if (response?.complete === true) return
+    sent.destroy(signal.reason instanceof Error ? signal.reason : new Error('it was given up'))
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  sent.once('close', () => signal.removeEventListener('abort', abort))
 }
 
 /** Asks one who is known by address only, as long as this cell is no member. Throws the Fault that it answers. */

@@ -4,6 +4,7 @@ import type { RawRequest } from '#gateway/auth/request.ts'
 import { faultOf } from '#gateway/errors.ts'
 import type { S3Response } from '#gateway/operations/operation.ts'
 import { Fault } from '#src/errors.ts'
+import type { Caller } from '#src/model/identity.ts'
 import type { QueryAccess } from '#src/service/access.ts'
 import type { Services } from '#src/service/services.ts'
 import { queryAnswer, queryError } from './answer.ts'
@@ -26,8 +27,11 @@ export interface QueryFrontParts {
   readonly apis: readonly [QueryService, ...QueryService[]]
 }
 
-/** Answers, also what goes wrong, in the form of these APIs; `name` is told which action it is. */
-export type QueryFront = (incoming: QueryIncoming, name: (action: string) => void) => Promise<S3Response>
+/** Answers, also what goes wrong, in the form of these APIs; `name` is told which action it is, and who asks for it. */
+export type QueryFront = (
+  incoming: QueryIncoming,
+  name: (action: string, caller: Caller) => void,
+) => Promise<S3Response>
 
 export function queryFront({ services, authenticate, access, apis }: QueryFrontParts): QueryFront {
   const tables = new Map(
@@ -66,7 +70,7 @@ export function queryFront({ services, authenticate, access, apis }: QueryFrontP
       }
       const [owner, operation] = found
       api = owner
-      name(operation.name)
+      name(operation.name, caller)
       const version = parameters.text('Version')
       if (version !== undefined && version !== owner.version) {
         throw new Fault('InvalidAction', { message: `Could not find operation ${action} for version ${version}` })

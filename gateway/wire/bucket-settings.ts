@@ -5,6 +5,8 @@ import type { Shadow, ShadowOptions } from '#src/model/shadow.ts'
 export interface BucketPatch {
   /** Null: there is to be none. */
   readonly shadow?: ShadowOptions | null
+  readonly domain?: string | null
+  readonly cacheControl?: string | null
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -25,7 +27,7 @@ function textOf(fields: Fields, name: string, field: string): string {
 }
 
 /** Fields that others read out, and that cannot be changed like this: a client may send back what it was told. */
-const known = new Set(['shadow_bucket'])
+const known = new Set(['shadow_bucket', 'website', 'cache_control'])
 
 /** The JSON of a bucket's settings, as Tigris has it. Fault `InvalidArgument`. */
 export function decodeBucketPatch(body: Uint8Array): BucketPatch {
@@ -33,8 +35,24 @@ export function decodeBucketPatch(body: Uint8Array): BucketPatch {
   for (const name of Object.keys(fields)) {
     if (!known.has(name)) throw invalid(name, `${name} cannot be changed: what can is ${[...known].join(', ')}.`)
   }
-  const shadow = fields['shadow_bucket']
-  return shadow === undefined ? {} : { shadow: decodeShadow(objectOf(shadow, 'shadow_bucket')) }
+  const { shadow_bucket: shadow, website, cache_control: cacheControl } = fields
+  return {
+    ...(shadow !== undefined && { shadow: decodeShadow(objectOf(shadow, 'shadow_bucket')) }),
+    ...(website !== undefined && { domain: decodeDomain(objectOf(website, 'website')) }),
+    ...(cacheControl !== undefined && { cacheControl: decodeCacheControl(cacheControl) }),
+  }
+}
+
+function decodeDomain({ domain_name: name = '' }: Fields): string | null {
+  if (typeof name !== 'string') throw invalid('website.domain_name', 'website.domain_name is a host name.')
+  return name === '' ? null : name
+}
+
+function decodeCacheControl(value: unknown): string | null {
+  if (typeof value !== 'string' || !/^[\x20-\x7e]{0,256}$/.test(value)) {
+    throw invalid('cache_control', 'cache_control is what the header is to say.')
+  }
+  return value === '' ? null : value
 }
 
 function parsed(body: Uint8Array): unknown {

@@ -9,6 +9,7 @@ import { isGoing, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
+import type { Freeing } from './freeing.ts'
 import type { Members } from './members.ts'
 import { bytesOf, decodeMessage, encodeMessage, textOf } from './messages.ts'
 import { within } from './patience.ts'
@@ -23,6 +24,7 @@ export interface DepartureOptions {
   readonly members: Pick<Members, 'membership' | 'self' | 'isRemoved'>
   readonly positions: Positions
   readonly succession: Pick<Succession, 'resolve'>
+  readonly freeing: Pick<Freeing, 'namedHereOnly'>
   /** How long uploads that clients have begun here may take to come to their end, in milliseconds; default: a day. */
   readonly uploadPatience?: number
 }
@@ -43,7 +45,7 @@ type Counts = Pick<Departure, 'blobs' | 'bytes'>
  * it is, and goes once nothing is left that only it has.
  *
  * L1  it is a member until, after its last write (L2), every other cell has applied all that was written here, and of each blob that is
- *     held here enough copies are counted elsewhere by a keeper that stays.
+ *     held here enough copies are counted elsewhere by a keeper that stays; or no other cell names it, nor ever can (V3).
  */
 export class Departing {
   readonly #options: DepartureOptions
@@ -103,7 +105,7 @@ export class Departing {
       deliveries: await count(snapshot, deliverySpaces),
       heads: await this.#options.positions.heads(snapshot),
     }))
-    const { blobs, bytes } = await this.#unsheltered()
+    const { blobs, bytes } = await this.#unsheltered(isFenced)
     const heard = await this.#heard(heads)
     const behind = heard.filter(({ hasPassed }) => hasPassed !== true).map(({ region }) => region)
     const away = heard.filter(({ hasPassed }) => hasPassed === undefined).map(({ region }) => region)
@@ -118,7 +120,7 @@ export class Departing {
   }
 
   /** Copies here of which not enough others are counted by a keeper that stays. */
-  async #unsheltered(): Promise<Counts> {
+  async #unsheltered(isFenced: boolean): Promise<Counts> {
     const { foundation } = this.#options
     const all = under('blob', [])
     let [blobs, bytes] = [0, 0]
@@ -132,11 +134,19 @@ export class Departing {
         const isHere = record.kind === 'bytes' && copyIn(record, foundation.region) !== undefined
         return isHere ? [{ blob: blobOfRow(key), record }] : []
       })
-      for (const { record } of await this.#left(held)) {
+      const left = await this.#left(held)
+      const isOver = isFenced && left.length > 0 ? await this.#areOver(left) : []
+      for (const [index, { record }] of left.entries()) {
+        if (isOver[index] === true) continue
         blobs += 1
         bytes += record.size
       }
     }
+  }
+
+  /** Once nothing is written here any more, this cell does not hear what others delete either: what only it still names is over. */
+  async #areOver(left: readonly { readonly blob: BlobId }[]): Promise<readonly boolean[]> {
+    return await this.#options.freeing.namedHereOnly(left.map(({ blob }) => blob)).catch(() => [])
   }
 
   async #left<Held extends { blob: BlobId; record: BlobRecord }>(held: readonly Held[]): Promise<readonly Held[]> {

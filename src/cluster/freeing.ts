@@ -14,6 +14,7 @@ import {
   type VoteRequest,
 } from './keeper-wire.ts'
 import { within } from './patience.ts'
+import type { Positions } from './positions.ts'
 import type { Transport } from './transport.ts'
 
 export interface FreeingOptions {
@@ -21,6 +22,7 @@ export interface FreeingOptions {
   readonly transport: Transport
   readonly membership: () => Membership
   readonly keeper: Keeper
+  readonly positions: Positions
 }
 
 const askMilliseconds = 10_000
@@ -52,7 +54,8 @@ export class Freeing {
     if (voted === undefined) return 0
     const left = all.filter((_, index) => voted.isGood[index])
     if (left.length === 0) return 0
-    const isGood = await this.#confirm({ epoch, token, blobs: left.map(({ blob }) => blob) }, voted.heads)
+    const vote = { epoch, token, blobs: left.map(({ blob }) => blob) }
+    const isGood = await this.#confirm(vote, voted.heads, cells)
     if (isGood === undefined || membership().epoch !== epoch) return 0
     const agreed = left.filter((_, index) => isGood[index])
     return await foundation.store.transact(async (transaction) => {
@@ -64,6 +67,23 @@ export class Freeing {
       }
       return freed
     })
+  }
+
+  /**
+   * Of blobs that this cell names, and tells nobody of any more: which of them no other cell names, nor ever can. By the same two
+   * rounds, without this one. Rejects where a cell is out of reach.
+   */
+  async namedHereOnly(blobs: readonly BlobId[]): Promise<readonly boolean[]> {
+    const { foundation, membership, positions } = this.#options
+    const { epoch, members } = membership()
+    const token = foundation.world.randomBytes(tokenBytes)
+    const others = members.filter(({ cell, state }) => cell !== foundation.cell && state !== 'removed')
+    const heads = await foundation.store.snapshot((snapshot) => positions.heads(snapshot))
+    const request = { epoch, token, blobs }
+    const cells = others.map(({ cell }) => cell)
+    const voted = await this.#vote(request, cells)
+    const isGood = voted && (await this.#confirm(request, [...voted.heads, [foundation.cell, heads]], cells))
+    return blobs.map((_, index) => voted?.isGood[index] === true && isGood?.[index] === true)
   }
 
   async #vote(request: VoteRequest, cells: readonly number[]) {
@@ -89,9 +109,9 @@ export class Freeing {
   async #confirm(
     vote: VoteRequest,
     heads: readonly (readonly [number, Uint8Array])[],
+    cells: readonly number[],
   ): Promise<readonly boolean[] | undefined> {
     const request = { ...vote, heads }
-    const cells = heads.map(([cell]) => cell)
     const answers = await Promise.all(cells.map((cell) => this.#askConfirm(cell, request)))
     let isGood = vote.blobs.map(() => true)
     for (const answer of answers) {

@@ -7,6 +7,7 @@ import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
+import { Freeing } from './freeing.ts'
 import { Keeper } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
 import type { Positions } from './positions.ts'
@@ -47,6 +48,7 @@ export interface RegionBytes {
   readonly jobs: KeeperJobs
   /** As `jobs`. */
   readonly succession: Succession
+  readonly freeing: Freeing
   /** What other cells may ask. */
   readonly methods: readonly Method[]
 }
@@ -70,6 +72,7 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
   const succession = new Succession(options)
   const jobs = new KeeperJobs({ ...options, keeper, succession })
+  const freeing = new Freeing({ ...options, keeper })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
   const methods = [
     blobMethod(source),
@@ -81,5 +84,5 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
       resolve: (blobs) => succession.resolve(blobs),
     }),
   ]
-  return { remote, durability, copies, jobs, succession, methods }
+  return { remote, durability, copies, jobs, succession, freeing, methods }
 }

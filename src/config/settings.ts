@@ -93,6 +93,25 @@ export const settings = {
     .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
     .prefault('website.localhost')
     .describe("base domains of buckets' websites (`<bucket>.<domain>`), separated by commas"),
+  contentDomains: list
+    .refine((all) => all.every((each) => domain.test(each)), 'expected host names')
+    .prefault('content.localhost')
+    .describe(
+      'base domains that show objects to browsers, and nothing else (`<bucket>.<domain>`), separated by commas',
+    ),
+  tlsPort: integer(0, 65_535)
+    .optional()
+    .describe('TCP port that speaks TLS, with the certificates of `--tls-certificates`; default: none does'),
+  tlsCertificates: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder of certificates, `<any>.crt` and `<any>.key`; renewed ones count without a restart'),
+  acmeChallenges: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("folder of an ACME client's challenges, which are shown under buckets' own domains"),
   metricsPort: integer(0, 65_535)
     .optional()
     .describe(
@@ -104,6 +123,11 @@ export const settings = {
     .prefault('info')
     .describe('least level that is logged, on standard error'),
   accessLog: flag.prefault('false').describe('log a line for each request (level info)'),
+  auditLog: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file that a line is added to for each request that changes anything, or is denied; default: none'),
   drainSeconds: integer(0, 3_600).prefault('30').describe('how long a stop waits for requests under way'),
   bucketsMax: integer(1, 1_000_000).prefault('10000').describe('buckets that one account may own'),
   presignedDaysMax: integer(1, 90).prefault('7').describe('longest life of a presigned URL, in days'),
@@ -250,6 +274,42 @@ export const settings = {
     .describe(
       'how long a region serves without having heard from the root, in hours: so long a deleted key may be good there',
     ),
+  flyPort: integer(0, 65_535)
+    .optional()
+    .describe(
+      "TCP port of Fly's provider API and of what flyctl asks, see docs/fly.md; on the root region only; default: none",
+    ),
+  flyHost: z.string().min(1).optional().describe('address to listen on for those; default: as `--host`'),
+  flyUrl: z
+    .string()
+    .regex(/^https?:\/\/[^/?#\s]+$/, 'expected an origin such as https://fly.example.com')
+    .optional()
+    .describe('where browsers, flyctl and Fly reach them; default: `--fly-host` and `--fly-port`'),
+  flyProviderSecretFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the secret that Fly signs its requests with; two lines: both are good, to rotate'),
+  flyWebhookSecretFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the secret that what is told to Fly is signed with'),
+  flyOauthFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file of the id and the secret, a line each, by which Fly knows this store when people sign in'),
+  flyApiUrl: z
+    .string()
+    .regex(/^https?:\/\/[^/?#\s]+$/, 'expected an origin such as https://api.fly.io')
+    .optional()
+    .describe(
+      "Fly's own API, such as `https://api.fly.io`, where people sign in and changes are told; default: this store's own",
+    ),
+  flySkew: integer(10, 3_600)
+    .prefault('300')
+    .describe('seconds that the time in a signed request may differ from ours'),
   accessKey: z
     .string()
     .regex(/^[\x21-\x7e]{3,128}$/, 'expected 3 to 128 printable characters')

@@ -68,6 +68,8 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | usageOwner  | bucket                             | the names of bucket and account that its usage is told under  |
  * | usageBatch  | process                            | the last batch of counts of that process that was added       |
  * | usageTick   | bucket                             | until when what is stored was added up                        |
+ * | shortLived  | kind, id                           | what is good for some minutes (short-lived-records.ts)        |
+ * | shortLivedEnd | end, kind, id                    | nothing: when it is forgotten                                 |
  *
  * The `null` version lies in `current` alone while it is the current one. Any other version lies in `version`, and the newest,
  * unless it is a delete marker, in `current` too. So a bucket that was never versioned has rows in `current` only.
@@ -123,6 +125,8 @@ export const subspace = {
   departure: 0x2e,
   watched: 0x2f,
   deadLetters: 0x1f,
+  shortLived: 0x40,
+  shortLivedEnd: 0x41,
   migration: 0x50,
   imported: 0x51,
   stored: 0x52,
@@ -231,6 +235,8 @@ export const keys = {
   usageTick: (bucket: number) => append(prefixes.usageTick, [bucket]),
   imported: (bucket: number, shadow: string, what: string) => append(prefixes.imported, [bucket, shadow, what]),
   deadLetters: (account: string, topic: string) => append(prefixes.deadLetters, [account, topic]),
+  shortLived: (kind: string, id: string) => append(prefixes.shortLived, [kind, id]),
+  shortLivedEnd: (end: number, kind: string, id: string) => append(prefixes.shortLivedEnd, [end, kind, id]),
 } as const
 
 /** Everything under a tuple of whole elements. Sound because no packed element starts with ff. */

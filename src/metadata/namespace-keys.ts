@@ -19,7 +19,25 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 21, account id, topic, id     the subscription to the topic (Topics)
  * 22                            the key that messages to endpoints are signed with, and its certificate
  * 28, bucket id, kind, id       the configuration of that kind (analytics, inventory …; CellBucketConfigurations)
+ * 29, host name                 the name of the bucket that answers to it (NamespaceDomains)
  * 30                            the cells there are and were (ClusterRecords)
+ * 40, organisation id           the organisation (OrganizationRecords; also 41 to 47)
+ * 41, kind, name                id of the organisation, or person, of that slug, email or external id
+ * 42, person id                 the person
+ * 43, organisation id, person   their membership
+ * 44, person id, organisation   nothing: where the person is a member
+ * 45, organisation id, id       the invitation
+ * 46, digest                    the token, or session, of whose secret that is the SHA-256
+ * 47, person id, token id       digest of the token
+ * 48, what                      the largest number ever given: of organisations, of apps
+ * 50, organisation id, bucket   what was provisioned with that bucket (ProvisionRecords; also 51, 52)
+ * 51, kind, id                  organisation and bucket of what has that id, or external id
+ * 52, host name                 name of the bucket that it is the domain of
+ * 55, app name                  the app (AppRecords; also 56 to 58)
+ * 56, organisation id, app      nothing: the apps of the organisation
+ * 57, bucket                    the bucket as flyctl knows it
+ * 58, kind, id, bucket          nothing: the buckets of an organisation, or app, as flyctl knows them
+ * 60, name                      secrets that this store shares with Fly's side of it, sealed (FlySecrets)
  */
 const namespace = Uint8Array.of(0x01)
 
@@ -38,7 +56,25 @@ const tables = {
   subscription: 21,
   messageKey: 22,
   configuration: 28,
+  domain: 29,
   cluster: 30,
+  organization: 40,
+  known: 41,
+  person: 42,
+  member: 43,
+  memberOf: 44,
+  invitation: 45,
+  token: 46,
+  ownedToken: 47,
+  number: 48,
+  provisioned: 50,
+  provisionedId: 51,
+  provisionedDomain: 52,
+  app: 55,
+  ownedApp: 56,
+  addOn: 57,
+  ownedAddOn: 58,
+  sharedSecret: 60,
 } as const
 
 export interface KeyRange {
@@ -91,7 +127,44 @@ export const subscriptionsTo = (owner: string, topic: string): KeyRange =>
   within(append(namespace, [tables.subscription, owner, topic]))
 export const subscriptionsUnder = (owner: string): KeyRange => within(append(namespace, [tables.subscription, owner]))
 
+export const domainKey = (domain: string): Uint8Array => append(namespace, [tables.domain, domain])
+
 export const clusterKey: Uint8Array = append(namespace, [tables.cluster])
+
+/** Of what people, provisioning and apps keep, by the names above. */
+export const rowKeys = {
+  organization: (id: string) => append(namespace, [tables.organization, id]),
+  known: (kind: 'slug' | 'email' | 'organization' | 'person', name: string) =>
+    append(namespace, [tables.known, kind, name]),
+  person: (id: string) => append(namespace, [tables.person, id]),
+  member: (organization: string, person: string) => append(namespace, [tables.member, organization, person]),
+  memberOf: (person: string, organization: string) => append(namespace, [tables.memberOf, person, organization]),
+  invitation: (organization: string, id: string) => append(namespace, [tables.invitation, organization, id]),
+  token: (hash: string) => append(namespace, [tables.token, hash]),
+  ownedToken: (person: string, id: string) => append(namespace, [tables.ownedToken, person, id]),
+  number: (what: 'organization' | 'app') => append(namespace, [tables.number, what]),
+  provisioned: (organization: string, bucket: string) => append(namespace, [tables.provisioned, organization, bucket]),
+  provisionedId: (kind: 'own' | 'external', id: string) => append(namespace, [tables.provisionedId, kind, id]),
+  domain: (host: string) => append(namespace, [tables.provisionedDomain, host]),
+  app: (name: string) => append(namespace, [tables.app, name]),
+  ownedApp: (organization: string, name: string) => append(namespace, [tables.ownedApp, organization, name]),
+  addOn: (bucket: string) => append(namespace, [tables.addOn, bucket]),
+  ownedAddOn: (kind: 'organization' | 'app', id: string, bucket: string) =>
+    append(namespace, [tables.ownedAddOn, kind, id, bucket]),
+  sharedSecret: (name: string) => append(namespace, [tables.sharedSecret, name]),
+} as const
+
+export const rowRanges = {
+  organizations: () => within(append(namespace, [tables.organization])),
+  members: (organization: string) => within(append(namespace, [tables.member, organization])),
+  organizationsOf: (person: string) => within(append(namespace, [tables.memberOf, person])),
+  invitations: (organization: string) => within(append(namespace, [tables.invitation, organization])),
+  tokensOf: (person: string) => within(append(namespace, [tables.ownedToken, person])),
+  provisioned: (organization?: string) =>
+    within(append(namespace, organization === undefined ? [tables.provisioned] : [tables.provisioned, organization])),
+  appsOf: (organization: string) => within(append(namespace, [tables.ownedApp, organization])),
+  addOnsOf: (kind: 'organization' | 'app', id: string) => within(append(namespace, [tables.ownedAddOn, kind, id])),
+} as const
 
 /** All of the namespace, as replicas have it too. */
 export const wholeNamespace: KeyRange = { from: namespace, to: Uint8Array.of(0x02) }

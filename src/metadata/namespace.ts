@@ -25,6 +25,7 @@ import {
   bucketIdKey,
   bucketKey,
   bucketsOf,
+  domainKey,
   emailKey,
   type KeyRange,
   keysOf,
@@ -101,7 +102,24 @@ export class Namespace {
     transaction.set(bucketKey(bucket.name), row)
   }
 
+  /** The bucket that answers to a host name. */
+  async bucketOfDomain(from: Snapshot, domain: string): Promise<string | undefined> {
+    const bytes = isAskable(domain) ? await from.get(domainKey(domain)) : undefined
+    return bytes === undefined ? undefined : decodeText(bytes)
+  }
+
+  /** Who had the name before has to have given it up. */
+  changeDomain(transaction: Transaction, bucket: Bucket, domain: string | undefined): Bucket {
+    const { domain: before, ...rest } = bucket
+    if (before !== undefined) transaction.clear(domainKey(before))
+    if (domain !== undefined) transaction.set(domainKey(domain), encodeText(bucket.name))
+    const changed = domain === undefined ? rest : { ...rest, domain }
+    this.changeBucket(transaction, changed)
+    return changed
+  }
+
   removeBucket(transaction: Transaction, bucket: Bucket): void {
+    if (bucket.domain !== undefined) transaction.clear(domainKey(bucket.domain))
     transaction.clear(bucketKey(bucket.name))
     transaction.clear(ownedBucketKey(bucket.owner, bucket.name))
   }

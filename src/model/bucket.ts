@@ -56,10 +56,16 @@ export interface Bucket {
   readonly website?: Website
   /** Where its requests are logged. */
   readonly logging?: Logging
+  /** Host name under which it shows its objects to browsers. */
+  readonly domain?: string
+  /** Of what everybody may read there, where an object does not say. */
+  readonly cacheControl?: string
   /** Where else its objects may be. */
   readonly shadow?: Shadow
   /** Whether it was created with object lock, or got it later. */
   readonly hasObjectLock: boolean
+  /** Whether its owner is an organisation with a limit of bytes. */
+  readonly isLimited?: boolean
   /** Other configurations, by their query name (`website`, `lifecycle` …), as the documents that were put, checked. */
   readonly documents: Readonly<Record<string, string>>
 }

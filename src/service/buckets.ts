@@ -4,6 +4,7 @@ import { Fault } from '#src/errors.ts'
 import { clearConfigurations } from '#src/metadata/configuration-records.ts'
 import { clearLogsTo, type SealedLog } from '#src/metadata/log-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { abortUploads } from '#src/metadata/upload-records.ts'
 import type { Acl } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
@@ -49,7 +50,7 @@ export const tooManyUploads = (name: string): Fault => {
  * B1  of requests that create one name at once, one makes the bucket; the others see it.
  * B2  a bucket is deleted only in a transaction that has seen it empty; an object written meanwhile makes one of both fail.
  * B3  uploads in progress end with their bucket, and only if it does: their parts are freed as after an abort (C26).
- * B4  an account owns so many buckets at most, also where it asks for several at once.
+ * B4  an account owns so many buckets at most, and an organisation as many as its quota says, also where it asks for several at once.
  */
 export class NamespaceBuckets implements Buckets {
   readonly #store: Store
@@ -58,6 +59,7 @@ export class NamespaceBuckets implements Buckets {
   readonly #isEmpty: IsEmpty
   readonly #logs: ClosingLogs | undefined
   readonly #others: OtherCells | undefined
+  readonly #organizations = new OrganizationRecords()
   readonly most: number
 
   constructor(parts: {
@@ -82,27 +84,36 @@ export class NamespaceBuckets implements Buckets {
     checkBucketName(request.name)
     return await this.#store.transact(async (transaction) => {
       const standing = await this.#namespace.bucket(transaction, request.name)
-      if (standing !== undefined) {
-        if (standing.state === 'deleting') throw new Fault('OperationAborted', { BucketName: request.name })
-        checkSame(standing, request)
-        return standing
-      }
-      if ((await this.#namespace.countOwned(transaction, request.owner, this.most)) >= this.most) {
-        throw new Fault('TooManyBuckets')
-      }
-      const bucket: Bucket = {
-        ...request,
-        id: await this.#namespace.nextBucketId(transaction),
-        created: this.#world.now(),
-        epoch: 1,
-        state: 'active',
-        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html: a bucket with locks is versioned.
-        versioning: request.hasObjectLock ? 'enabled' : 'off',
-        documents: {},
-      }
-      this.#namespace.addBucket(transaction, bucket)
-      return bucket
+      if (standing === undefined) return await this.addIn(transaction, request)
+      if (standing.state === 'deleting') throw new Fault('OperationAborted', { BucketName: request.name })
+      checkSame(standing, request)
+      return standing
     })
+  }
+
+  /** In a transaction of the caller's; Fault `BucketAlreadyExists` where there is one of that name, whosever it is. */
+  async addIn(transaction: Transaction, request: CreateBucket & Partial<Bucket>): Promise<Bucket> {
+    const { name, owner } = request
+    checkBucketName(name)
+    if ((await this.#namespace.bucket(transaction, name)) !== undefined) {
+      throw new Fault('BucketAlreadyExists', { BucketName: name })
+    }
+    const { quota } = (await this.#organizations.organization(transaction, owner)) ?? {}
+    const most = Math.min(this.most, quota?.buckets ?? this.most)
+    if ((await this.#namespace.countOwned(transaction, owner, most)) >= most) throw new Fault('TooManyBuckets')
+    const bucket: Bucket = {
+      documents: {},
+      ...request,
+      id: await this.#namespace.nextBucketId(transaction),
+      created: this.#world.now(),
+      epoch: 1,
+      state: 'active',
+      // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html: a bucket with locks is versioned.
+      versioning: request.hasObjectLock ? 'enabled' : 'off',
+      ...(quota?.bytes !== undefined && { isLimited: true }),
+    }
+    this.#namespace.addBucket(transaction, bucket)
+    return bucket
   }
 
   async get(name: string): Promise<Bucket> {

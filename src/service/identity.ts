@@ -1,6 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { clearTopicsOf } from '#src/metadata/topic-records.ts'
 import { folded } from '#src/model/iam.ts'
 import { type AccessKey, type Account, realmOf } from '#src/model/identity.ts'
@@ -24,6 +25,7 @@ export class NamespaceIdentity implements Identity {
   readonly #records: IamRecords
   readonly #principals: Principals
   readonly #sessions: Sessions
+  readonly #organizations = new OrganizationRecords()
 
   /** `records`: where others read and change them too, the same. */
   constructor(parts: { store: Store; world: World; namespace: Namespace; records?: IamRecords }) {
@@ -63,22 +65,36 @@ export class NamespaceIdentity implements Identity {
     return await this.#store.transact((transaction) => this.#addAccount(transaction, account))
   }
 
+  /** In a transaction of the caller's: as `createAccount`. */
+  async addIn(transaction: Transaction, request: CreateAccount): Promise<Account> {
+    return await this.#addAccount(transaction, this.#newAccount(request))
+  }
+
   async listAccounts(): Promise<readonly Account[]> {
     return await this.#store.snapshot((snapshot) => this.#namespace.accounts(snapshot))
   }
 
   async deleteAccount(id: string): Promise<void> {
     await this.#store.transact(async (transaction) => {
-      const account = await this.#existingAccount(transaction, id)
-      const owned = await this.#namespace.bucketsOf(transaction, id, { limit: 1 })
-      if (owned.length > 0) throw new Fault('DeleteConflict', { message: 'The account still owns buckets.' })
-      for (const key of await this.#namespace.accessKeysOf(transaction, id)) {
-        this.#namespace.removeAccessKey(transaction, key)
+      // Those are deleted as what they are, with their members.
+      if ((await this.#organizations.organization(transaction, id)) !== undefined) {
+        throw new Fault('DeleteConflict', { message: 'The account is an organization.' })
       }
-      await this.#removeNames(transaction, account)
-      clearTopicsOf(transaction, id)
-      this.#namespace.removeAccount(transaction, account)
+      await this.removeIn(transaction, id)
     })
+  }
+
+  /** In a transaction of the caller's: as `deleteAccount`, of an organisation's too. */
+  async removeIn(transaction: Transaction, id: string): Promise<void> {
+    const account = await this.#existingAccount(transaction, id)
+    const owned = await this.#namespace.bucketsOf(transaction, id, { limit: 1 })
+    if (owned.length > 0) throw new Fault('DeleteConflict', { message: 'The account still owns buckets.' })
+    for (const key of await this.#namespace.accessKeysOf(transaction, id)) {
+      this.#namespace.removeAccessKey(transaction, key)
+    }
+    await this.#removeNames(transaction, account)
+    clearTopicsOf(transaction, id)
+    this.#namespace.removeAccount(transaction, account)
   }
 
   /** An account takes its users and roles with it, a member of a tenant only itself. */

@@ -12,6 +12,7 @@ import { formatStamp, nextStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectAttributes } from '#src/model/upload.ts'
 import type { Content, ObjectVersion, Part, Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
+import { checkByteQuota } from './byte-quota.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
 import { journal } from './log-writing.ts'
@@ -116,6 +117,7 @@ export async function writeVersion(
       encryption: sealedBy(contentKey, { ...draft, stamp, key: state.key, ...(parts !== undefined && { parts }) }),
     }),
   }
+  await checkByteQuota(foundation, to, { bucket, state, size: draft.size })
   const version = await asReplicated(foundation, to, bucket, state.key, made)
   await insertVersion(to, state, version)
   await passOn(foundation, to, bucket, state.key)

@@ -13,6 +13,7 @@ import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { BucketConfigurations } from './bucket-configurations.ts'
+import type { Domains } from './domains.ts'
 import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
@@ -36,6 +37,7 @@ export interface Services {
   readonly notifications: BucketNotifications
   readonly configurations: BucketConfigurations
   readonly shadows: Shadows
+  readonly domains: Domains
   readonly usage: Usage
   /** Absent: there is one. */
   readonly regions?: Regions

@@ -5,7 +5,7 @@ import { chunkBytes } from '#src/blobs/frame.ts'
 import type { Departure } from '#src/metadata/departure-records.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import { attributes, body, owner } from '../service/cell.ts'
-import { bucket, type FedRegion, get, inParts, openFedRegions, put, until } from './fed-regions.ts'
+import { bucket, type FedRegion, get, inParts, openFedRegions, put, remove, until } from './fed-regions.ts'
 
 type Opened = Awaited<ReturnType<typeof openFedRegions>>
 const opened: Opened[] = []
@@ -147,3 +147,29 @@ test('L2: what clients began while it looked is ended before its writes are', as
   const { uploads, isFenced } = await syd.departing.step()
   assert.deepEqual([uploads, isFenced], [1, false])
 })
+
+test('L1 V3: what others delete once its writes have ended keeps it from nothing, and what they name does', async () => {
+  const { fra, iad, syd, cluster, peers } = await three()
+  const bytes = randomBytes(chunkBytes)
+  for (const key of ['deleted', 'kept']) await put(syd, key, bytes)
+  await until(async () => (await Promise.all([fra, iad].map((each) => has(each, 'kept')))).every((each) => each))
+  change(cluster, 3, 'leaving')
+  // Nobody takes copies yet.
+  await until(async () => (await syd.departing.step()).isFenced)
+  for (const region of [fra, iad]) await remove(region, 'deleted')
+  const { blobs } = await syd.departing.step()
+  assert.ok(blobs > 0)
+  await leave(fra, iad, syd)
+  change(cluster, 3, 'removed')
+  peers.faultsOf(3).isDown = true
+  for (const region of [fra, iad]) {
+    assert.ok((await get(region, 'kept')).equals(bytes))
+    assert.equal(await has(region, 'deleted'), false)
+  }
+})
+
+const has = ({ objects }: FedRegion, key: string): Promise<boolean> =>
+  objects.find({ name: { bucket, key }, guard: () => {} }).then(
+    () => true,
+    () => false,
+  )

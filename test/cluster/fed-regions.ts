@@ -102,6 +102,7 @@ async function openRegion(member: Member, peers: Peers, cluster: Known, durabili
     },
     positions,
     succession: bytes.succession,
+    freeing: bytes.freeing,
     uploadPatience: 1_000_000,
   })
   /** What the root was told. */

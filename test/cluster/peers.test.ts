@@ -153,6 +153,30 @@ test('a stream waits for a slow reader, and ends with a reader that leaves', asy
   assert.ok(isDone, 'the method was told')
 })
 
+test('calls that are given up when their answer has come break no connection that others use, and nothing else', async () => {
+  const { client } = await serve([
+    echo,
+    {
+      name: 'two',
+      async *answer() {
+        yield Buffer.from('one')
+        yield Buffer.alloc(100_000)
+      },
+    },
+  ])
+  for (let at = 0; at < 60; at++) {
+    const over = new AbortController()
+    // As a reader that knows how much there is: it stops behind the last byte, which is not the end of the coding.
+    const stream = client.stream(1, 'two', Buffer.alloc(0), over.signal)[Symbol.asyncIterator]()
+    for (let size = 0; size < 100_003; ) size += (await stream.next()).value?.length ?? 0
+    // The end may have come too, and be read by nobody.
+    const turns = at % 6
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+    over.abort()
+    assert.equal(text(await client.ask(1, 'echo', Buffer.from(String(at)), never)), `${at}0r0`)
+  }
+})
+
 test('Y10: nothing is answered without the secret, to strangers, to those removed or reborn', async () => {
   let asked = 0
   const counted: Method = {

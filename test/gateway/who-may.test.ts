@@ -17,6 +17,7 @@ import type { ObjectAttributes } from '#src/model/upload.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
+import { NamespaceDomains } from '#src/service/domains.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import { CellListings } from '#src/service/listings.ts'
@@ -100,6 +101,7 @@ async function openHouse(): Promise<House> {
   const services: Services = {
     ...cell,
     shadows,
+    domains: new NamespaceDomains({ store, world: realWorld, namespace }, []),
     usage: new CellUsage({ store, namespace, region: 'fra', flush: async () => {} }),
     identity,
     iam,

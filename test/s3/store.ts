@@ -24,6 +24,7 @@ export interface Harness {
   readonly client: S3Client
   readonly otherClient: S3Client
   readonly endpoint: string
+  readonly gateway: GatewayServer
   /** The data directory. */
   readonly data: string
   /** All directories that something may be written to. */
@@ -71,11 +72,20 @@ export async function openHarness(
   })
   if (hasBackground) node.startBackground()
   const query = queryFront({ services, authenticate, access, apis: queryApis })
-  const route = pipeline({ services, authenticate, access, operations: allOperations(), query })
+  const route = pipeline({
+    services,
+    authenticate,
+    access,
+    operations: allOperations(),
+    query,
+    domains: services.domains,
+    ...(config.acmeChallenges !== undefined && { challenges: config.acmeChallenges }),
+  })
   const server = new GatewayServer({
     route,
     domains: [],
     websiteDomains: config.websiteDomains,
+    contentDomains: config.contentDomains,
     log,
     logs: services.logs,
     meter: node.meter,
@@ -94,6 +104,7 @@ export async function openHarness(
     client,
     otherClient,
     endpoint,
+    gateway: server,
     data,
     places: config.metadata === 'lmdb' ? [data] : [data, dirname(config.fdbClusterFile)],
     ids: { alice: owner, bob },

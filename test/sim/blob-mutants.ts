@@ -72,6 +72,14 @@ export const blobMutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
+    name: 'parts-of-manifests-stay',
+    rule: 'C18, G1',
+    file: blobRecords,
+    from: "    addJob(to, { kind: 'manifest', blob })\n",
+    to: '',
+    killers: 'sim',
+  },
+  {
     name: 'freed-on-sight',
     rule: 'C19',
     file: blobRecords,
@@ -166,13 +174,5 @@ export const blobMutants: readonly Mutant[] = [
     from: 'if (checksumOf(id, chunk, bytes) !== expected)',
     to: 'if (checksumOf(id, chunk, bytes) === undefined || expected < 0)',
     killers: ['test/cluster/remote-blobs.test.ts'],
-  },
-  {
-    name: 'parts-of-manifests-stay',
-    rule: 'C18, G1',
-    file: blobRecords,
-    from: "    addJob(to, { kind: 'manifest', blob })\n",
-    to: '',
-    killers: 'sim',
   },
 ]

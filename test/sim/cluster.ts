@@ -21,11 +21,16 @@ export interface ClusterParts {
   readonly failed: (error: unknown) => void
 }
 
+/** How often one of at least three leaves. */
+const leaving = 0.35
+
 /** The regions of a simulation, and who is a member of what they are together. A change of that is known everywhere at once. */
 export class Cluster {
   readonly regions: readonly Region[]
   /** Undefined: all are there from the beginning. */
   readonly late: Region | undefined
+  /** Undefined: all stay. */
+  readonly leaver: Region | undefined
   readonly #parts: ClusterParts
   #membership: Membership
 
@@ -47,10 +52,13 @@ export class Cluster {
     const atlas = new Atlas(faults, regions)
     for (const member of members) {
       const membership = (): Membership => this.#membership
-      regions.push(new Region({ ...parts, member, membership, strike: atlas.strike.bind(atlas) }))
+      const left = (cell: number): void => this.#left(cell)
+      regions.push(new Region({ ...parts, member, membership, left, strike: atlas.strike.bind(atlas) }))
     }
     this.regions = regions
     this.late = members.length > 2 && chance.happens(lateness) ? regions.at(-1) : undefined
+    // Not the root, and not one that comes late.
+    this.leaver = members.length > 2 && chance.happens(leaving) ? regions[1] : undefined
     const first = this.late === undefined ? members : members.slice(0, -1)
     this.#membership = { epoch: 1, root: 1, members: first }
   }
@@ -62,12 +70,38 @@ export class Cluster {
     region.start()
   }
 
+  /** From now on it wants to go, and its clients go on: it has until the end of the simulation. */
+  leave(region: Region): void {
+    this.#parts.faults.fired('leaving region')
+    this.#changeState(region.member.cell, 'leaving')
+  }
+
+  /** What it has written, and what it held, has to be in the others from here on. */
+  #left(cell: number): void {
+    const region = this.regions.find(({ member }) => member.cell === cell)
+    if (region === undefined || region.hasLeft) return
+    region.hasLeft = true
+    this.#changeState(cell, 'removed')
+    this.#parts.timeline.after(0, () => {
+      if (region.isUp) region.crash()
+    })
+  }
+
+  #changeState(cell: number, state: Member['state']): void {
+    this.#change(this.#membership.members.map((each) => (each.cell === cell ? { ...each, state } : each)))
+  }
+
+  get staying(): readonly Region[] {
+    return this.regions.filter(({ hasLeft }) => !hasLeft)
+  }
+
   /** As one that was moved to another store: positions in its feed mean nothing any more, all others begin at zero (C15). */
   rename(region: Region): void {
     this.#parts.faults.fired('rebirth')
     const { member } = region
-    region.member = { ...member, incarnation: `${member.incarnation}'` }
-    this.#change(this.#membership.members.map((each) => (each.cell === member.cell ? region.member : each)))
+    const incarnation = `${member.incarnation}'`
+    region.member = { ...member, incarnation }
+    this.#change(this.#membership.members.map((each) => (each.cell === member.cell ? { ...each, incarnation } : each)))
   }
 
   #change(members: readonly Member[]): void {

@@ -1,14 +1,21 @@
 import { Followers } from '#replicator/follow.ts'
+import { JobWorker } from '#replicator/job-worker.ts'
+import { fetchBlobJob } from '#replicator/jobs/fetch-blob.ts'
+import { ProcessQueue } from '#replicator/process-queue.ts'
+import { Relay } from '#replicator/relay.ts'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { ClockGuard, clockMethod } from '#src/cluster/clock-guard.ts'
+import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
 import { Forgetter } from '#src/cluster/forgetter.ts'
 import { OutOfPatience } from '#src/cluster/patience.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
-import { PeerUnreachable } from '#src/cluster/transport.ts'
+import { type Method, PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
+import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Arrival } from '#src/metadata/receive.ts'
+import { memberOf } from '#src/model/region.ts'
 import { Collector } from '#src/service/collector.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Compose } from './region.ts'
@@ -20,9 +27,25 @@ const conflictMilliseconds = 365 * 24 * 3_600_000
 const isExpected = (error: unknown): boolean =>
   [PeerUnreachable, StoreError, OutOfPatience, Fault].some((kind) => error instanceof kind)
 
+const nothing = new Uint8Array(0)
+
+/** As the root's, whose membership the simulation keeps. */
+const rootMethods = (left: (cell: number) => void): readonly Method[] => [
+  { name: 'member-leaving', answer: async () => nothing },
+  {
+    name: 'member-left',
+    async answer(_, { cell }) {
+      left(cell)
+      return nothing
+    },
+  },
+]
+
 /** A region as src/open.ts and bin/ make it, without sockets and files. */
-export const composeRegion: Compose = ({ foundation: bare, transport, self, membership, isEager, failed }) => {
-  const peers = () => membership().members.filter(({ cell }) => cell !== self.cell)
+export const composeRegion: Compose = ({ foundation: given, ...parts }) => {
+  const { transport, self, membership, isEager, left, failed } = parts
+  const bare = { ...given, store: governNamespace(given.store, self.cell) }
+  const peers = () => membership().members.filter(({ cell, state }) => cell !== self.cell && state !== 'removed')
   const guard = new ClockGuard({
     world: bare.world,
     transport,
@@ -34,13 +57,14 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
   const surprised = (error: unknown): void => {
     if (!isExpected(error)) failed(error)
   }
+  const positions = feedPositions(incarnation, membership)
   const bytes = openRegionBytes({
     foundation: known,
     transport,
     membership,
     nearest: (regions) => regions,
     isReachable: () => true,
-    positions: feedPositions(incarnation, membership),
+    positions,
     durabilityRegions: 1,
     failed: surprised,
   })
@@ -70,12 +94,45 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
     peers,
     failed: (_, error) => surprised(error),
   })
+  const departing = new Departing({
+    foundation,
+    transport,
+    members: {
+      get membership() {
+        return membership()
+      },
+      self,
+      get isRemoved() {
+        return memberOf(membership(), self.cell)?.state === 'removed'
+      },
+    },
+    positions,
+    succession: bytes.succession,
+    freeing: bytes.freeing,
+    // Nobody comes back to an upload that was given up.
+    uploadPatience: 60_000,
+  })
+  const queue = new ProcessQueue(bare.world)
+  const { store, world } = foundation
+  const kind = fetchBlobJob(bytes.copies)
+  const relay = new Relay({ store, world, queue, urgencyOf: () => kind.urgency, failed: surprised })
+  const worker = new JobWorker({
+    store,
+    world,
+    queue,
+    kinds: new Map([[kind.name, kind]]),
+    pace: { concurrency: 4, perSecond: 200 },
+    report: (_, error) => surprised(error),
+    failed: surprised,
+  })
   return {
     foundation,
     methods: [
       clockMethod(bare.world),
       ...feedMethods({ foundation, cells, incarnation, world: foundation.world, passed }),
       ...bytes.methods,
+      passedMethod(foundation, positions),
+      ...rootMethods(left),
     ],
     run: async (signal) => {
       await Promise.all([
@@ -83,6 +140,9 @@ export const composeRegion: Compose = ({ foundation: bare, transport, self, memb
         followers.run(signal),
         bytes.jobs.run(signal, surprised),
         bytes.succession.run(signal, surprised),
+        departing.run(signal, surprised),
+        relay.run(signal),
+        worker.run(signal),
         forgetter.run(signal, surprised),
         new Collector(foundation).run(foundation.world, signal, surprised),
       ])

@@ -16,6 +16,7 @@ export const faultClasses = [
   'missing chunk',
   'rebirth',
   'late region',
+  'leaving region',
 ] as const
 export type FaultClass = (typeof faultClasses)[number]
 
@@ -37,6 +38,7 @@ const rates: Rates = {
   'missing chunk': 0.1,
   rebirth: 0,
   'late region': 0,
+  'leaving region': 0,
 }
 
 /** What goes wrong, from the seed; and how often it did. Off: nothing does. */

@@ -40,8 +40,8 @@ const wanted: Seed[] = values.seed === undefined ? [...knownSeeds(), ...numbered
 
 const total = wanted.length
 const summary = new Summary()
-const began = performance.now()
-let shown = began
+const begun = performance.now()
+let shown = begun
 /** Milliseconds; after them, no seed is begun. */
 const patience = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
 
@@ -62,7 +62,7 @@ function hear({ ran, failure, ...rest }: Told): void {
 function work(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     const next = (): void => {
-      const seed = performance.now() - began < patience ? wanted.shift() : undefined
+      const seed = performance.now() - begun < patience ? wanted.shift() : undefined
       if (seed === undefined) child.disconnect()
       else child.send(seed)
     }
@@ -81,10 +81,10 @@ function work(child: ChildProcess): Promise<void> {
 
 const worker = join(import.meta.dirname, 'worker.ts')
 await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
-const minutes = (performance.now() - began) / 60_000
+const minutes = (performance.now() - begun) / 60_000
 for (const line of summary.lines()) console.log(line)
-if (wanted.length > 0) console.log(`NOT SHOWN: ${wanted.length} seeds were not begun within ${values.minutes} minutes`)
 console.log(`${(summary.seeds / minutes).toFixed(0)} seeds a minute, by ${processes} processes`)
+if (wanted.length > 0) console.log(`NOT SHOWN: ${wanted.length} seeds were not begun within ${values.minutes} minutes`)
 const isWhole = values.seed === undefined && !values['until-failure']
 const shortcomings = isWhole ? summary.shortcomings() : []
 for (const line of shortcomings) console.log(`NOT SHOWN: ${line}`)

@@ -40,6 +40,8 @@ export interface Composing {
   readonly membership: () => Membership
   /** Whether a copy is taken of what another region wrote, asked for each. */
   readonly isEager: () => boolean
+  /** The root was told that a cell has left. */
+  readonly left: (cell: number) => void
   readonly failed: (error: unknown) => void
 }
 
@@ -62,6 +64,7 @@ export interface RegionParts {
   readonly ledger: Ledger
   readonly faults: Faults
   readonly compose: Compose
+  readonly left: (cell: number) => void
   /** What happens to a chunk that is read. */
   readonly strike: (region: Region, blob: BlobId) => UnreadableReason | undefined
   readonly failed: (error: unknown) => void
@@ -79,6 +82,8 @@ export class Region {
   readonly blobs: MemoryBlobs
   member: Member
   services: RegionServices | undefined
+  /** It is no member any more, and does not come back. */
+  hasLeft = false
   readonly #parts: RegionParts
   readonly #chance: Chance
   readonly #world: World
@@ -128,7 +133,8 @@ export class Region {
   }
 
   start(): void {
-    const { membership, timeline, network, compose, failed } = this.#parts
+    if (this.hasLeft) return
+    const { membership, timeline, network, compose, left, failed } = this.#parts
     const self = this.member
     this.#life = new Life()
     this.#stop = new AbortController()
@@ -153,6 +159,7 @@ export class Region {
       self,
       membership,
       isEager,
+      left,
       failed,
     })
     network.connect(cell, methods)

@@ -70,6 +70,12 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     await timeline.sleep(chance.between(1_000, 8_000))
     cluster.join(late)
   }
+  const leaving = async (): Promise<void> => {
+    const { leaver } = cluster
+    if (leaver === undefined) return
+    await timeline.sleep(chance.between(2_000, 12_000))
+    cluster.leave(leaver)
+  }
   const history = async (): Promise<void> => {
     faults.isOn = false
     for (const region of regions) await region.prepare()
@@ -77,6 +83,7 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     for (const region of regions) if (region !== late) region.start()
     const deeds = nemesis.run()
     const joined = joining()
+    const left = leaving()
     await Promise.all(
       clients.map(async (client) => {
         if (client.region === late) await joined
@@ -86,17 +93,18 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     nemesis.stop()
     faults.isOn = false
     await deeds
+    await left
     const deadline = timeline.now + restMost
     do {
       await timeline.sleep(1_000)
       if (timeline.now > deadline) throw new Error('the regions do not come to rest')
-    } while (!(await isQuiet(regions)))
-    for (const region of regions) await checkReadable(region, ledger, timeline)
+    } while (cluster.leaver?.hasLeft === false || !(await isQuiet(cluster.staying)))
+    for (const region of cluster.staying) await checkReadable(region, ledger, timeline)
   }
   await timeline.until(Promise.race([history(), failing.promise]), longest)
-  await checkRest(regions, ledger)
+  await checkRest(cluster.staying, ledger)
   const sum = (of: (client: Client) => number): number => clients.reduce((total, client) => total + of(client), 0)
-  for (const region of regions) region.crash()
+  for (const region of cluster.staying) region.crash()
   const [first] = regions
   return {
     acknowledged: sum((client) => client.acknowledged),

@@ -1,6 +1,7 @@
 import { readBody, readBucket } from '#gateway/operations/configuration/setting.ts'
 import { operation, type S3Response } from '#gateway/operations/operation.ts'
 import { decodeBucketPatch, encodeShadow } from '#gateway/wire/bucket-settings.ts'
+import type { Bucket } from '#src/model/bucket.ts'
 import type { StoredByClass } from '#src/model/usage.ts'
 
 const json = (value: unknown): S3Response => ({
@@ -37,6 +38,8 @@ export const getBucketInformation = operation({
       name: bucket.name,
       created: new Date(bucket.created).toISOString(),
       object_regions: bucket.location,
+      ...(bucket.domain !== undefined && { website: { domain_name: bucket.domain } }),
+      ...(bucket.cacheControl !== undefined && { cache_control: bucket.cacheControl }),
       ...(bucket.shadow !== undefined && { shadow_bucket: encodeShadow(bucket.shadow) }),
       ...(stored !== undefined && sizes(stored)),
     }),
@@ -50,10 +53,16 @@ export const patchBucket = operation({
   decode: async (request) => decodeBucketPatch(await readBody(request)),
 
   async run(patch, { services, guard, request }) {
-    const { shadow } = patch
-    if (shadow !== undefined) {
-      await services.shadows.configure(request.bucket, shadow ?? undefined, (bucket) => guard(undefined, bucket))
-    }
+    const { shadow, domain, cacheControl } = patch
+    const judge = (bucket: Bucket): void => guard(undefined, bucket)
+    if (shadow !== undefined) await services.shadows.configure(request.bucket, shadow ?? undefined, judge)
+    if (domain !== undefined) await services.domains.set(request.bucket, domain ?? undefined, judge)
+    if (cacheControl === undefined) return
+    await services.buckets.update(request.bucket, (bucket) => {
+      judge(bucket)
+      const { cacheControl: _before, ...rest } = bucket
+      return cacheControl === null ? rest : { ...rest, cacheControl }
+    })
   },
 
   encode: () => json({ status: 'success' }),

@@ -1,0 +1,51 @@
+import { sendAll } from '../cases/server.ts'
+import { type LoadResult, load } from '../generator.ts'
+import { objectCalls, shots } from '../shots.ts'
+import { withCluster } from './cluster.ts'
+import type { Figure } from './figures.ts'
+
+const kinds = [
+  { name: 'GET 1 KiB', method: 'GET', size: 1024 },
+  { name: 'GET 64 KiB', method: 'GET', size: 65_536 },
+  { name: 'PUT 1 KiB', method: 'PUT', size: 1024 },
+  { name: 'PUT 64 KiB', method: 'PUT', size: 65_536 },
+] as const
+const keys = 500
+const connections = 16
+
+type Results = ReadonlyMap<string, LoadResult>
+
+async function measured(codes: readonly string[], seconds: number): Promise<Results> {
+  return await withCluster(codes, 'none', async (cluster) => {
+    const results = new Map<string, LoadResult>()
+    for (const { name, method, size } of kinds) {
+      const client = cluster.client('fra')
+      const body = Buffer.alloc(size, 'm')
+      await sendAll(objectCalls('PUT', size, keys, body), 16, (call) => client.send(call))
+      const all = shots(client, objectCalls(method, size, keys, method === 'PUT' ? body : undefined))
+      client.close()
+      const options = { port: cluster.portOf('fra'), shots: all, connections }
+      await load({ ...options, seconds: Math.min(2, seconds) })
+      const result = await load({ ...options, seconds })
+      if (result.failures > 0) throw new Error(`${result.failures} of ${result.operations} ${name} failed`)
+      results.set(name, result)
+    }
+    return results
+  })
+}
+
+/** Reads and writes of one region, with two others that follow it and without. Once alone before, and once after: the better counts. */
+export async function local(seconds: number): Promise<readonly Figure[]> {
+  const before = await measured(['fra'], seconds)
+  const three = await measured(['fra', 'iad', 'syd'], seconds)
+  const after = await measured(['fra'], seconds)
+  return kinds.flatMap(({ name }): readonly Figure[] => {
+    const one = Math.max(before.get(name)?.perSecond ?? 0, after.get(name)?.perSecond ?? 0)
+    const with3 = three.get(name)?.perSecond ?? 0
+    return [
+      { name: `${name}, one region`, value: one, unit: '1/s' },
+      { name: `${name}, three regions`, value: with3, unit: '1/s' },
+      { name: `${name}, three to one`, value: with3 / one, unit: 'of 1', wanted: { least: 0.9 } },
+    ]
+  })
+}

@@ -1,0 +1,97 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Log } from '#src/telemetry/log.ts'
+import { type FlyAnswer, jsonAnswer, type Route, Router, readRequest } from './exchange.ts'
+import { refusalOf } from './faults.ts'
+import { html, pageAnswer } from './pages.ts'
+
+export interface FlyServerParts {
+  readonly routes: readonly Route[]
+  readonly log: Log
+}
+
+const headerBytesMax = 16 * 1024
+const requestTimeoutMs = 30_000
+/** On every answer: nothing of it is anybody else's to keep, to frame or to guess the type of. */
+const common: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+}
+
+/** Fly's provider API, and the control plane that flyctl speaks to, on one port of their own. */
+export class FlyServer {
+  readonly #router: Router
+  readonly #log: Log
+  readonly #server: Server
+
+  constructor({ routes, log }: FlyServerParts) {
+    this.#router = new Router(routes)
+    this.#log = log
+    this.#server = createServer({
+      maxHeaderSize: headerBytesMax,
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: requestTimeoutMs / 2,
+      keepAliveTimeout: 5_000,
+    })
+    this.#server.on('request', (request, response) => this.#take(request, response))
+  }
+
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('the server has no address')
+    return address
+  }
+
+  /** Stops accepting, and waits so many milliseconds for what is under way. */
+  async close(patience: number): Promise<void> {
+    const timer = setTimeout(() => this.#server.closeAllConnections(), patience)
+    // A connection whose last answer was under way is idle only after it.
+    const sweep = setInterval(() => this.#server.closeIdleConnections(), 100)
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    clearTimeout(timer)
+    clearInterval(sweep)
+  }
+
+  #take(message: IncomingMessage, response: ServerResponse): void {
+    this.#answer(message).then(
+      (answer) => write(response, answer),
+      (error: unknown) => {
+        this.#log.error('a request to the control plane failed', { error })
+        response.destroy()
+      },
+    )
+  }
+
+  async #answer(message: IncomingMessage): Promise<FlyAnswer> {
+    try {
+      const request = await readRequest(message)
+      const { route, parameters } = this.#router.find(request)
+      return await route.handle(request, parameters)
+    } catch (error) {
+      const { refusal, isBug } = refusalOf(error)
+      const { status, code, message: text } = refusal
+      if (isBug) this.#log.error('a request to the control plane failed', { error, path: message.url?.split('?')[0] })
+      const headers: Record<string, string> = status === 503 ? { 'retry-after': '2' } : {}
+      // What was not read is not waited for.
+      if (!message.complete) headers['connection'] = 'close'
+      const isBrowser = message.headers.accept?.includes('text/html') === true
+      return isBrowser
+        ? pageAnswer({ title: 'That did not work', status, body: html`<p role="alert">${text}</p>`, headers })
+        : jsonAnswer(status, { error: text, code }, headers)
+    }
+  }
+}
+
+function write(response: ServerResponse, { status, headers = {}, body }: FlyAnswer): void {
+  const bytes = body === undefined ? undefined : Buffer.from(body)
+  const length = status === 204 ? {} : { 'content-length': String(bytes?.length ?? 0) }
+  response.writeHead(status, { ...common, ...headers, ...length }).end(bytes)
+}

@@ -1,0 +1,54 @@
+import type { SealedSecret } from './encryption.ts'
+
+/** A program of an organisation, somewhere, that is given secrets. */
+export interface App {
+  readonly id: string
+  readonly name: string
+  readonly organization: string
+  /** Given once, ever. */
+  readonly number: number
+  /** Milliseconds since the epoch. */
+  readonly created: number
+  /** By name; each sealed. */
+  readonly secrets: Readonly<Record<string, SealedSecret>>
+}
+
+/** A bucket as flyctl knows it: the provider's, with the app that it is for. */
+export interface AddOn {
+  readonly id: string
+  readonly name: string
+  readonly organization: string
+  /** Of the app. */
+  readonly app?: string
+  /** What the provider calls it; absent: it has not answered yet. */
+  readonly providerId?: string
+  /** The provider's, by its names, without secrets. */
+  readonly options: Readonly<Record<string, unknown>>
+  /** As flyctl gave them, where they are not the options. */
+  readonly metadata?: unknown
+  readonly created: number
+}
+
+/** What variables of an environment are called everywhere. */
+export const isVariableName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)
+
+/** A file of `NAME='value'` lines that a shell, systemd and Docker's `--env-file` read alike where no value needs quotes. */
+export function envFile(secrets: ReadonlyMap<string, string>): string {
+  const lines = [...secrets].map(([name, value]) => `${name}=${quoted(value)}\n`)
+  return lines.join('')
+}
+
+/** As it is where no reader would make anything else of it; otherwise in single quotes, as shells have them. */
+const quoted = (value: string): string =>
+  /^[A-Za-z0-9_./:@%+,=-]*$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`
+
+/** https://kubernetes.io/docs/concepts/configuration/secret/ */
+export function kubernetesSecret(name: string, namespace: string, secrets: ReadonlyMap<string, string>): string {
+  const data = [...secrets].map(([key, value]) => `  ${key}: ${Buffer.from(value).toString('base64')}\n`)
+  return [
+    'apiVersion: v1\nkind: Secret\nmetadata:\n',
+    `  name: ${JSON.stringify(name)}\n  namespace: ${JSON.stringify(namespace)}\n`,
+    'type: Opaque\ndata:\n',
+    ...data,
+  ].join('')
+}
