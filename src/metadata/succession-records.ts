@@ -24,6 +24,10 @@ export interface SuccessionState {
 
 const format = 1
 
+/** Whether the last look went by this membership, and left nothing to do. */
+export const isSettled = (state: SuccessionState | undefined, epoch: number): state is SuccessionState =>
+  state?.epoch === epoch && state.orphans + state.wanted === 0
+
 export async function readSuccession(from: Snapshot): Promise<SuccessionState | undefined> {
   const bytes = await from.get(keys.succession)
   return bytes === undefined ? undefined : decodeJson<SuccessionState>(format, bytes)
