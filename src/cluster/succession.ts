@@ -6,6 +6,7 @@ import { askFor } from '#src/metadata/outbox.ts'
 import {
   isSettled,
   noteFound,
+  noteInherited,
   noteLost,
   readSuccession,
   type SuccessionState,
@@ -133,9 +134,14 @@ export class Succession {
       total.lost += found.lost
     }
     if (membership().epoch !== epoch) return true
-    const after: SuccessionState = { epoch, at: world.now(), ...total, mourned: gone }
-    await store.transact(async (transaction) => setSuccession(transaction, after))
-    return after.orphans + after.wanted > 0
+    return await store.transact(async (transaction) => {
+      const { inherited = 0 } = (await readSuccession(transaction)) ?? {}
+      // What was inherited while this went on may lie where it had been already.
+      const wanted = total.wanted + inherited - (before?.inherited ?? 0)
+      const after: SuccessionState = { epoch, at: world.now(), ...total, wanted, inherited, mourned: gone }
+      setSuccession(transaction, after)
+      return after.orphans + after.wanted > 0
+    })
   }
 
   async *#pages(): AsyncGenerator<Page> {
@@ -173,8 +179,7 @@ export class Succession {
         }
       })
     }
-    // What was taken over here just now may be short of copies.
-    const found = { orphans: orphans.length - resolved, wanted: resolved, lost: 0 }
+    const found = { orphans: orphans.length - resolved, wanted: 0, lost: 0 }
     const add = async (short: readonly Short[]): Promise<void> => {
       if (short.length === 0) return
       const { wanted, lost } = await this.#replenish(short)
@@ -253,7 +258,7 @@ export class Succession {
         settled.push(await this.#settle(transaction, blob, told[index] ?? []))
       }
       const inherited = settled.filter((each) => each === 'inherited').length
-      if (inherited > 0) await this.#notePending(transaction, inherited)
+      if (inherited > 0) await noteInherited(transaction, inherited)
       const left = blobs.flatMap((blob, index) => {
         const heir = settled[index]
         return typeof heir === 'number' ? [{ blob, heir }] : []
@@ -284,12 +289,6 @@ export class Succession {
     if (!others.some((each) => each.cell === heir && each.keeps)) return heir
     await changeKeeper(to, blob, heir, region)
     return 'told'
-  }
-
-  /** Of what was inherited there may be too few copies: the next look has to see. */
-  async #notePending(to: Transaction, inherited: number): Promise<void> {
-    const state = await readSuccession(to)
-    if (state !== undefined) setSuccession(to, { ...state, wanted: state.wanted + inherited })
   }
 
   /** What the other cells say of blobs. `isWhole`: all did, and go by the same membership. */

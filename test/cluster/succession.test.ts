@@ -220,6 +220,31 @@ describe('when a region is gone', () => {
     )
   })
 
+  test('C20: what is inherited while all is looked at is looked at once more', async () => {
+    await withRegions(async (all, fra, iad, syd) => {
+      await put(fra, 'k', randomBytes(1000))
+      const blob = await follow(syd, fra, 'k')
+      await syd.bytes.copies.take(blob)
+      // Names are random: one that is looked at after it.
+      for (let lost = ''; lost <= blob; lost = await follow(iad, fra, 'lost')) await put(fra, 'lost', randomBytes(1000))
+      lose(all, 1)
+      await iad.bytes.succession.pass()
+      let isFirst = true
+      all.peers.between = async () => {
+        if (!isFirst) return
+        isFirst = false
+        await follow(iad, syd, 'k')
+        await iad.bytes.succession.resolve([blob])
+      }
+      await iad.bytes.succession.pass()
+      assert.equal((await recordOf(iad, blob))?.keeper, 2)
+      const state = await iad.foundation.store.snapshot(readSuccession)
+      assert.ok(state !== undefined && state.wanted > 0 && state.lost > 0, JSON.stringify(state))
+      await settle([iad, syd])
+      assert.deepEqual(holdersOf(await recordOf(iad, blob)), ['iad', 'syd'])
+    }, 2)
+  })
+
   test('K2 C21: what no other region has is told, and answered 503; it is told no more once it is found', async () => {
     await withRegions(async (all, fra, iad, syd) => {
       const bytes = randomBytes(1000)
