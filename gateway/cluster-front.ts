@@ -1,3 +1,4 @@
+import { readPlace, writePlace } from '#src/cluster/namespace-messages.ts'
 import type { Region } from '#src/cluster/region.ts'
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
@@ -108,10 +109,10 @@ export class ClusterFront {
     if (incoming.forwardedBy !== undefined) throw unavailable('The region that has this is about to change.')
     const target = address.rawQuery === '' ? address.rawPath : `${address.rawPath}?${address.rawQuery}`
     const answer = await forwarder.forward({ ...incoming, target }, cells)
-    const { [positionHeader]: position, ...headers } = answer.headers ?? {}
-    if (position === undefined) return answer
+    const { [positionHeader]: place, ...headers } = answer.headers ?? {}
+    if (place === undefined) return answer
     const isHere = await region.replica.reaches(
-      Buffer.from(position, 'hex'),
+      readPlace(place),
       this.#parts.patience ?? 5_000,
       new AbortController().signal,
     )
@@ -127,7 +128,7 @@ export class ClusterFront {
     const missing = await region.confirmations.wait(head, new AbortController().signal)
     const headers: Record<string, string> = { ...answer.headers }
     if (missing.length > 0) headers[unconfirmedHeader] = missing.join(',')
-    if (incoming.forwardedBy !== undefined) headers[positionHeader] = Buffer.from(head).toString('hex')
+    if (incoming.forwardedBy !== undefined) headers[positionHeader] = writePlace(head)
     return { ...answer, headers }
   }
 

@@ -26,7 +26,7 @@ export interface ForwardedRequest {
 }
 
 const forwardHeader = 'x-meridian-forward'
-/** In an answer of the root: behind the change that was made. */
+/** In an answer of the root: behind the change that was made, and as which root. */
 export const positionHeader = 'x-meridian-position'
 
 /** What belongs to one connection, and not to the request (RFC 9110 §7.6.1). */

@@ -5,19 +5,16 @@ import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { decodeAdopted, encodeBlobs, encodeKeptBy } from './keeper-wire.ts'
+import type { NeededOptions } from './needed.ts'
 import { within } from './patience.ts'
 import type { Transport } from './transport.ts'
 
-export interface HandingOnOptions {
+export interface HandingOnOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly foundation: Foundation
   readonly transport: Transport
   readonly membership: () => Membership
-  /** How many regions hold a blob that somebody names, at least. */
-  readonly durabilityRegions: number
   /** The cells that a bucket is in; none: it is no more. Absent: buckets never leave a cell. */
   readonly cellsOfBucket?: (from: Snapshot, bucket: number) => Promise<readonly number[]>
-  /** In how many regions what is in a bucket has to be, where it says so. Absent: none does. */
-  readonly durabilityOf?: (from: Snapshot, bucket: number) => Promise<number | undefined>
 }
 
 /** A blob that is kept here, and that only a bucket named which is not here any more. */

@@ -1,5 +1,5 @@
 import { BlobUnreadable } from '#src/blobs/blobs.ts'
-import { bucketOf, copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
@@ -21,20 +21,15 @@ import {
   type VoteAnswer,
   type VoteRequest,
 } from './keeper-wire.ts'
+import { copiesNeeded, type NeededOptions } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { mayCount } from './succession.ts'
 import type { Caller, Method } from './transport.ts'
 
-export interface KeeperOptions {
+export interface KeeperOptions extends NeededOptions {
   readonly foundation: Foundation
   readonly membership: () => Membership
   readonly positions: Positions
-  /** How many regions hold a blob that somebody names, at least, where its bucket does not say. */
-  readonly durabilityRegions: number
-  /** In how many regions what is in a bucket has to be, where it says so; undefined: as above. Absent: none does. */
-  readonly durabilityOf?: (from: Snapshot, bucket: number) => Promise<number | undefined>
-  /** The most that any bucket asks for. Absent: none does. */
-  readonly mostDurable?: (from: Snapshot) => Promise<number>
   readonly repair: (blob: BlobId) => void
 }
 
@@ -110,10 +105,9 @@ export class Keeper {
 
   /** How many copies have to be left. Of a part of an object nothing tells the bucket: as many as any asks for. */
   async #needed(from: Snapshot, blob: BlobId): Promise<number> {
-    const { durabilityRegions, durabilityOf, mostDurable } = this.#options
-    const bucket = await bucketOf(from, blob)
-    const asked = bucket === undefined ? await mostDurable?.(from) : await durabilityOf?.(from, bucket)
-    return Math.max(1, asked ?? durabilityRegions)
+    const { durabilityRegions, mostDurable } = this.#options
+    const needed = (await copiesNeeded(from, blob, this.#options)) ?? (await mostDurable?.(from))
+    return Math.max(1, needed ?? durabilityRegions)
   }
 
   /** Whether the copy here, if there is one, is good. */

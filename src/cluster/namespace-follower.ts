@@ -4,6 +4,7 @@ import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
 import {
   isForsaken,
   type NamespaceCursor,
+  type NamespacePlace,
   readNamespaceCursor,
   readNamespaceHeard,
   setNamespaceCursor,
@@ -231,17 +232,20 @@ export class Replica {
     this.#isStale = heard === undefined || this.#world.now() - heard > this.#staleness
   }
 
-  /** Waits until the replica has come so far; false: it has not, within so many milliseconds. */
-  async reaches(position: Uint8Array, milliseconds: number, signal: AbortSignal): Promise<boolean> {
+  /** Waits until the replica has come so far; false: it has not, within so many milliseconds, or follows another root by now. */
+  async reaches(
+    { incarnation, position }: NamespacePlace,
+    milliseconds: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const arrived = async (inner: AbortSignal): Promise<boolean> => {
       for (;;) {
         inner.throwIfAborted()
         const changed = this.#store.watch(keys.namespaceCursor, inner)
         changed.catch(() => {})
         const cursor = await this.#store.snapshot(readNamespaceCursor)
-        if (cursor !== undefined && cursor.copiedTo === undefined && Buffer.compare(cursor.position, position) >= 0) {
-          return true
-        }
+        const isWhole = cursor?.incarnation === incarnation && cursor.copiedTo === undefined
+        if (isWhole && Buffer.compare(cursor.position, position) >= 0) return true
         await changed
       }
     }

@@ -1,4 +1,5 @@
 import type { NamespaceChange } from '#src/metadata/namespace-feed.ts'
+import type { NamespacePlace } from '#src/metadata/namespace-replica.ts'
 import type { Entry } from '#src/store/store.ts'
 import { bytesOf, textOf } from './messages.ts'
 
@@ -60,3 +61,13 @@ export const readChange = ({ from, to, rows }: WrittenChange): NamespaceChange =
   ...(to !== undefined && { to: bytesOf(to) }),
   rows: readRows(rows),
 })
+
+/** As a header of an answer has it. */
+export const writePlace = ({ incarnation, position }: NamespacePlace): string =>
+  `${Buffer.from(position).toString('hex')} ${incarnation}`
+
+/** One without a root is of a release before this one: no replica is known to have come so far. */
+export function readPlace(text: string): NamespacePlace {
+  const [position = '', incarnation = ''] = text.split(' ')
+  return { incarnation, position: Buffer.from(position, 'hex') }
+}

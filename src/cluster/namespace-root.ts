@@ -2,7 +2,7 @@ import { Fault } from '#src/errors.ts'
 import { keys } from '#src/metadata/keyspace.ts'
 import { readNamespaceHead, readNamespacePage } from '#src/metadata/namespace-feed.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
-import { readConfirmed, setConfirmed } from '#src/metadata/namespace-replica.ts'
+import { type NamespacePlace, readConfirmed, setConfirmed } from '#src/metadata/namespace-replica.ts'
 import type { Entry, Snapshot, Store } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { World } from '#src/world.ts'
@@ -142,20 +142,22 @@ export class Confirmations {
     this.#parts = parts
   }
 
-  /** Position behind all that is committed now. */
-  async head(): Promise<Uint8Array> {
-    return await this.#parts.store.snapshot(readNamespaceHead)
+  /** Behind all that is committed now. */
+  async head(): Promise<NamespacePlace> {
+    const { store, members } = this.#parts
+    const incarnation = rootOf(members.self.incarnation, members.membership)
+    return { incarnation, position: await store.snapshot(readNamespaceHead) }
   }
 
   /** Waits until every cell that answers has come so far; gives the regions that have not. */
-  async wait(head: Uint8Array, signal: AbortSignal): Promise<readonly string[]> {
+  async wait({ position }: NamespacePlace, signal: AbortSignal): Promise<readonly string[]> {
     const { members, health, world, patience = 5_000 } = this.#parts
     const peers = members.peers.filter(({ state }) => state !== 'joining')
     const reached = await Promise.all(
       peers.map(async ({ cell, region }) => {
         const isThere = health.state(cell).isUp
-          ? await within(world, patience, signal, (inner) => this.#arrived(cell, head, inner)).catch(() => false)
-          : await this.#has(cell, head)
+          ? await within(world, patience, signal, (inner) => this.#arrived(cell, position, inner)).catch(() => false)
+          : await this.#has(cell, position)
         return isThere ? undefined : region
       }),
     )

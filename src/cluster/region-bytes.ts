@@ -12,8 +12,9 @@ import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
 import { Freeing } from './freeing.ts'
 import type { HandingOnOptions } from './handing-on.ts'
-import { Keeper, type KeeperOptions } from './keeper.ts'
+import { Keeper } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
+import type { NeededOptions } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, spreadMethods } from './spreading.ts'
@@ -21,9 +22,7 @@ import { Succession } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
-export interface RegionBytesOptions
-  extends Pick<HandingOnOptions, 'cellsOfBucket' | 'durabilityOf'>,
-    Pick<KeeperOptions, 'mostDurable'> {
+export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucket'>, NeededOptions {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
   readonly transport: Transport

@@ -1,6 +1,8 @@
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { countedIn } from '#src/metadata/keeping.ts'
 import { askFor } from '#src/metadata/outbox.ts'
+import { isSettled, readSuccession } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { countsIn, isGoing, type Membership } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
@@ -8,14 +10,15 @@ import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { fetchBlob } from './demand.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
+import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
 import { within } from './patience.ts'
 import type { Method, Transport } from './transport.ts'
 
 /**
  * What cells ask each other when one is going, or gone.
  *
- * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too. `sheltered`: whether it keeps blobs of which enough copies
- * are left without the asking cell, which is leaving.
+ * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too.
+ * `sheltered`: whether it keeps blobs of which enough copies are left without the asking cell, which is leaving.
  */
 interface BlobsRequest {
   /** Of the membership that the asking cell goes by. */
@@ -31,10 +34,9 @@ export interface Told {
   readonly holds: boolean
 }
 
-export interface SuccessionMethodsOptions {
+export interface SuccessionMethodsOptions extends NeededOptions {
   readonly foundation: Foundation
   readonly membership: () => Membership
-  readonly durabilityRegions: number
   readonly repair: (blob: BlobId) => void
   readonly resolve: (blobs: readonly BlobId[]) => Promise<number>
 }
@@ -106,23 +108,33 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
 }
 
 /** Whether this cell keeps the blob, and enough copies of it are left without those of regions that are going. */
-async function isSheltered(
-  { foundation, membership, durabilityRegions, repair }: SuccessionMethodsOptions,
-  verified: Set<BlobId>,
-  blob: BlobId,
-): Promise<boolean> {
+async function isSheltered(options: SuccessionMethodsOptions, verified: Set<BlobId>, blob: BlobId): Promise<boolean> {
+  const { foundation, membership, repair } = options
   const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
   if (record?.kind !== 'bytes' || record.keeper !== foundation.cell || isGoing(membership(), foundation.cell))
     return false
-  const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
-  const active = membership().members.filter(({ state }) => state === 'active').length
-  if (counted.length < Math.max(1, Math.min(durabilityRegions, active))) return false
+  if (!(await isEnough(options, blob, record))) return false
   // What is given up elsewhere must not leave a copy behind that nobody could read.
   if (copyIn(record, foundation.region) === undefined || verified.has(blob)) return true
   const isWhole = await isWholeHere(foundation, blob, record)
   if (!isWhole) repair(blob)
   else if (verified.size < verifiedMost) verified.add(blob)
   return isWhole
+}
+
+/** Whether copies are left in as many regions as the blob's bucket asks for, or can have them. */
+async function isEnough(options: SuccessionMethodsOptions, blob: BlobId, record: BlobRecord): Promise<boolean> {
+  const { foundation, membership, durabilityRegions, mostDurable } = options
+  const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+  return await foundation.store.snapshot(async (snapshot) => {
+    const needed = await copiesNeeded(snapshot, blob, options)
+    if (counted.length < possible(needed ?? durabilityRegions, membership())) return false
+    if (needed !== undefined) return true
+    // A part of an object: if its bucket asks for more, whoever looks at all objects sees that, or has more copies made.
+    const most = (await mostDurable?.(snapshot)) ?? durabilityRegions
+    if (counted.length >= possible(most, membership())) return true
+    return isSettled(await readSuccession(snapshot), membership().epoch)
+  })
 }
 
 export interface AskingParts {

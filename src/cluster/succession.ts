@@ -1,10 +1,12 @@
 import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
-import { blobOfRow, copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { blobOfRow, bucketOf, copyIn, readBlob, readManifest } from '#src/metadata/blob-records.ts'
 import { becomeKeeper, changeKeeper, countedIn, forgetCopies } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { askFor } from '#src/metadata/outbox.ts'
 import {
+  isSettled,
   noteFound,
+  noteInherited,
   noteLost,
   readSuccession,
   type SuccessionState,
@@ -16,15 +18,14 @@ import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { fetchBlob } from './demand.ts'
+import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
 import { askKeeping, askToHold, askToInherit, type Told } from './succession-methods.ts'
 import type { Transport } from './transport.ts'
 
-export interface SuccessionOptions {
+export interface SuccessionOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell'>
   readonly transport: Transport
   readonly membership: () => Membership
-  /** In how many regions a blob is to be. */
-  readonly durabilityRegions: number
 }
 
 /** Blobs that one look is about: what a transaction takes well. */
@@ -40,6 +41,18 @@ const askedMost = 100_000
 interface Kept {
   readonly blob: BlobId
   readonly record: BlobRecord
+}
+
+/** What there are too few copies of. */
+interface Short extends Kept {
+  /** How many there are to be, at most as many as there are regions. */
+  readonly needed: number
+}
+
+interface Page {
+  readonly kept: readonly Kept[]
+  /** Those that stand for the parts of objects. */
+  readonly manifests: readonly BlobId[]
 }
 
 /** A number: of the cell that is to keep it, and does not yet. */
@@ -106,7 +119,7 @@ export class Succession {
     if (gone.length === 0 && !members.some(({ state }) => state === 'leaving')) return false
     const before = await store.snapshot(readSuccession)
     // One that leaves writes on, until it has left.
-    const isDone = before?.epoch === epoch && before.orphans + before.wanted === 0 && !this.isGoing(foundation.cell)
+    const isDone = isSettled(before, epoch) && !this.isGoing(foundation.cell)
     if (isDone && world.now() - before.at < period) return false
     const mourned = before?.mourned ?? []
     const total = { blobs: 0, orphans: 0, wanted: 0, lost: 0 }
@@ -115,18 +128,23 @@ export class Succession {
         page,
         gone.filter((cell) => !mourned.includes(cell)),
       )
-      total.blobs += page.length
+      total.blobs += page.kept.length
       total.orphans += found.orphans
       total.wanted += found.wanted
       total.lost += found.lost
     }
     if (membership().epoch !== epoch) return true
-    const after: SuccessionState = { epoch, at: world.now(), ...total, mourned: gone }
-    await store.transact(async (transaction) => setSuccession(transaction, after))
-    return after.orphans + after.wanted > 0
+    return await store.transact(async (transaction) => {
+      const { inherited = 0 } = (await readSuccession(transaction)) ?? {}
+      // What was inherited while this went on may lie where it had been already.
+      const wanted = total.wanted + inherited - (before?.inherited ?? 0)
+      const after: SuccessionState = { epoch, at: world.now(), ...total, wanted, inherited, mourned: gone }
+      setSuccession(transaction, after)
+      return after.orphans + after.wanted > 0
+    })
   }
 
-  async *#pages(): AsyncGenerator<readonly Kept[]> {
+  async *#pages(): AsyncGenerator<Page> {
     const all = under('blob', [])
     let { from } = all
     for (;;) {
@@ -136,19 +154,22 @@ export class Succession {
       const last = rows.at(-1)
       if (last === undefined) return
       from = afterKey(last.key)
-      yield rows.flatMap(({ key, value }) => {
-        const record = decodeBlob(value)
-        return record.kind === 'bytes' ? [{ blob: blobOfRow(key), record }] : []
-      })
+      const [kept, manifests]: [Kept[], BlobId[]] = [[], []]
+      for (const { key, value } of rows) {
+        const [blob, record] = [blobOfRow(key), decodeBlob(value)]
+        if (record.kind === 'bytes') kept.push({ blob, record })
+        else manifests.push(blob)
+      }
+      yield { kept, manifests }
     }
   }
 
-  async #look(page: readonly Kept[], gone: readonly number[]) {
+  async #look({ kept: all, manifests }: Page, gone: readonly number[]) {
     const { foundation, membership } = this.#options
-    const { store, cell } = foundation
-    const orphans = page.filter(({ record }) => this.isGoing(record.keeper))
+    const { store } = foundation
+    const orphans = all.filter(({ record }) => this.isGoing(record.keeper))
     const resolved = orphans.length === 0 ? 0 : await this.resolve(orphans.map(({ blob }) => blob))
-    const kept = page.filter(({ record }) => record.keeper === cell && !this.isGoing(cell))
+    const kept = all.filter(this.#isKept)
     const regions = new Set(gone.map((each) => memberOf(membership(), each)?.region))
     const mourning = kept.filter(({ record }) => record.holders.some(({ region }) => regions.has(region)))
     if (mourning.length > 0) {
@@ -158,17 +179,60 @@ export class Succession {
         }
       })
     }
-    const short = kept.filter(({ record }) => record.isUnreferenced === undefined && this.#isShort(record))
-    const { wanted, lost } = short.length === 0 ? { wanted: 0, lost: 0 } : await this.#replenish(short)
-    // What was taken over here just now may be short of copies.
-    return { orphans: orphans.length - resolved, wanted: wanted + resolved, lost }
+    const found = { orphans: orphans.length - resolved, wanted: 0, lost: 0 }
+    const add = async (short: readonly Short[]): Promise<void> => {
+      if (short.length === 0) return
+      const { wanted, lost } = await this.#replenish(short)
+      found.wanted += wanted
+      found.lost += lost
+    }
+    await add(await this.#shortOf(kept))
+    for (const manifest of manifests) for await (const short of this.#shortParts(manifest)) await add(short)
+    return found
   }
 
-  /** In how many regions a blob can be. */
-  get #needed(): number {
-    const { durabilityRegions, membership } = this.#options
-    const active = membership().members.filter(({ state }) => state === 'active')
-    return Math.max(1, Math.min(durabilityRegions, active.length))
+  #isKept = ({ record }: Kept): boolean => {
+    const { cell } = this.#options.foundation
+    return record.keeper === cell && !this.isGoing(cell)
+  }
+
+  async #shortOf(kept: readonly Kept[]): Promise<readonly Short[]> {
+    const { foundation, durabilityRegions, membership } = this.#options
+    const named = kept.filter(({ record }) => record.isUnreferenced === undefined)
+    return await foundation.store.snapshot(async (snapshot) => {
+      const short: Short[] = []
+      for (const each of named) {
+        const asked = (await copiesNeeded(snapshot, each.blob, this.#options)) ?? durabilityRegions
+        const needed = possible(asked, membership())
+        if (this.#isShort(each, needed)) short.push({ ...each, needed })
+      }
+      return short
+    })
+  }
+
+  /** Of an object whose bucket asks for more than is usual: nothing beside its parts tells of their bucket. */
+  async *#shortParts(manifest: BlobId): AsyncGenerator<readonly Short[]> {
+    const { foundation, durabilityRegions, durabilityOf, membership } = this.#options
+    const { store } = foundation
+    const { asked = 0, parts } = await store.snapshot(async (snapshot) => {
+      const bucket = await bucketOf(snapshot, manifest)
+      const asked = bucket === undefined ? undefined : await durabilityOf?.(snapshot, bucket)
+      return { asked, parts: (asked ?? 0) > durabilityRegions ? await readManifest(snapshot, manifest) : [] }
+    })
+    const [usual, needed] = [possible(durabilityRegions, membership()), possible(asked, membership())]
+    for (let first = 0; first < parts.length; first += blobsTogether) {
+      yield await store.snapshot(async (snapshot) => {
+        const short: Short[] = []
+        for (const { blob } of parts.slice(first, first + blobsTogether)) {
+          const record = await readBlob(snapshot, blob)
+          if (record?.kind !== 'bytes' || record.isUnreferenced === true) continue
+          const each = { blob, record, needed }
+          // What lacks more than that is found where it lies itself.
+          if (this.#isKept(each) && this.#isShort(each, needed) && !this.#isShort(each, usual)) short.push(each)
+        }
+        return short
+      })
+    }
   }
 
   #counted(record: BlobRecord): readonly string[] {
@@ -176,7 +240,7 @@ export class Succession {
     return countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
   }
 
-  #isShort = (record: BlobRecord): boolean => this.#counted(record).length < this.#needed
+  #isShort = ({ record }: Kept, needed: number): boolean => this.#counted(record).length < needed
 
   /**
    * Gives blobs another keeper whose keeper is going, or gone. Gives how many have one now; nothing is decided while a cell cannot
@@ -194,7 +258,7 @@ export class Succession {
         settled.push(await this.#settle(transaction, blob, told[index] ?? []))
       }
       const inherited = settled.filter((each) => each === 'inherited').length
-      if (inherited > 0) await this.#notePending(transaction, inherited)
+      if (inherited > 0) await noteInherited(transaction, inherited)
       const left = blobs.flatMap((blob, index) => {
         const heir = settled[index]
         return typeof heir === 'number' ? [{ blob, heir }] : []
@@ -227,12 +291,6 @@ export class Succession {
     return 'told'
   }
 
-  /** Of what was inherited there may be too few copies: the next look has to see. */
-  async #notePending(to: Transaction, inherited: number): Promise<void> {
-    const state = await readSuccession(to)
-    if (state !== undefined) setSuccession(to, { ...state, wanted: state.wanted + inherited })
-  }
-
   /** What the other cells say of blobs. `isWhole`: all did, and go by the same membership. */
   async #ask(blobs: readonly BlobId[]): Promise<{ told: readonly (readonly ToldBy[])[]; isWhole: boolean }> {
     const { foundation, membership } = this.#options
@@ -249,14 +307,14 @@ export class Succession {
   }
 
   /** Has more copies made of what is short of them. */
-  async #replenish(short: readonly Kept[]): Promise<{ wanted: number; lost: number }> {
+  async #replenish(short: readonly Short[]): Promise<{ wanted: number; lost: number }> {
     const { foundation } = this.#options
     const { told, isWhole } = await this.#ask(short.map(({ blob }) => blob))
     const here: BlobId[] = []
     const there = new Map<number, BlobId[]>()
     const [lost, found]: [BlobId[], BlobId[]] = [[], []]
     let wanted = 0
-    for (const [index, { blob, record }] of short.entries()) {
+    for (const [index, { blob, record, needed }] of short.entries()) {
       const others = told[index] ?? []
       const own = copyIn(record, foundation.region)
       const isNowhere = own === undefined && !others.some(({ holds }) => holds)
@@ -268,7 +326,7 @@ export class Succession {
       found.push(blob)
       const takers = others.filter(({ names, holds, isActive }) => names && !holds && isActive).map(({ cell }) => cell)
       const holding = others.filter(({ holds, isActive }) => holds && isActive).length + (own === undefined ? 0 : 1)
-      const missing = this.#needed - holding
+      const missing = needed - holding
       if (missing <= 0) {
         // Those who hold it have yet to tell.
         wanted += 1

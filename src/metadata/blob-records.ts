@@ -161,10 +161,11 @@ export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot 
   to.set(keys.reference(blob, bucket, key, slot), nothing)
 }
 
-/** The bucket of a version that names a blob; undefined: none does, as of the parts of an object. */
+/** The bucket of a version that names a blob; undefined: none does, as of the parts of an object, and of what is only reserved. */
 export async function bucketOf(from: Snapshot, blob: BlobId): Promise<number | undefined> {
   const all = under('reference', [Buffer.from(blob, 'hex')])
-  const [row] = await from.range(all.from, all.to, { limit: 1 })
+  // Reservations lie before all versions (R3), and tell of no bucket.
+  const [row] = await from.range(keys.reference(blob, 1, '', 0n), all.to, { limit: 1 })
   if (row === undefined) return undefined
   const reader = new TupleReader(row.key, 1)
   reader.bytes()

@@ -12,6 +12,9 @@ export interface NamespaceCursor {
   readonly copiedTo?: Uint8Array
 }
 
+/** A place in what a root has changed: those of two roots, or of two reigns of one, compare to nothing. */
+export type NamespacePlace = Pick<NamespaceCursor, 'incarnation' | 'position'>
+
 interface Row {
   readonly incarnation: string
   readonly position: string

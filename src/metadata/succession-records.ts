@@ -18,11 +18,17 @@ export interface SuccessionState {
   readonly wanted: number
   /** Blobs kept here of which no region has a copy. */
   readonly lost: number
+  /** Blobs that were ever inherited here; absent: none. */
+  readonly inherited?: number
   /** Cells whose copies are counted no more by any blob kept here. */
   readonly mourned: readonly number[]
 }
 
 const format = 1
+
+/** Whether the last look went by this membership, and left nothing to do. */
+export const isSettled = (state: SuccessionState | undefined, epoch: number): state is SuccessionState =>
+  state?.epoch === epoch && state.orphans + state.wanted === 0
 
 export async function readSuccession(from: Snapshot): Promise<SuccessionState | undefined> {
   const bytes = await from.get(keys.succession)
@@ -31,6 +37,15 @@ export async function readSuccession(from: Snapshot): Promise<SuccessionState | 
 
 export function setSuccession(to: Transaction, state: SuccessionState): void {
   to.set(keys.succession, encodeJson(format, state))
+}
+
+/** Before the first look. */
+const unlooked: SuccessionState = { epoch: 0, at: 0, blobs: 0, orphans: 0, wanted: 0, lost: 0, mourned: [] }
+
+/** Of what was inherited there may be too few copies: the next look has to see. */
+export async function noteInherited(to: Transaction, count: number): Promise<void> {
+  const { wanted, inherited = 0, ...state } = (await readSuccession(to)) ?? unlooked
+  setSuccession(to, { ...state, wanted: wanted + count, inherited: inherited + count })
 }
 
 /** `since`: milliseconds since the epoch; the first word stands. */

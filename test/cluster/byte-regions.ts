@@ -29,6 +29,8 @@ export interface RegionsOptions {
   readonly count: number
   readonly world?: World
   readonly durabilityRegions?: number
+  /** Of the bucket, where it is of its own mind. */
+  readonly durability?: number
   /** Of each region's cache; absent: they have none. */
   readonly cacheBytes?: number
 }
@@ -87,7 +89,7 @@ async function openRegion(
   member: Member,
   peers: Peers,
   membership: () => Membership,
-  { world = realWorld, durabilityRegions = 1, cacheBytes: budget }: Omit<RegionsOptions, 'count'>,
+  { world = realWorld, durabilityRegions = 1, durability, cacheBytes: budget }: Omit<RegionsOptions, 'count'>,
 ) {
   const cell = await openCell(world, undefined, member)
   const counters = new Counters()
@@ -103,6 +105,11 @@ async function openRegion(
     isReachable: (other) => peers.faults.get(other)?.isDown !== true,
     positions: positionsOf(feed),
     durabilityRegions,
+    ...(durability !== undefined && {
+      durabilityOf: async (from, id) =>
+        (await cell.foundation.namespace.bucket(from, bucket))?.id === id ? durability : undefined,
+      mostDurable: async () => durability,
+    }),
     counters,
     failed: (error) => errors.push(error),
     ...(cache !== undefined && { cache }),

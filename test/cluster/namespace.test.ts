@@ -23,7 +23,7 @@ const add = (cell: BareCell, id: string): Promise<void> =>
 
 /** Follows until nothing new is left. */
 async function drain(replica: BareCell, root: BareCell): Promise<void> {
-  const head = await root.bare.snapshot(readNamespaceHead)
+  const head = await root.region.confirmations.head()
   while (!(await replica.region.replica.reaches(head, 1, never))) await replica.region.follower.step(never)
 }
 

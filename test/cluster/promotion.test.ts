@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { changeMember } from '#src/cluster/founding.ts'
+import { readPlace, writePlace } from '#src/cluster/namespace-messages.ts'
 import { Proclamation, Promotion } from '#src/cluster/promotion.ts'
-import { NotTheRoot, readNamespaceHead } from '#src/metadata/namespace-feed.ts'
+import { NotTheRoot } from '#src/metadata/namespace-feed.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
 import { readNamespaceCursor } from '#src/metadata/namespace-replica.ts'
 import { type Member, memberOf } from '#src/model/region.ts'
@@ -25,7 +26,7 @@ async function rowsOf({ bare }: BareCell): Promise<readonly string[]> {
 }
 
 async function drain(replica: BareCell, root: BareCell): Promise<void> {
-  const head = await root.bare.snapshot(readNamespaceHead)
+  const head = await root.region.confirmations.head()
   await replica.region.members.refresh()
   for (let step = 0; step < 50; step++) {
     await replica.region.follower.step(never)
@@ -146,6 +147,29 @@ test('C25 C15: who was away for a whole reign copies what it missed, also where 
   await drain(iad, fra)
   assert.ok(await has(iad, 'in the reign of syd'))
   assert.deepEqual(await rowsOf(iad), await rowsOf(fra))
+})
+
+test('C24 C25: that a replica has what one root did is not told by how far it is with what another one did', async () => {
+  const { wire, fra, iad, syd } = await three()
+  const known = readPlace(writePlace(await fra.region.confirmations.head()))
+  assert.equal(await iad.region.replica.reaches(known, 1_000, never), true)
+  wire.cut.add(iad.cell)
+  await add(fra, 'unheard')
+  const told = readPlace(writePlace(await fra.region.confirmations.head()))
+  wire.cut.add(fra.cell)
+  wire.cut.delete(iad.cell)
+  await promotionOf(syd).replace([])
+  // Ends once the feed of the new root is longer than the place that the lost one told.
+  for (let count = 0; Buffer.compare((await syd.region.confirmations.head()).position, told.position) < 0; count++) {
+    assert.ok(count < 1_000)
+    await add(syd, `after ${count}`)
+  }
+  await proclaim(syd)
+  await drain(iad, syd)
+  const cursor = await iad.bare.snapshot(readNamespaceCursor)
+  assert.ok(cursor !== undefined && Buffer.compare(cursor.position, told.position) >= 0)
+  assert.equal(await has(iad, 'unheard'), false)
+  assert.equal(await iad.region.replica.reaches(told, 50, never), false)
 })
 
 test('C25: a root that was heard by nobody since its start is not sure that it is one', async () => {

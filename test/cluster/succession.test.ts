@@ -3,16 +3,27 @@ import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { heirOf } from '#src/cluster/succession.ts'
+import { askSheltered } from '#src/cluster/succession-methods.ts'
 import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
-import { blobOfRow, copyIn, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
+import {
+  addManifest,
+  addReference,
+  blobOfRow,
+  copyIn,
+  newsOf,
+  readBlob,
+  receiveBlob,
+} from '#src/metadata/blob-records.ts'
 import { hold, release } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { finishJob, readOutbox } from '#src/metadata/outbox.ts'
+import { reserve } from '#src/metadata/reservations.ts'
 import { readLost, readSuccession } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { type Member, type Membership, memberOf } from '#src/model/region.ts'
+import type { Transaction } from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
-import { copy, copyOf, follow, get, openRegions, pull, put, type Region, remove } from './byte-regions.ts'
+import { bucket, copy, copyOf, follow, get, openRegions, pull, put, type Region, remove } from './byte-regions.ts'
 
 type Opened = Awaited<ReturnType<typeof openRegions>>
 
@@ -25,8 +36,9 @@ const world: World = {
 async function withRegions(
   work: (all: Opened, fra: Region, iad: Region, syd: Region) => Promise<void>,
   durabilityRegions = 1,
+  durability?: number,
 ): Promise<void> {
-  const all = await openRegions({ count: 3, world, durabilityRegions })
+  const all = await openRegions({ count: 3, world, durabilityRegions, ...(durability !== undefined && { durability }) })
   try {
     const [fra, iad, syd] = all.regions
     assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
@@ -65,6 +77,15 @@ async function workOff({ bytes, foundation }: Region): Promise<void> {
       () => undefined,
     )
   }
+}
+
+/** Makes of a whole blob the only part of an object in parts. */
+async function asPart(to: Transaction, blob: BlobId, bucketId: number): Promise<void> {
+  const { from, to: end } = under('reference', [Buffer.from(blob, 'hex')])
+  to.clearRange(from, end)
+  const manifest = 'f'.repeat(32)
+  addManifest(to, manifest, [{ number: 1, size: 1000, etag: '0'.repeat(32), blob, modified: 0 }])
+  addReference(to, manifest, { bucket: bucketId, key: 'k', slot: 1n })
 }
 
 async function settle(regions: readonly Region[]): Promise<void> {
@@ -149,6 +170,78 @@ describe('when a region is gone', () => {
       all.peers.faultsOf(2).isDown = true
       assert.ok((await get(syd, 'kept there')).equals(one))
       assert.ok((await get(syd, 'held there')).equals(two))
+    }, 2)
+  })
+
+  test('C20: in as many regions as its bucket asks for, where that is more than is usual', async () => {
+    await withRegions(
+      async (all, fra, iad, syd) => {
+        await put(fra, 'k', randomBytes(1000))
+        const blob = await follow(iad, fra, 'k')
+        await follow(syd, fra, 'k')
+        await iad.bytes.copies.take(blob)
+        // One that a write still reserves besides.
+        const reservation = { blob, token: 7 }
+        await iad.foundation.store.transact(async (to) => reserve(to, reservation, world.now() + 3_600_000))
+        lose(all, 1)
+        await settle([iad, syd])
+        assert.deepEqual(holdersOf(await recordOf(iad, blob)), ['iad', 'syd'])
+        assert.ok((await copyOf(syd, blob)) !== undefined)
+      },
+      1,
+      2,
+    )
+  })
+
+  test('C20: so are the parts of objects, which a region that leaves waits for', async () => {
+    await withRegions(
+      async (all, fra, iad, syd) => {
+        await put(fra, 'k', randomBytes(1000))
+        const blob = await follow(iad, fra, 'k')
+        await follow(syd, fra, 'k')
+        for (const { foundation, cell } of [iad, syd]) {
+          const { id } = await cell.buckets.get(bucket)
+          await foundation.store.transact(async (to) => asPart(to, blob, id))
+        }
+        await iad.bytes.copies.take(blob)
+        const leaving = withState(all.membership, 1, 'leaving')
+        for (const { member } of all.regions) all.know(member.cell, leaving)
+        const asking = { foundation: fra.foundation, transport: all.peers.transport(fra.member) }
+        const isSheltered = () => askSheltered(asking, 2, { epoch: leaving.epoch, blobs: [blob] })
+        await iad.bytes.succession.pass()
+        assert.equal((await recordOf(iad, blob))?.keeper, 2)
+        assert.deepEqual(await isSheltered(), [false])
+        await settle([iad, syd])
+        assert.deepEqual(holdersOf(await recordOf(iad, blob)), ['iad', 'syd'])
+        assert.deepEqual(await isSheltered(), [true])
+      },
+      1,
+      2,
+    )
+  })
+
+  test('C20: what is inherited while all is looked at is looked at once more', async () => {
+    await withRegions(async (all, fra, iad, syd) => {
+      await put(fra, 'k', randomBytes(1000))
+      const blob = await follow(syd, fra, 'k')
+      await syd.bytes.copies.take(blob)
+      // Names are random: one that is looked at after it.
+      for (let lost = ''; lost <= blob; lost = await follow(iad, fra, 'lost')) await put(fra, 'lost', randomBytes(1000))
+      lose(all, 1)
+      await iad.bytes.succession.pass()
+      let isFirst = true
+      all.peers.between = async () => {
+        if (!isFirst) return
+        isFirst = false
+        await follow(iad, syd, 'k')
+        await iad.bytes.succession.resolve([blob])
+      }
+      await iad.bytes.succession.pass()
+      assert.equal((await recordOf(iad, blob))?.keeper, 2)
+      const state = await iad.foundation.store.snapshot(readSuccession)
+      assert.ok(state !== undefined && state.wanted > 0 && state.lost > 0, JSON.stringify(state))
+      await settle([iad, syd])
+      assert.deepEqual(holdersOf(await recordOf(iad, blob)), ['iad', 'syd'])
     }, 2)
   })
 

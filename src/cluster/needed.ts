@@ -1,0 +1,31 @@
+import { bucketOf } from '#src/metadata/blob-records.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import type { Membership } from '#src/model/region.ts'
+import type { Snapshot } from '#src/store/store.ts'
+
+/** In how many regions blobs have to be (C20). */
+export interface NeededOptions {
+  /** Those that somebody names, at least, where their bucket does not say. */
+  readonly durabilityRegions: number
+  /** What is in a bucket, where that says so; undefined: as above. Absent: none does. */
+  readonly durabilityOf?: (from: Snapshot, bucket: number) => Promise<number | undefined>
+  /** The most that any bucket asks for. Absent: none does. */
+  readonly mostDurable?: (from: Snapshot) => Promise<number>
+}
+
+/** How many copies a blob needs, by its bucket; undefined: nothing beside it tells of one, as of the parts of an object. */
+export async function copiesNeeded(
+  from: Snapshot,
+  blob: BlobId,
+  { durabilityRegions, durabilityOf }: NeededOptions,
+): Promise<number | undefined> {
+  const bucket = await bucketOf(from, blob)
+  if (bucket === undefined) return undefined
+  return (await durabilityOf?.(from, bucket)) ?? durabilityRegions
+}
+
+/** In how many regions a blob can be that is to be in so many. */
+export function possible(needed: number, { members }: Membership): number {
+  const active = members.filter(({ state }) => state === 'active')
+  return Math.max(1, Math.min(needed, active.length))
+}
