@@ -276,7 +276,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const alone: NodeFoundation = { ...records, blobs, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && (await openMeteredPeers(alone, region, { ...options, metrics }, volumes))
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
-  const usage = new OpenUsage(foundation, options, join(directory.path, 'usage'))
+  const usage = await OpenUsage.open(foundation, options, join(directory.path, 'usage'))
   const { services, access, accounts, shadows } = servicesOf(foundation, options, region, peers, usage)
   const stopping = new AbortController()
   const running: Promise<void>[] = []

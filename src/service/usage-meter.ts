@@ -9,7 +9,7 @@ import type { UsageJournal } from './usage-journal.ts'
 /** Counts of so many buckets and days make one batch at most: each is a few keys of its transaction. */
 const countsMost = 500
 const flushMilliseconds = 10_000
-const journalMilliseconds = 200
+const journalMilliseconds = 1_000
 /** Batches that wait while the metadata is away; what comes on top of them is merged into the last. */
 const waitingMost = 100
 
@@ -19,7 +19,7 @@ export interface UsageMeterParts {
   readonly store: Store
   readonly world: World
   /** Absent: what was not flushed ends with the process. */
-  readonly journal?: (process: string) => UsageJournal
+  readonly journal?: UsageJournal
   readonly failed: (error: unknown) => void
 }
 
@@ -48,7 +48,7 @@ export class UsageMeter {
   constructor(parts: UsageMeterParts) {
     this.#parts = parts
     this.#process = randomId(parts.world)
-    this.#journal = parts.journal?.(this.#process)
+    this.#journal = parts.journal
   }
 
   count(of: Metered, values: readonly (readonly [Metric, number])[]): void {
@@ -116,7 +116,7 @@ export class UsageMeter {
   /** Adds what processes left that are no more; gives how many of them there were. */
   async recover(): Promise<number> {
     const { store, world } = this.#parts
-    const left = this.#journal?.left() ?? []
+    const left = (await this.#journal?.left()) ?? []
     for (const { batches, forget } of left) {
       for (const batch of batches) await addBatch(store, batch, world.now())
       forget()
@@ -140,5 +140,6 @@ export class UsageMeter {
       }
     }
     await this.flush().catch(failed)
+    this.#journal?.close()
   }
 }
