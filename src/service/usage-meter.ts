@@ -26,7 +26,8 @@ export interface UsageMeterParts {
 interface Counting {
   readonly of: Metered
   readonly day: number
-  readonly values: Map<Metric, bigint>
+  /** In a process, and until they are added, far below where numbers end to be exact. */
+  readonly values: Map<Metric, number>
 }
 
 /**
@@ -61,7 +62,7 @@ export class UsageMeter {
       this.#counting.set(id, counting)
     }
     for (const [metric, value] of values) {
-      if (value > 0) counting.values.set(metric, (counting.values.get(metric) ?? 0n) + BigInt(value))
+      if (value > 0) counting.values.set(metric, (counting.values.get(metric) ?? 0) + value)
     }
     this.#isDirty = true
   }
