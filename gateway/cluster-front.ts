@@ -43,7 +43,7 @@ const isLink = ({ incoming, address }: AskedHere): boolean =>
 
 function isRootCall(asked: AskedHere): boolean {
   const { incoming, address } = asked
-  return isLink(asked) || isQueryCall({ ...incoming, ...address })
+  return isLink(asked) || isQueryCall(incoming, address)
 }
 
 /** Whether it may change the namespace. */

@@ -154,15 +154,16 @@ function placed({ domains }: PipelineParts, asked: Address): Address | Promise<A
   return found instanceof Promise ? found.then(at) : at(found)
 }
 
+type Account = Pick<Outcome, 'bucket' | 'isElsewhere' | 'recorded'>
+
 /** Whose request it was, and where it is to be told. */
-async function accountOf(
+function accountOf(
   parts: PipelineParts,
   notes: Notes,
   incoming: Incoming,
   address: Address,
-): Promise<Pick<Outcome, 'bucket' | 'isElsewhere' | 'recorded'>> {
-  // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
-  const bucket = notes.bucket ?? (await findBucket(parts.services.buckets, address.bucket).catch(() => undefined))
+  bucket: Bucket | undefined,
+): Account {
   const isElsewhere = notes.match === undefined && address.isWebsite !== true
   const told = bucket === undefined ? { isElsewhere } : { isElsewhere, bucket }
   if (!isRecorded(bucket) && !isRecorded(notes.source?.bucket)) return told
@@ -314,9 +315,10 @@ export function pipeline(parts: PipelineParts): Route {
 
     const link = linkAnswer(services, incoming, address)
     if (link !== undefined) return await link
-    const { rawPath, rawQuery, hostBucket } = address
-    const raw = { ...incoming, rawPath, rawQuery, hostBucket }
-    if (parts.query !== undefined && isQueryCall(raw)) return await parts.query({ ...raw, host: address.host }, name)
+    const { rawPath, rawQuery, hostBucket, host } = address
+    if (parts.query !== undefined && isQueryCall(incoming, address)) {
+      return await parts.query({ ...incoming, rawPath, rawQuery, hostBucket, host }, name)
+    }
     return await bySignature(incoming, address, notes, name)
   }
 
@@ -351,7 +353,7 @@ export function pipeline(parts: PipelineParts): Route {
     // What is not carried out here is known by no other name.
     let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
-    const outcome: { notes: Notes; response?: S3Response; thrown?: unknown } = { notes }
+    const outcome: { -readonly [Each in keyof Outcome]: Outcome[Each] } = { operation, notes }
     // Before anything is done: an answer must not be lost because this cannot be read after it.
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
@@ -367,8 +369,14 @@ export function pipeline(parts: PipelineParts): Route {
     } catch (thrown) {
       outcome.thrown = thrown
     }
-    if (address.bucket !== '') Object.assign(outcome, await accountOf(parts, notes, incoming, address))
-    const answered = corsHeaders === undefined ? { ...outcome, operation } : { ...outcome, operation, corsHeaders }
-    return address.isWebsite === true || address.isContent === true ? { ...answered, isWebsite: true } : answered
+    outcome.operation = operation
+    if (address.bucket !== '') {
+      // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
+      const bucket = notes.bucket ?? (await findBucket(buckets, address.bucket).catch(() => undefined))
+      Object.assign(outcome, accountOf(parts, notes, incoming, address, bucket))
+    }
+    if (corsHeaders !== undefined) outcome.corsHeaders = corsHeaders
+    if (address.isWebsite === true || address.isContent === true) outcome.isWebsite = true
+    return outcome
   }
 }

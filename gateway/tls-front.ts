@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Certificates } from './certificates.ts'
+import { close, listen } from './listening.ts'
 import type { GatewayServer, ServerLimits } from './server.ts'
 
 /** The same as the gateway's port, with TLS. */
@@ -36,25 +37,11 @@ export class TlsFront {
   }
 
   async listen(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
-    })
-    return this.#server.address() as AddressInfo
+    return await listen(this.#server, host, port)
   }
 
   /** Stops accepting, answers what is under way, and closes what is not done in time. */
   async close(): Promise<void> {
-    const timer = setTimeout(() => this.#server.closeAllConnections(), this.#limits.drainTimeoutMs)
-    const sweep = setInterval(() => this.#server.closeIdleConnections(), 100)
-    try {
-      await new Promise((resolve) => this.#server.close(resolve))
-    } finally {
-      clearTimeout(timer)
-      clearInterval(sweep)
-    }
+    await close(this.#server, this.#limits.drainTimeoutMs)
   }
 }

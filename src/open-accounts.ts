@@ -3,7 +3,7 @@ import { Fault } from '#src/errors.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
-import { openKeys } from '#src/open.ts'
+import { domainsOf, openKeys } from '#src/open.ts'
 import { openStore } from '#src/open-store.ts'
 import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
@@ -32,8 +32,9 @@ export async function openAccountsAlone(config: Config, world: World): Promise<O
     most: config.bucketsMax,
     ...(standing !== undefined && { others: unaskable }),
   })
+  const domains = domainsOf({ store, world, namespace }, config)
   const own = openKeys(config, world).own
-  return { store, accounts: openAccounts({ store, world, namespace, records, identity, buckets, own }) }
+  return { store, accounts: openAccounts({ store, world, namespace, records, identity, buckets, domains, own }) }
 }
 
 /** The other cells of a process that has no way to ask them. */

@@ -1,5 +1,6 @@
 import type { Config } from '#src/config/load.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { randomId } from '#src/service/random-words.ts'
 import { CellUsage, type Usage } from '#src/service/usage.ts'
 import { UsageJournal } from '#src/service/usage-journal.ts'
 import { UsageKeeper } from '#src/service/usage-keeper.ts'
@@ -12,19 +13,13 @@ export class OpenUsage {
   readonly service: Usage
   readonly #keeper: UsageKeeper
 
-  /** `folder`: where processes write down what they have not added yet. */
-  constructor(
+  private constructor(
     { store, world, namespace, region }: Foundation,
     { config, log }: { readonly config: Config; readonly log: Log },
-    folder: string,
+    journal: UsageJournal,
   ) {
     const failed = (error: unknown) => log.error('counting usage failed', { error })
-    this.meter = new UsageMeter({
-      store,
-      world,
-      journal: (process) => new UsageJournal(folder, process),
-      failed,
-    })
+    this.meter = new UsageMeter({ store, world, journal, failed })
     this.service = new CellUsage({ store, namespace, region, flush: () => this.meter.flush() })
     this.#keeper = new UsageKeeper({
       store,
@@ -34,6 +29,15 @@ export class OpenUsage {
       failed,
       recover: () => this.meter.recover(),
     })
+  }
+
+  /** `folder`: where processes write down what they have not added yet. */
+  static async open(
+    foundation: Foundation,
+    options: { readonly config: Config; readonly log: Log },
+    folder: string,
+  ): Promise<OpenUsage> {
+    return new OpenUsage(foundation, options, await UsageJournal.open(folder, randomId(foundation.world)))
   }
 
   /** Until the signal, in each process. */

@@ -162,7 +162,8 @@ function servicesOf(
   const shadows = new OpenShadows(foundation, buckets, config.shadowEndpoints)
   const identity = new NamespaceIdentity({ store, world, namespace, records })
   const access = new AccessControl({ buckets, accounts: identity, world })
-  const accountsParts = { store, world, namespace, records, identity, buckets, own: foundation.keys.own }
+  const domains = domainsOf(foundation, config)
+  const accountsParts = { store, world, namespace, records, identity, buckets, domains, own: foundation.keys.own }
   const services = {
     buckets,
     ...shadows.over({
@@ -192,16 +193,18 @@ function servicesOf(
     notifications: new CellBucketNotifications({ store, world, namespace, access }),
     configurations: new CellBucketConfigurations({ store, namespace }),
     usage: usage.service,
-    domains: new NamespaceDomains(foundation, reservedDomains(config)),
+    domains,
   }
   return { services, access, accounts: openAccounts({ ...accountsParts, shadows: services.shadows }), shadows }
 }
 
-const reservedDomains = ({ domains, websiteDomains, contentDomains }: Config): readonly string[] => [
-  ...domains,
-  ...websiteDomains,
-  ...contentDomains,
-]
+/** What buckets' own domains are kept by; the server's own are none's. */
+export function domainsOf(
+  parts: Pick<Foundation, 'store' | 'world' | 'namespace'>,
+  { domains, websiteDomains, contentDomains }: Config,
+): NamespaceDomains {
+  return new NamespaceDomains(parts, [...domains, ...websiteDomains, ...contentDomains])
+}
 
 /** What depends on whether there are other cells. */
 function placedServices(
@@ -276,7 +279,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const alone: NodeFoundation = { ...records, blobs, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && (await openMeteredPeers(alone, region, { ...options, metrics }, volumes))
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
-  const usage = new OpenUsage(foundation, options, join(directory.path, 'usage'))
+  const usage = await OpenUsage.open(foundation, options, join(directory.path, 'usage'))
   const { services, access, accounts, shadows } = servicesOf(foundation, options, region, peers, usage)
   const stopping = new AbortController()
   const running: Promise<void>[] = []

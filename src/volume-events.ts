@@ -1,23 +1,17 @@
 import type { VolumeEvent } from '#src/blobs/volume.ts'
 import type { Log } from '#src/telemetry/log.ts'
 
-/** What an operator is told of a volume, and how urgently: a disk that is full does what it should. */
+/** How urgent it is, and what is said: a disk that is full does what it should. */
+const told: Readonly<Record<VolumeEvent['kind'], readonly [level: 'info' | 'warn' | 'error', message: string]>> = {
+  full: ['warn', 'a volume is full: it takes no more bodies'],
+  roomy: ['info', 'a volume has room again'],
+  restored: ['warn', 'a volume was checked, and takes writes again'],
+  retired: ['error', 'a volume failed, and takes no writes until it is checked'],
+  unreadable: ['error', 'a volume could not give bytes as they were written'],
+}
+
+/** What an operator is told of a volume. */
 export function logVolumeEvent(log: Log, { kind, ...fields }: VolumeEvent): void {
-  switch (kind) {
-    case 'full':
-      log.warn('a volume is full: it takes no more bodies', fields)
-      break
-    case 'roomy':
-      log.info('a volume has room again', fields)
-      break
-    case 'restored':
-      log.warn('a volume was checked, and takes writes again', fields)
-      break
-    case 'retired':
-      log.error('a volume failed, and takes no writes until it is checked', fields)
-      break
-    case 'unreadable':
-      log.error('a volume could not give bytes as they were written', fields)
-      break
-  }
+  const [level, message] = told[kind]
+  log[level](message, fields)
 }

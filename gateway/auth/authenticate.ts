@@ -66,7 +66,7 @@ export function authenticator(parts: {
   const ofQuery: Verifier = { ...verifier, services: parts.options?.queryServices ?? ['iam', 'sts', 'sns'] }
 
   return async (raw) => {
-    if (isQueryCall(raw)) return await authenticateQuery(raw, ofQuery, ofForm)
+    if (isQueryCall(raw, raw)) return await authenticateQuery(raw, ofQuery, ofForm)
     const pairs = queryPairs(raw.rawQuery)
     const attempt = signing(raw, pairs, verifier)
     const signed = attempt === undefined ? undefined : await attempt

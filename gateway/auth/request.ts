@@ -24,12 +24,10 @@ export interface RawRequest {
 }
 
 /** A form posted to `/` is a call of one of the query APIs, whose signatures cover the body's hash though no header names it. */
-export function isQueryCall({
-  method,
-  rawPath,
-  hostBucket,
-  headers,
-}: Omit<RawRequest, 'stream' | 'rawHeaders'>): boolean {
+export function isQueryCall(
+  { method, headers }: Pick<RawRequest, 'method' | 'headers'>,
+  { rawPath, hostBucket }: Pick<RawRequest, 'rawPath' | 'hostBucket'>,
+): boolean {
   if (method !== 'POST' || rawPath !== '/' || hostBucket !== undefined) return false
   return headers['content-type']?.toLowerCase().startsWith('application/x-www-form-urlencoded') === true
 }

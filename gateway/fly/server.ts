@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { close, listen } from '#gateway/listening.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { type FlyAnswer, jsonAnswer, type Route, Router, readRequest } from './exchange.ts'
 import { refusalOf } from './faults.ts'
@@ -38,26 +39,12 @@ export class FlyServer {
   }
 
   async listen(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
-    })
-    const address = this.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('the server has no address')
-    return address
+    return await listen(this.#server, host, port)
   }
 
   /** Stops accepting, and waits so many milliseconds for what is under way. */
   async close(patience: number): Promise<void> {
-    const timer = setTimeout(() => this.#server.closeAllConnections(), patience)
-    // A connection whose last answer was under way is idle only after it.
-    const sweep = setInterval(() => this.#server.closeIdleConnections(), 100)
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    clearTimeout(timer)
-    clearInterval(sweep)
+    await close(this.#server, patience)
   }
 
   #take(message: IncomingMessage, response: ServerResponse): void {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { close, listen } from '#gateway/listening.ts'
 import { admit, type Refusal } from '#src/cluster/admission.ts'
 import type { Members } from '#src/cluster/members.ts'
 import type { Caller, Method } from '#src/cluster/transport.ts'
@@ -50,24 +51,12 @@ export class PeerServer {
   }
 
   async listen(host: string, port: number): Promise<AddressInfo> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
-    })
-    const address = this.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('the peer server has no address')
-    return address
+    return await listen(this.#server, host, port)
   }
 
   /** Stops accepting; calls that are waiting are cut off, since whoever made them asks again. */
   async close(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-      this.#server.closeAllConnections()
-    })
+    await close(this.#server)
   }
 
   #take(request: IncomingMessage, response: ServerResponse): void {

@@ -31,9 +31,8 @@ import { afterKey, afterPrefix, append, appendText } from '#src/store/tuple.ts'
  * 46, digest                    the token, or session, of whose secret that is the SHA-256
  * 47, person id, token id       digest of the token
  * 48, what                      the largest number ever given: of organisations, of apps
- * 50, organisation id, bucket   what was provisioned with that bucket (ProvisionRecords; also 51, 52)
+ * 50, organisation id, bucket   what was provisioned with that bucket (ProvisionRecords; also 51)
  * 51, kind, id                  organisation and bucket of what has that id, or external id
- * 52, host name                 name of the bucket that it is the domain of
  * 55, app name                  the app (AppRecords; also 56 to 58)
  * 56, organisation id, app      nothing: the apps of the organisation
  * 57, bucket                    the bucket as flyctl knows it
@@ -71,7 +70,6 @@ const tables = {
   number: 48,
   provisioned: 50,
   provisionedId: 51,
-  provisionedDomain: 52,
   app: 55,
   ownedApp: 56,
   addOn: 57,
@@ -148,7 +146,6 @@ export const rowKeys = {
   number: (what: 'organization' | 'app') => append(namespace, [tables.number, what]),
   provisioned: (organization: string, bucket: string) => append(namespace, [tables.provisioned, organization, bucket]),
   provisionedId: (kind: 'own' | 'external', id: string) => append(namespace, [tables.provisionedId, kind, id]),
-  domain: (host: string) => append(namespace, [tables.provisionedDomain, host]),
   app: (name: string) => append(namespace, [tables.app, name]),
   ownedApp: (organization: string, name: string) => append(namespace, [tables.ownedApp, organization, name]),
   addOn: (bucket: string) => append(namespace, [tables.addOn, bucket]),

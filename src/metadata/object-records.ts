@@ -8,7 +8,7 @@ import { RecordReader, RecordWriter } from './codec.ts'
 import { entryBytes, moveEntry, setWithEntry } from './feed.ts'
 import { keys, partitionOf, slotOf, under } from './keyspace.ts'
 import { clearRestored, forgetRemote } from './remote-records.ts'
-import { countStored, recountStored } from './usage-records.ts'
+import { recountStored } from './usage-records.ts'
 import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
 
 /**
@@ -128,13 +128,15 @@ export async function readState(from: Snapshot, place: Place, wasVersioned: bool
 const largest = (stamps: readonly (Stamp | undefined)[]): Stamp =>
   stamps.reduce<Stamp>((most, stamp) => (stamp !== undefined && stamp > most ? stamp : most), 0n)
 
+/** What is in the `null` slot, wherever it lies. */
+const nullRow = ({ current, stowed }: KeyState) => (current?.version.isNull === true ? current : stowed)
+
 /**
  * What a write has seen that was made with this state before it (C12): of what filled the `null` slot only, since only there
  * can a write take the place of one that it has not seen.
  */
 export function seenVector(state: KeyState, cell: number, stamp: Stamp): Vector {
-  const { current, stowed, tombstone } = state
-  const before = current?.version.isNull === true ? current.version : (stowed?.version ?? tombstone)
+  const before = nullRow(state)?.version ?? state.tombstone
   const seen = new Map(before?.vector)
   seen.set(cell, stamp)
   return sortedVector(seen)
@@ -151,8 +153,8 @@ export async function insertVersion(to: Transaction, state: KeyState, version: V
   const order = moveEntry(to, { bucket, key, slot: slotOf(version), stamp: version.stamp }, before)
   const bytes = encodeVersion(version)
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
+  recountStored(to, bucket, version.isNull ? nullRow(state)?.version : undefined, version)
   if (version.kind === 'object') {
-    countStored(to, bucket, version, 1)
     setWithEntry(to, keys.current(bucket, key), Buffer.from(bytes), order, entryOffset)
     const blob = blobOf(version.content)
     if (blob !== undefined) addReference(to, blob, { bucket, key, slot: slotOf(version) })
@@ -176,7 +178,7 @@ export async function insertAmong(to: Transaction, state: KeyState, version: Ver
   if (bytes.length > recordBytesMax) throw new Fault('MetadataTooLarge')
   const order = moveEntry(to, { bucket, key, slot, stamp: version.stamp }, undefined)
   setWithEntry(to, keys.version(bucket, key, version.stamp), bytes, order, entryOffset)
-  if (version.kind === 'object') countStored(to, bucket, version, 1)
+  recountStored(to, bucket, undefined, version)
   const blob = version.kind === 'object' ? blobOf(version.content) : undefined
   if (blob !== undefined) addReference(to, blob, { bucket, key, slot })
 }
@@ -188,7 +190,6 @@ export const recordBytesMax = 16_384
 async function takeNull(to: Transaction, state: KeyState, next: Version): Promise<Uint8Array | undefined> {
   const { bucket, key, current, stowed } = state
   if (current?.version.isNull === true) {
-    countStored(to, bucket, current.version, -1)
     if (!keepsContent(current.version, next)) await releaseContent(to, state, current.version)
     await releaseRemote(to, state, current.version)
     return entryOf(current.bytes)
@@ -197,7 +198,6 @@ async function takeNull(to: Transaction, state: KeyState, next: Version): Promis
   to.clear(keys.version(bucket, key, stowed.version.stamp))
   to.clear(keys.nullVersion(bucket, key))
   if (stowed.version.kind === 'object') {
-    countStored(to, bucket, stowed.version, -1)
     if (!keepsContent(stowed.version, next)) await releaseContent(to, state, stowed.version)
     await releaseRemote(to, state, stowed.version)
   }
@@ -235,7 +235,7 @@ export async function removeVersion(
   else to.clear(keys.version(bucket, key, version.stamp))
   if (version.isNull && state.stowed !== undefined) to.clear(keys.nullVersion(bucket, key))
   if (version.kind === 'object') {
-    countStored(to, bucket, version, -1)
+    recountStored(to, bucket, version, undefined)
     await releaseContent(to, state, version)
     await releaseRemote(to, state, version)
   }

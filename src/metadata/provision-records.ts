@@ -1,7 +1,7 @@
 import type { SealedSecret } from '#src/model/encryption.ts'
 import type { Provisioned } from '#src/model/provision.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
-import { decodeRow, decodeText, encodeRow, encodeText } from './namespace-codec.ts'
+import { decodeRow, encodeRow } from './namespace-codec.ts'
 import { rowKeys, rowRanges } from './namespace-keys.ts'
 import { isAskable, readAll } from './row-reading.ts'
 
@@ -34,32 +34,19 @@ export async function readAllProvisioned(from: Snapshot, organization?: string):
   return (await readAll(from, rowRanges.provisioned(organization))).map(({ value }) => decodeRow<Provisioned>(value))
 }
 
-/** Adds it, or changes what may change of it: its options. The index of domains goes with them. */
-export function putProvisioned(to: Transaction, provisioned: Provisioned, before?: Provisioned): void {
-  const { id, externalId, organization, bucket, options } = provisioned
+/** Adds it, or changes what may change of it: its options. */
+export function putProvisioned(to: Transaction, provisioned: Provisioned): void {
+  const { id, externalId, organization, bucket } = provisioned
   const where: Where = { organization, bucket }
   to.set(rowKeys.provisioned(organization, bucket), encodeRow(provisioned))
   to.set(rowKeys.provisionedId('own', id), encodeRow(where))
   if (externalId !== undefined) to.set(rowKeys.provisionedId('external', externalId), encodeRow(where))
-  const domain = before?.options.domain
-  if (domain !== undefined && domain !== options.domain) to.clear(rowKeys.domain(domain))
-  if (options.domain !== undefined) to.set(rowKeys.domain(options.domain), encodeText(bucket))
 }
 
-export function removeProvisioned(
-  to: Transaction,
-  { id, externalId, organization, bucket, options }: Provisioned,
-): void {
+export function removeProvisioned(to: Transaction, { id, externalId, organization, bucket }: Provisioned): void {
   to.clear(rowKeys.provisioned(organization, bucket))
   to.clear(rowKeys.provisionedId('own', id))
   if (externalId !== undefined) to.clear(rowKeys.provisionedId('external', externalId))
-  if (options.domain !== undefined) to.clear(rowKeys.domain(options.domain))
-}
-
-/** The bucket that a host name belongs to. */
-export async function bucketOfDomain(from: Snapshot, host: string): Promise<string | undefined> {
-  const bytes = isAskable(host) ? await from.get(rowKeys.domain(host)) : undefined
-  return bytes === undefined ? undefined : decodeText(bytes)
 }
 
 /** A secret that all nodes of the store share. */

@@ -1,5 +1,5 @@
 import type { Stored, StoredByClass } from '#src/model/usage.ts'
-import type { Version } from '#src/model/version.ts'
+import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { decodeJson, encodeJson } from './json-rows.ts'
@@ -13,22 +13,35 @@ import { keys, under } from './keyspace.ts'
  * V11 a batch of counts is added once, however often it is tried.
  */
 
-export function countStored(to: Transaction, bucket: number, version: Version, sign: 1 | -1): void {
-  if (version.kind === 'marker') return
-  const { storageClass, size } = version
-  to.add(keys.stored(bucket, storageClass, 'objects'), BigInt(sign))
-  to.add(keys.stored(bucket, storageClass, 'bytes'), BigInt(sign * size))
-}
-
-/** One version in the place of another, or of none. */
+/** One version in the place of another, or of none. What stays as it was is not written: an overwrite adds to one row at most. */
 export function recountStored(
   to: Transaction,
   bucket: number,
   before: Version | undefined,
   after: Version | undefined,
 ): void {
-  if (before !== undefined) countStored(to, bucket, before, -1)
-  if (after !== undefined) countStored(to, bucket, after, 1)
+  const [was, is] = [storedOf(before), storedOf(after)]
+  if (was?.storageClass === is?.storageClass) {
+    addStored(to, bucket, is?.storageClass, 0, (is?.size ?? 0) - (was?.size ?? 0))
+    return
+  }
+  if (was !== undefined) addStored(to, bucket, was.storageClass, -1, -was.size)
+  if (is !== undefined) addStored(to, bucket, is.storageClass, 1, is.size)
+}
+
+const storedOf = (version: Version | undefined): ObjectVersion | undefined =>
+  version?.kind === 'object' ? version : undefined
+
+function addStored(
+  to: Transaction,
+  bucket: number,
+  storageClass: string | undefined,
+  objects: number,
+  bytes: number,
+): void {
+  if (storageClass === undefined) return
+  if (objects !== 0) to.add(keys.stored(bucket, storageClass, 'objects'), BigInt(objects))
+  if (bytes !== 0) to.add(keys.stored(bucket, storageClass, 'bytes'), BigInt(bytes))
 }
 
 const numberOf = (bytes: Uint8Array): bigint => Buffer.from(bytes).readBigInt64LE()

@@ -1,4 +1,5 @@
 import { Fault } from '#src/errors.ts'
+import { isHostName } from './content-host.ts'
 import type { SealedSecret } from './encryption.ts'
 
 /** A bucket in another store that this one is filled from. */
@@ -69,8 +70,6 @@ function flag(fields: Fields, name: string): boolean | undefined {
   throw invalid(`The option ${name} is true or false.`)
 }
 
-const hostName = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/
-
 function domainOf(fields: Fields): string | undefined {
   const { website } = fields
   if (website === undefined || website === null) return undefined
@@ -78,7 +77,7 @@ function domainOf(fields: Fields): string | undefined {
   const name = website['domain_name']
   if (name === undefined || name === null || name === '') return ''
   const folded = typeof name === 'string' ? name.toLowerCase().replace(/\.$/, '') : ''
-  if (hostName.test(folded)) return folded
+  if (isHostName(folded)) return folded
   throw invalid('The option website.domain_name is a host name, such as assets.example.com.')
 }
 

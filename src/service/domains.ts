@@ -2,7 +2,7 @@ import { Fault } from '#src/errors.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { isHostName } from '#src/model/content-host.ts'
-import type { Store } from '#src/store/store.ts'
+import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 
 /** For so long a process may answer under a name as it was. */
@@ -13,8 +13,10 @@ const keptMost = 10_000
 export interface Domains {
   /** The bucket of a host name, if it has one. Cheap: what was found, or not, is kept for a second. */
   bucketOf(host: string): Promise<string | undefined> | string | undefined
-  /** Gives a bucket a host name, another one, or none. Fault `InvalidArgument` where another bucket has it. */
+  /** Gives a bucket a host name, another one, or none. Throws EntityAlreadyExists where another bucket has it, InvalidArgument. */
   set(name: string, domain: string | undefined, guard: (bucket: Bucket) => void): Promise<Bucket>
+  /** In a transaction of the caller's, which has read the bucket: as `set`. */
+  setIn(transaction: Transaction, bucket: Bucket, domain: string | undefined): Promise<Bucket>
 }
 
 /**
@@ -52,19 +54,23 @@ export class NamespaceDomains implements Domains {
     return bucket
   }
 
-  async set(name: string, text: string | undefined, guard: (bucket: Bucket) => void): Promise<Bucket> {
-    const domain = text?.toLowerCase()
-    if (domain !== undefined) this.#check(domain)
+  async set(name: string, domain: string | undefined, guard: (bucket: Bucket) => void): Promise<Bucket> {
     const changed = await this.#store.transact(async (transaction) => {
       const bucket = await this.#namespace.existingBucket(transaction, name)
       guard(bucket)
-      if (bucket.domain === domain) return bucket
-      const other = domain === undefined ? undefined : await this.#namespace.bucketOfDomain(transaction, domain)
-      if (other !== undefined) throw refused(domain ?? '', 'Another bucket has this domain.')
-      return this.#namespace.changeDomain(transaction, bucket, domain)
+      return await this.setIn(transaction, bucket, domain)
     })
     this.#known.clear()
     return changed
+  }
+
+  async setIn(transaction: Transaction, bucket: Bucket, text: string | undefined): Promise<Bucket> {
+    const domain = text?.toLowerCase()
+    if (domain !== undefined) this.#check(domain)
+    if (bucket.domain === domain) return bucket
+    const other = domain === undefined ? undefined : await this.#namespace.bucketOfDomain(transaction, domain)
+    if (other !== undefined) throw new Fault('EntityAlreadyExists', { message: 'Another bucket has this domain.' })
+    return this.#namespace.changeDomain(transaction, bucket, domain)
   }
 
   #check(domain: string): void {

@@ -1,20 +1,29 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { Claim, clearDeadClaims, isAlive } from '#src/blobs/claim.ts'
 import type { UsageBatch } from './usage-batches.ts'
+
+const ending = '.json'
 
 /**
  * What a process counted and has not added yet, in a file: it outlives the process (kill -9 too), but is not synced, so a power
- * cut may take it.
+ * cut may take it. Whether its process lives is asked of a claim: the numbers of processes come again, in a container at each start.
  */
 export class UsageJournal {
   readonly #folder: string
   readonly #file: string
+  readonly #claim: Claim
 
-  /** `name`: unlike any other process's, ever. */
-  constructor(folder: string, name: string) {
-    mkdirSync(folder, { recursive: true })
+  private constructor(folder: string, claim: Claim) {
     this.#folder = folder
-    this.#file = join(folder, `${process.pid}-${name}.json`)
+    this.#file = join(folder, `${claim.name}${ending}`)
+    this.#claim = claim
+  }
+
+  /** `name`: unlike any other process's, ever; 32 bytes at most. */
+  static async open(folder: string, name: string): Promise<UsageJournal> {
+    mkdirSync(folder, { recursive: true })
+    return new UsageJournal(folder, await Claim.take(folder, name))
   }
 
   write(batches: readonly UsageBatch[]): void {
@@ -28,25 +37,21 @@ export class UsageJournal {
   }
 
   /** Those of processes that are no more. */
-  left(): readonly { readonly batches: readonly UsageBatch[]; forget(): void }[] {
-    const names = readdirSync(this.#folder).filter(
-      (name) => name.endsWith('.json') && join(this.#folder, name) !== this.#file,
-    )
-    return names.flatMap((name) => {
-      if (lives(Number.parseInt(name, 10))) return []
-      const path = join(this.#folder, name)
-      return { batches: read(path), forget: () => rmSync(path, { force: true }) }
-    })
+  async left(): Promise<readonly { readonly batches: readonly UsageBatch[]; forget(): void }[]> {
+    const found: { readonly batches: readonly UsageBatch[]; forget(): void }[] = []
+    for (const file of readdirSync(this.#folder)) {
+      const path = join(this.#folder, file)
+      if (!file.endsWith(ending) || path === this.#file) continue
+      if (await isAlive(this.#folder, basename(file, ending))) continue
+      found.push({ batches: read(path), forget: () => rmSync(path, { force: true }) })
+    }
+    await clearDeadClaims(this.#folder)
+    return found
   }
-}
 
-/** Of another program that has the number now, it is looked at again once that one has ended. */
-function lives(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  /** From now on what is in the file is left behind. */
+  close(): void {
+    this.#claim.release()
   }
 }
 

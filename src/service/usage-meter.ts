@@ -9,7 +9,7 @@ import type { UsageJournal } from './usage-journal.ts'
 /** Counts of so many buckets and days make one batch at most: each is a few keys of its transaction. */
 const countsMost = 500
 const flushMilliseconds = 10_000
-const journalMilliseconds = 200
+const journalMilliseconds = 1_000
 /** Batches that wait while the metadata is away; what comes on top of them is merged into the last. */
 const waitingMost = 100
 
@@ -19,14 +19,15 @@ export interface UsageMeterParts {
   readonly store: Store
   readonly world: World
   /** Absent: what was not flushed ends with the process. */
-  readonly journal?: (process: string) => UsageJournal
+  readonly journal?: UsageJournal
   readonly failed: (error: unknown) => void
 }
 
 interface Counting {
   readonly of: Metered
   readonly day: number
-  readonly values: Map<Metric, bigint>
+  /** In a process, and until they are added, far below where numbers end to be exact. */
+  readonly values: Map<Metric, number>
 }
 
 /**
@@ -48,7 +49,7 @@ export class UsageMeter {
   constructor(parts: UsageMeterParts) {
     this.#parts = parts
     this.#process = randomId(parts.world)
-    this.#journal = parts.journal?.(this.#process)
+    this.#journal = parts.journal
   }
 
   count(of: Metered, values: readonly (readonly [Metric, number])[]): void {
@@ -61,7 +62,7 @@ export class UsageMeter {
       this.#counting.set(id, counting)
     }
     for (const [metric, value] of values) {
-      if (value > 0) counting.values.set(metric, (counting.values.get(metric) ?? 0n) + BigInt(value))
+      if (value > 0) counting.values.set(metric, (counting.values.get(metric) ?? 0) + value)
     }
     this.#isDirty = true
   }
@@ -116,7 +117,7 @@ export class UsageMeter {
   /** Adds what processes left that are no more; gives how many of them there were. */
   async recover(): Promise<number> {
     const { store, world } = this.#parts
-    const left = this.#journal?.left() ?? []
+    const left = (await this.#journal?.left()) ?? []
     for (const { batches, forget } of left) {
       for (const batch of batches) await addBatch(store, batch, world.now())
       forget()
@@ -140,5 +141,6 @@ export class UsageMeter {
       }
     }
     await this.flush().catch(failed)
+    this.#journal?.close()
   }
 }

@@ -338,6 +338,10 @@ test('options: public, accelerated, domain and shadow are taken, changed and tak
   const patch = (options: object) => call({ method: 'PATCH', path, fields: { options } })
   const shown = (await call({ method: 'GET', path })).value['options'] as Record<string, Record<string, unknown>>
   assert.equal(shown['shadow_bucket']?.['secret_key'], '********')
+  const { buckets, domains } = fly().node.services
+  const domainOf = async () => (await buckets.get(name)).domain
+  assert.equal(await domainOf(), host)
+  assert.equal(await domains.bucketOf(host), name)
   const shadowOf = async () => (await fly().node.services.buckets.get(name)).shadow
   assert.deepEqual([(await shadowOf())?.name, (await shadowOf())?.endpoint], ['old', 'https://s3.example.com'])
   assert.equal(await accounts.provisioning.shadowSecret(await accounts.provisioning.get(id)), 'CANARY')
@@ -356,10 +360,21 @@ test('options: public, accelerated, domain and shadow are taken, changed and tak
     fields: fieldsOf(newName(), { options: { website: { domain_name: host } } }),
   })
   assert.equal(said(taken), '409 already_exists')
+  const other = newName()
+  await provision({}, other)
+  await assert.rejects(
+    domains.set(other, host, () => {}),
+    { code: 'EntityAlreadyExists' },
+  )
+  // What its owner says later by the other way counts.
+  await domains.set(name, `new.${host}`, () => {})
+  assert.equal((await patch({ public: false })).status, 200)
+  assert.equal(await domainOf(), `new.${host}`)
   const cleared = await patch({ shadow_bucket: {}, website: { domain_name: '' }, accelerate: false })
   assert.deepEqual(cleared.value['options'], { public: false, accelerate: false, website: { domain_name: '' } })
   assert.equal(await accounts.provisioning.shadowSecret(await accounts.provisioning.get(id)), undefined)
   assert.equal(await shadowOf(), undefined)
+  assert.equal(await domainOf(), undefined)
   assert.equal(said(await patch({ shadow_bucket: { ...shadow, secret_key: '********' } })), '422 invalid')
   await provision({ options: { website: { domain_name: host } } })
 })

@@ -131,7 +131,7 @@ test('V13: a domain of one’s own leads to its bucket, to one at a time, and go
   assert.equal((await ask('files.example.com:8080', '/open/a.css')).body, 'a {}')
   assert.equal((await ask('other.example.com', '/open/a.css')).status, 404)
   const taken = await patch(other, { website: { domain_name: 'files.example.com' } })
-  assert.equal(taken.status, 400)
+  assert.equal(taken.status, 409)
   assert.match(taken.text, /Another bucket/)
   for (const name of ['localhost', 'x.content.localhost', 'x.website.localhost', '1.2.3.4', 'a b.com', 'nolabel']) {
     assert.equal((await patch(other, { website: { domain_name: name } })).status, 400, name)

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { readStored } from '#src/metadata/usage-records.ts'
+import { readStored, readUsage } from '#src/metadata/usage-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { dayMilliseconds, dayOf, parseDay, requestClassOf, type UsageRow } from '#src/model/usage.ts'
 import { CellUsage, type UsageQuery } from '#src/service/usage.ts'
@@ -34,17 +35,18 @@ async function openAccounting(context: TestContext) {
   const { namespace } = foundation
   const failures: unknown[] = []
   const failed = (error: unknown): void => void failures.push(error)
-  const meters: UsageMeter[] = []
-  /** Of a process that has not ended: its number is this one's. */
-  const openMeter = (name: string) => {
-    const meter = new UsageMeter({ store, world, journal: () => new UsageJournal(folder, name), failed })
-    meters.push(meter)
-    return meter
+  const journals: UsageJournal[] = []
+  /** Of a process that has not ended. */
+  const openMeter = async (name: string) => {
+    const journal = await UsageJournal.open(folder, name)
+    journals.push(journal)
+    return new UsageMeter({ store, world, journal, failed })
   }
-  const recovering = openMeter('recovering')
+  const recovering = await openMeter('recovering')
   const keeper = new UsageKeeper({ store, world, namespace, days: 400, failed, recover: () => recovering.recover() })
   const usage = new CellUsage({ store, namespace, region: 'fra', flush: async () => {} })
   context.after(async () => {
+    for (const journal of journals) journal.close()
     await rm(folder, { recursive: true })
     await cell.close()
     assert.deepEqual(failures, [])
@@ -157,7 +159,7 @@ test('V11, V12: forty days of traffic, with processes that die, add up to what w
   const buckets = [await accounting.make('one'), await accounting.make('two', 'enabled')]
   const chance = chances(11)
   const expected = new Map<string, bigint>()
-  let meter = accounting.openMeter('0')
+  let meter = await accounting.openMeter('0')
   let deaths = 0
   let killed = 0
   for (let hour = 0; hour < 40 * 24; hour++) {
@@ -182,17 +184,17 @@ test('V11, V12: forty days of traffic, with processes that die, add up to what w
     else if (fate < 0.5) {
       // kill -9, after what was counted was written down: before it was added, or after it, but before it was struck out.
       meter.keep()
-      const [file] = (await readdir(folder)).filter((name) => name.startsWith(`${process.pid}-${deaths}.`))
+      const [file] = (await readdir(folder)).filter((name) => name === `${deaths}.json`)
       if (file !== undefined) {
         killed++
         const left = await readFile(join(folder, file))
         if (fate < 0.4) await meter.flush()
         await rm(join(folder, file), { force: true })
-        // No process has this number.
-        await writeFile(join(folder, `2147483646-${deaths}.json`), left)
+        // No process has claimed this name.
+        await writeFile(join(folder, `dead-${deaths}.json`), left)
       } else await meter.flush()
       deaths++
-      meter = accounting.openMeter(String(deaths))
+      meter = await accounting.openMeter(String(deaths))
       if (chance() < 0.5) await accounting.recovering.recover()
     }
     if (hour % 6 === 0) await accounting.keeper.tick()
@@ -254,6 +256,40 @@ test('V11, V12: forty days of traffic, with processes that die, add up to what w
       assert.equal(stored.find((row) => row.class === name)?.value, bytes)
     }
   }
+})
+
+test('V12: what is left is taken where its process ended, though another has its number now, and only there', async (context) => {
+  const accounting = await openAccounting(context)
+  const { folder, store } = accounting
+  const bucket = await accounting.make('plain')
+  const living = await accounting.openMeter('living')
+  living.count(bucket, [['bytes out', 1]])
+  living.keep()
+  const script = `
+    import { UsageJournal } from '#src/service/usage-journal.ts'
+    const journal = await UsageJournal.open(process.argv[1], 'killed')
+    journal.write([{ process: 'killed', sequence: 1, counts: JSON.parse(process.argv[2]) }])
+    process.kill(process.pid, 'SIGKILL')`
+  const counts = [{ bucket: bucket.id, name: 'plain', account: owner, day: 20_000, values: { 'bytes out': '10' } }]
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', script, folder, JSON.stringify(counts)], {
+    timeout: 60_000,
+  })
+  assert.equal(child.signal, 'SIGKILL', String(child.stderr))
+  // As in a container that began anew: the one who looks has the number of the one who was killed.
+  await rename(join(folder, 'killed.json'), join(folder, `${process.pid}-killed.json`))
+  assert.equal(await accounting.recovering.recover(), 1)
+  assert.equal(await accounting.recovering.recover(), 0)
+  const told = () =>
+    store.snapshot((snapshot) => readUsage(snapshot, 'usageDay', bucket.id, { from: 0, to: 30_000 }, 9))
+  assert.deepEqual(
+    (await told()).map(({ value }) => value),
+    [10n],
+  )
+  await living.flush()
+  assert.equal(
+    (await told()).reduce((sum, { value }) => sum + value, 0n),
+    11n,
+  )
 })
 
 test('how long how much lay there is told in byte-seconds, of each day its own', async (context) => {

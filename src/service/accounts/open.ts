@@ -4,6 +4,7 @@ import type { Namespace } from '#src/metadata/namespace.ts'
 import { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { Apps } from '#src/service/apps.ts'
 import type { NamespaceBuckets } from '#src/service/buckets.ts'
+import type { Domains } from '#src/service/domains.ts'
 import type { NamespaceIdentity } from '#src/service/identity.ts'
 import { Hooks } from '#src/service/provisioning/hooks.ts'
 import { Provisioning } from '#src/service/provisioning/provisioning.ts'
@@ -40,6 +41,7 @@ export interface AccountsParts {
   readonly records: IamRecords
   readonly identity: NamespaceIdentity
   readonly buckets: NamespaceBuckets
+  readonly domains: Pick<Domains, 'setIn'>
   readonly own: Keys['own']
   /** Absent: shadows that are asked for are kept, and served by whoever has this. */
   readonly shadows?: Pick<Shadows, 'configure'>

@@ -4,7 +4,6 @@ import { Fault } from '#src/errors.ts'
 import type { IamRecords } from '#src/metadata/iam-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import {
-  bucketOfDomain,
   findProvisioned,
   putProvisioned,
   readAllProvisioned,
@@ -31,6 +30,7 @@ import {
 import type { ExternalOrganization, Externals } from '#src/service/accounts/externals.ts'
 import type { Organizations } from '#src/service/accounts/organizations.ts'
 import type { NamespaceBuckets } from '#src/service/buckets.ts'
+import type { Domains } from '#src/service/domains.ts'
 import { alphanumeric, randomId, randomWord } from '#src/service/random-words.ts'
 import type { Shadows } from '#src/service/shadow-services.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
@@ -46,6 +46,7 @@ export interface ProvisioningParts {
   readonly organizations: Organizations
   readonly externals: Externals
   readonly buckets: NamespaceBuckets
+  readonly domains: Pick<Domains, 'setIn'>
   /** Seals what has to be kept and read again. */
   readonly own: Keys['own']
   /** Serves what a bucket has for a shadow. Absent: whoever opens the store with it does, when it is next changed. */
@@ -119,7 +120,7 @@ export class Provisioning {
   }
 
   async #provisionAs(name: string, { organization: whose, externalId, options: asked, ...rest }: ProvisionBucket) {
-    const { store, world } = this.#parts
+    const { store, world, domains } = this.#parts
     const id = `bkt-${randomId(world).slice(0, 24)}`
     const shadowSecret = await this.#sealed(id, asked, undefined)
     const secret = `tsec_${randomWord(world, alphanumeric, 40)}`
@@ -131,7 +132,6 @@ export class Provisioning {
       if (rest.isRepeat === true) throw noBucket()
       const organization = await this.#organization(transaction, whose)
       const options = changedOptions(noOptions, asked)
-      await this.#checkDomain(transaction, name, options)
       const owner = { id: organization.id, displayName: organization.name }
       const { accelerate, policy } = settingsOf(name, undefined, options)
       const bucket = await this.#parts.buckets.addIn(transaction, {
@@ -143,6 +143,7 @@ export class Provisioning {
         ...(policy !== undefined && { policy }),
         documents: accelerate,
       })
+      await domains.setIn(transaction, bucket, options.domain)
       const key: AccessKey = { id: keyId, secret, accountId: organization.id, user: id, isActive: true, created: now }
       this.#addUser(transaction, organization.id, bucket, key)
       const provisioned: Provisioned = {
@@ -196,13 +197,6 @@ export class Provisioning {
     namespace.setAccessKey(transaction, key)
   }
 
-  async #checkDomain(from: Snapshot, bucket: string, { domain }: BucketOptions): Promise<void> {
-    const taken = domain === undefined ? undefined : await bucketOfDomain(from, domain)
-    if (taken !== undefined && taken !== bucket) {
-      throw new Fault('EntityAlreadyExists', { message: `The domain ${domain} belongs to another bucket.` })
-    }
-  }
-
   /** The secret of the shadow, sealed; one that is not changed stays as it was. */
   async #sealed(
     id: string,
@@ -253,18 +247,20 @@ export class Provisioning {
 
   /** What is not asked for stays as it is. Throws NoSuchEntity, EntityAlreadyExists, InvalidArgument, NoSuchBucket. */
   async update(id: string, asked: AskedOptions): Promise<Provisioned> {
-    const { store, world, namespace, hooks } = this.#parts
+    const { store, world, namespace, domains, hooks } = this.#parts
     const shadowSecret = await this.#sealed(id, asked, await this.get(id))
     const changed = await store.transact(async (transaction) => {
       const { shadowSecret: secretBefore, ...before } = await this.#existing(transaction, id)
       const { bucket: name } = before
       const bucket = await namespace.existingBucket(transaction, name)
       if (bucket.id !== before.bucketId) throw new Fault('NoSuchBucket', { BucketName: name })
-      const options = changedOptions(before.options, asked)
-      await this.#checkDomain(transaction, name, options)
+      // Its owner may have given it another domain since.
+      const options = changedOptions({ ...before.options, domain: bucket.domain ?? '' }, asked)
       const { accelerate, policy } = settingsOf(name, bucket, options)
       const { policy: _policy, ...rest } = bucket
-      namespace.changeBucket(transaction, { ...rest, documents: accelerate, ...(policy !== undefined && { policy }) })
+      const open: Bucket = { ...rest, documents: accelerate, ...(policy !== undefined && { policy }) }
+      namespace.changeBucket(transaction, open)
+      await domains.setIn(transaction, open, options.domain)
       const secret = 'shadow' in asked ? shadowSecret : secretBefore
       const provisioned: Provisioned = {
         ...before,
@@ -272,7 +268,7 @@ export class Provisioning {
         ...(secret !== undefined && { shadowSecret: secret }),
         updated: world.now(),
       }
-      putProvisioned(transaction, provisioned, before)
+      putProvisioned(transaction, provisioned)
       await hooks.add(transaction, 'updated', provisioned)
       return provisioned
     })
