@@ -328,6 +328,8 @@ test('pages: forms from elsewhere are refused, and nobody is sent to another sit
     const page = await fetch(`${origin}/login?to=${encodeURIComponent(to)}`)
     assert.match(await page.text(), /name="to" value="\/"/)
     assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'.*frame-ancestors 'none'/)
+    // With `no-referrer` a browser says `null` for the origin of its forms.
+    assert.equal(page.headers.get('referrer-policy'), 'same-origin')
   }
   const client = await fetch(
     `${origin}/oauth/authorize?client_id=meridian&response_type=code&redirect_uri=https://evil.example/`,
