@@ -1,4 +1,4 @@
-import type { AddOn } from '#src/model/app.ts'
+import { Fault } from '#src/errors.ts'
 import { isFields } from '#src/model/provision.ts'
 import type { HookMessage } from '#src/service/provisioning/hooks.ts'
 import { type FlyAnswer, type FlyRequest, Refusal, type Route } from './exchange.ts'
@@ -73,23 +73,27 @@ export class HookReceiver {
   /** By what there is now, and not by what was: words come in any order, and more than once. */
   async #follow(id: string, name: string): Promise<void> {
     const { provisioning, apps } = this.#parts.accounts
-    const standing = await apps.addOn(name)
-    const found = (await provisioning.list()).find((each) => each.id === id)
+    const found = await provisioning.get(id).catch(unlessMissing)
     if (found === undefined) {
-      if (standing?.providerId === id) await apps.removeAddOn(name)
+      await apps.changeAddOn(name, (standing) => (standing?.providerId === id ? undefined : standing))
       return
     }
     if (found.externalId?.startsWith(externalIdOf('fly', '')) === true) return
     const { options } = resourceOf(found, 'ready')
-    const addOn: AddOn = {
+    await apps.changeAddOn(found.bucket, (standing) => ({
       id: found.externalId ?? found.id,
-      organization: found.organization,
       created: found.created,
-      ...standing,
-      name,
+      // What another bucket of that name had, such as one of another organisation, is not this one's.
+      ...(standing?.providerId === id && standing),
+      organization: found.organization,
+      name: found.bucket,
       providerId: id,
       options: isFields(options) ? options : {},
-    }
-    await apps.putAddOn(addOn)
+    }))
   }
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (error instanceof Fault && error.code === 'NoSuchEntity') return undefined
+  throw error
 }

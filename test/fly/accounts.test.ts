@@ -202,6 +202,37 @@ test('A6: over HTTP, all that flyctl can ask, as one organisation about what is 
   }
 })
 
+test('A6: who takes the name of a bucket that is gone shows nothing of theirs to whose it was', async () => {
+  for (const isByFlyctl of [true, false]) {
+    const [was, is] = [await peopled('Before'), await peopled('After')]
+    const first = new PlaneClient(fly().origin, await fly().tokenOf(was.people.owner))
+    const second = new PlaneClient(fly().origin, await fly().tokenOf(is.people.owner))
+    const listed = async (client: PlaneClient) =>
+      ((await client.get('ListAddOns', { addOnType: 'tigris' }))['addOns'] as { nodes: Data[] }).nodes
+    const name = newName()
+    await first.get('CreateExtension', newBucket({ organizationId: was.organization.id, name }))
+    assert.deepEqual(
+      (await listed(first)).map((each) => each['name']),
+      [name],
+    )
+    // By another way than the control plane's, which hears nothing of it.
+    await fly().node.services.buckets.delete(name, () => {})
+    if (isByFlyctl) await second.get('CreateExtension', newBucket({ organizationId: is.organization.id, name }))
+    else await accounts().provisioning.provision({ organization: is.organization.id, name, options: {}, asked: '' })
+    const end = Date.now() + 60_000
+    while ((await listed(second)).length === 0 && Date.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.deepEqual(
+      (await listed(second)).map((each) => each['name']),
+      [name],
+    )
+    assert.deepEqual(await listed(first), [])
+    assert.match(await first.refused('GetAddOn', { name, provider: 'tigris' }), /^NOT_FOUND/)
+    assert.match(await first.refused('DeleteAddOn', { name, provider: 'tigris' }), /^NOT_FOUND/)
+    assert.equal((await accounts().provisioning.list(is.organization.id)).length, 1)
+  }
+})
+
 test('A6: the key of one organisation opens no bucket of another by S3', async () => {
   const [mine, theirs] = [await peopled('Near'), await peopled('Far')]
   const made = async (organization: Organization) => {

@@ -23,6 +23,10 @@ interface CreateAddOn {
   readonly options?: unknown
 }
 
+/** Whether it is that bucket still, and not another that has its name now. */
+const isSame = (standing: AddOn | undefined, addOn: AddOn): standing is AddOn =>
+  standing?.providerId === addOn.providerId
+
 interface Input<Fields> {
   readonly input: Fields
 }
@@ -126,7 +130,7 @@ export class Mutations {
       options,
       created: this.#parts.world.now(),
     }
-    await this.#parts.accounts.apps.putAddOn(addOn)
+    await this.#parts.accounts.apps.changeAddOn(addOn.name, () => addOn)
     return { addOn: this.#values.addOn(asking, addOn, made.config) }
   }
 
@@ -156,13 +160,14 @@ export class Mutations {
     const changed = await this.#values.provider.update(addOn.providerId ?? '', { options })
     // flyctl sends the options there once more.
     const isEcho = input.metadata === undefined || isDeepStrictEqual(input.metadata, input.options)
-    const after: AddOn = {
-      ...addOn,
+    const changes = {
       options: changed.options,
       ...(!isEcho && input.metadata !== null && { metadata: input.metadata }),
     }
-    await this.#parts.accounts.apps.putAddOn(after)
-    return { addOn: this.#values.addOn(asking, after) }
+    await this.#parts.accounts.apps.changeAddOn(addOn.name, (standing) =>
+      isSame(standing, addOn) ? { ...standing, ...changes } : standing,
+    )
+    return { addOn: this.#values.addOn(asking, { ...addOn, ...changes }) }
   }
 
   async delete(
@@ -173,7 +178,9 @@ export class Mutations {
     const addOn = await this.#queries.addOn(asking, input.name ?? input.addOnId ?? '')
     await this.#mayChange(asking, addOn)
     await this.#values.provider.delete(addOn.providerId ?? '')
-    await this.#parts.accounts.apps.removeAddOn(addOn.name)
+    await this.#parts.accounts.apps.changeAddOn(addOn.name, (standing) =>
+      isSame(standing, addOn) ? undefined : standing,
+    )
     return { deletedAddOnId: addOn.name, deletedAddOnName: addOn.name }
   }
 
