@@ -4,6 +4,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Fault } from '#src/errors.ts'
 import { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { setSharedSecret } from '#src/metadata/provision-records.ts'
+import { nextLane } from '#src/metadata/task-records.ts'
 import { type Organization, type OrganizationAction, type Person, type Role, roles } from '#src/model/organization.ts'
 import type { Provisioned } from '#src/model/provision.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
@@ -537,6 +538,7 @@ test('U5: a change is told until it is taken, and only where it was made', async
   const failures: string[] = []
   // Before anybody was ever to be told, nothing is remembered.
   await add('deleted')
+  assert.equal(await store.snapshot((snapshot) => nextLane(snapshot, undefined)), undefined)
   await store.transact(async (transaction) =>
     setSharedSecret(transaction, hookSecret, { keyId: '', wrapped: '', sealed: '' }),
   )
