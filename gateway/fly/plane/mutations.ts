@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { Refusal } from '#gateway/fly/exchange.ts'
 import type { FlyParts } from '#gateway/fly/parts.ts'
 import type { AddOn, App } from '#src/model/app.ts'
 import { isFields } from '#src/model/provision.ts'
 import type { Place } from '#src/service/accounts/organizations.ts'
+import { hashOf } from '#src/service/accounts/tokens.ts'
 import { randomId } from '#src/service/random-words.ts'
 import { type Asking, appOf, needed } from './asking.ts'
 import { checkProvider, type Queries } from './queries.ts'
@@ -136,9 +136,7 @@ export class Mutations {
 
   /** The same for the same request within a while. */
   async #idOf(token: string, input: CreateAddOn): Promise<string> {
-    const asked = createHash('sha256')
-      .update(JSON.stringify([token, input]))
-      .digest('hex')
+    const asked = hashOf(JSON.stringify([token, input]))
     const fresh = randomId(this.#parts.world)
     return (await this.#parts.accounts.shortLived.add('create', asked, fresh, resendMilliseconds)) ?? fresh
   }
