@@ -227,6 +227,26 @@ test('V5: storage dashboard leads whoever may see it to the page of the bucket, 
   assert.match(all.text, new RegExp(name))
   const eve = await fly().makePerson('eve', true)
   await assert.rejects(visit({ email: eve.email, password }, ssoLink), /403/)
+  // What is not there sounds to her, and to whoever has not signed in, as what is another's.
+  const ways = [
+    'extensions/bkt-nobodys',
+    'organizations/nobodys',
+    `organizations/${acme.slug}`,
+    `organizations/${acme.id}`,
+  ]
+  const heard = await Promise.all(
+    ways.map(async (way) => {
+      const entry = `${fly().origin}/flyio/${way}/sso`
+      const { status, headers } = await fetch(entry, { redirect: 'manual' })
+      const [, said] = await visit({ email: eve.email, password }, entry).then(
+        ({ url }) => ['', `was let in to ${url}`],
+        (error: Error) => / said (.*)/s.exec(error.message) ?? [],
+      )
+      return [status, headers.get('location')?.replace(/state=.*/, ''), said]
+    }),
+  )
+  assert.match(String(heard[0]), /^303,.*authorize.*,403: /)
+  for (const each of heard) assert.deepEqual(each, heard[0])
   // A callback that this browser did not begin.
   const state = `${fly().origin}/flyio/callback?code=x&state=y`
   assert.equal((await fetch(state, { headers: { cookie: 'meridian_state=z' } })).status, 400)
