@@ -54,10 +54,12 @@ export class Console {
 
   /** The way of requests, with the console before it. */
   before(route: Route): Route {
-    return async (incoming, address) => {
-      const isOurs = isConsole(address) && !(await this.#isOfBucket(address))
-      return await (isOurs ? this.#answer(incoming, address) : route(incoming, address))
-    }
+    return (incoming, address) =>
+      isConsole(address) ? this.#answerUnlessBuckets(route, incoming, address) : route(incoming, address)
+  }
+
+  async #answerUnlessBuckets(route: Route, incoming: Incoming, address: Address): Promise<Outcome> {
+    return await ((await this.#isOfBucket(address)) ? route(incoming, address) : this.#answer(incoming, address))
   }
 
   /** Whether the host is a bucket's own domain. */
