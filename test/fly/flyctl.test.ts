@@ -212,6 +212,26 @@ test('what is refused: taken names, unknown operations, what is no query, whoeve
   }
 })
 
+test('lists that nest in each other end somewhere', async () => {
+  const owner = await fly().makePerson('nesting')
+  const { id: organization, slug } = await fly().makeOrganization('Nesting', owner)
+  for (let at = 0; at < 30; at++) {
+    const addOn = { id: `${at}`, name: newName(), organization, options: {}, created: 0 }
+    await fly().accounts.apps.changeAddOn(addOn.name, () => addOn)
+  }
+  const own = new PlaneClient(fly().origin, await fly().tokenOf(owner))
+  const nested = (depth: number): string =>
+    depth === 0 ? 'name' : `organization { addOns(type: tigris) { nodes { ${nested(depth - 1)} } } }`
+  const ask = (depth: number) =>
+    own.post({
+      query: `query($slug: String!) { ${nested(depth).replace('organization', 'organization(slug: $slug)')} }`,
+      variables: { slug },
+    })
+  assert.deepEqual((await ask(2)).errors, [])
+  const { data, errors } = await ask(3)
+  assert.deepEqual([data, errors[0]?.extensions?.code], [null, 'LIMIT_EXCEEDED'])
+})
+
 test('terms: whoever asks has agreed', async () => {
   const { viewer } = await client.get('AgreedToProviderTos', { addOnProviderName: 'tigris' })
   assert.deepEqual(viewer, { __typename: 'User', agreedToProviderTos: true })
