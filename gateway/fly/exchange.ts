@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isFields } from '#src/model/provision.ts'
 
 /** A request, read whole: all of them are small. */
 export interface FlyRequest {
@@ -79,6 +80,17 @@ export async function readRequest(message: IncomingMessage): Promise<FlyRequest>
     headers: message.headers as Readonly<Record<string, string | undefined>>,
     body: Buffer.concat(pieces),
   }
+}
+
+/** An object in JSON. Throws a Refusal where the body is none. */
+export function jsonOf({ body }: Pick<FlyRequest, 'body'>): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    if (isFields(value)) return value
+  } catch {
+    // Said below.
+  }
+  throw new Refusal(400, 'malformed', 'The body is not an object in JSON.')
 }
 
 function parametersOf(route: readonly string[], path: readonly string[]): Parameters | undefined {

@@ -1,10 +1,9 @@
-import type { AddOn } from '#src/model/app.ts'
 import { isFields } from '#src/model/provision.ts'
 import type { HookMessage } from '#src/service/provisioning/hooks.ts'
 import { type FlyAnswer, type FlyRequest, Refusal, type Route } from './exchange.ts'
-import { type FlyParts, isOwnApi, ownSecret, providerName } from './parts.ts'
-import { externalIdOf, resourceOf } from './provider/extensions.ts'
-import { Verifier } from './signature.ts'
+import { type FlyParts, isOwnApi, ownSecret, providerName, verifierOf } from './parts.ts'
+import { isFlys, resourceOf, unlessMissing } from './provider/extensions.ts'
+import type { Verifier } from './signature.ts'
 import { callSigned } from './signed-call.ts'
 
 const hookPath = '/api/hooks/extensions'
@@ -16,9 +15,8 @@ export async function tellChange(
   signal: AbortSignal,
 ): Promise<void> {
   const places = parts.places()
-  const isFlys = provisioned.externalId?.startsWith(externalIdOf('fly', '')) === true
   // Fly hears of what it asked for; the own control plane of all else.
-  const toOwn = isOwnApi(places) || !isFlys
+  const toOwn = isOwnApi(places) || !isFlys(provisioned)
   const secret = toOwn ? await parts.accounts.secrets.get(ownSecret.webhook) : parts.fly.webhook()
   if (secret === undefined) return
   const status = kind === 'deleted' ? 'deleted' : 'ready'
@@ -43,14 +41,8 @@ export class HookReceiver {
 
   constructor(parts: FlyParts) {
     this.#parts = parts
-    const { world, accounts, skewMilliseconds, places } = parts
-    this.#verifier = new Verifier({
-      world,
-      shortLived: accounts.shortLived,
-      skewMilliseconds,
-      secrets: async () => [{ issuer: 'own', secret: await accounts.secrets.get(ownSecret.webhook) }],
-      bases: () => [places().local, places().public],
-    })
+    const { secrets } = parts.accounts
+    this.#verifier = verifierOf(parts, async () => [{ issuer: 'own', secret: await secrets.get(ownSecret.webhook) }])
   }
 
   routes(): readonly Route[] {
@@ -73,23 +65,22 @@ export class HookReceiver {
   /** By what there is now, and not by what was: words come in any order, and more than once. */
   async #follow(id: string, name: string): Promise<void> {
     const { provisioning, apps } = this.#parts.accounts
-    const standing = await apps.addOn(name)
-    const found = (await provisioning.list()).find((each) => each.id === id)
+    const found = await provisioning.get(id).catch(unlessMissing)
     if (found === undefined) {
-      if (standing?.providerId === id) await apps.removeAddOn(name)
+      await apps.changeAddOn(name, (standing) => (standing?.providerId === id ? undefined : standing))
       return
     }
-    if (found.externalId?.startsWith(externalIdOf('fly', '')) === true) return
+    if (isFlys(found)) return
     const { options } = resourceOf(found, 'ready')
-    const addOn: AddOn = {
+    await apps.changeAddOn(found.bucket, (standing) => ({
       id: found.externalId ?? found.id,
-      organization: found.organization,
       created: found.created,
-      ...standing,
-      name,
+      // What another bucket of that name had, such as one of another organisation, is not this one's.
+      ...(standing?.providerId === id && standing),
+      organization: found.organization,
+      name: found.bucket,
       providerId: id,
       options: isFields(options) ? options : {},
-    }
-    await apps.putAddOn(addOn)
+    }))
   }
 }

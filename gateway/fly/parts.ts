@@ -5,7 +5,7 @@ import type { Services } from '#src/service/services.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { World } from '#src/world.ts'
 import { cookieOf, type FlyRequest } from './exchange.ts'
-import type { SigningSecret } from './signature.ts'
+import { type SigningSecret, Verifier } from './signature.ts'
 
 /** Where things are, known once the server listens. */
 export interface Places {
@@ -48,6 +48,19 @@ export async function providerSecrets({ fly, accounts }: FlyParts): Promise<read
   const own = await accounts.secrets.get(ownSecret.provider)
   return [...fly.provider().map((secret) => ({ issuer: 'fly', secret }) as const), { issuer: 'own', secret: own }]
 }
+
+/** Of requests to this server that are signed with one of these. */
+export const verifierOf = (
+  { world, accounts, skewMilliseconds, places }: FlyParts,
+  secrets: () => Promise<readonly SigningSecret[]>,
+): Verifier =>
+  new Verifier({
+    world,
+    shortLived: accounts.shortLived,
+    skewMilliseconds,
+    secrets,
+    bases: () => [places().public, places().local],
+  })
 
 /** Whether people sign in, and are told of changes, here and not at Fly's. */
 export const isOwnApi = (places: Places): boolean => places.api === places.public

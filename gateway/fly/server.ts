@@ -13,11 +13,14 @@ export interface FlyServerParts {
 
 const headerBytesMax = 16 * 1024
 const requestTimeoutMs = 30_000
-/** On every answer: nothing of it is anybody else's to keep, to frame or to guess the type of. */
+/**
+ * On every answer: nothing of it is anybody else's to keep, to frame or to guess the type of. Its address is told to this server
+ * alone; to nobody at all, and browsers would not say where a form was either: https://fetch.spec.whatwg.org/#origin-header
+ */
 const common: Readonly<Record<string, string>> = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
+  'referrer-policy': 'same-origin',
 }
 
 /** Fly's provider API, and the control plane that flyctl speaks to, on one port of their own. */

@@ -1,7 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { ShortLived } from '#src/service/short-lived.ts'
 import type { World } from '#src/world.ts'
-import { type FlyRequest, Refusal } from './exchange.ts'
+import { type FlyRequest, jsonOf, Refusal } from './exchange.ts'
 
 /** Whose secret a request is signed with: Fly's, or that of this store's own control plane. */
 export type Issuer = 'fly' | 'own'
@@ -88,7 +88,7 @@ export class Verifier {
     const issuer = signerOf(await this.#parts.secrets(), request.headers[signatureHeader], bytes)
     if (issuer === undefined)
       throw unauthorized('bad_signature', 'The request is not signed, or not by anybody known here.')
-    const fields = isBody ? parseBody(request.body) : queryFields(request.query)
+    const fields = isBody ? jsonOf(request) : queryFields(request.query)
     this.#checkTime(fields['timestamp'])
     this.#checkUrl(fields['url'], request.path)
     return { issuer, fields, ...(await this.#takeNonce(issuer, fields['nonce'], request, bytes)) }
@@ -138,16 +138,6 @@ export class Verifier {
 export const replayed = (): Refusal => unauthorized('replayed', 'The request was made before.')
 
 const trimmed = (path: string): string => path.replace(/\/+$/, '')
-
-function parseBody(body: Buffer): Fields {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
-  } catch {
-    // Said below.
-  }
-  throw new Refusal(400, 'malformed', 'The body is not an object in JSON.')
-}
 
 function queryFields(query: URLSearchParams): Fields {
   const fields: Record<string, string> = {}

@@ -15,7 +15,7 @@ import type { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { type AddOn, type App, isVariableName } from '#src/model/app.ts'
 import type { SealedSecret } from '#src/model/encryption.ts'
 import { checkAppName } from '#src/model/organization.ts'
-import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
+import type { Snapshot, Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 
 interface Parts {
@@ -135,24 +135,24 @@ export class Apps {
     return await this.#parts.store.snapshot((snapshot) => readAddOnsOf(snapshot, kind, id))
   }
 
-  /** Fault `EntityAlreadyExists` where the app has another bucket already: it takes one. */
-  async putAddOn(addOn: AddOn): Promise<void> {
-    await this.#parts.store.transact(async (transaction: Transaction) => {
-      const standing = addOn.app === undefined ? [] : await readAddOnsOf(transaction, 'app', addOn.app)
-      const other = standing.find(({ name }) => name !== addOn.name)
+  /**
+   * Makes of what is known of a bucket what is known now; undefined: nothing. Of the organisation and the app that it was of before,
+   * it is not any more. Fault `EntityAlreadyExists` where the app has another bucket already: it takes one.
+   */
+  async changeAddOn(bucket: string, change: (standing: AddOn | undefined) => AddOn | undefined): Promise<void> {
+    await this.#parts.store.transact(async (transaction) => {
+      const standing = await readAddOn(transaction, bucket)
+      const addOn = change(standing)
+      if (standing !== undefined) removeAddOn(transaction, standing)
+      if (addOn === undefined) return
+      const others = addOn.app === undefined ? [] : await readAddOnsOf(transaction, 'app', addOn.app)
+      const other = others.find(({ name }) => name !== bucket)
       if (other !== undefined) {
         throw new Fault('EntityAlreadyExists', {
           message: `A bucket ${other.name} already exists for app ${addOn.app}.`,
         })
       }
       putAddOn(transaction, addOn)
-    })
-  }
-
-  async removeAddOn(bucket: string): Promise<void> {
-    await this.#parts.store.transact(async (transaction) => {
-      const addOn = await readAddOn(transaction, bucket)
-      if (addOn !== undefined) removeAddOn(transaction, addOn)
     })
   }
 }

@@ -4,6 +4,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Fault } from '#src/errors.ts'
 import { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { setSharedSecret } from '#src/metadata/provision-records.ts'
+import { nextLane } from '#src/metadata/task-records.ts'
 import { type Organization, type OrganizationAction, type Person, type Role, roles } from '#src/model/organization.ts'
 import type { Provisioned } from '#src/model/provision.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
@@ -199,6 +200,37 @@ test('A6: over HTTP, all that flyctl can ask, as one organisation about what is 
     if (['CreateExtension', 'UpdateAddOn', 'DeleteAddOn', 'SetSecrets'].includes(operation)) {
       assert.match(await reader.refused(operation, variables), /^FORBIDDEN: /, operation)
     }
+  }
+})
+
+test('A6: who takes the name of a bucket that is gone shows nothing of theirs to whose it was', async () => {
+  for (const isByFlyctl of [true, false]) {
+    const [was, is] = [await peopled('Before'), await peopled('After')]
+    const first = new PlaneClient(fly().origin, await fly().tokenOf(was.people.owner))
+    const second = new PlaneClient(fly().origin, await fly().tokenOf(is.people.owner))
+    const listed = async (client: PlaneClient) =>
+      ((await client.get('ListAddOns', { addOnType: 'tigris' }))['addOns'] as { nodes: Data[] }).nodes
+    const name = newName()
+    await first.get('CreateExtension', newBucket({ organizationId: was.organization.id, name }))
+    assert.deepEqual(
+      (await listed(first)).map((each) => each['name']),
+      [name],
+    )
+    // By another way than the control plane's, which hears nothing of it.
+    await fly().node.services.buckets.delete(name, () => {})
+    if (isByFlyctl) await second.get('CreateExtension', newBucket({ organizationId: is.organization.id, name }))
+    else await accounts().provisioning.provision({ organization: is.organization.id, name, options: {}, asked: '' })
+    const end = Date.now() + 60_000
+    while ((await listed(second)).length === 0 && Date.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.deepEqual(
+      (await listed(second)).map((each) => each['name']),
+      [name],
+    )
+    assert.deepEqual(await listed(first), [])
+    assert.match(await first.refused('GetAddOn', { name, provider: 'tigris' }), /^NOT_FOUND/)
+    assert.match(await first.refused('DeleteAddOn', { name, provider: 'tigris' }), /^NOT_FOUND/)
+    assert.equal((await accounts().provisioning.list(is.organization.id)).length, 1)
   }
 })
 
@@ -506,6 +538,7 @@ test('U5: a change is told until it is taken, and only where it was made', async
   const failures: string[] = []
   // Before anybody was ever to be told, nothing is remembered.
   await add('deleted')
+  assert.equal(await store.snapshot((snapshot) => nextLane(snapshot, undefined)), undefined)
   await store.transact(async (transaction) =>
     setSharedSecret(transaction, hookSecret, { keyId: '', wrapped: '', sealed: '' }),
   )

@@ -212,6 +212,26 @@ test('what is refused: taken names, unknown operations, what is no query, whoeve
   }
 })
 
+test('lists that nest in each other end somewhere', async () => {
+  const owner = await fly().makePerson('nesting')
+  const { id: organization, slug } = await fly().makeOrganization('Nesting', owner)
+  for (let at = 0; at < 30; at++) {
+    const addOn = { id: `${at}`, name: newName(), organization, options: {}, created: 0 }
+    await fly().accounts.apps.changeAddOn(addOn.name, () => addOn)
+  }
+  const own = new PlaneClient(fly().origin, await fly().tokenOf(owner))
+  const nested = (depth: number): string =>
+    depth === 0 ? 'name' : `organization { addOns(type: tigris) { nodes { ${nested(depth - 1)} } } }`
+  const ask = (depth: number) =>
+    own.post({
+      query: `query($slug: String!) { ${nested(depth).replace('organization', 'organization(slug: $slug)')} }`,
+      variables: { slug },
+    })
+  assert.deepEqual((await ask(2)).errors, [])
+  const { data, errors } = await ask(3)
+  assert.deepEqual([data, errors[0]?.extensions?.code], [null, 'LIMIT_EXCEEDED'])
+})
+
 test('terms: whoever asks has agreed', async () => {
   const { viewer } = await client.get('AgreedToProviderTos', { addOnProviderName: 'tigris' })
   assert.deepEqual(viewer, { __typename: 'User', agreedToProviderTos: true })
@@ -227,6 +247,26 @@ test('V5: storage dashboard leads whoever may see it to the page of the bucket, 
   assert.match(all.text, new RegExp(name))
   const eve = await fly().makePerson('eve', true)
   await assert.rejects(visit({ email: eve.email, password }, ssoLink), /403/)
+  // What is not there sounds to her, and to whoever has not signed in, as what is another's.
+  const ways = [
+    'extensions/bkt-nobodys',
+    'organizations/nobodys',
+    `organizations/${acme.slug}`,
+    `organizations/${acme.id}`,
+  ]
+  const heard = await Promise.all(
+    ways.map(async (way) => {
+      const entry = `${fly().origin}/flyio/${way}/sso`
+      const { status, headers } = await fetch(entry, { redirect: 'manual' })
+      const [, said] = await visit({ email: eve.email, password }, entry).then(
+        ({ url }) => ['', `was let in to ${url}`],
+        (error: Error) => / said (.*)/s.exec(error.message) ?? [],
+      )
+      return [status, headers.get('location')?.replace(/state=.*/, ''), said]
+    }),
+  )
+  assert.match(String(heard[0]), /^303,.*authorize.*,403: /)
+  for (const each of heard) assert.deepEqual(each, heard[0])
   // A callback that this browser did not begin.
   const state = `${fly().origin}/flyio/callback?code=x&state=y`
   assert.equal((await fetch(state, { headers: { cookie: 'meridian_state=z' } })).status, 400)
@@ -328,6 +368,8 @@ test('pages: forms from elsewhere are refused, and nobody is sent to another sit
     const page = await fetch(`${origin}/login?to=${encodeURIComponent(to)}`)
     assert.match(await page.text(), /name="to" value="\/"/)
     assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'.*frame-ancestors 'none'/)
+    // With `no-referrer` a browser says `null` for the origin of its forms.
+    assert.equal(page.headers.get('referrer-policy'), 'same-origin')
   }
   const client = await fetch(
     `${origin}/oauth/authorize?client_id=meridian&response_type=code&redirect_uri=https://evil.example/`,

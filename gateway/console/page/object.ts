@@ -4,6 +4,7 @@ import { copiesPanel } from './copies.ts'
 import { ask, show, takeAlong } from './dialog.ts'
 import { attempt, button, type Child, el, labelled, link, pairs, say, table } from './dom.ts'
 import { bytes, shown, time } from './format.ts'
+import { askToDelete } from './objects.ts'
 import { deleteObjects, listVersions, restoreVersion, type Version } from './s3.ts'
 
 interface Properties {
@@ -198,21 +199,9 @@ function versionsPanel(context: Context, bucket: string, key: string, versions: 
   )
 }
 
-function askToDelete(context: Context, bucket: string, key: string, isVersioned: boolean): void {
-  ask({
-    title: 'Delete this object?',
-    body: [
-      el('p', { class: 'code' }, shown(key)),
-      el('p', {}, isVersioned ? 'It can be restored: its versions are kept.' : 'It cannot be had back.'),
-    ],
-    action: 'Delete object',
-    isDanger: true,
-    run: async () => {
-      await deleteObjects(context.client, bucket, [{ key }])
-      say('The object is deleted.')
-      location.hash = bucketHref(bucket, key.slice(0, key.lastIndexOf('/') + 1))
-    },
-  })
+/** To the folder that the object was in. */
+function leave(bucket: string, key: string): void {
+  location.hash = bucketHref(bucket, key.slice(0, key.lastIndexOf('/') + 1))
 }
 
 function actionsOf(
@@ -228,7 +217,9 @@ function actionsOf(
     { class: 'actions' },
     button('Share', () => void attempt(async () => askToShare(client, bucket, key, version))),
     version['versionId'] === undefined &&
-      button('Delete', () => askToDelete(context, bucket, key, isVersioned), { class: 'danger' }),
+      button('Delete', () => askToDelete(context, { bucket, key, isVersioned }, () => leave(bucket, key)), {
+        class: 'danger',
+      }),
     button('Download', () => void attempt(async () => download(client, bucket, key, version)), { class: 'main' }),
   )
 }

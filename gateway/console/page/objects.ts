@@ -38,7 +38,12 @@ const columns = [
   { title: 'Actions', isHidden: true, isNumber: true },
 ]
 
-function askToDelete(context: Context, bucket: string, key: string, isVersioned: boolean): void {
+/** `deleted`: what the page does then. */
+export function askToDelete(
+  { client }: Pick<Context, 'client'>,
+  { bucket, key, isVersioned }: { readonly bucket: string; readonly key: string; readonly isVersioned: boolean },
+  deleted: () => void,
+): void {
   ask({
     title: 'Delete this object?',
     body: [
@@ -48,9 +53,9 @@ function askToDelete(context: Context, bucket: string, key: string, isVersioned:
     action: 'Delete object',
     isDanger: true,
     run: async () => {
-      await deleteObjects(context.client, bucket, [{ key }])
+      await deleteObjects(client, bucket, [{ key }])
       say('The object is deleted.')
-      context.refresh()
+      deleted()
     },
   })
 }
@@ -61,7 +66,7 @@ function folderRow(bucket: string, prefix: string, folder: string): readonly Chi
 
 function itemRow(context: Context, bucket: string, prefix: string, isVersioned: boolean, item: Item): readonly Child[] {
   const { key, size, storageClass, modified } = item
-  const remove = button('Delete', () => askToDelete(context, bucket, key, isVersioned), {
+  const remove = button('Delete', () => askToDelete(context, { bucket, key, isVersioned }, context.refresh), {
     class: 'quiet danger',
     'aria-label': `Delete ${shown(key)}`,
   })

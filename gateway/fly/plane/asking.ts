@@ -24,6 +24,19 @@ export async function whoAsks({ accounts }: FlyParts, { headers }: FlyRequest): 
 /** One request of GraphQL. */
 export interface Asking {
   readonly who: SignedIn | undefined
+  /** How many buckets the answer lists so far. */
+  listed: number
+}
+
+/** Lists nest in each other, and each bucket is looked up: a few words could ask for more than can ever be answered. */
+const listedMost = 20_000_000
+
+/** Throws where an answer would list more than so many buckets. */
+export function countListed(asking: Asking, count: number): void {
+  asking.listed += count
+  if (asking.listed > listedMost) {
+    throw new GraphQLError(`An answer lists at most ${listedMost} buckets.`, { extensions: { code: 'LIMIT_EXCEEDED' } })
+  }
 }
 
 export const unauthorized = (): GraphQLError =>

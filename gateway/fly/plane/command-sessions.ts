@@ -3,6 +3,7 @@ import {
   type FlyAnswer,
   type FlyRequest,
   jsonAnswer,
+  jsonOf,
   type Parameters,
   Refusal,
   type Route,
@@ -64,8 +65,8 @@ export class CommandSessions {
     ]
   }
 
-  async #byPassword({ body }: FlyRequest): Promise<FlyAnswer> {
-    const { data } = parsed(body)
+  async #byPassword(request: FlyRequest): Promise<FlyAnswer> {
+    const { data } = jsonOf(request)
     const attributes = isFields(data) && isFields(data['attributes']) ? data['attributes'] : {}
     const { email, password } = attributes
     const { tokens } = this.#parts.accounts
@@ -84,8 +85,14 @@ export class CommandSessions {
     return secret
   }
 
-  async #begin({ body }: FlyRequest): Promise<FlyAnswer> {
-    const { name, state, code_challenge: challenge, code_challenge_method: method, redirect_port: port } = parsed(body)
+  async #begin(request: FlyRequest): Promise<FlyAnswer> {
+    const {
+      name,
+      state,
+      code_challenge: challenge,
+      code_challenge_method: method,
+      redirect_port: port,
+    } = jsonOf(request)
     if (challenge !== undefined && challenge !== '' && method !== 'S256') {
       throw new Refusal(422, 'invalid', 'Challenges are of the method S256.')
     }
@@ -160,8 +167,8 @@ export class CommandSessions {
     return jsonAnswer(200, { access_token: await this.#newToken(approved.person, name) })
   }
 
-  async #redeem({ body }: FlyRequest, { id = '' }: Parameters): Promise<FlyAnswer> {
-    const { code, code_verifier: verifier } = parsed(body)
+  async #redeem(request: FlyRequest, { id = '' }: Parameters): Promise<FlyAnswer> {
+    const { code, code_verifier: verifier } = jsonOf(request)
     const { challenge, name } = await this.#waiting(id)
     const { shortLived } = this.#parts.accounts
     const approved = await shortLived.take<Approved>(approvedKind, id)
@@ -179,14 +186,4 @@ export class CommandSessions {
     await shortLived.take(waitingKind, id)
     return jsonAnswer(200, { access_token: await this.#newToken(approved.person, name) })
   }
-}
-
-function parsed(body: Buffer): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    if (isFields(value)) return value
-  } catch {
-    // Said below.
-  }
-  throw new Refusal(400, 'malformed', 'The body is not an object in JSON.')
 }

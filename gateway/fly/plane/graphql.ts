@@ -38,7 +38,7 @@ export class GraphQL {
     if (asked === undefined) return refused(new GraphQLError('The body is no request of GraphQL.'))
     const document = this.#parsed(asked)
     if (document instanceof GraphQLError) return refused(document)
-    const asking: Asking = { who: await whoAsks(this.#parts, request) }
+    const asking: Asking = { who: await whoAsks(this.#parts, request), listed: 0 }
     const result = await execute({
       schema,
       document,

@@ -2,13 +2,13 @@ import {
   type FlyAnswer,
   type FlyRequest,
   jsonAnswer,
+  jsonOf,
   type Parameters,
   Refusal,
   type Route,
 } from '#gateway/fly/exchange.ts'
 import type { FlyParts } from '#gateway/fly/parts.ts'
 import type { App } from '#src/model/app.ts'
-import { isFields } from '#src/model/provision.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
 import { appOf, whoAsks } from './asking.ts'
 
@@ -41,7 +41,7 @@ export class Machines {
 
   async #create(request: FlyRequest): Promise<FlyAnswer> {
     const who = await this.#who(request)
-    const { app_name: appName, name, org_slug: slug } = bodyOf(request)
+    const { app_name: appName, name, org_slug: slug } = jsonOf(request)
     const { organizations, apps } = this.#parts.accounts
     const place = await organizations.authorize(who, String(slug ?? ''), 'apps:change')
     const app = await apps.create(place.organization.id, String(appName ?? name ?? ''))
@@ -78,14 +78,4 @@ export class Machines {
       app_role: '',
     }
   }
-}
-
-function bodyOf({ body }: FlyRequest): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    if (isFields(value)) return value
-  } catch {
-    // Said below.
-  }
-  throw new Refusal(400, 'malformed', 'The body is not an object in JSON.')
 }

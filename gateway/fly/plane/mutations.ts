@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { Refusal } from '#gateway/fly/exchange.ts'
 import type { FlyParts } from '#gateway/fly/parts.ts'
 import type { AddOn, App } from '#src/model/app.ts'
 import { isFields } from '#src/model/provision.ts'
 import type { Place } from '#src/service/accounts/organizations.ts'
+import { hashOf } from '#src/service/accounts/tokens.ts'
 import { randomId } from '#src/service/random-words.ts'
 import { type Asking, appOf, needed } from './asking.ts'
 import { checkProvider, type Queries } from './queries.ts'
@@ -22,6 +22,10 @@ interface CreateAddOn {
   readonly name?: string | null
   readonly options?: unknown
 }
+
+/** Whether it is that bucket still, and not another that has its name now. */
+const isSame = (standing: AddOn | undefined, addOn: AddOn): standing is AddOn =>
+  standing?.providerId === addOn.providerId
 
 interface Input<Fields> {
   readonly input: Fields
@@ -126,15 +130,13 @@ export class Mutations {
       options,
       created: this.#parts.world.now(),
     }
-    await this.#parts.accounts.apps.putAddOn(addOn)
+    await this.#parts.accounts.apps.changeAddOn(addOn.name, () => addOn)
     return { addOn: this.#values.addOn(asking, addOn, made.config) }
   }
 
   /** The same for the same request within a while. */
   async #idOf(token: string, input: CreateAddOn): Promise<string> {
-    const asked = createHash('sha256')
-      .update(JSON.stringify([token, input]))
-      .digest('hex')
+    const asked = hashOf(JSON.stringify([token, input]))
     const fresh = randomId(this.#parts.world)
     return (await this.#parts.accounts.shortLived.add('create', asked, fresh, resendMilliseconds)) ?? fresh
   }
@@ -156,13 +158,14 @@ export class Mutations {
     const changed = await this.#values.provider.update(addOn.providerId ?? '', { options })
     // flyctl sends the options there once more.
     const isEcho = input.metadata === undefined || isDeepStrictEqual(input.metadata, input.options)
-    const after: AddOn = {
-      ...addOn,
+    const changes = {
       options: changed.options,
       ...(!isEcho && input.metadata !== null && { metadata: input.metadata }),
     }
-    await this.#parts.accounts.apps.putAddOn(after)
-    return { addOn: this.#values.addOn(asking, after) }
+    await this.#parts.accounts.apps.changeAddOn(addOn.name, (standing) =>
+      isSame(standing, addOn) ? { ...standing, ...changes } : standing,
+    )
+    return { addOn: this.#values.addOn(asking, { ...addOn, ...changes }) }
   }
 
   async delete(
@@ -173,7 +176,9 @@ export class Mutations {
     const addOn = await this.#queries.addOn(asking, input.name ?? input.addOnId ?? '')
     await this.#mayChange(asking, addOn)
     await this.#values.provider.delete(addOn.providerId ?? '')
-    await this.#parts.accounts.apps.removeAddOn(addOn.name)
+    await this.#parts.accounts.apps.changeAddOn(addOn.name, (standing) =>
+      isSame(standing, addOn) ? undefined : standing,
+    )
     return { deletedAddOnId: addOn.name, deletedAddOnName: addOn.name }
   }
 

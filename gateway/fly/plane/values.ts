@@ -2,7 +2,7 @@ import { type FlyParts, providerName, providerPath } from '#gateway/fly/parts.ts
 import type { AddOn, App } from '#src/model/app.ts'
 import { mayIn, type Organization } from '#src/model/organization.ts'
 import type { Place } from '#src/service/accounts/organizations.ts'
-import { type Asking, needed } from './asking.ts'
+import { type Asking, countListed, needed } from './asking.ts'
 import { ProviderClient } from './provider-client.ts'
 
 /** Values as the schema names them; what costs a look is a function, and looked for where it is asked. */
@@ -45,6 +45,7 @@ export class Values {
   }
 
   addOns(asking: Asking, all: readonly AddOn[]) {
+    countListed(asking, all.length)
     return { nodes: all.map((each) => this.addOn(asking, each)) }
   }
 

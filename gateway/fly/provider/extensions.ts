@@ -1,12 +1,12 @@
-import { createHash } from 'node:crypto'
 import type { FlyRequest } from '#gateway/fly/exchange.ts'
 import { type FlyAnswer, jsonAnswer, type Parameters, Refusal, type Route } from '#gateway/fly/exchange.ts'
-import { type FlyParts, providerPath, providerSecrets } from '#gateway/fly/parts.ts'
-import { type Fields, type Issuer, replayed, type Signed, Verifier } from '#gateway/fly/signature.ts'
+import { type FlyParts, providerPath, providerSecrets, verifierOf } from '#gateway/fly/parts.ts'
+import { type Fields, type Issuer, replayed, type Signed, type Verifier } from '#gateway/fly/signature.ts'
 import { Fault } from '#src/errors.ts'
 import { isFields, type Provisioned, parseOptions, writeOptions } from '#src/model/provision.ts'
 import { variablesOf } from '#src/model/variables.ts'
 import type { ExternalOrganization } from '#src/service/accounts/externals.ts'
+import { hashOf } from '#src/service/accounts/tokens.ts'
 import type { Given } from '#src/service/provisioning/provisioning.ts'
 
 /** Objects are counted up to so many; of more, usage tells. */
@@ -16,6 +16,15 @@ const optionNames = ['public', 'accelerate', 'website', 'shadow_bucket', 'Public
 
 /** Ids of Fly's are theirs: what is made here for anybody else never has one that begins so. */
 export const externalIdOf = (issuer: Issuer, id: string): string => `${issuer}:${id}`
+
+/** Whether Fly asked for it. */
+export const isFlys = ({ externalId }: Provisioned): boolean => externalId?.startsWith(externalIdOf('fly', '')) === true
+
+/** Instead of what is not there. Throws what is another Fault. */
+export function unlessMissing(error: unknown): undefined {
+  if (error instanceof Fault && error.code === 'NoSuchEntity') return undefined
+  throw error
+}
 
 /**
  * Fly's extension provider API: https://fly.io/docs/reference/extensions_api/
@@ -28,14 +37,7 @@ export class Extensions {
 
   constructor(parts: FlyParts) {
     this.#parts = parts
-    const { world, accounts, skewMilliseconds, places } = parts
-    this.#verifier = new Verifier({
-      world,
-      shortLived: accounts.shortLived,
-      skewMilliseconds,
-      secrets: () => providerSecrets(parts),
-      bases: () => [places().public, places().local],
-    })
+    this.#verifier = verifierOf(parts, () => providerSecrets(parts))
   }
 
   routes(): readonly Route[] {
@@ -139,13 +141,12 @@ export class Extensions {
   async #find(issuer: Issuer, id: string, fields: Fields): Promise<Provisioned> {
     const { provisioning, organizations } = this.#parts.accounts
     const found = await provisioning.get(id)
-    const isFlys = found.externalId?.startsWith(externalIdOf('fly', '')) === true
     const named = optional(fields, 'organization_id')
     const isTheirs =
       named === '' ||
       named === found.organization ||
       (await organizations.get(found.organization)).externalId === externalIdOf(issuer, named)
-    if (isFlys !== (issuer === 'fly') || !isTheirs)
+    if (isFlys(found) !== (issuer === 'fly') || !isTheirs)
       throw new Fault('NoSuchEntity', { message: 'There is no such extension.' })
     return found
   }
@@ -183,7 +184,7 @@ export const resourceOf = (provisioned: Provisioned, status: string): Readonly<R
   updated_at: new Date(provisioned.updated).toISOString(),
 })
 
-const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('hex')
+const digest = (value: unknown): string => hashOf(JSON.stringify(value))
 
 const picked = (fields: Fields): Fields =>
   Object.fromEntries(optionNames.filter((each) => fields[each] !== undefined).map((each) => [each, fields[each]]))

@@ -7,7 +7,7 @@ import type { Fields } from '#gateway/fly/signature.ts'
 import { Fault } from '#src/errors.ts'
 import { isFields, writeOptions } from '#src/model/provision.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
-import { externalIdOf } from './extensions.ts'
+import { externalIdOf, unlessMissing } from './extensions.ts'
 
 const stateCookie = 'meridian_state'
 const stateSeconds = 600
@@ -62,8 +62,10 @@ export class SingleSignOn {
 
   async #enter(request: FlyRequest, wanted: Wanted): Promise<FlyAnswer> {
     const who = await browserOf(this.#parts, request)
-    const organization = await this.#organizationOf(wanted)
-    if (who !== undefined && (await this.#isIn(who, organization))) return redirect(pageOf(wanted, organization))
+    // Whoever is in none hears the same of what is not there: to be let in they go and ask, and are refused when they are back.
+    const organization = who === undefined ? undefined : await this.#organizationOf(wanted)
+    if (who !== undefined && organization !== undefined && (await this.#isIn(who, organization)))
+      return redirect(pageOf(wanted, organization))
     const places = this.#parts.places()
     const state = randomBytes(24).toString('base64url')
     await this.#parts.accounts.shortLived.set('state', state, wanted, stateSeconds * 1000)
@@ -79,11 +81,15 @@ export class SingleSignOn {
     })
   }
 
-  /** Of this store, whatever it is asked for by. Fault `NoSuchEntity`. */
-  async #organizationOf({ kind, id }: Wanted): Promise<string> {
+  /** Of this store, whatever it is asked for by; undefined: there is no such thing. */
+  async #organizationOf({ kind, id }: Wanted): Promise<string | undefined> {
     const { provisioning, organizations, externals } = this.#parts.accounts
-    if (kind === 'extension') return (await provisioning.get(id)).organization
-    return (await organizations.get((await externals.find(externalIdOf('fly', id))) ?? id)).id
+    try {
+      if (kind === 'extension') return (await provisioning.get(id)).organization
+      return (await organizations.get((await externals.find(externalIdOf('fly', id))) ?? id)).id
+    } catch (error) {
+      return unlessMissing(error)
+    }
   }
 
   async #isIn(who: SignedIn, organization: string): Promise<boolean> {
@@ -97,8 +103,9 @@ export class SingleSignOn {
     const isSame = state !== '' && cookieOf(request, stateCookie) === state
     const wanted = isSame ? await this.#parts.accounts.shortLived.take<Wanted>('state', state) : undefined
     if (wanted === undefined) throw new Refusal(400, 'bad_state', 'This sign-in was begun elsewhere, or too long ago.')
-    const organization = await this.#organizationOf(wanted)
     const vouched = await this.#ask(query.get('code') ?? '')
+    const organization = await this.#organizationOf(wanted)
+    if (organization === undefined) throw notTheirs()
     const person = await this.#admit(vouched, organization)
     return redirect(pageOf(wanted, organization), { 'set-cookie': await newSession(this.#parts, person) })
   }
@@ -137,8 +144,7 @@ export class SingleSignOn {
     const found = await accounts.organizations.get(organization)
     const place = theirs.find(({ id }) => id === found.id || externalIdOf('fly', id) === found.externalId)
     const isOwn = isOwnApi(this.#parts.places())
-    if (place === undefined || isOwn !== (place.id === found.id))
-      throw new Refusal(403, 'forbidden', 'That belongs to another organization.')
+    if (place === undefined || isOwn !== (place.id === found.id)) throw notTheirs()
     // Fly, where it is this server itself, knows nobody but who is here.
     if (isOwn) return (await accounts.people.get(user)).id
     const person = { externalId: externalIdOf('fly', user), email, isAdmin: place.role === 'admin' }
@@ -173,6 +179,9 @@ export class SingleSignOn {
   }
 }
 
+const notTheirs = (): Refusal =>
+  new Refusal(403, 'forbidden', 'There is no such thing in an organization of yours: you are not in it, or it is gone.')
+
 const pageOf = ({ kind, id }: Wanted, organization: string): string =>
   kind === 'extension' ? `/buckets/${encodeURIComponent(id)}` : `/organizations/${encodeURIComponent(organization)}`
 
@@ -188,12 +197,15 @@ async function fieldsOf(response: Response): Promise<Fields> {
   throw new Fault('AccessDenied', { message: 'The sign-in was not confirmed.' })
 }
 
-/** What the API says of a token. Before August 2023 it named organisations by their ids alone. */
+/** What the API says of a token. Before August 2023 it named organisations by their ids alone. Fault `AccessDenied` where it names nobody. */
 function vouchedOf(info: Fields): Vouched {
   const { organizations, organization_ids: ids, user_id: user, email } = info
+  const isNamed = (typeof user === 'string' && user !== '') || typeof user === 'number'
+  // All those without a name would be one person.
+  if (!isNamed) throw new Fault('AccessDenied', { message: 'The sign-in was not confirmed.' })
   const listed: readonly unknown[] = Array.isArray(organizations) ? organizations : Array.isArray(ids) ? ids : []
   return {
-    user: String(user ?? ''),
+    user: String(user),
     email: String(email ?? ''),
     organizations: listed.map((each) =>
       isFields(each)
