@@ -37,7 +37,7 @@ export interface FollowerParts {
   readonly applying?: (transaction: Transaction, key: Uint8Array, value: Uint8Array | undefined) => Promise<void>
 }
 
-/** How long the root may keep a question, and how much longer its answer may take, in milliseconds. */
+/** How long the root may keep a question, and how long an answer may take beyond that, in milliseconds. */
 const wait = 20_000
 const patience = 10_000
 /** Between looks of the root whether it still is, in milliseconds. */
@@ -116,7 +116,8 @@ export class NamespaceFollower {
   async #ask<Answer>(method: string, request: FollowRequest | CopyRequest, signal: AbortSignal): Promise<Answer> {
     const { world, transport, members } = this.#parts
     const { root } = members.membership
-    const answer = await within(world, wait + patience, signal, (inner) =>
+    const kept = 'wait' in request ? request.wait : 0
+    const answer = await within(world, kept + patience, signal, (inner) =>
       transport.ask(root, method, encodeMessage(request), inner),
     )
     return decodeMessage<Answer>(answer)

@@ -101,7 +101,7 @@ const killers = [
   '123 61, 824 13, 835 67, 837 100, 854 31, 880 73, 880 76, 880 79, 882 100',
   '894 100, 923 73, 925 52, 932 55, 948 1',
   // What had a type that nobody expected was an error of ours.
-  '867 3, 892 83',
+  '867 3, 892 83, 1109 6',
 ]
   .flatMap((line) => line.split(', '))
   .map((each) => each.split(' ').map(Number))

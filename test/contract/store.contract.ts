@@ -21,9 +21,9 @@ const end = bytes('\xff')
 const all = { limit: 1_000_000 }
 const never = new AbortController().signal
 
-/** The real world, but that time can be told to pass. */
+/** The real world, but that time passes only while somebody sleeps, or when it is told to: not because the machine is slow. */
 export class PatientWorld implements World {
-  #passed = 0
+  #passed = realWorld.monotonic()
   pass(milliseconds: number): void {
     this.#passed += milliseconds
   }
@@ -34,13 +34,14 @@ export class PatientWorld implements World {
     return realWorld.now()
   }
   monotonic(): number {
-    return realWorld.monotonic() + this.#passed
+    return this.#passed
   }
   randomBytes(size: number): Uint8Array {
     return realWorld.randomBytes(size)
   }
-  sleep(milliseconds: number, signal: AbortSignal, options?: { readonly ref: boolean }): Promise<void> {
-    return realWorld.sleep(milliseconds, signal, options)
+  async sleep(milliseconds: number, signal: AbortSignal, options?: { readonly ref: boolean }): Promise<void> {
+    await realWorld.sleep(milliseconds, signal, options)
+    this.#passed += milliseconds
   }
 }
 

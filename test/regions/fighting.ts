@@ -4,11 +4,12 @@ import { fileURLToPath } from 'node:url'
 import { makeBucket } from './buckets.ts'
 import { type Check, repeat, settles } from './check.ts'
 import type { Cluster } from './cluster.ts'
-import { Store } from './s3.ts'
+import { isRefusal, Store } from './s3.ts'
 
 const command = fileURLToPath(new URL('../../bin/meridian.ts', import.meta.url))
 const bucket = 'fights'
 const keys = 50
+const acknowledgedLeast = 0.8
 
 interface Loser {
   readonly key: string
@@ -61,13 +62,18 @@ export const fighting: Check = {
     await makeBucket(cluster, root, bucket)
     const stores = cluster.codes.map((code) => new Store(code, cluster.client(code), bucket))
     const written = new Map<string, Set<string>>()
+    let acknowledged = 0
     const outcome = await repeat(iterations * 10, stores.length, async (index) => {
       const key = `fight-${index % keys}`
       const bodies = stores.map(({ region }) => `${index} by ${region}`)
       const known = written.get(key) ?? new Set()
       written.set(key, known)
       for (const body of bodies) known.add(etagOf(body))
-      await Promise.all(stores.map((store, at) => store.put(key, bodies[at] ?? '')))
+      const done = await Promise.allSettled(stores.map((store, at) => store.put(key, bodies[at] ?? '')))
+      for (const each of done) {
+        if (each.status === 'fulfilled') acknowledged++
+        else if (isRefusal(each.reason)) throw each.reason
+      }
       return undefined
     })
     const standing = new Map<string, string>()
@@ -94,7 +100,14 @@ export const fighting: Check = {
       { within: 10_000, watched: 0 },
     )
     outcome.failures.push(...complaints(lists, written, standing))
+    // Of the others nobody knows what became of them.
+    const all = outcome.operations
+    if (acknowledged < acknowledgedLeast * all)
+      outcome.failures.push(`only ${acknowledged} of ${all} were acknowledged`)
     const [first = []] = lists.values()
-    return { ...outcome, note: `${first.length} losers are listed, the same in all regions` }
+    return {
+      ...outcome,
+      note: `${acknowledged} acknowledged; ${first.length} losers are listed, the same in all regions`,
+    }
   },
 }

@@ -314,7 +314,7 @@ test('log objects are the target owner’s, as the target keeps objects, with th
   assert.equal(Owner?.ID, ids.alice)
 })
 
-test('what was answered is in the log though the node was killed', { timeout: 60_000 }, async () => {
+test('what was answered is in the log though the node was killed', { timeout: 240_000 }, async () => {
   const data = await mkdtemp(join(tmpdir(), 'meridian-logging-'))
   const start = async () => {
     const server = await ServerProcess.start({ data, workers: 2 })

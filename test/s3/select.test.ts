@@ -59,7 +59,11 @@ test('a query over CSV is answered with its records, its counts and an end', asy
     OutputSerialization: { JSON: {} },
   })
   assert.equal(answer.records, '{"name":"bob, jr"}\n')
-  assert.deepEqual(answer.events, ['Records', 'Stats', 'End'])
+  // A client that waits is told from time to time that there is nothing yet.
+  assert.deepEqual(
+    answer.events.filter((each) => each !== 'Cont'),
+    ['Records', 'Stats', 'End'],
+  )
   assert.deepEqual({ ...answer.stats }, { BytesScanned: body.length, BytesProcessed: body.length, BytesReturned: 19 })
 })
 

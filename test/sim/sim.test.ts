@@ -6,15 +6,14 @@ import { knownSeeds } from './seeds.ts'
 import { simulate } from './simulation.ts'
 
 /** A few of the seeds that `npm run sim` runs by the thousand, and all that ever failed. */
-const few = ['1', '4'].map((seed) => ({ seed, operations: 600 }))
+const few = ['1', '2', '4'].map((seed) => ({ seed, operations: 600 }))
 for (const { seed, operations } of [...few, ...knownSeeds()]) {
   test(`I4 I6 I8 C9 C12 C18 C19: seed ${seed} ends with regions that agree, and nothing lost`, {
     timeout: 200_000,
   }, async () => {
     const report = await simulate({ seed, operations, compose: composeRegion, isQuiet })
-    // A store that answers nobody loses nothing either (C29); who has turned clocks (C8), or has left, is to refuse.
-    const refuses = report.faults.some(([fault]) => fault === 'skew' || fault === 'leaving region')
-    assert.ok(refuses || report.acknowledged > operations / 2, `${report.acknowledged} acknowledged`)
+    // A store that answers nobody loses nothing either (C29).
+    assert.ok(report.acknowledged > operations / 2, `${report.acknowledged} acknowledged`)
   })
 }
 

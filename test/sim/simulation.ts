@@ -11,11 +11,13 @@ import {
 } from './checkers.ts'
 import { Client } from './clients.ts'
 import { Cluster } from './cluster.ts'
+import { buckets } from './content.ts'
 import { type FaultClass, Faults } from './faults.ts'
 import { Ledger } from './ledger.ts'
 import { Mover } from './mover.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
+import { rowOf } from './places.ts'
 import type { Compose, Region } from './region.ts'
 import { Timeline } from './timeline.ts'
 
@@ -71,6 +73,7 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     if (late === undefined) return
     await timeline.sleep(chance.between(1_000, 8_000))
     cluster.join(late)
+    await known([late], timeline)
   }
   const leaving = async (): Promise<void> => {
     const { leaver } = cluster
@@ -81,8 +84,10 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
   const history = async (): Promise<void> => {
     faults.isOn = false
     for (const region of regions) await region.prepare()
+    const first = regions.filter((region) => region !== late)
+    for (const region of first) region.start()
+    await known(first, timeline)
     faults.isOn = true
-    for (const region of regions) if (region !== late) region.start()
     // A region that leaves and buckets that move at once are histories of their own.
     const deeds = Promise.all([nemesis.run(), cluster.leaver === undefined ? mover.run() : undefined])
     const joined = joining()
@@ -119,6 +124,12 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     conflicts: first === undefined ? 0 : countRows(first.store.view, 'conflict'),
     lasted: timeline.now,
   }
+}
+
+/** As members do: they serve once they have copied the namespace. */
+async function known(regions: readonly Region[], timeline: Timeline): Promise<void> {
+  const hasAll = ({ store }: Region): boolean => buckets.every(({ name }) => rowOf(store.view, name) !== undefined)
+  while (!regions.every(hasAll)) await timeline.sleep(50)
 }
 
 /** What must hold when nothing is under way any more. */
