@@ -56,8 +56,8 @@ export const locationMutants: readonly Mutant[] = [
     name: 'taken-over-without-a-copy',
     rule: 'C22',
     file: 'src/cluster/bucket-moving.ts',
-    from: 'return { move: move?.epoch ?? 0, source, incarnation, isWhole: false, records: 0 }',
-    to: 'return { move: move?.epoch ?? 0, source, incarnation, isWhole: id > 0, records: 0 }',
+    from: 'await this.#applySome(named, copy, records.slice(first, first + recordsPerTransaction))',
+    to: 'if (first > 0) await this.#applySome(named, copy, records.slice(first, first + recordsPerTransaction))',
     killers: ['test/cluster/moving.test.ts'],
   },
   {
