@@ -84,13 +84,14 @@ function shoot(port: number, aim: Aim): Promise<void> {
     const socket = connect(port, '127.0.0.1')
     socket.setNoDelay(true)
     socket.on('error', reject)
+    // A request that gets no answer is none that was measured.
+    socket.on('close', () => reject(new Error('the server closed a connection')))
     socket.on('connect', () => {
       const answers = new Answers(socket, aim, () => {
         socket.destroy()
         resolve()
       })
       socket.on('data', (chunk) => answers.read(chunk))
-      socket.on('close', () => resolve())
       answers.send()
     })
   })

@@ -42,24 +42,19 @@ export async function lag(seconds: number): Promise<readonly Figure[]> {
         await new Promise((resolve) => setTimeout(resolve, probePauseMs))
       }
     }
-    const probing = probe()
-    const loads = await Promise.all(
-      codes.map((code, index) => {
-        const client = cluster.client(code)
-        const calls = objectCalls('PUT', 1024 + index, keys, Buffer.alloc(1024 + index, 'm'))
-        const shooting = load({
-          port: cluster.portOf(code),
-          shots: shots(client, calls),
-          connections: 16,
-          seconds,
-          rate: writesEach,
-        })
-        client.close()
-        return shooting
-      }),
-    )
-    isOver = true
-    await probing
+    const shooting = codes.map((code, index) => {
+      const client = cluster.client(code)
+      const calls = objectCalls('PUT', 1024 + index, keys, Buffer.alloc(1024 + index, 'm'))
+      const options = { port: cluster.portOf(code), connections: 16, seconds, rate: writesEach }
+      const running = load({ ...options, shots: shots(client, calls) })
+      client.close()
+      return running
+    })
+    const loading = Promise.all(shooting).finally(() => {
+      isOver = true
+    })
+    // Together: a probe that fails must not end the process before the cluster is stopped.
+    const [loads] = await Promise.all([loading, probe()])
     for (const client of clients.values()) client.close()
     const lines = await metricsOf(cluster, 'syd')
     return [

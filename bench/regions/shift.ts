@@ -3,7 +3,7 @@ import type { DevCluster } from '../../test/support/dev-cluster.ts'
 import { sumOf } from '../../test/support/exposition.ts'
 import type { Plot } from '../plot.ts'
 import { bucket, keyOf } from '../shots.ts'
-import { expectStatus, metricsOf, withCluster } from './cluster.ts'
+import { eventually, expectStatus, metricsOf, withCluster } from './cluster.ts'
 import { type Figure, percentile } from './figures.ts'
 
 export interface ShiftOptions {
@@ -172,11 +172,8 @@ export async function shift(options: ShiftOptions, note: string): Promise<{ figu
     client.close()
     const there = cluster.client(to)
     // Their records are there at once; only bytes have to come.
-    for (let index = options.objects - 1, tries = 0; tries < 600; tries++) {
-      const { status } = await there.send({ method: 'HEAD', path: keyOf(options.bytes, index) })
-      if (status === 200) break
-      await new Promise((resolve) => setTimeout(resolve, 100))
-    }
+    const last = keyOf(options.bytes, options.objects - 1)
+    await eventually(async () => (await there.send({ method: 'HEAD', path: last })).status === 200)
     const list = await there.send({ method: 'GET', path: `/${bucket}`, query: { 'list-type': '2', 'max-keys': '1' } })
     if (list.status !== 200) throw new Error(`${to} does not list: ${list.status}`)
     there.close()

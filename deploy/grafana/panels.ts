@@ -29,8 +29,17 @@ export const sum = (by: string, expression: string): string => `sum by (${by}) (
 export const max = (by: string, expression: string): string => `max by (${by}) (${expression})`
 export const of = (metric: string, matchers = ''): string =>
   `${metric}{${here}${matchers === '' ? '' : `, ${matchers}`}}`
+export const withinHour = (by: string, metric: string): string => sum(by, `increase(${of(metric)}[1h])`)
 export const quantile = (share: number, by: string, metric: string, matchers = ''): string =>
   `histogram_quantile(${share}, ${sum(`${by}, le`, rate(`${metric}_bucket`, matchers))})`
+/** The median and the 99th percentile, and what their series are called. */
+export const quantiles = (by: string, metric: string): readonly (readonly [expression: string, legend: string])[] => {
+  const series = by.split(', ').map((label) => `{{${label}}}`)
+  return [
+    [quantile(0.5, by, metric), [...series, 'median'].join(' ')],
+    [quantile(0.99, by, metric), [...series, '99 %'].join(' ')],
+  ]
+}
 
 /** Errors are none, and not unknown, where requests are answered and none badly. */
 export const badly = (by: string): string => {

@@ -1,4 +1,4 @@
-import { type Dashboard, max, of, quantile, rate, sum } from './panels.ts'
+import { type Dashboard, max, of, quantiles, rate, sum, withinHour } from './panels.ts'
 
 export const storage: Dashboard = {
   uid: 'meridian-storage',
@@ -34,10 +34,7 @@ export const storage: Dashboard = {
           title: 'Syncs',
           what: 'How long the disk takes to make bytes durable.',
           unit: 's',
-          queries: [
-            [quantile(0.5, 'region', 'meridian_volume_sync_duration_seconds'), '{{region}} median'],
-            [quantile(0.99, 'region', 'meridian_volume_sync_duration_seconds'), '{{region}} 99 %'],
-          ],
+          queries: quantiles('region', 'meridian_volume_sync_duration_seconds'),
         },
         {
           title: 'Segments, compacted',
@@ -45,7 +42,7 @@ export const storage: Dashboard = {
           unit: 'short',
           queries: [
             [sum('region', of('meridian_volume_segments')), '{{region}}'],
-            [sum('region', `increase(${of('meridian_compacted_segments_total')}[1h])`), '{{region}} compacted'],
+            [withinHour('region', 'meridian_compacted_segments_total'), '{{region}} compacted'],
           ],
         },
         {
@@ -54,7 +51,7 @@ export const storage: Dashboard = {
           unit: 'short',
           queries: [
             [sum('region', of('meridian_volume_failed')), '{{region}} failed'],
-            [sum('region, event', `increase(${of('meridian_volume_events_total')}[1h])`), '{{region}} {{event}}'],
+            [withinHour('region, event', 'meridian_volume_events_total'), '{{region}} {{event}}'],
           ],
         },
       ],
@@ -74,10 +71,7 @@ export const storage: Dashboard = {
           title: 'Time of transactions',
           what: 'From begin to stable storage, retries included.',
           unit: 's',
-          queries: [
-            [quantile(0.5, 'region, driver', 'meridian_transaction_duration_seconds'), '{{region}} {{driver}} median'],
-            [quantile(0.99, 'region, driver', 'meridian_transaction_duration_seconds'), '{{region}} {{driver}} 99 %'],
-          ],
+          queries: quantiles('region, driver', 'meridian_transaction_duration_seconds'),
         },
         {
           title: 'In vain',
@@ -94,10 +88,7 @@ export const storage: Dashboard = {
           title: 'Size of transactions',
           what: 'What counts against the limit of 10 MB.',
           unit: 'bytes',
-          queries: [
-            [quantile(0.5, 'region, driver', 'meridian_transaction_size_bytes'), '{{region}} {{driver}} median'],
-            [quantile(0.99, 'region, driver', 'meridian_transaction_size_bytes'), '{{region}} {{driver}} 99 %'],
-          ],
+          queries: quantiles('region, driver', 'meridian_transaction_size_bytes'),
         },
         {
           title: 'Free for metadata',

@@ -119,7 +119,8 @@ test('Z4 Z7: what one standing cell wrote before it was shown, and the copied on
   assert.ok(fra !== undefined && iad !== undefined)
   const { version } = await put(second, 'key', 'value')
   const { version: old } = await put(root, 'old', 'value')
-  // Its entry is behind the one that comes, and nobody told it of that.
+  await second.pull(fra)
+  // Their entries are behind the one that comes, and nobody told it of those: what is old comes with the copy alone.
   await third.pull(iad)
   await third.pull(fra)
   assert.equal(await etagIn(third, 'key'), undefined)

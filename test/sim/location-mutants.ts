@@ -10,7 +10,7 @@ export const locationMutants: readonly Mutant[] = [
     file: 'src/model/move.ts',
     from: "state === 'active' && move?.step !== 'fenced' && move?.step !== 'handing'",
     to: "state === 'active' && move?.step !== 'handing'",
-    killers: 'sim',
+    killers: ['test/cluster/moving.test.ts', 'test/service/bucket-places.test.ts'],
   },
   {
     name: 'written-where-the-bucket-is-not',
@@ -41,7 +41,7 @@ export const locationMutants: readonly Mutant[] = [
     rule: 'C22',
     file: 'src/cluster/bucket-moving.ts',
     from: 'if (cell !== own && !(await positions.hasReached(from, cell, bytesOf(position)))) return undefined',
-    to: 'if (cell === own && !(await positions.hasReached(from, cell, bytesOf(position)))) return undefined',
+    to: 'if (cell < 0 && !(await positions.hasReached(from, cell, bytesOf(position)))) return undefined',
     killers: 'sim',
   },
   {
@@ -56,8 +56,8 @@ export const locationMutants: readonly Mutant[] = [
     name: 'taken-over-without-a-copy',
     rule: 'C22',
     file: 'src/cluster/bucket-moving.ts',
-    from: 'return { move: move?.epoch ?? 0, source, incarnation, isWhole: false, records: 0 }',
-    to: 'return { move: move?.epoch ?? 0, source, incarnation, isWhole: id > 0, records: 0 }',
+    from: 'await this.#applySome(named, copy, records.slice(first, first + recordsPerTransaction))',
+    to: 'if (first > 0) await this.#applySome(named, copy, records.slice(first, first + recordsPerTransaction))',
     killers: ['test/cluster/moving.test.ts'],
   },
   {
