@@ -1,6 +1,7 @@
 import type { World } from '#src/world.ts'
+import { OutOfPatience } from './patience.ts'
 
-/** Carries something out that is told to stop after so many milliseconds, or when the signal says so. */
+/** Carries something out that is told to stop after so many milliseconds, by OutOfPatience, or when the signal says so. */
 export async function within<T>(
   world: World,
   milliseconds: number,
@@ -10,7 +11,7 @@ export async function within<T>(
   const late = new AbortController()
   const done = new AbortController()
   world.sleep(milliseconds, AbortSignal.any([signal, done.signal])).then(
-    () => late.abort(new Error(`not done within ${milliseconds} ms`)),
+    () => late.abort(new OutOfPatience(milliseconds)),
     () => {},
   )
   try {
