@@ -1,5 +1,5 @@
 import type { World } from '#src/world.ts'
-import { OutOfPatience } from './patience.ts'
+import { isOver, OutOfPatience } from './patience.ts'
 
 /** Carries something out that is told to stop after so many milliseconds, by OutOfPatience, or when the signal says so. */
 export async function within<T>(
@@ -17,6 +17,6 @@ export async function within<T>(
   try {
     return await body(AbortSignal.any([signal, late.signal]))
   } finally {
-    done.abort()
+    done.abort(isOver)
   }
 }

@@ -7,6 +7,9 @@ export class OutOfPatience extends Error {
   }
 }
 
+/** Nobody waits any more. One for all: making one, with where it was made, takes longer than many a wait. */
+export const isOver = new Error('nobody waits for it any more')
+
 /** What `run` gives, if it does so in time; otherwise its signal is aborted, and OutOfPatience thrown. */
 export async function within<T>(
   world: World,
@@ -24,6 +27,6 @@ export async function within<T>(
   try {
     return await Promise.race([running, late])
   } finally {
-    over.abort()
+    over.abort(isOver)
   }
 }
