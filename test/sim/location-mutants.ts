@@ -116,4 +116,28 @@ export const locationMutants: readonly Mutant[] = [
     to: '',
     killers: ['test/cluster/moving.test.ts'],
   },
+  {
+    name: 'moved-to-where-nobody-is',
+    rule: 'C22, Z8',
+    file: 'src/cluster/founding.ts',
+    from: 'withHome(withoutCell(bucket, cell, before), next, cell)',
+    to: 'withHome(bucket, next, cell)',
+    killers: ['src/cluster/founding.test.ts', 'test/cluster/promotion.test.ts'],
+  },
+  {
+    name: 'handed-to-where-nobody-is',
+    rule: 'C22, Z8',
+    file: 'src/model/move.ts',
+    from: "  const isTurned = move.step === 'handing'\n",
+    to: "  const isTurned = move.epoch < 0 && move.step === 'handing'\n",
+    killers: ['src/cluster/founding.test.ts'],
+  },
+  {
+    name: 'let-go-by-what-was-before',
+    rule: 'L1',
+    file: 'src/cluster/founding.ts',
+    from: '    const only = onlyIn(await namespace.buckets(transaction), before, cell)',
+    to: '    const only = onlyIn([], before, cell)',
+    killers: ['src/cluster/founding.test.ts'],
+  },
 ]
