@@ -133,6 +133,22 @@ export const locationMutants: readonly Mutant[] = [
     killers: ['src/cluster/founding.test.ts'],
   },
   {
+    name: 'nothing-comes-from-who-leaves',
+    rule: 'L1, Z4',
+    file: 'src/cluster/bucket-moving.ts',
+    from: "return staying.length > 0 ? staying : of('leaving')",
+    to: "return staying.length > 0 ? staying : of('removed')",
+    killers: ['test/cluster/moving.test.ts'],
+  },
+  {
+    name: 'keepers-wait-for-a-copy-that-nobody-makes',
+    rule: 'V7',
+    file: 'src/cluster/keeper.ts',
+    from: "    if (word === 'wait' && isLacking) repair(copy.blob)\n",
+    to: "    if (word === 'freed' && isLacking) repair(copy.blob)\n",
+    killers: ['test/cluster/moving.test.ts'],
+  },
+  {
     name: 'let-go-by-what-was-before',
     rule: 'L1',
     file: 'src/cluster/founding.ts',
