@@ -113,6 +113,7 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
     positions,
     cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
     durabilityRegions: 1,
+    askAgain: 20_000,
     failed: surprised,
   })
   const foundation = { ...known, remote: bytes.remote }
