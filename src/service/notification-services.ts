@@ -1,4 +1,4 @@
-import type { Guard } from '#src/model/access.ts'
+import type { Guard } from '#src/model/guard.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { NotificationRule } from '#src/model/notification.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
