@@ -3,7 +3,7 @@ import type { Caller } from '#src/model/identity.ts'
 import type { NotificationRule } from '#src/model/notification.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import type { Subscription, Topic, TopicName } from '#src/model/topic.ts'
-import type { Page } from './services.ts'
+import type { Page } from './page.ts'
 
 /** What the store can be asked of topics, and of what buckets tell them. */
 

@@ -19,6 +19,7 @@ import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Cause } from './object-events.ts'
+import type { Page } from './page.ts'
 import type { Regions } from './regions.ts'
 import type { Shadows } from './shadow-services.ts'
 import type { Sts } from './sts/sts.ts'
@@ -45,12 +46,6 @@ export interface Services {
   readonly usage: Usage
   /** Absent: there is one. */
   readonly regions?: Regions
-}
-
-export interface Page<Item> {
-  readonly items: readonly Item[]
-  /** Where the next page starts; undefined: this was the last. */
-  readonly next?: string
 }
 
 /** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState, TooManyBuckets. */
