@@ -7,6 +7,9 @@ export class OutOfPatience extends Error {
   }
 }
 
+/** Nobody waits any more. One for all: making one, with where it was made, takes longer than many a wait. */
+export const isOver = new Error('nobody waits for it any more')
+
 /** What `run` gives, if it does so in time; otherwise its signal is aborted, and OutOfPatience thrown at once, whether it heeds that or not. */
 export async function within<T>(
   world: World,
@@ -24,7 +27,7 @@ export async function within<T>(
   try {
     return await Promise.race([running, late])
   } finally {
-    over.abort()
+    over.abort(isOver)
   }
 }
 
@@ -44,6 +47,6 @@ export async function stoppedAfter<T>(
   try {
     return await body(AbortSignal.any([signal, late.signal]))
   } finally {
-    done.abort()
+    done.abort(isOver)
   }
 }

@@ -18,11 +18,14 @@ import type { NeededOptions } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, spreadMethods } from './spreading.ts'
-import { Succession } from './succession.ts'
+import { Succession, type SuccessionOptions } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
-export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucket'>, NeededOptions {
+export interface RegionBytesOptions
+  extends Pick<HandingOnOptions, 'cellsOfBucket'>,
+    Pick<SuccessionOptions, 'askAgain'>,
+    NeededOptions {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
   readonly transport: Transport

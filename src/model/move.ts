@@ -51,6 +51,23 @@ export function moved(bucket: Bucket, location: string, membership: Membership, 
   return { ...bucket, move: { step: 'preparing', other: location, epoch: next, since: now }, epoch: next }
 }
 
+/**
+ * Z8  no bucket is left nowhere, as long as some cell has it.
+ *
+ * A bucket as a cell goes for good: a change of location that would end with that cell alone is given up, one that began
+ * there ends where it was to end, with what has come by then. Where nobody else has the bucket, nothing can be done.
+ */
+export function withoutCell(bucket: Bucket, cell: number, membership: Membership): Bucket {
+  const { location, move, epoch } = bucket
+  if (move === undefined || move.step === 'leaving') return bucket
+  const isTurned = move.step === 'handing'
+  const [old, next] = isTurned ? [move.other, location] : [location, move.other]
+  const isOnly = (place: string): boolean => cellsOf(place, membership).every((each) => each === cell)
+  if (isOnly(old) === isOnly(next)) return bucket
+  const [stays, goes] = isOnly(next) ? [old, next] : [next, old]
+  return { ...bucket, location: stays, move: { ...move, step: 'leaving', other: goes }, epoch: epoch + 1 }
+}
+
 /** What is asked of a bucket's writes must be possible where it is, or is to be (C20). Fault `InvalidRequest`. */
 export function durable(bucket: Bucket, regions: number, membership: Membership): Bucket {
   const { location, move } = bucket
