@@ -7,13 +7,12 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
-import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { selfSigned } from '#src/webhook/certificate.ts'
-import { realWorld } from '#src/world.ts'
 import { TestCluster, whyNoFoundationDb } from '../support/foundationdb.ts'
 import { SignedClient } from '../support/signed-client.ts'
 import { manifestsOf, statefulSetOf } from './chart.ts'
 import { type PodOptions, RunningPod } from './running-pod.ts'
+import { documentedKeys } from './secrets.ts'
 
 /** What the chart starts, started as processes of this machine: with its variables, its files and its probes. */
 const folder = mkdtempSync(join(tmpdir(), 'meridian-deploy-'))
@@ -38,11 +37,9 @@ const administrator = { accessKey: 'HARNESSADMINISTRATOR', secretKey: 'harness-s
 
 /** What the Secrets of a cluster hold, as docs/deploying.md has them made. */
 function clusterSecrets(): Readonly<Record<string, string>> {
-  const keyFile = join(folder, `keys-${randomBytes(4).toString('hex')}.json`)
-  LocalKeys.open(keyFile, realWorld).createManaged('invoices')
   return {
     '/etc/meridian/cluster/secret': `${randomBytes(32).toString('base64')}\n`,
-    '/etc/meridian/encryption/keys.json': readFileSync(keyFile, 'utf8'),
+    '/etc/meridian/encryption/keys.json': documentedKeys(folder),
   }
 }
 
