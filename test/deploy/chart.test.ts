@@ -120,6 +120,14 @@ test('every path of a setting is on a mount, writable where the server writes, a
       const isThere = items === undefined || path === mount.mountPath
       assert.ok(isThere || items.some((each) => path === `${mount.mountPath}/${each.path}`), `${name}: ${path}`)
     }
+    if (config.tlsCertificates !== undefined) {
+      const items = pod.volumes.find((each) => each.name === mountOf(config.tlsCertificates ?? '')?.name)?.secret?.items
+      // The pair that the server shows to hosts that have none of their own.
+      assert.deepEqual(
+        items?.map(({ path }) => path),
+        ['default.crt', 'default.key'],
+      )
+    }
     if (config.metadata === 'foundationdb') {
       // The client rewrites it: not where a Secret or ConfigMap is mounted.
       const mount = mountOf(config.fdbClusterFile)

@@ -45,11 +45,17 @@ export interface Container {
   readonly lifecycle?: { readonly preStop: { readonly exec: { readonly command: readonly string[] } } }
 }
 
+/** Which key of a Secret or ConfigMap is which file. */
+export interface KeyPath {
+  readonly key: string
+  readonly path: string
+}
+
 export interface PodVolume {
   readonly name: string
   readonly emptyDir?: object
-  readonly secret?: { readonly items?: readonly { readonly path: string }[] }
-  readonly configMap?: { readonly items?: readonly { readonly path: string }[] }
+  readonly secret?: { readonly secretName: string; readonly items?: readonly KeyPath[] }
+  readonly configMap?: { readonly name: string; readonly items?: readonly KeyPath[] }
 }
 
 export interface PodSpec {

@@ -83,7 +83,7 @@ test('every variable of the file is a setting, and ports, paths and times are th
 test('a Machine learns from its place which region it is, and where it joins', () => {
   const path = commandThat(
     'telling',
-    'set -e; env | grep ^MERIDIAN_; ! env | grep -q ^ENCRYPTION_KEYS; echo "words $*"',
+    'env | grep ^MERIDIAN_; if env | grep -q ^ENCRYPTION_KEYS; then exit 9; fi; echo "words $*"',
   )
   const regions = ['ams', 'arn', 'bom', 'cdg', 'dfw', 'ewr', 'fra', 'gru', 'iad', 'jnb', 'lax', 'lhr']
   for (const region of [...regions, 'nrt', 'ord', 'sin', 'sjc', 'syd', 'yyz']) {

@@ -11,7 +11,7 @@ import { selfSigned } from '#src/webhook/certificate.ts'
 import { TestCluster, whyNoFoundationDb } from '../support/foundationdb.ts'
 import { SignedClient } from '../support/signed-client.ts'
 import { manifestsOf, statefulSetOf } from './chart.ts'
-import { type PodOptions, RunningPod } from './running-pod.ts'
+import { type PodOptions, RunningPod, type Secrets } from './running-pod.ts'
 import { documentedKeys } from './secrets.ts'
 
 /** What the chart starts, started as processes of this machine: with its variables, its files and its probes. */
@@ -36,10 +36,10 @@ async function start(name: string, options: Omit<PodOptions, 'folder'>): Promise
 const administrator = { accessKey: 'HARNESSADMINISTRATOR', secretKey: 'harness-secret-of-the-administrator' }
 
 /** What the Secrets of a cluster hold, as docs/deploying.md has them made. */
-function clusterSecrets(): Readonly<Record<string, string>> {
+function clusterSecrets(): Secrets {
   return {
-    '/etc/meridian/cluster/secret': `${randomBytes(32).toString('base64')}\n`,
-    '/etc/meridian/encryption/keys.json': documentedKeys(folder),
+    'meridian-cluster': { secret: `${randomBytes(32).toString('base64')}\n` },
+    'meridian-encryption': { 'keys.json': documentedKeys(folder) },
   }
 }
 
@@ -100,7 +100,7 @@ test('the first region of a cluster, and one that joins it', async () => {
   const root = await start('fra', {
     set: setOf('first-region'),
     workers: 1,
-    secrets: { ...secrets, '/etc/meridian/tls/default.crt': certificate, '/etc/meridian/tls/default.key': privateKey },
+    secrets: { ...secrets, 'meridian-certificate': { 'tls.crt': certificate, 'tls.key': privateKey } },
     // Two regions have to hold a write, and there is one yet.
     without: ['MERIDIAN_DURABILITY_REGIONS'],
   })
@@ -139,7 +139,10 @@ const whyNot = whyNoFoundationDb()
 test('nodes that share a FoundationDB cluster', { skip: whyNot !== undefined && `not shown: ${whyNot}` }, async () => {
   const cluster = await TestCluster.start()
   try {
-    const secrets = { ...clusterSecrets(), '/given/fdb.cluster': readFileSync(cluster.clusterFile, 'utf8') }
+    const secrets = {
+      ...clusterSecrets(),
+      'fdb-config': { 'cluster-file': readFileSync(cluster.clusterFile, 'utf8') },
+    }
     const set = setOf('foundationdb')
     // No Redis is here, and this cluster speaks no TLS.
     const without = [

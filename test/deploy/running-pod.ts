@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Command, type Ended } from '../command/command.ts'
 import { freePorts } from '../support/free-ports.ts'
-import type { Probe, StatefulSet } from './chart.ts'
+import type { PodVolume, Probe, StatefulSet } from './chart.ts'
 import { variablesOf } from './pod.ts'
+
+export type Secrets = Readonly<Record<string, Readonly<Record<string, string>>>>
 
 export interface PodOptions {
   readonly set: StatefulSet
   /** Of this pod, and empty. */
   readonly folder: string
   readonly ordinal?: number
-  /** Content of files of Secrets, by the path at which they are mounted. */
-  readonly secrets?: Readonly<Record<string, string>>
+  /** Secrets and ConfigMaps of the namespace: by name and key. */
+  readonly secrets?: Secrets
   /** Host names of the manifests, and where they lead in this test. */
   readonly hosts?: ReadonlyMap<string, string>
   /** Variables that are left out, since what they name is not here. */
@@ -27,6 +29,8 @@ export interface PodOptions {
 }
 
 const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === 'IPv6'))
+/** How long a command may take, in milliseconds. */
+const executionMost = 100_000
 /** What the chart mounts something at. */
 const mounted = /(?<![\w.:])\/(?=(?:data|volumes|given|run\/foundationdb|etc\/meridian)\b)/g
 
@@ -52,11 +56,14 @@ export class RunningPod {
   /** Its containers for the beginning have run; the others run, and are not asked for anything yet. */
   static async start(options: PodOptions): Promise<RunningPod> {
     const { set, folder, ordinal = 0, secrets = {}, hosts = new Map(), without = [] } = options
-    for (const { mountPath } of set.spec.template.spec.containers[0].volumeMounts) {
-      mkdirSync(join(folder, mountPath), { recursive: true })
+    const { containers, initContainers = [], volumes } = set.spec.template.spec
+    for (const { name, mountPath } of [containers[0], ...initContainers].flatMap((each) => each.volumeMounts)) {
+      const at = join(folder, mountPath)
+      mkdirSync(at, { recursive: true })
+      const volume = volumes.find((each) => each.name === name)
+      if (volume?.secret !== undefined || volume?.configMap !== undefined) project(at, volume, secrets)
     }
-    for (const [path, content] of Object.entries(secrets)) projectSecret(join(folder, path), content)
-    for (const { command = [] } of set.spec.template.spec.initContainers ?? []) {
+    for (const { command = [] } of initContainers) {
       const [program = '', ...words] = command.map((each) => each.replaceAll(mounted, `${folder}/`))
       execFileSync(program, words, { timeout: 60_000 })
     }
@@ -115,7 +122,11 @@ export class RunningPod {
 
   /** `kubectl exec POD -- meridian …`. */
   async execute(...words: readonly string[]): Promise<Ended> {
-    return await new Command(words, this.environment).ended
+    const command = new Command(words, this.environment)
+    const timer = setTimeout(() => command.child.kill('SIGKILL'), executionMost)
+    const ended = await command.ended
+    clearTimeout(timer)
+    return ended
   }
 
   async stop(): Promise<Ended> {
@@ -128,22 +139,19 @@ export class RunningPod {
   }
 }
 
-/** As the kubelet lays a Secret: a link to a link, for its group to read. */
-function projectSecret(path: string, content: string): void {
-  const [folder, name] = [dirname(path), path.slice(dirname(path).length + 1)]
+/** As the kubelet lays a Secret: links to what a link leads to, for its group to read. */
+function project(folder: string, { secret, configMap }: PodVolume, secrets: Secrets): void {
+  const name = secret?.secretName ?? configMap?.name ?? ''
+  const content = secrets[name] ?? {}
+  const all = Object.keys(content).map((key) => ({ key, path: key }))
   const version = join(folder, '..2026_01_01')
-  mkdirSync(version, { recursive: true })
-  writeFileSync(join(version, name), content)
-  chmodSync(join(version, name), 0o440)
-  for (const [link, target] of [
-    ['..data', '..2026_01_01'],
-    [name, `..data/${name}`],
-  ] as const) {
-    try {
-      symlinkSync(target, join(folder, link))
-    } catch (error) {
-      // Of several files of one Secret, the first makes it.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
+  if (existsSync(version)) return
+  mkdirSync(version)
+  symlinkSync('..2026_01_01', join(folder, '..data'))
+  for (const { key, path } of secret?.items ?? configMap?.items ?? all) {
+    const text = content[key]
+    if (text === undefined) continue
+    writeFileSync(join(version, path), text, { mode: 0o440 })
+    symlinkSync(`..data/${path}`, join(folder, path))
   }
 }
