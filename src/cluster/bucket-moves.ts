@@ -1,6 +1,6 @@
 import { Fault } from '#src/errors.ts'
-import type { Bucket } from '#src/model/bucket.ts'
-import { changingCells, concernedCells, type Move } from '#src/model/move.ts'
+import type { Bucket, Move } from '#src/model/bucket.ts'
+import { changingCells, concernedCells } from '#src/model/move.ts'
 import { cellsOf, memberOf } from '#src/model/region.ts'
 import type { MoveProgress, RegionProgress } from '#src/service/regions.ts'
 import type { BucketMoving, DrainRequest, HeadsAnswer, MovingAnswer } from './bucket-moving.ts'
