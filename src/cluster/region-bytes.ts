@@ -7,6 +7,7 @@ import type { Durability } from '#src/service/durability.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import { Adopting } from './adopting.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
@@ -46,6 +47,7 @@ export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucke
   /** Bytes that came, by the region that gave them. */
   readonly fetched?: Counters
   readonly failed: (error: unknown) => void
+  readonly tracer?: Tracer | undefined
 }
 
 /** All that a process does with bytes of other regions. */
