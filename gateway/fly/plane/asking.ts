@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql'
-import type { FlyRequest } from '#gateway/fly/exchange.ts'
+import { type FlyRequest, Refusal } from '#gateway/fly/exchange.ts'
 import { refusalOf } from '#gateway/fly/faults.ts'
 import type { FlyParts } from '#gateway/fly/parts.ts'
 import { Fault } from '#src/errors.ts'
@@ -19,6 +19,13 @@ export async function whoAsks({ accounts }: FlyParts, { headers }: FlyRequest): 
     if (found?.token.kind === 'token') return found
   }
   return undefined
+}
+
+/** Whoever sent a request that is none of GraphQL. Refusal 401 where nobody is known. */
+export async function signedIn(parts: FlyParts, request: FlyRequest): Promise<SignedIn> {
+  const who = await whoAsks(parts, request)
+  if (who === undefined) throw new Refusal(401, 'unauthorized', 'The request has no token that is known here.')
+  return who
 }
 
 /** One request of GraphQL. */
