@@ -36,7 +36,7 @@ export interface Asking {
 }
 
 /** Lists nest in each other, and each bucket is looked up: a few words could ask for more than can ever be answered. */
-const listedMost = 20_000_000
+const listedMost = 20_000
 
 /** Throws where an answer would list more than so many buckets. */
 export function countListed(asking: Asking, count: number): void {
