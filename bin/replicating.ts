@@ -10,6 +10,7 @@ import { PeerUnreachable } from '#src/cluster/transport.ts'
 import type { OpenNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { Metrics } from '#src/telemetry/metrics.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
 import { followingMeters, jobMeters, measureLag } from './replicating-metrics.ts'
 
@@ -28,6 +29,7 @@ export interface ReplicatingParts {
   /** Where the region's queue is; undefined: in this process. */
   readonly redis: string | undefined
   readonly metrics: Metrics
+  readonly tracer: Tracer | undefined
 }
 
 /** The replicator of a cell: one process of it follows the others. */
@@ -38,12 +40,14 @@ export class Replicating {
   #followers: Followers | undefined
   readonly #redis: string | undefined
   readonly #metrics: Metrics
+  readonly #tracer: Tracer | undefined
 
-  constructor({ log, world, redis, metrics }: ReplicatingParts) {
+  constructor({ log, world, redis, metrics, tracer }: ReplicatingParts) {
     this.#log = log
     this.#world = world
     this.#redis = redis
     this.#metrics = metrics
+    this.#tracer = tracer
   }
 
   /** Until the signal, again and again; does nothing where there are no other cells. */
@@ -74,6 +78,7 @@ export class Replicating {
   /** Does the jobs of the outbox. */
   async #work({ foundation }: Target, { self }: Members, copies: Copies, signal: AbortSignal): Promise<void> {
     const { store, world } = foundation
+    const tracer = this.#tracer
     const failed = (error: unknown): void => this.#log.error("the region's jobs are held up", { error })
     const queue =
       this.#redis === undefined
@@ -86,6 +91,7 @@ export class Replicating {
       queue,
       urgencyOf: (kind) => kinds.get(kind)?.urgency ?? leastUrgent,
       failed,
+      tracer,
     })
     const ended = jobMeters(this.#metrics, [...kinds.keys()])
     const worker = new JobWorker({
@@ -100,6 +106,7 @@ export class Replicating {
         if (isGivenUp) this.#log.error('a job was given up, and is a dead letter', { kind, ...payload, error })
       },
       failed,
+      tracer,
     })
     await Promise.all([relay.run(signal), worker.run(signal)])
     await queue.close()

@@ -6,6 +6,7 @@ import type { AuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { RequestMeters } from '#src/telemetry/request-meters.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import { addressing } from './address.ts'
 import { Exchange, type ExchangeParts, type Origin } from './exchange.ts'
 import type { Incoming } from './incoming.ts'
@@ -67,6 +68,8 @@ export interface ServerParts {
   readonly meter?: ExchangeParts['meter']
   /** Code of this region, where there are others: every answer tells it. */
   readonly servedFrom?: string
+  /** Makes spans of requests; absent: nobody wants to know. */
+  readonly tracer?: Tracer | undefined
 }
 
 const methods = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'PATCH'] as const
@@ -103,6 +106,7 @@ export class GatewayServer {
       meter: parts.meter,
       isDraining: () => this.#isDraining,
       servedFrom: parts.servedFrom,
+      tracer: parts.tracer,
     }
     this.#app = this.#build()
     this.#listenToNode()
