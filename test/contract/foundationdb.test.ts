@@ -9,7 +9,14 @@ import { FoundationStore } from '#src/store/foundationdb/foundation-store.ts'
 import { Marks } from '#src/store/foundationdb/marks.ts'
 import { exactly, FoundationDbUnusable, startClient } from '#src/store/foundationdb/native.ts'
 import { openFoundationStore } from '#src/store/foundationdb/open.ts'
-import { limits, type Store, StoreError, type StoreErrorCode } from '#src/store/store.ts'
+import {
+  limits,
+  type Snapshot,
+  type Store,
+  StoreError,
+  type StoreErrorCode,
+  type Transaction,
+} from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
 import { type CommitFault, faultyModule } from '../support/faulty-foundationdb.ts'
 import { freshPrefix, TestCluster, whyNoFoundationDb } from '../support/foundationdb.ts'
@@ -104,6 +111,48 @@ if (reason !== undefined) {
       assert.equal(await sumOf(store, 'sum'), 200)
       const log = await store.snapshot((snapshot) => snapshot.range(bytes('log'), bytes('loh'), { limit: 1_000 }))
       assert.equal(log.length, 200)
+      await store.close()
+    })
+
+    test('X3: a read that had to be asked again counts for the commit as any other', async () => {
+      let isBehind = false
+      const options = { clusterFile, prefix: freshPrefix(), timeout }
+      const behind = (): boolean => {
+        const was = isBehind
+        isBehind = false
+        return was
+      }
+      const none = (): undefined => undefined
+      const store = new FoundationStore(realWorld, new Client(faultyModule(startClient({}), none, behind), options))
+      for (const key of ['b', 'd', 'f'])
+        await store.transact(async (transaction) => transaction.set(bytes(key), bytes('0')))
+      type Read = (from: Snapshot) => Promise<unknown>
+      const range =
+        (limit: number, reverse = false): Read =>
+        (from) =>
+          from.range(bytes('a'), bytes('z'), { limit, reverse })
+      /** Whether a body runs again that read so, behind, where another one then writes that key. */
+      const isRefused = async (read: Read, rival: string): Promise<boolean> => {
+        let runs = 0
+        await store.transact(async (transaction) => {
+          runs++
+          isBehind = runs === 1
+          await read(transaction)
+          assert.equal(isBehind, false, 'nothing was read')
+          if (runs === 1) await store.transact(async (other) => other.set(bytes(rival), bytes(String(runs))))
+          transaction.set(bytes('zz'), bytes('done'))
+        })
+        return runs === 2
+      }
+      assert.equal(await isRefused((from) => from.get(bytes('d')), 'd'), true)
+      assert.equal(await isRefused(range(10), 'd'), true)
+      assert.equal(await isRefused(range(10), 'y'), true)
+      assert.equal(await isRefused(range(10, true), 'c'), true)
+      assert.equal(await isRefused(range(2), 'bb'), true)
+      assert.equal(await isRefused(range(2), 'x'), false)
+      assert.equal(await isRefused(range(2, true), 'yy'), true)
+      assert.equal(await isRefused(range(2, true), 'aa'), false)
+      assert.equal(await isRefused((from) => (from as Transaction).relaxed.get(bytes('d')), 'd'), false)
       await store.close()
     })
 

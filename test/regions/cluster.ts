@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { S3Client } from '@aws-sdk/client-s3'
 import { administrator } from '../support/server-process.ts'
@@ -82,6 +83,20 @@ export class Cluster {
 
   log(code: string): string {
     return this.#logs.get(code) ?? ''
+  }
+
+  /** What `meridian` prints, beside that region's server; rejects where it fails. */
+  async meridian(code: string, ...words: readonly string[]): Promise<string> {
+    const { machines, environmentOf } = this.#options
+    const line = [process.execPath, ...process.execArgv, command, ...words, '--data', this.dataOf(code)]
+    const child = machines.spawn(code, line, { ...environmentOf?.(code) })
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    const [said, complained] = await Promise.all(
+      [child.stdout, child.stderr].map((each) => (each === null ? '' : text(each))),
+    )
+    const status = await ended
+    if (status !== 0) throw new Error(`meridian ${words.join(' ')}: ended with ${status}: ${complained}`)
+    return said ?? ''
   }
 
   async startRegion(code: string): Promise<void> {

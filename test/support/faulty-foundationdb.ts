@@ -7,12 +7,20 @@ import { FdbError, type NativeModule, type NativeTransaction } from '#src/store/
 export type CommitFault = 'made' | 'lost' | 'late'
 
 const unknownResult = 1021
+/** A server that is behind; the client gives it to whoever reads. */
+const futureVersion = 1009
 const clusterVersionChanged = 1039
 /** How late a late commit is, in milliseconds: after the store has asked what became of it. */
 const lateness = 40
 
-/** The client library, but that commits fail as `fault` says. */
-export function faultyModule(module: NativeModule, fault: () => CommitFault | undefined): NativeModule {
+const none = (): undefined => undefined
+
+/** The client library, but that commits fail as `fault` says, and reads where `isBehind`. */
+export function faultyModule(
+  module: NativeModule,
+  fault: () => CommitFault | undefined,
+  isBehind: () => boolean | undefined = none,
+): NativeModule {
   return {
     FDBError: module.FDBError,
     setAPIVersion: (version) => module.setAPIVersion(version),
@@ -25,7 +33,8 @@ export function faultyModule(module: NativeModule, fault: () => CommitFault | un
       return {
         setOption: (code, value) => database.setOption(code, value),
         close: () => database.close(),
-        createTransaction: () => faulty(database.createTransaction(), () => database.createTransaction(), fault),
+        createTransaction: () =>
+          faulty(database.createTransaction(), () => database.createTransaction(), fault, isBehind),
       }
     },
   }
@@ -35,6 +44,7 @@ function faulty(
   native: NativeTransaction,
   another: () => NativeTransaction,
   fault: () => CommitFault | undefined,
+  isBehind: () => boolean | undefined,
 ): NativeTransaction {
   /** Reads, writes and conflict ranges, to be done again by the twin that commits late. */
   let calls: ((twin: NativeTransaction) => void)[] = []
@@ -44,11 +54,17 @@ function faulty(
   }
   return {
     setOption: (code, value) => native.setOption(code, value),
-    get(key, isSnapshot) {
+    async get(key, isSnapshot) {
       if (!isSnapshot) calls.push((twin) => twin.addReadConflictRange(key, Buffer.concat([key, Buffer.from([0])])))
-      return native.get(key, isSnapshot)
+      if (isBehind() !== true) return await native.get(key, isSnapshot)
+      if (!isSnapshot) native.addReadConflictRange(key, Buffer.concat([key, Buffer.from([0])]))
+      throw new FdbError('an injected fault', futureVersion)
     },
-    getRange: (...args) => native.getRange(...args),
+    async getRange(...args) {
+      if (isBehind() !== true) return await native.getRange(...args)
+      // As the client has it: a range that could not be read is no read conflict range.
+      throw new FdbError('an injected fault', futureVersion)
+    },
     set: (key, value) => noted((on) => on.set(key, value)),
     clear: (key) => noted((on) => on.clear(key)),
     clearRange: (from, to) => noted((on) => on.clearRange(from, to)),
