@@ -4,7 +4,7 @@ WORKDIR /meridian
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
-FROM node:24-bookworm-slim
+FROM node:24-bookworm-slim AS embedded
 WORKDIR /meridian
 COPY --from=dependencies /meridian/node_modules node_modules
 COPY package.json ./
@@ -22,3 +22,10 @@ EXPOSE 9000 9100 9200
 ENV NODE_ENV=production UV_THREADPOOL_SIZE=16
 ENTRYPOINT ["node", "--disable-warning=ExperimentalWarning", "bin/meridian.ts"]
 CMD ["serve", "--host", "::", "--data", "/data"]
+
+# With `--target foundationdb`: beside it the client library of FoundationDB, of the cluster's version. It is not in the image otherwise.
+FROM foundationdb/foundationdb:7.3.77 AS client
+FROM embedded AS foundationdb
+COPY --from=client /usr/lib/libfdb_c.so /usr/lib/libfdb_c.so
+
+FROM embedded

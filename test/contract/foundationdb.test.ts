@@ -83,7 +83,7 @@ if (reason !== undefined) {
 
     test('X1, X2: of commits without a clear answer each is carried out once, wherever it was lost, and however late it came', async () => {
       const kinds = ['made', 'lost', 'late'] as const
-      const fired: Record<CommitFault, number> = { made: 0, lost: 0, late: 0 }
+      const fired: Record<CommitFault, number> = { made: 0, lost: 0, late: 0, old: 0 }
       let seed = 11
       const fault = (): CommitFault | undefined => {
         seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
@@ -153,6 +153,50 @@ if (reason !== undefined) {
       assert.equal(await isRefused(range(2, true), 'yy'), true)
       assert.equal(await isRefused(range(2, true), 'aa'), false)
       assert.equal(await isRefused((from) => (from as Transaction).relaxed.get(bytes('d')), 'd'), false)
+      await store.close()
+    })
+
+    test('a body runs again where the cluster took too long for it, three times, and not where it did itself', async () => {
+      const world = new PatientWorld()
+      const stall = 6_000
+      let [slowReads, slowCommits] = [0, 0]
+      const slowRead = (): boolean => {
+        if (slowReads-- > 0) world.pass(stall)
+        return false
+      }
+      const slowCommit = (): CommitFault | undefined => {
+        if (slowCommits > 0) world.pass(stall)
+        return slowCommits-- > 0 ? 'old' : undefined
+      }
+      const options = { clusterFile, prefix: freshPrefix(), timeout }
+      const store = new FoundationStore(world, new Client(faultyModule(startClient({}), slowCommit, slowRead), options))
+      /** How often a body runs, that takes so long itself. */
+      const runs = async (milliseconds = 0): Promise<string> => {
+        let count = 0
+        const running = store.transact(async (transaction) => {
+          count++
+          await transaction.range(bytes('a'), bytes('b'), { limit: 1 })
+          world.pass(milliseconds)
+          transaction.add(bytes('n'), 1n)
+        })
+        return await running.then(
+          () => `${count} done`,
+          (error: unknown) => `${count} ${error instanceof StoreError ? error.code : String(error)}`,
+        )
+      }
+      assert.equal(await runs(), '1 done')
+      slowReads = 2
+      assert.equal(await runs(), '3 done')
+      slowReads = 9
+      assert.equal(await runs(), '4 transaction_too_old')
+      slowReads = 0
+      slowCommits = 3
+      assert.equal(await runs(), '4 done')
+      slowCommits = 9
+      assert.equal(await runs(), '4 transaction_too_old')
+      slowCommits = 0
+      assert.equal(await runs(stall), '1 transaction_too_old')
+      assert.equal(await sumOf(store, 'n'), 3)
       await store.close()
     })
 

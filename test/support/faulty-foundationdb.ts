@@ -2,10 +2,11 @@ import { FdbError, type NativeModule, type NativeTransaction } from '#src/store/
 
 /**
  * What a commit may come to though nothing is known of it: it was made; it was not, and never will be; it is still on its way, and
- * may be made after the answer (which is what a timeout, or a change of clusters, may mean).
+ * may be made after the answer (which is what a timeout, or a change of clusters, may mean). Or it waited for so long that it was refused, as `old`.
  */
-export type CommitFault = 'made' | 'lost' | 'late'
+export type CommitFault = 'made' | 'lost' | 'late' | 'old'
 
+const transactionTooOld = 1007
 const unknownResult = 1021
 /** A server that is behind; the client gives it to whoever reads. */
 const futureVersion = 1009
@@ -81,6 +82,7 @@ function faulty(
     },
     async commit() {
       const kind = calls.length === 0 ? undefined : fault()
+      if (kind === 'old') throw new FdbError('an injected fault', transactionTooOld)
       if (kind === 'lost') throw new FdbError('an injected fault', unknownResult)
       if (kind === 'late') {
         const twin = another()
