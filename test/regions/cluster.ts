@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly flags?: readonly string[]
   /** What the processes of a region find in their environment besides. */
   readonly environmentOf?: (code: string) => Readonly<Record<string, string>>
+  /** What else is gone with a region's disks. */
+  readonly destroyed?: (code: string) => Promise<void>
 }
 
 /** Whole regions, each on a machine of its own, as `meridian dev` runs them on one. */
@@ -148,6 +150,7 @@ export class Cluster {
   async destroy(code: string): Promise<void> {
     await this.kill(code)
     rmSync(this.dataOf(code), { recursive: true })
+    await this.#options.destroyed?.(code)
   }
 
   /** It is there, and does nothing: as a machine that hangs. */

@@ -6,7 +6,8 @@ import { findFoundationDb } from '../support/foundationdb.ts'
 import { type Check, wait } from './check.ts'
 import { underFaults } from './faults.ts'
 import type { Machines } from './machines.ts'
-import { codeAt } from './troubles.ts'
+import { onceIn } from './once.ts'
+import { codeAt, hung, killed, type Trouble } from './troubles.ts'
 
 /** On the loopback of each machine, which is its own. */
 const address = '127.0.0.1:4500'
@@ -69,6 +70,13 @@ export class FoundationServers {
     if (pid !== undefined) process.kill(-pid, signal)
   }
 
+  /** Its disk is gone, and it has another one. */
+  async replace(code: string): Promise<void> {
+    await this.kill(code)
+    rmSync(join(this.#folder, code), { recursive: true })
+    await this.begin(code)
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#children.keys()].map((code) => this.kill(code)))
     rmSync(this.#folder, { recursive: true, force: true })
@@ -103,29 +111,51 @@ export class FoundationServers {
 }
 
 export const foundationNames = [
-  'kill -9 of a fdbserver, again and again: nothing acknowledged is lost',
-  'a fdbserver that hangs: nothing acknowledged is lost',
+  'kill -9 of a fdbserver, again and again: nothing acknowledged is lost, nothing happens twice',
+  'a fdbserver that hangs: nothing acknowledged is lost, nothing happens twice',
+  'gateways and fdbservers, killed and stopped in turn: nothing acknowledged is lost, nothing happens twice',
 ] as const
+
+const serverKilled =
+  (servers: FoundationServers): Trouble =>
+  async (cluster, round) => {
+    const code = codeAt(cluster, round)
+    await servers.kill(code)
+    await wait(awayMilliseconds)
+    servers.start(code)
+  }
+
+const serverHung =
+  (servers: FoundationServers): Trouble =>
+  async (cluster, round) => {
+    const code = codeAt(cluster, round)
+    servers.signal(code, 'SIGSTOP')
+    await wait(awayMilliseconds)
+    servers.signal(code, 'SIGCONT')
+  }
 
 export const foundationChecks = (servers: FoundationServers): readonly Check[] => [
   underFaults({
     name: foundationNames[0],
     bucket: 'fdb-killed',
-    trouble: () => async (cluster, round) => {
-      const code = codeAt(cluster, round)
-      await servers.kill(code)
-      await wait(awayMilliseconds)
-      servers.start(code)
-    },
+    companions: onceIn('fdb-killed-once'),
+    trouble: () => serverKilled(servers),
   }),
   underFaults({
     name: foundationNames[1],
     bucket: 'fdb-hung',
-    trouble: () => async (cluster, round) => {
-      const code = codeAt(cluster, round)
-      servers.signal(code, 'SIGSTOP')
-      await wait(awayMilliseconds)
-      servers.signal(code, 'SIGCONT')
+    companions: onceIn('fdb-hung-once'),
+    trouble: () => serverHung(servers),
+  }),
+  underFaults({
+    name: foundationNames[2],
+    bucket: 'fdb-mixed',
+    companions: onceIn('fdb-mixed-once'),
+    trouble: () => {
+      const kinds = [serverKilled(servers), killed, serverHung(servers), hung(awayMilliseconds)]
+      return async (cluster, round) => await kinds[round % kinds.length]?.(cluster, round)
     },
+    // Each kind meets each region in the long form.
+    rounds: ({ isLong }) => (isLong ? 24 : 4),
   }),
 ]
