@@ -10,9 +10,12 @@ import { onceIn } from './once.ts'
 import { codeAt, hung, killed, type Trouble } from './troubles.ts'
 
 /** On the loopback of each machine, which is its own. */
-const address = '127.0.0.1:4500'
+const port = 4500
+const address = `127.0.0.1:${port}`
 const readyMost = 120_000
 const awayMilliseconds = 3_000
+/** For commits to be made whose answers are lost. */
+const muteMilliseconds = 300
 
 /** A FoundationDB cluster of one process on the machine of each region. */
 export class FoundationServers {
@@ -53,6 +56,14 @@ export class FoundationServers {
     child.stdout?.resume()
     child.stderr?.resume()
     this.#children.set(code, child)
+  }
+
+  /** What it answers is lost from now on, so that commits are made of which nobody hears; and then kill -9. */
+  async killUnheard(code: string): Promise<void> {
+    this.#machines.mute(code, port)
+    await wait(muteMilliseconds)
+    await this.kill(code)
+    this.#machines.unmute(code)
   }
 
   /** kill -9. */
@@ -120,7 +131,7 @@ const serverKilled =
   (servers: FoundationServers): Trouble =>
   async (cluster, round) => {
     const code = codeAt(cluster, round)
-    await servers.kill(code)
+    await servers.killUnheard(code)
     await wait(awayMilliseconds)
     servers.start(code)
   }
