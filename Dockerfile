@@ -1,10 +1,10 @@
 # Meridian, as one image for all of its processes: gateway, replicator and commands.
 #
 #   docker build -t meridian .
-#   docker build -t meridian --target with-foundationdb --build-arg FOUNDATIONDB=7.3.63 .
+#   docker build -t meridian --target with-foundationdb --build-arg FOUNDATIONDB=7.3.77 .
 #
 # The second has FoundationDB's client library too, which must be of the cluster's version, for `--metadata foundationdb`.
-ARG FOUNDATIONDB=7.3.63
+ARG FOUNDATIONDB=7.3.77
 
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /meridian
