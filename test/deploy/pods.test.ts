@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,7 +73,7 @@ const overTls = (port: string, servername: string): Promise<{ status: number | u
   })
 
 test('a region that is alone starts with nothing but its volumes, and shows its key in the log', async () => {
-  const pod = await start('alone', { set: setOf('alone'), workers: 2 })
+  const pod = await start('alone', { set: setOf('alone'), workers: 1 })
   await pod.becomeReady()
   assert.equal(await pod.probe('livenessProbe'), true)
   // What NOTES.txt greps for.
@@ -86,9 +86,7 @@ test('a region that is alone starts with nothing but its volumes, and shows its 
   assert.deepEqual((await answerOf(client, 'GET', '/box/key')).body, body)
   client.close()
   // Bytes are on the disk that is for them.
-  const { code, output } = await pod.execute('volumes', 'list', '--json')
-  assert.equal(code, 0)
-  assert.ok(output.includes('/volumes/0'), output)
+  assert.ok(existsSync(join(folder, 'alone/volumes/0/identity.json')))
   const ended = await pod.stop()
   assert.equal(ended.code, 0, ended.errors)
   assert.equal(await pod.probe('livenessProbe'), false)
