@@ -17,6 +17,8 @@ interface Waiting {
  */
 export class Flight {
   readonly last: number
+  /** Who gives the chunks at the moment. */
+  readonly source: { readonly region: string }
   #next: number
   #wanted = -1
   #readers = 0
@@ -28,7 +30,14 @@ export class Flight {
   readonly #over: AbortController
 
   /** `chunks` gives those from `first` to `last`, and stops at the signal of `over`. */
-  constructor(first: number, last: number, chunks: AsyncIterable<Uint8Array>, over: AbortController) {
+  constructor(
+    first: number,
+    last: number,
+    chunks: AsyncIterable<Uint8Array>,
+    over: AbortController,
+    source: { readonly region: string },
+  ) {
+    this.source = source
     this.#next = first
     this.last = last
     this.#chunks = chunks[Symbol.asyncIterator]()
