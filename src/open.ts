@@ -40,7 +40,7 @@ import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { messageKeysOf, type NodeFoundation, tendRecords, tendVolumes } from './open-background.ts'
+import { messageKeysOf, type NodeFoundation, tendRecords, tendVolumes, together } from './open-background.ts'
 import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open-metrics.ts'
 import { openNodes } from './open-nodes.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
@@ -319,11 +319,14 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
       measureNode(metrics, { foundation, maintenance: volumes.maintenance, ...(look && { space: look }) })
       running.push(tendVolumes(foundation, volumes, tending, signal))
       running.push(usage.keep(signal))
-      const work = async (signal: AbortSignal): Promise<void> => {
-        const records = tendRecords(once, tending, signal)
-        const all = [shadows.work(options.log, signal), region?.followRoot(signal), peers?.work(signal), more?.(signal)]
-        await Promise.all([records, ...all])
-      }
+      const work = (signal: AbortSignal): Promise<void> =>
+        together(signal, [
+          (either) => tendRecords(once, tending, either),
+          (either) => shadows.work(options.log, either),
+          (either) => region?.followRoot(either),
+          (either) => peers?.work(either),
+          (either) => more?.(either),
+        ])
       running.push(shared === undefined ? work(signal) : shared.nodes.run(signal, work))
     },
     close: async () => {

@@ -1,3 +1,5 @@
+import { isOver } from './patience.ts'
+
 /** Chunks that a flight keeps for those who come a little later: 2 MiB. */
 const keptChunks = 16
 /** Chunks that are fetched before anybody asks for them. */
@@ -60,7 +62,7 @@ export class Flight {
 
   leave(): void {
     this.#readers -= 1
-    if (this.#readers === 0) this.#over.abort()
+    if (this.#readers === 0) this.#over.abort(isOver)
   }
 
   chunk(chunk: number): Promise<Uint8Array> {

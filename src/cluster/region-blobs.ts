@@ -14,7 +14,7 @@ import type { Tracer } from '#src/telemetry/tracer.ts'
 import { decodeRegions, encodeBlobId, encodeChunksRequest, isHere } from './blob-wire.ts'
 import { ByteStream } from './byte-stream.ts'
 import { Flight } from './flight.ts'
-import { within } from './patience.ts'
+import { isOver, within } from './patience.ts'
 import type { Transport } from './transport.ts'
 
 /** Milliseconds without a byte after which another region is asked. */
@@ -234,7 +234,7 @@ export class RegionBlobs implements RemoteBlobs {
       }
     } finally {
       signal.removeEventListener('abort', abort)
-      over.abort()
+      over.abort(isOver)
     }
   }
 
