@@ -10,6 +10,7 @@ import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import type { OpenNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { Metrics } from '#src/telemetry/metrics.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
 import { followingMeters, jobMeters, measureLag } from './replicating-metrics.ts'
 
@@ -28,6 +29,7 @@ export interface ReplicatingParts {
   /** Where the region's queue is; undefined: in this process. */
   readonly redis: string | undefined
   readonly metrics: Metrics
+  readonly tracer: Tracer | undefined
 }
 
 /** The replicator of a cell: one process of it follows the others. */
@@ -38,14 +40,16 @@ export class Replicating {
   #followers: Followers | undefined
   readonly #redis: string | undefined
   readonly #metrics: Metrics
+  readonly #tracer: Tracer | undefined
   #following: ReturnType<typeof followingMeters> | undefined
   #jobs: ReturnType<typeof jobMeters> | undefined
 
-  constructor({ log, world, redis, metrics }: ReplicatingParts) {
+  constructor({ log, world, redis, metrics, tracer }: ReplicatingParts) {
     this.#log = log
     this.#world = world
     this.#redis = redis
     this.#metrics = metrics
+    this.#tracer = tracer
   }
 
   /** Until the signal; does nothing where there are no other cells. Once more where the lead of the cell comes back to this process. */
@@ -84,6 +88,7 @@ export class Replicating {
   /** Does the jobs of the outbox. */
   async #work({ foundation }: Target, { self }: Members, copies: Copies, signal: AbortSignal): Promise<void> {
     const { store, world } = foundation
+    const tracer = this.#tracer
     const failed = (error: unknown): void => this.#log.error("the region's jobs are held up", { error })
     const queue =
       this.#redis === undefined
@@ -96,6 +101,7 @@ export class Replicating {
       queue,
       urgencyOf: (kind) => kinds.get(kind)?.urgency ?? leastUrgent,
       failed,
+      tracer,
     })
     this.#jobs ??= jobMeters(this.#metrics, [...kinds.keys()])
     const ended = this.#jobs
@@ -111,6 +117,7 @@ export class Replicating {
         if (isGivenUp) this.#log.error('a job was given up, and is a dead letter', { kind, ...payload, error })
       },
       failed,
+      tracer,
     })
     try {
       await Promise.all([relay.run(signal), worker.run(signal)])

@@ -1,4 +1,4 @@
-import { type Followed, follow } from '#src/cluster/feed-methods.ts'
+import { type Followed, follow, ReadAhead } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import type { Transport } from '#src/cluster/transport.ts'
 import type { World } from '#src/world.ts'
@@ -96,12 +96,13 @@ export class Followers {
   async #follow(peer: Followee, signal: AbortSignal): Promise<void> {
     const { target, transport, applied, failed } = this.#parts
     let pause = firstPause
+    const ahead = new ReadAhead()
     while (!signal.aborted) {
       try {
         // Whether there is anything at all is worth knowing at once: a cell that joins begins to serve by it.
         const isLevel = this.#state.get(peer.cell)?.level !== undefined
         const limits = { bytes: answerBytes, wait: isLevel ? waitMilliseconds : 0 }
-        const followed = await follow(target, transport, peer, limits, signal)
+        const followed = await follow(target, transport, peer, limits, signal, ahead)
         this.#note(peer.cell, followed)
         applied?.(peer.cell, followed)
         pause = firstPause

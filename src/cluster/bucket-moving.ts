@@ -7,7 +7,7 @@ import type { Received } from '#src/metadata/received.ts'
 import { abortUploads } from '#src/metadata/upload-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { changingCells } from '#src/model/move.ts'
-import { cellsOf, memberOf } from '#src/model/region.ts'
+import { cellsOf, type Member, type Membership, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
@@ -43,6 +43,13 @@ export interface MovingAnswer {
   readonly isDone: boolean
   /** Copied so far. */
   readonly records?: number
+}
+
+/** Whose records are copied: of cells that stay, or else of those that leave; who joins may not have all yet. */
+function sourcesOf(standing: readonly number[], membership: Membership): readonly number[] {
+  const of = (state: Member['state']) => standing.filter((cell) => memberOf(membership, cell)?.state === state)
+  const staying = of('active')
+  return staying.length > 0 ? staying : of('leaving')
 }
 
 /** One answer takes about so long at most, in milliseconds; whoever asked asks again. */
@@ -140,7 +147,7 @@ export class BucketMoving {
   async #standingCopy(from: Snapshot, { id, location, move }: Bucket): Promise<BucketCopy> {
     const { members, nearest } = this.#parts
     const { membership } = members
-    const sources = cellsOf(location, membership).filter((cell) => memberOf(membership, cell)?.state === 'active')
+    const sources = sourcesOf(cellsOf(location, membership), membership)
     const standing = await readBucketCopy(from, id)
     const begun = standing === undefined ? undefined : memberOf(membership, standing.source)
     if (standing?.move === move?.epoch && standing !== undefined) {

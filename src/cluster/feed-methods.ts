@@ -16,6 +16,7 @@ import {
   type FeedRequest,
   type Heads,
 } from './page-codec.ts'
+import { isOver } from './patience.ts'
 import type { Caller, Method, Transport } from './transport.ts'
 
 /** While a request waits it watches the feed, and all the same looks so often: a watch may end unheard where a cluster recovers. */
@@ -37,18 +38,19 @@ export async function readHeads(from: Snapshot): Promise<readonly Uint8Array[]> 
   return await Promise.all(all.map((partition) => readHead(from, partition)))
 }
 
-/** Pages of all partitions that have entries behind the cursors, from one state. */
+/** Pages of all partitions that have entries behind what was asked for, from one state. */
 async function readPages(source: FeedSource, request: FeedRequest, forCell: number): Promise<readonly Page[]> {
   const { store } = source.foundation
-  const isKnown = request.incarnation === source.incarnation && request.cursors.length === partitions
-  const cursors = all.map((partition) => (isKnown ? request.cursors[partition] : undefined) ?? feedStart)
+  const { incarnation, cursors, behind = cursors } = request
+  const isKnown = incarnation === source.incarnation && behind.length === partitions
+  const starts = all.map((partition) => (isKnown ? behind[partition] : undefined) ?? feedStart)
   return await store.snapshot(async (snapshot) => {
-    const next = await Promise.all(cursors.map((after, partition) => readEntries(snapshot, partition, after, 1)))
+    const next = await Promise.all(starts.map((after, partition) => readEntries(snapshot, partition, after, 1)))
     const waiting = all.filter((partition) => (next[partition] ?? []).length > 0)
     const bytes = Math.min(request.bytes, bytesMost) / Math.max(1, waiting.length)
     const pages: Page[] = []
     for (const partition of waiting) {
-      const after = cursors[partition] ?? feedStart
+      const after = starts[partition] ?? feedStart
       const page = await readPageFrom(source, snapshot, { partition, after, bytes, entries: pageEntries, forCell })
       // A bucket that is not known here yet holds its partition up.
       if (Buffer.compare(page.to, after) !== 0) pages.push(page)
@@ -92,7 +94,7 @@ function feedMethod(server: FeedServer): Method {
           }
           await Promise.race([changed, aborted(signal, over.signal)])
         } finally {
-          over.abort()
+          over.abort(isOver)
         }
       }
     },
@@ -143,23 +145,75 @@ export interface Followed extends Omit<Applied, 'cursor'> {
   readonly incarnation: string
 }
 
-/** One round of following a cell's feed: asks for what is behind the cursors, waits for it, applies it. */
+/** What a cell was asked for while the pages before it are applied: reading there, the way and applying here take turns otherwise. */
+export class ReadAhead {
+  #next:
+    | { readonly incarnation: string; readonly answer: Promise<FeedAnswer>; readonly over: AbortController }
+    | undefined
+
+  take(incarnation: string): Promise<FeedAnswer> | undefined {
+    const next = this.#next
+    if (next?.incarnation !== incarnation) this.drop()
+    this.#next = undefined
+    return next?.incarnation === incarnation ? next.answer : undefined
+  }
+
+  begin(incarnation: string, ask: (signal: AbortSignal) => Promise<FeedAnswer>, signal: AbortSignal): void {
+    this.drop()
+    const over = new AbortController()
+    const answer = ask(AbortSignal.any([signal, over.signal]))
+    // Whoever takes it hears of that.
+    answer.catch(() => {})
+    this.#next = { incarnation, answer, over }
+  }
+
+  drop(): void {
+    this.#next?.over.abort(new Error('what comes before it was not applied'))
+    this.#next = undefined
+  }
+}
+
+/**
+ * One round of following a cell's feed: asks for what is behind the cursors, waits for it, applies it. `ahead`, of the rounds before
+ * this one: where there is more, it is asked for before this round's pages are applied.
+ */
 export async function follow(
   target: FeedTarget,
   transport: Transport,
   peer: { readonly cell: number; readonly incarnation: string },
   limits: Pick<FeedRequest, 'bytes' | 'wait'>,
   signal: AbortSignal,
+  ahead?: ReadAhead,
 ): Promise<Followed> {
-  const request = await nextRequest(target, peer, limits)
-  const { incarnation, pages } = await askFeed(transport, peer.cell, request, signal)
-  const total = { received: 0, written: 0, conflicts: 0, incarnation }
-  // At once: partitions have nothing in common, and their commits share a sync.
-  const done = await Promise.all(pages.map((page) => applyPage(target, { cell: peer.cell, incarnation }, page)))
-  for (const applied of done) {
-    total.received += applied.received
-    total.written += applied.written
-    total.conflicts += applied.conflicts
+  const ask = async (request: FeedRequest, until: AbortSignal) => await askFeed(transport, peer.cell, request, until)
+  const asked = ahead?.take(peer.incarnation) ?? ask(await nextRequest(target, peer, limits), signal)
+  const { incarnation, pages } = await asked
+  const hasMore = pages.some((page) => page.hasMore)
+  if (hasMore && ahead !== undefined) {
+    // Its cursors are what was applied until now (C10): what is on its way counts for nothing yet.
+    const next = await nextRequest(target, { cell: peer.cell, incarnation }, { bytes: limits.bytes, wait: 0 })
+    ahead.begin(incarnation, (until) => ask({ ...next, behind: endsOf(next.cursors, pages) }, until), signal)
   }
-  return { ...total, hasMore: pages.some((page) => page.hasMore) }
+  const total = { received: 0, written: 0, conflicts: 0, incarnation, hasMore }
+  let isWhole = false
+  try {
+    // At once: partitions have nothing in common, and their commits share a sync.
+    const done = await Promise.all(pages.map((page) => applyPage(target, { cell: peer.cell, incarnation }, page)))
+    for (const applied of done) {
+      total.received += applied.received
+      total.written += applied.written
+      total.conflicts += applied.conflicts
+    }
+    isWhole = done.every(({ cursor }, at) => cursor !== undefined && isSame(cursor, pages[at]?.to))
+  } finally {
+    if (!isWhole) ahead?.drop()
+  }
+  return total
 }
+
+const isSame = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
+  other !== undefined && Buffer.compare(one, other) === 0
+
+/** Of each partition, where its page ends, or else where its cursor is. */
+const endsOf = (cursors: readonly Uint8Array[], pages: readonly Page[]): readonly Uint8Array[] =>
+  cursors.map((cursor, at) => pages.find(({ partition }) => partition === at)?.to ?? cursor)

@@ -5,7 +5,7 @@ import { type Arrival, receive } from '#src/metadata/receive.ts'
 import type { Received } from '#src/metadata/received.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
-import type { BucketCells } from './bucket-cells.ts'
+import type { BucketCells, Share } from './bucket-cells.ts'
 
 /**
  * Pieces of a cell's feed, and what another cell does with them.
@@ -78,11 +78,18 @@ export async function readPageFrom(source: FeedSource, from: Snapshot, request: 
   let bytes = 0
   let entries = 0
   let hasMore = true
+  const shares = new Map<number, Promise<Share>>()
+  // One state has one answer for all records of a bucket.
+  const shareOf = (bucket: number): Promise<Share> => {
+    const share = shares.get(bucket) ?? source.cells.share(from, bucket, forCell)
+    shares.set(bucket, share)
+    return share
+  }
   reading: while (hasMore && bytes < request.bytes && entries < request.entries) {
     const limit = Math.min(batchEntries, request.entries - entries)
     const batch = await readEntries(from, partition, position, limit)
     hasMore = batch.length === limit
-    for (const { entry, record } of await readRecords(source, from, batch, forCell)) {
+    for (const { entry, record } of await readRecords(from, batch, shareOf)) {
       if (record === 'later' || bytes >= request.bytes) {
         hasMore = record !== 'later'
         break reading
@@ -98,10 +105,10 @@ export async function readPageFrom(source: FeedSource, from: Snapshot, request: 
   return { partition, layout: partitions, incarnation, from: after, to: position, hasMore, items }
 }
 
-function readRecords(source: FeedSource, from: Snapshot, batch: readonly FeedEntry[], forCell: number) {
+function readRecords(from: Snapshot, batch: readonly FeedEntry[], shareOf: (bucket: number) => Promise<Share>) {
   return Promise.all(
     batch.map(async (entry) => {
-      const share = await source.cells.share(from, entry.change.bucket, forCell)
+      const share = await shareOf(entry.change.bucket)
       if (share === 'later') return { entry, record: share }
       return { entry, record: share === 'no' ? undefined : await readChanged(from, entry.change) }
     }),

@@ -15,6 +15,8 @@ export interface FeedRequest {
   readonly bytes: number
   /** So long it may wait for something to tell, in milliseconds. */
   readonly wait: number
+  /** Where pages are still being applied: of each partition, entries behind this are asked for, and not those behind the cursor. */
+  readonly behind?: readonly Uint8Array[]
 }
 
 export interface FeedAnswer {
@@ -45,11 +47,13 @@ function writePositions(positions: readonly Uint8Array[]): void {
 
 const readPositions = (from: RecordReader): Uint8Array[] => from.list(() => from.raw(entryBytes))
 
-export function encodeFeedRequest({ incarnation, cursors, heads, bytes, wait }: FeedRequest): Uint8Array {
+export function encodeFeedRequest({ incarnation, cursors, heads, bytes, wait, behind }: FeedRequest): Uint8Array {
   writer.byte(format).text(incarnation)
   writePositions(cursors)
   writePositions(heads)
-  return writer.integer(bytes).integer(wait).take()
+  writer.integer(bytes).integer(wait)
+  if (behind !== undefined) writePositions(behind)
+  return writer.take()
 }
 
 export function decodeFeedRequest(bytes: Uint8Array): FeedRequest {
@@ -57,7 +61,8 @@ export function decodeFeedRequest(bytes: Uint8Array): FeedRequest {
   const incarnation = from.text()
   const cursors = readPositions(from)
   const heads = readPositions(from)
-  return { incarnation, cursors, heads, bytes: from.integer(), wait: from.integer() }
+  const request = { incarnation, cursors, heads, bytes: from.integer(), wait: from.integer() }
+  return from.ended ? request : { ...request, behind: readPositions(from) }
 }
 
 export function encodeFeedAnswer({ incarnation, pages }: FeedAnswer): Uint8Array {
@@ -81,7 +86,7 @@ export function decodeFeedAnswer(bytes: Uint8Array): FeedAnswer {
   const pages = from.list((): Page => {
     const head = { partition: from.integer(), layout: from.integer(), incarnation }
     const span = { from: from.raw(entryBytes), to: from.raw(entryBytes), hasMore: from.byte() === 1 }
-    const items = from.list(() => ({ position: from.raw(entryBytes), record: readReceived(from) }))
+    const items = from.list(() => ({ position: from.view(entryBytes), record: readReceived(from) }))
     return { ...head, ...span, items }
   })
   return { incarnation, pages }

@@ -140,6 +140,14 @@ export class RecordReader {
     return Buffer.from(this.#bytes.subarray(from, this.#at))
   }
 
+  /** As `raw`, but the record's own memory: for what is read at once, or lives as long. */
+  view(size: number): Uint8Array {
+    const from = this.#at
+    this.#at += size
+    assert.ok(this.#at <= this.#bytes.length, 'a record that is long enough')
+    return this.#bytes.subarray(from, this.#at)
+  }
+
   hex(size: number): string {
     const from = this.#at
     this.#at += size

@@ -1,9 +1,9 @@
 import type { Removal } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { Version } from '#src/model/version.ts'
-import type { Snapshot, Transaction } from '#src/store/store.ts'
+import type { Transaction } from '#src/store/store.ts'
 import { moveEntry, setWithEntry } from './feed.ts'
-import { keys, slotOf } from './keyspace.ts'
+import { keys, slotOf, under } from './keyspace.ts'
 import {
   decodeTombstone,
   encodeTombstone,
@@ -46,8 +46,46 @@ async function readSome<Kind>(
   return found
 }
 
+/** For fewer records of a bucket it costs more than it spares. */
+const worthLooking = 16
+
+/**
+ * Whether buckets have any versions beside `current`, and any tombstones: most have none, and what is nowhere in a bucket need not be
+ * looked for key by key. Read in the transaction, which fails where somebody else brings the first (C13: rows, not settings, tell).
+ */
+export class KeySpaces {
+  readonly #from: Transaction
+  readonly #records = new Map<number, number>()
+  readonly #found = new Map<string, Promise<boolean>>()
+
+  constructor(from: Transaction, items: readonly Received[]) {
+    this.#from = from
+    for (const { bucket } of items) this.#records.set(bucket, (this.#records.get(bucket) ?? 0) + 1)
+  }
+
+  /** True where nobody looked. */
+  async has(space: 'version' | 'tombstone', bucket: number): Promise<boolean> {
+    if ((this.#records.get(bucket) ?? 0) < worthLooking) return true
+    const name = `${space} ${bucket}`
+    const known = this.#found.get(name) ?? this.#look(space, bucket)
+    this.#found.set(name, known)
+    return await known
+  }
+
+  async #look(space: 'version' | 'tombstone', bucket: number): Promise<boolean> {
+    const { from, to } = under(space, [bucket])
+    // First relaxed: where there are some, nothing hangs on which is the first, and the transaction must not fail for it.
+    const seen = await this.#from.relaxed.range(from, to, { limit: 1 })
+    return seen.length > 0 || (await this.#from.range(from, to, { limit: 1 })).length > 0
+  }
+}
+
 /** Reads before anything is written: a transaction does not see records that it wrote with their entries. */
-export async function readKeyRows(from: Snapshot, items: readonly Received[]): Promise<KeyRows | undefined> {
+export async function readKeyRows(
+  from: Transaction,
+  items: readonly Received[],
+  spaces: KeySpaces,
+): Promise<KeyRows | undefined> {
   const [first] = items
   if (first === undefined) return undefined
   const { bucket, key } = first
@@ -57,11 +95,13 @@ export async function readKeyRows(from: Snapshot, items: readonly Received[]): P
     if (item.kind !== 'conflict') slots.add(item.kind === 'removal' ? item.slot : slotOf(item.version))
   }
   const hasNull = slots.delete(0n)
+  const [hasVersions, hasTombstones] = [await spaces.has('version', bucket), await spaces.has('tombstone', bucket)]
   const [current, top, nullBytes, tombstoneBytes, memory] = await Promise.all([
     readCurrent(from, place),
-    readNewest(from, place, 2),
-    from.get(keys.nullVersion(bucket, key)),
-    hasNull ? from.get(keys.tombstone(bucket, key, 0n)) : undefined,
+    hasVersions ? readNewest(from, place, 2) : [],
+    // It names a row under `version`.
+    hasVersions ? from.get(keys.nullVersion(bucket, key)) : undefined,
+    hasNull && hasTombstones ? from.get(keys.tombstone(bucket, key, 0n)) : undefined,
     slots.size > 0 ? from.get(keys.memory(bucket, key)) : undefined,
   ])
   const readRow = async (stamp: Stamp) => {
@@ -81,8 +121,8 @@ export async function readKeyRows(from: Snapshot, items: readonly Received[]): P
     stowed: nullStamp === undefined ? undefined : (kept ?? (await readRow(nullStamp))),
     tombstone: tombstoneBytes === undefined ? undefined : decodeTombstone(tombstoneBytes),
     memory: readStampRow(memory) ?? 0n,
-    versions: await readSome(slots, readRow),
-    tombstones: await readSome(slots, readTombstone),
+    versions: hasVersions ? await readSome(slots, readRow) : new Map(),
+    tombstones: hasTombstones ? await readSome(slots, readTombstone) : new Map(),
   }
 }
 

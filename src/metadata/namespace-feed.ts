@@ -66,15 +66,16 @@ const isInside = (key: Uint8Array): boolean => Buffer.compare(key, first) >= 0 &
 const meets = (from: Uint8Array, to: Uint8Array): boolean =>
   Buffer.compare(from, beyond) < 0 && Buffer.compare(first, to) < 0
 
-/** A transaction that tells which keys are written; reads go by it. */
+/** A transaction that tells which keys are written, and once that a record was changed; reads go by it. */
 class WatchedTransaction extends PassingTransaction {
-  /** Whether a record was changed. */
-  isFed = false
   readonly #wrote: (changed: Changed) => void
+  readonly #fed: () => void
+  #isFed = false
 
-  constructor(inner: Transaction, wrote: (changed: Changed) => void) {
+  constructor(inner: Transaction, wrote: (changed: Changed) => void, fed: () => void) {
     super(inner)
     this.#wrote = wrote
+    this.#fed = fed
   }
 
   override set(key: Uint8Array, value: Uint8Array): void {
@@ -99,7 +100,10 @@ class WatchedTransaction extends PassingTransaction {
 
   override append(prefix: Uint8Array, value: Uint8Array): number {
     assert.ok(!isInside(prefix), 'the namespace has no logs of its own')
-    if (prefix[0] === subspace.feed) this.isFed = true
+    if (prefix[0] === subspace.feed && !this.#isFed) {
+      this.#isFed = true
+      this.#fed()
+    }
     return super.append(prefix, value)
   }
 
@@ -147,10 +151,15 @@ export function governNamespace(store: Store, cell: number): Store {
     transact: (body) =>
       store.transact(async (transaction) => {
         const changed = new Map<string, Changed>()
-        const watched = new WatchedTransaction(transaction, (each) => changed.set(identityOf(each), each))
+        let left: Promise<boolean> | undefined
+        const fed = (): void => {
+          // Begun at the first change, not after the last: a read has to go by all that was written before it.
+          left = hasLeft(transaction)
+          left.catch(() => {})
+        }
+        const watched = new WatchedTransaction(transaction, (each) => changed.set(identityOf(each), each), fed)
         const result = await body(watched)
-        if (watched.isFed && (await hasLeft(transaction)))
-          throw new Fault('ServiceUnavailable', { message: leftMessage })
+        if (left !== undefined && (await left)) throw new Fault('ServiceUnavailable', { message: leftMessage })
         if (changed.size === 0) return result
         const membership = await records.membership(transaction)
         if (membership?.root !== cell) throw new NotTheRoot()

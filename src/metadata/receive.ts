@@ -14,6 +14,7 @@ import { readConflict, setConflict } from './conflict-records.ts'
 import {
   changed,
   type KeyRows,
+  KeySpaces,
   layOut,
   occupantRow,
   type Placed,
@@ -33,7 +34,7 @@ import {
   stampRow,
 } from './object-records.ts'
 import { addContent, areBytesOf, type Received, type ReceivedContent } from './received.ts'
-import { recountStored } from './usage-records.ts'
+import { StoredSums } from './usage-records.ts'
 
 /**
  * Records of other cells, merged into those of this one (model/merge.ts).
@@ -77,14 +78,25 @@ type Item<Kind extends Received['kind']> = Extract<Received, { readonly kind: Ki
 /** In one transaction, which may do more, but must not have written records of these keys. */
 export async function receive(to: Transaction, items: readonly Received[], receiving: Receiving): Promise<Receipt> {
   const groups = Map.groupBy(items, ({ bucket, key }) => `${bucket} ${key}`)
+  const spaces = new KeySpaces(to, items)
   const loaded = await Promise.all(
-    [...groups.values()].map(async (group) => ({ group, rows: await readKeyRows(to, group) })),
+    [...groups.values()].map(async (group) => ({ group, rows: await readKeyRows(to, group, spaces) })),
   )
   const receipt: Receipt = { records: 0, conflicts: 0, arrivals: [] }
+  const stored = new StoredSums()
   for (const { group, rows } of loaded) {
-    if (rows !== undefined) await new Merging(to, rows, receiving, receipt).run(group)
+    if (rows !== undefined) await new Merging({ to, rows, receiving, receipt, stored }).run(group)
   }
+  stored.addTo(to)
   return receipt
+}
+
+interface MergingParts {
+  readonly to: Transaction
+  readonly rows: KeyRows
+  readonly receiving: Receiving
+  readonly receipt: Receipt
+  readonly stored: StoredSums
 }
 
 /** One key's records. */
@@ -93,12 +105,14 @@ class Merging {
   readonly #rows: KeyRows
   readonly #receiving: Receiving
   readonly #receipt: Receipt
+  readonly #stored: StoredSums
 
-  constructor(to: Transaction, rows: KeyRows, receiving: Receiving, receipt: Receipt) {
+  constructor({ to, rows, receiving, receipt, stored }: MergingParts) {
     this.#to = to
     this.#rows = rows
     this.#receiving = receiving
     this.#receipt = receipt
+    this.#stored = stored
   }
 
   async run(items: readonly Received[]): Promise<void> {
@@ -176,7 +190,7 @@ class Merging {
     if (standing === undefined) return undefined
     const entry = row === undefined ? tombstone?.entry : entryOf(row.bytes)
     this.#receipt.records++
-    recountStored(this.#to, this.#rows.bucket, row?.version, standing.kind === 'removal' ? undefined : standing)
+    this.#stored.recount(this.#rows.bucket, row?.version, standing.kind === 'removal' ? undefined : standing)
     if (source !== 'here') {
       if (standing.kind === 'object') await this.#store(0n, standing, source)
       const old = row?.version
@@ -201,7 +215,7 @@ class Merging {
     const entry = tombstone?.entry ?? (row && entryOf(row.bytes))
     if (removal !== undefined) {
       if (row !== undefined) this.#to.clear(keys.version(bucket, key, slot))
-      recountStored(this.#to, bucket, row?.version, undefined)
+      this.#stored.recount(bucket, row?.version, undefined)
       if (row?.version.kind === 'object') {
         await releaseContent(this.#to, this.#rows, row.version)
         await releaseRemote(this.#to, this.#rows, row.version)
@@ -214,7 +228,7 @@ class Merging {
     }
     if (version === undefined || version === row?.version) return undefined
     this.#receipt.records++
-    recountStored(this.#to, bucket, row?.version, version)
+    this.#stored.recount(bucket, row?.version, version)
     if (version.kind === 'object' && source !== 'here') await this.#store(slot, version, source)
     const placed = changed(this.#to, this.#rows, version, entry)
     setNumbered(this.#to, this.#rows, placed)

@@ -13,7 +13,8 @@ function writeBytes(to: RecordWriter, bytes: Uint8Array): void {
   to.integer(bytes.length).raw(bytes)
 }
 
-const readBytes = (from: RecordReader): Uint8Array => from.raw(from.integer())
+/** They go on lying in the page that they came with, which lives no longer than what is done with them. */
+const readBytes = (from: RecordReader): Uint8Array => from.view(from.integer())
 
 export function writeReceived(to: RecordWriter, item: Received): void {
   to.byte(kinds.indexOf(item.kind)).integer(item.bucket).text(item.key)

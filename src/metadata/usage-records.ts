@@ -29,6 +29,33 @@ export function recountStored(
   if (is !== undefined) addStored(to, bucket, is.storageClass, 1, is.size)
 }
 
+/** What many changes that one transaction makes are for the counts: added once, since each sum costs a read and a write. */
+export class StoredSums {
+  readonly #sums = new Map<number, Map<string, { objects: number; bytes: number }>>()
+
+  /** One version in the place of another, or of none. */
+  recount(bucket: number, before: Version | undefined, after: Version | undefined): void {
+    this.#add(bucket, storedOf(before), -1)
+    this.#add(bucket, storedOf(after), 1)
+  }
+
+  addTo(to: Transaction): void {
+    for (const [bucket, classes] of this.#sums) {
+      for (const [storageClass, { objects, bytes }] of classes) addStored(to, bucket, storageClass, objects, bytes)
+    }
+  }
+
+  #add(bucket: number, version: ObjectVersion | undefined, sign: 1 | -1): void {
+    if (version === undefined) return
+    const classes = this.#sums.get(bucket) ?? new Map<string, { objects: number; bytes: number }>()
+    const sum = classes.get(version.storageClass) ?? { objects: 0, bytes: 0 }
+    sum.objects += sign
+    sum.bytes += sign * version.size
+    classes.set(version.storageClass, sum)
+    this.#sums.set(bucket, classes)
+  }
+}
+
 const storedOf = (version: Version | undefined): ObjectVersion | undefined =>
   version?.kind === 'object' ? version : undefined
 

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
-import { askHeads, feedMethods, follow, nextRequest } from '#src/cluster/feed-methods.ts'
+import { askHeads, feedMethods, follow, nextRequest, ReadAhead } from '#src/cluster/feed-methods.ts'
 import { readPage } from '#src/cluster/feed-pages.ts'
 import { decodeFeedAnswer, encodeFeedAnswer, encodeFeedRequest, type FeedRequest } from '#src/cluster/page-codec.ts'
 import { type Method, PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
-import { feedStart } from '#src/metadata/cursors.ts'
+import { feedStart, readCursor } from '#src/metadata/cursors.ts'
 import { partitionOf, partitions } from '#src/metadata/keyspace.ts'
 import type { Member, Membership } from '#src/model/region.ts'
+import type { Transaction } from '#src/store/store.ts'
 import { realWorld } from '#src/world.ts'
 import { acl, attributes, body, owner } from '../service/cell.ts'
 import { bucketId, bucketName, type Cell, openPeer, peerOf, replicatedRows, setVersioning } from './merging-cells.ts'
@@ -240,6 +241,65 @@ test('C10: a request says how far its cell is, and where its own feed ends', () 
     assert.notDeepEqual(Buffer.from(second.cursors[partition] ?? []), Buffer.from(feedStart))
     assert.notDeepEqual(Buffer.from(first.heads[partitionOf(bucketId, 'b')] ?? []), Buffer.from(feedStart))
     assert.deepEqual(encodeFeedRequest(first).length > 12 * 2 * partitions, true)
+  }))
+
+/** Until the cell has nothing more to tell, page by page; `rounds` of them at most. */
+async function followAll(one: Cell, other: Cell, transport: Transport, rounds = 100): Promise<number> {
+  const ahead = new ReadAhead()
+  let received = 0
+  for (let round = 0; round < rounds; round++) {
+    const followed = await follow(other.target, transport, peerOf(one), { bytes: 16_000, wait: 0 }, signal, ahead)
+    received += followed.received
+    if (!followed.hasMore && followed.received === 0) return received
+  }
+  throw new Error('there is no end')
+}
+
+test('C10: what is asked for while pages are applied begins where they end, and none of it counts as applied', () =>
+  withTwo(async (one, other) => {
+    for (let index = 0; index < 200; index++) await put(one, `k${index}`, 10)
+    const applied = () =>
+      other.store.snapshot((from) =>
+        Promise.all(
+          Array.from({ length: partitions }, (_, partition) => readCursor(from, { ...peerOf(one), partition })),
+        ),
+      )
+    let aheads = 0
+    const passed = async (_: unknown, { cursors, behind }: FeedRequest) => {
+      const standing = await applied()
+      for (const [partition, cursor] of cursors.entries()) {
+        const least = standing[partition] ?? feedStart
+        assert.ok(Buffer.compare(cursor, least) <= 0, 'a request says that more is applied than there is')
+      }
+      if (behind?.some((each, at) => Buffer.compare(each, cursors[at] ?? feedStart) > 0)) aheads++
+    }
+    const { transport, asked } = transportTo([one], other, { passed })
+    assert.equal(await followAll(one, other, transport), 200, 'each record comes once')
+    assert.ok(aheads > 2)
+    assert.ok(asked.length < 30)
+    assert.deepEqual(await replicatedRows(other), await replicatedRows(one))
+  }))
+
+test('C10: what was asked for ahead of pages that were not applied is asked for again', () =>
+  withTwo(async (one, other) => {
+    for (let index = 0; index < 200; index++) await put(one, `k${index}`, 10)
+    const { transport } = transportTo([one], other)
+    const { store } = other.foundation
+    let isFailing = true
+    const failing = {
+      ...store,
+      snapshot: store.snapshot.bind(store),
+      transact: <T>(body: (transaction: Transaction) => Promise<T>): Promise<T> =>
+        isFailing ? Promise.reject(new Error('no room')) : store.transact(body),
+    }
+    const target = { ...other.target, foundation: { ...other.foundation, store: failing } }
+    const ahead = new ReadAhead()
+    const round = () => follow(target, transport, peerOf(one), { bytes: 16_000, wait: 0 }, signal, ahead)
+    await assert.rejects(round(), /no room/)
+    isFailing = false
+    assert.ok((await round()).received > 0)
+    assert.ok((await followAll(one, other, transport)) > 0)
+    assert.deepEqual(await replicatedRows(other), await replicatedRows(one))
   }))
 
 test('a request waits for something to tell, and no longer than it asked for', () =>

@@ -12,7 +12,13 @@ test('N5: what follows other regions ends with the lead of a cell, and begins ag
   try {
     const { node } = (await cluster.start('fra')).node
     const metrics = new Metrics()
-    const replicating = new Replicating({ log: silentLog, world: realWorld, redis: undefined, metrics })
+    const replicating = new Replicating({
+      log: silentLog,
+      world: realWorld,
+      redis: undefined,
+      metrics,
+      tracer: undefined,
+    })
     for (let term = 1; term <= 3; term++) {
       const stop = new AbortController()
       const running = replicating.run(node, stop.signal)

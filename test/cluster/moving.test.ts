@@ -10,8 +10,8 @@ import { Forgetter } from '#src/cluster/forgetter.ts'
 import { HandingOn } from '#src/cluster/handing-on.ts'
 import { askRows, rangeMethods } from '#src/cluster/range-methods.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
-import { readBlob } from '#src/metadata/blob-records.ts'
-import { adopt, giveUp, keptBy } from '#src/metadata/keeping.ts'
+import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { adopt, becomeKeeper, changeKeeper, giveUp, keptBy } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { forgetRecords } from '#src/metadata/leaving.ts'
 import { readCurrent } from '#src/metadata/object-records.ts'
@@ -41,7 +41,7 @@ const members = ['fra', 'iad', 'syd'].map(
 const membership: Membership = { epoch: 1, root: 1, members }
 
 /** A cell that follows others when it is told to, and has the bucket's row from the root when it is asked something. */
-async function openMover(self: Member, location: string, peers: Peers) {
+async function openMover(self: Member, location: string, peers: Peers, membership: Membership) {
   const { region, cell: number, incarnation } = self
   const cell = await openCell(realWorld, undefined, { region, cell: number, hasPeers: true })
   await cell.buckets.create({ name: bucket, owner, acl, location, hasObjectLock: false })
@@ -72,9 +72,9 @@ async function openMover(self: Member, location: string, peers: Peers) {
   }
 }
 
-async function openMovers(location: string) {
+async function openMovers(location: string, standing = membership) {
   const peers = new Peers()
-  const cells = await Promise.all(members.map((member) => openMover(member, location, peers)))
+  const cells = await Promise.all(members.map((member) => openMover(member, location, peers, standing)))
   const [root, second, third] = cells
   assert.ok(root !== undefined && second !== undefined && third !== undefined)
   const mirror = async (): Promise<void> => {
@@ -147,6 +147,26 @@ test('Z4 Z7: what one standing cell wrote before it was shown, and the copied on
   assert.equal(await etagIn(root, 'key'), version.etag)
   assert.equal(await etagIn(third, 'key'), version.etag)
   assert.equal(await etagIn(third, 'old'), old.etag)
+  await close()
+})
+
+test('L1 Z4: a bucket that is only in a region that leaves is copied from there: else neither could ever go', async () => {
+  const leaving = members.map((each): Member => (each.region === 'iad' ? { ...each, state: 'leaving' } : each))
+  const { peers, root, second, mirror, move, close } = await openMovers('iad', { ...membership, members: leaving })
+  const [, iad] = members
+  assert.ok(iad !== undefined)
+  await put(second, 'k', 'only there')
+  // Before anybody shows it what is there: that comes with the copy alone.
+  await root.pull(iad)
+  await move('fra')
+  peers.between = async (call) => {
+    await mirror()
+    if (call === '2 bucket-heads') await root.pull(iad)
+  }
+  for (let step = 0; step < 10 && (await root.buckets.get(bucket)).location !== 'fra'; step++) {
+    await root.moves.advance(bucket, never)
+  }
+  assert.notEqual(await etagIn(root, 'k'), undefined)
   await close()
 })
 
@@ -310,6 +330,26 @@ test('V5: a blob is kept for others only by a cell with a copy, and its old keep
   assert.equal(await word(fra.member.cell), 'other')
   assert.equal(await word(iad.member.cell), 'gone')
   assert.equal(await iad.foundation.store.transact((to) => adopt(to, 'f'.repeat(32), iad.member)), 'unnamed')
+  await close()
+})
+
+test('V7: a copy that wants to go is waited for by a keeper that has one itself then', async () => {
+  const { regions, close } = await openRegions({ count: 2 })
+  const [fra, iad] = regions
+  assert.ok(fra !== undefined && iad !== undefined)
+  await putIn(fra, 'k', randomBytes(1000))
+  const blob = await follow(iad, fra, 'k')
+  await iad.foundation.store.transact((to) => becomeKeeper(to, blob, iad.member))
+  await fra.foundation.store.transact((to) => changeKeeper(to, blob, iad.member.cell, 'fra'))
+  await fra.bytes.jobs.pass()
+  await remove(fra, 'k')
+  await fra.bytes.jobs.pass()
+  await iad.bytes.copies.settled()
+  await fra.bytes.jobs.pass()
+  const recordIn = ({ foundation }: typeof fra) => foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+  assert.equal(await recordIn(fra), undefined)
+  const kept = await recordIn(iad)
+  assert.ok(kept?.kind === 'bytes' && (copyIn(kept, 'iad')?.extents ?? []).length > 0)
   await close()
 })
 

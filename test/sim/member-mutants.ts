@@ -108,8 +108,8 @@ export const memberMutants: readonly Mutant[] = [
     name: 'who-left-writes-on',
     rule: 'L2',
     file: 'src/metadata/namespace-feed.ts',
-    from: 'if (watched.isFed && (await',
-    to: 'if (watched.isFed && changed.size > 0 && (await',
+    from: 'if (left !== undefined && (await left))',
+    to: 'if (left !== undefined && changed.size > 0 && (await left))',
     killers: departureTest,
   },
   {
