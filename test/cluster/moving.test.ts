@@ -10,8 +10,8 @@ import { Forgetter } from '#src/cluster/forgetter.ts'
 import { HandingOn } from '#src/cluster/handing-on.ts'
 import { askRows, rangeMethods } from '#src/cluster/range-methods.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
-import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
-import { adopt, becomeKeeper, changeKeeper, giveUp, keptBy } from '#src/metadata/keeping.ts'
+import { readBlob } from '#src/metadata/blob-records.ts'
+import { adopt, giveUp, keptBy } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { forgetRecords } from '#src/metadata/leaving.ts'
 import { readCurrent } from '#src/metadata/object-records.ts'
@@ -334,26 +334,6 @@ test('V5: a blob is kept for others only by a cell with a copy, and its old keep
   assert.equal(await word(fra.member.cell), 'other')
   assert.equal(await word(iad.member.cell), 'gone')
   assert.equal(await iad.foundation.store.transact((to) => adopt(to, 'f'.repeat(32), iad.member)), 'unnamed')
-  await close()
-})
-
-test('V7: a copy that wants to go is waited for by a keeper that has one itself then', async () => {
-  const { regions, close } = await openRegions({ count: 2 })
-  const [fra, iad] = regions
-  assert.ok(fra !== undefined && iad !== undefined)
-  await putIn(fra, 'k', randomBytes(1000))
-  const blob = await follow(iad, fra, 'k')
-  await iad.foundation.store.transact((to) => becomeKeeper(to, blob, iad.member))
-  await fra.foundation.store.transact((to) => changeKeeper(to, blob, iad.member.cell, 'fra'))
-  await fra.bytes.jobs.pass()
-  await remove(fra, 'k')
-  await fra.bytes.jobs.pass()
-  await iad.bytes.copies.settled()
-  await fra.bytes.jobs.pass()
-  const recordIn = ({ foundation }: typeof fra) => foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
-  assert.equal(await recordIn(fra), undefined)
-  const kept = await recordIn(iad)
-  assert.ok(kept?.kind === 'bytes' && (copyIn(kept, 'iad')?.extents ?? []).length > 0)
   await close()
 })
 
