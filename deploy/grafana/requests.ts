@@ -104,6 +104,15 @@ export const requests: Dashboard = {
             [sum('region', of('process_open_fds')), '{{region}} files'],
           ],
         },
+        {
+          title: 'Spans of traces',
+          what: 'Taken by the collector; dropped, since it did not take them.',
+          unit: 'ops',
+          queries: [
+            [sum('region', rate('meridian_trace_spans_exported_total')), '{{region}} taken'],
+            [sum('region', rate('meridian_trace_spans_dropped_total')), '{{region}} dropped'],
+          ],
+        },
       ],
     },
   ],

@@ -49,6 +49,8 @@ test('a zero stays a zero, and sizes have units', () => {
   assert.equal(loadConfig({ port: '0', drainSeconds: '0' }, {}).port, 0)
   assert.equal(loadConfig({ bodyRateMin: '0B' }, {}).bodyRateMin, 0)
   assert.equal(loadConfig({ headerBytesMax: '1MiB' }, {}).headerBytesMax, 1 << 20)
+  assert.equal(loadConfig({ traceRatio: '0.01' }, {}).traceRatio, 0.01)
+  assert.throws(() => loadConfig({ traceRatio: '1.5' }, {}), BadSettings)
   assert.deepEqual(loadConfig({ domains: 's3.example.org, other.example' }, {}).domains, [
     's3.example.org',
     'other.example',
@@ -66,4 +68,19 @@ test("the README's table is the schema's", () => {
   const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
   const table = /<!-- settings -->\n([\s\S]*?)\n?<!-- \/settings -->/.exec(readme)?.[1]
   assert.equal(table, settingsTable())
+})
+
+test("the standard's variables stand behind ours, and headers are read as it has them", () => {
+  const standard = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', OTEL_SERVICE_NAME: 'theirs' }
+  assert.equal(loadConfig({}, {}).traceEndpoint, undefined)
+  assert.equal(loadConfig({}, standard).traceEndpoint, 'http://127.0.0.1:4318')
+  assert.equal(loadConfig({}, { ...standard, MERIDIAN_TRACE_SERVICE: 'ours' }).traceService, 'ours')
+  assert.equal(
+    loadConfig({ traceService: 'given' }, { ...standard, MERIDIAN_TRACE_SERVICE: 'ours' }).traceService,
+    'given',
+  )
+  const headers = (text: string) => loadConfig({}, { OTEL_EXPORTER_OTLP_HEADERS: text }).traceHeaders
+  assert.deepEqual(headers('Authorization=Bearer%20x, api-key = y=z,'), { authorization: 'Bearer x', 'api-key': 'y=z' })
+  for (const bad of ['x', 'a b=c', 'a=%ZZ', 'a=\u0001']) assert.throws(() => headers(bad), BadSettings, bad)
+  assert.ok(!hasFlag('traceHeaders'))
 })

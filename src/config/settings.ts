@@ -151,8 +151,9 @@ export const settings = {
     ),
   traceRatio: z
     .string()
-    .regex(/^(0(\.\d{1,6})?|1(\.0)?)$/, 'expected a number from 0 to 1')
+    .regex(/^\d{1,1}(\.\d{1,6})?$/, 'expected a number from 0 to 1')
     .transform(Number)
+    .pipe(z.number().max(1))
     .prefault('1')
     .describe('of all requests, how many are traced at most: 0.01 is one of a hundred'),
   traceService: z

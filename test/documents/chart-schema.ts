@@ -28,6 +28,8 @@ const ofTheChart = new Set<Setting>([
   'redis',
   'accessKey',
   'secretKey',
+  // May hold a secret, which no values file should.
+  'traceHeaders',
 ])
 
 const isOfTheChart = (name: Setting): boolean => ofTheChart.has(name) || /^(fdb|fly|peer|node|cluster)[A-Z]/.test(name)
