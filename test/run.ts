@@ -30,6 +30,9 @@ async function chosenCluster(words: string[]): Promise<TestCluster | undefined> 
   return await TestCluster.start()
 }
 
+/** Tests of whole stores make thousands of transactions one after the other, each of which crosses processes ten times there. */
+const patience = cluster === undefined ? 1 : 5
+
 const files = globSync('{bin,src,gateway,replicator,test,bench}/**/*.test.ts', { cwd: root })
   .filter((file) => wanted.length === 0 || wanted.some((each) => file.includes(each)))
   .sort()
@@ -44,14 +47,14 @@ const run = new TestFiles({
   options: [
     '--disable-warning=ExperimentalWarning',
     // A test that hangs is a test that fails, in milliseconds.
-    '--test-timeout=240000',
+    `--test-timeout=${patience * 240_000}`,
     `--test-reporter=${join(root, 'test', 'reporter.ts')}`,
     '--test-reporter-destination=stdout',
     ...options,
   ],
   env: { ...process.env, ...(cluster !== undefined && { [clusterVariable]: cluster.clusterFile }) },
   // Two at once: tests start servers and wait for disks, and more would measure each other.
-  limits: { concurrency: 2, fileMs: 600_000, wholeMs: 1_800_000 },
+  limits: { concurrency: 2, fileMs: patience * 600_000, wholeMs: patience * 1_800_000 },
   print: (text) => process.stdout.write(text),
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)

@@ -144,21 +144,46 @@ export class CellNodes {
     }
     while (!signal.aborted) {
       try {
-        await this.#beat()
-        await this.refresh()
-        const lead = await this.#take()
+        const stepping = this.#step()
+        if (!(await this.#isInTime(stepping))) await end()
+        const lead = await stepping
         if (lead?.term !== this.#lead?.term || leading?.isOver === true) await end()
         this.#lead = lead
         if (lead !== undefined) leading ??= begin(work, (error) => failed('what is done once in a cell failed', error))
       } catch (error) {
         failed('telling that this node lives failed', error)
-        if (world.monotonic() - this.#looked > loseShare * this.#dead) await end()
+        if (this.#leadFor() <= 0) await end()
       }
       await world.sleep(beat, signal).catch(() => undefined)
     }
     const lead = this.#lead
     await end()
     await this.#leave(lead).catch((error: unknown) => failed('telling that this node stops failed', error))
+  }
+
+  async #step(): Promise<Lead | undefined> {
+    await this.#beat()
+    await this.refresh()
+    return await this.#take()
+  }
+
+  /** Milliseconds for which this node may go on leading, if it does not reach the cell. */
+  #leadFor(): number {
+    return this.#looked + loseShare * this.#dead - this.#parts.world.monotonic()
+  }
+
+  /** Whether it has ended, well or not, before the lead is lost: a cell may neither answer nor refuse. */
+  async #isInTime(stepping: Promise<unknown>): Promise<boolean> {
+    const over = new AbortController()
+    const ended = stepping.then(
+      () => true,
+      () => true,
+    )
+    const late = this.#parts.world.sleep(Math.max(0, this.#leadFor()), over.signal).then(
+      () => false,
+      () => true,
+    )
+    return await Promise.race([ended, late]).finally(() => over.abort())
   }
 
   async #beat(): Promise<void> {

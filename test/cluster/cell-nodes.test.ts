@@ -150,6 +150,41 @@ test('N2: what a node commits as the leading one fails once another has the lead
   await store.close()
 })
 
+test('N3: a node that waits for an answer of its cell stops leading before another may begin', async () => {
+  const store = await storeOf('a')
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+  let isSilent = false
+  const silent: Store = {
+    transact: async (body) => {
+      if (isSilent) await answered
+      return await store.transact(body)
+    },
+    snapshot: (body) => store.snapshot(body),
+    watch: (key, signal) => store.watch(key, signal),
+    close: async () => {},
+  }
+  const stop = new AbortController()
+  let [isDoing, ended] = [false, 0]
+  const work = async (signal: AbortSignal): Promise<void> => {
+    isDoing = true
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    isDoing = false
+    ended = performance.now()
+  }
+  const done = nodesOf(silent, 'a').run(stop.signal, work)
+  while (!isDoing) await pause(5)
+  isSilent = true
+  const began = performance.now()
+  while (isDoing && performance.now() - began < 30_000) await pause(5)
+  assert.ok(ended > began, 'it leads on')
+  isSilent = false
+  answer()
+  while (!isDoing) await pause(5)
+  stop.abort()
+  await done
+  await store.close()
+})
+
 test('N5: what is done once is begun again where it failed, and where the lead came back', async () => {
   const store = await storeOf('a')
   const { store: reached, cut } = cuttable(store)

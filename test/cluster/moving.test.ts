@@ -15,6 +15,7 @@ import { adopt, giveUp, keptBy } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { forgetRecords } from '#src/metadata/leaving.ts'
 import { readCurrent } from '#src/metadata/object-records.ts'
+import { readStored } from '#src/metadata/usage-records.ts'
 import { moved } from '#src/model/move.ts'
 import { cellsOf, type Member, type Membership } from '#src/model/region.ts'
 import { CellObjects } from '#src/service/objects.ts'
@@ -243,15 +244,17 @@ test('Z4: a null version that goes from row to row while it is copied is told of
   await close()
 })
 
-test('Z5 R4: a cell that is gone has no record, no reference and no entry of the bucket left', async () => {
+test('Z5 R4 V10: a cell that is gone has no record, no reference and no entry of the bucket left, and counts nothing of it', async () => {
   const { root, close } = await openMovers('fra')
   const { objects, buckets, foundation } = root
+  await put(root, 'null', 'a null version')
   await buckets.update(bucket, (each) => ({ ...each, versioning: 'enabled' }))
   for (const key of ['a', 'b'])
     for (let round = 0; round < 3; round++) await put(root, key, `${key} ${round}`.repeat(20))
   await objects.delete({ name: { bucket, key: 'a' }, guard, conditions, bypassGovernance: false, caller: owner })
   const { id } = await buckets.get(bucket)
   const { store } = foundation
+  assert.equal((await store.snapshot((snapshot) => readStored(snapshot, id))).get('STANDARD')?.objects, 7n)
   while ((await store.transact((transaction) => forgetRecords(transaction, id, 2))) > 0);
   for (const space of [
     'current',
@@ -268,6 +271,7 @@ test('Z5 R4: a cell that is gone has no record, no reference and no entry of the
     const rows = await store.snapshot((snapshot) => snapshot.range(from, to, { limit: 10 }))
     assert.equal(rows.length, 0, space)
   }
+  assert.deepEqual(await store.snapshot((snapshot) => readStored(snapshot, id)), new Map())
   await close()
 })
 

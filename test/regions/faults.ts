@@ -7,6 +7,8 @@ import { type Phase, sumsOf, Writer } from './writers.ts'
 
 const writersEach = 2
 const betweenMilliseconds = 1_500
+/** For as many writes as must be acknowledged between two faults: a busy machine needs its time. */
+const betweenMost = 60_000
 /** Acknowledged in each round, during the fault and after it: a store that answers nobody loses nothing either (C29). */
 const acknowledgedLeast = 10
 
@@ -44,7 +46,13 @@ export function underFaults({ name, bucket, trouble, rounds, pause, companions }
       const phase: Phase = { isOver: false, isFaulty: false }
       const working = Promise.all([...writers, ...others].map((each) => each.work(phase)))
       try {
-        await Promise.race([troubled(cluster, trouble(extent), times, phase), working])
+        const rests = async (): Promise<void> => {
+          const enough = between(writers) + acknowledgedLeast
+          await wait(betweenMilliseconds)
+          const until = performance.now() + betweenMost
+          while (between(writers) < enough && performance.now() < until) await wait(50)
+        }
+        await Promise.race([troubled(cluster, trouble(extent), { times, phase, rests }), working])
       } finally {
         phase.isOver = true
       }
@@ -52,12 +60,12 @@ export function underFaults({ name, bucket, trouble, rounds, pause, companions }
       const failures = (await Promise.all(writers.map((each) => each.verify(stores)))).flat()
       for (const each of others) failures.push(...(await each.verify()))
       const { operations, duringFaults } = sumsOf(writers)
-      const between = operations - duringFaults
+      const quietly = between(writers)
       if (duringFaults < acknowledgedLeast * times)
         failures.push(`only ${duringFaults} writes were acknowledged during faults`)
-      if (between < acknowledgedLeast * times) failures.push(`only ${between} were between them`)
+      if (quietly < acknowledgedLeast * times) failures.push(`only ${quietly} were between them`)
       const notes = [
-        `${duringFaults} acknowledged during faults, ${between} between`,
+        `${duringFaults} acknowledged during faults, ${quietly} between`,
         ...others.map(({ note }) => note),
       ]
       return { operations, failures, note: notes.join('; ') }
@@ -65,12 +73,25 @@ export function underFaults({ name, bucket, trouble, rounds, pause, companions }
   }
 }
 
-async function troubled(cluster: Cluster, trouble: Trouble, times: number, phase: Phase): Promise<void> {
+/** Acknowledged while nothing stood in the way. */
+function between(writers: readonly Writer[]): number {
+  const { operations, duringFaults } = sumsOf(writers)
+  return operations - duringFaults
+}
+
+interface Course {
+  readonly times: number
+  readonly phase: Phase
+  /** What goes on between two of them. */
+  readonly rests: () => Promise<void>
+}
+
+async function troubled(cluster: Cluster, trouble: Trouble, { times, phase, rests }: Course): Promise<void> {
   for (let round = 0; round < times; round++) {
     phase.isFaulty = true
     await trouble(cluster, round)
     phase.isFaulty = false
-    await wait(betweenMilliseconds)
+    await rests()
   }
 }
 

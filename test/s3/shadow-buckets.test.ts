@@ -364,7 +364,7 @@ describe('shadow buckets', () => {
     const done = await until(async () => {
       const progress = await progressOf(here)
       return progress.state === 'done' && progress
-    })
+    }, 180_000)
     passage.instead = () => false
     assert.deepEqual([done.listed, done.known, done.gone, done.failed], [700, 3, 0, 1])
     assert.deepEqual(
