@@ -26,12 +26,6 @@ that is measured has the first to itself (all of them, where it has several work
 column "generator" tells how busy that was; below 90 % it was not the bottleneck.
 `
 
-export interface BenchOptions {
-  readonly seconds: number
-  readonly keys: number
-  readonly gibibytes: number
-}
-
 const cases = { reads: smallReads, writes, large: largeBodies, lists: listings, mixed, memory, drivers }
 
 const { values } = parseArgs({

@@ -80,6 +80,7 @@ export function openFly(config: Config, world: World, log: Log, node: OpenNode):
     services: node.services,
     world,
     log,
+    region: config.region,
     places: known,
     skewMilliseconds: config.flySkew * 1_000,
     fly: fileParts(config),

@@ -1,4 +1,4 @@
-import { authenticator } from '#gateway/auth/authenticate.ts'
+import { type Authenticate, authenticator } from '#gateway/auth/authenticate.ts'
 import { Certificates } from '#gateway/certificates.ts'
 import { allOperations } from '#gateway/operations/index.ts'
 import { pipeline } from '#gateway/pipeline.ts'
@@ -8,10 +8,12 @@ import { defaultLimits, GatewayServer, type ServerLimits } from '#gateway/server
 import { TlsFront } from '#gateway/tls-front.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
 import { type OpenNode, openNode } from '#src/open.ts'
+import { openTracing, tracedLog } from '#src/open-tracing.ts'
 import { openAuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { measureProcess } from '#src/telemetry/process-metrics.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import { realWorld } from '#src/world.ts'
 import { consoleOf } from './console.ts'
 import { openFly } from './fly.ts'
@@ -56,22 +58,49 @@ function tlsFrontOf(config: Config, server: GatewayServer, log: Log): TlsFront |
   return new TlsFront(server, new Certificates(tlsCertificates, log), limitsOf(config))
 }
 
-export async function startNode(config: Config, log: Log, isFirst: boolean): Promise<ServingNode> {
-  const world = realWorld
-  const peering = peeringOf(config, world)
-  const connect = peering === undefined ? {} : { connect: peering.connect }
+const tracedAuthenticate = (authenticate: Authenticate, tracer: Tracer | undefined): Authenticate =>
+  tracer === undefined ? authenticate : (request) => tracer.inSpan('authenticate', {}, () => authenticate(request))
+
+export async function startNode(config: Config, bareLog: Log, isFirst: boolean): Promise<ServingNode> {
   const metrics = new Metrics()
+  const tracing = openTracing({ config, world: realWorld, log: bareLog, metrics, version: readVersion() })
+  const log = tracing === undefined ? bareLog : tracedLog(bareLog, tracing.tracer)
+  try {
+    const node = await startTraced({ config, log, isFirst, metrics, tracer: tracing?.tracer })
+    if (tracing === undefined) return node
+    return { ...node, stop: () => node.stop().finally(tracing.close) }
+  } catch (error) {
+    await tracing?.close()
+    throw error
+  }
+}
+
+interface Starting {
+  readonly config: Config
+  readonly log: Log
+  readonly isFirst: boolean
+  readonly metrics: Metrics
+  readonly tracer: Tracer | undefined
+}
+
+async function startTraced({ config, log, isFirst, metrics, tracer }: Starting): Promise<ServingNode> {
+  const world = realWorld
+  const peering = peeringOf(config, world, tracer)
+  const connect = peering === undefined ? {} : { connect: peering.connect }
   measureProcess(metrics, readVersion())
-  const replicating = new Replicating({ log, world, metrics, redis: config.redis })
+  const replicating = new Replicating({ log, world, metrics, tracer, redis: config.redis })
   const { caughtUp } = replicating
-  const node = await openNode({ config, world, log, isFirst, broken: giveUp, caughtUp, metrics, ...connect })
+  const node = await openNode({ config, world, log, isFirst, broken: giveUp, caughtUp, metrics, tracer, ...connect })
   const { services, access, region } = node
   const cluster = region === undefined ? undefined : peering?.front(region, services)
-  const authenticate = authenticator({
-    identity: services.identity,
-    world,
-    options: { presignedSecondsMax: config.presignedDaysMax * 86_400 },
-  })
+  const authenticate = tracedAuthenticate(
+    authenticator({
+      identity: services.identity,
+      world,
+      options: { presignedSecondsMax: config.presignedDaysMax * 86_400 },
+    }),
+    tracer,
+  )
   const query = queryFront({ services, authenticate, access, apis: queryApis })
   const s3 = pipeline({
     query,
@@ -100,6 +129,7 @@ export async function startNode(config: Config, log: Log, isFirst: boolean): Pro
     meter: node.meter,
     limits: limitsOf(config),
     metrics,
+    tracer,
     ...(region !== undefined && { servedFrom: region.members.self.region }),
   })
   const secure = tlsFrontOf(config, server, log)

@@ -14,6 +14,7 @@ import { memberOf } from '#src/model/region.ts'
 import type { OpenNode } from '#src/open.ts'
 import type { Services } from '#src/service/services.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
 import { clusterSecretOf, delaysOf } from './cluster.ts'
 
@@ -22,9 +23,11 @@ export class Peering {
   readonly #secret: ClusterSecret
   readonly #world: World
   readonly #delays: ReadonlyMap<string, number>
+  readonly #tracer: Tracer | undefined
   #client: PeerClient | undefined
 
-  constructor(secret: ClusterSecret, world: World, delays: ReadonlyMap<string, number>) {
+  constructor(secret: ClusterSecret, world: World, delays: ReadonlyMap<string, number>, tracer: Tracer | undefined) {
+    this.#tracer = tracer
     this.#secret = secret
     this.#world = world
     this.#delays = delays
@@ -37,7 +40,7 @@ export class Peering {
 
   #common(members: Members) {
     const delayOf = (cell: number): number => this.#delays.get(memberOf(members.membership, cell)?.region ?? '') ?? 0
-    return { secret: this.#secret, world: this.#world, ...(this.#delays.size > 0 && { delayOf }) }
+    return { secret: this.#secret, world: this.#world, tracer: this.#tracer, ...(this.#delays.size > 0 && { delayOf }) }
   }
 
   front(region: Region, { buckets }: Services): ClusterFront {
@@ -61,6 +64,7 @@ export class Peering {
       members,
       methods,
       log,
+      tracer: this.#tracer,
       serve: (request, response, origin) => gateway.serveForwarded(request, response, origin),
       join: async (request) => {
         if (!members.isRoot) throw new Fault('InvalidRequest', { message: 'Regions join at the root only.' })
@@ -75,7 +79,7 @@ export class Peering {
 }
 
 /** Undefined: this node is alone. */
-export function peeringOf(config: Config, world: World): Peering | undefined {
+export function peeringOf(config: Config, world: World, tracer?: Tracer): Peering | undefined {
   const secret = clusterSecretOf(config)
-  return secret === undefined ? undefined : new Peering(secret, world, delaysOf(config))
+  return secret === undefined ? undefined : new Peering(secret, world, delaysOf(config), tracer)
 }

@@ -6,10 +6,11 @@ import { RedisQueue } from '#replicator/queue.ts'
 import { Relay } from '#replicator/relay.ts'
 import type { Copies } from '#src/cluster/copies.ts'
 import type { Members } from '#src/cluster/members.ts'
-import { PeerUnreachable } from '#src/cluster/transport.ts'
+import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import type { OpenNode } from '#src/open.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { Metrics } from '#src/telemetry/metrics.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
 import { followingMeters, jobMeters, measureLag } from './replicating-metrics.ts'
 
@@ -28,6 +29,7 @@ export interface ReplicatingParts {
   /** Where the region's queue is; undefined: in this process. */
   readonly redis: string | undefined
   readonly metrics: Metrics
+  readonly tracer: Tracer | undefined
 }
 
 /** The replicator of a cell: one process of it follows the others. */
@@ -38,20 +40,24 @@ export class Replicating {
   #followers: Followers | undefined
   readonly #redis: string | undefined
   readonly #metrics: Metrics
+  readonly #tracer: Tracer | undefined
+  #following: ReturnType<typeof followingMeters> | undefined
+  #jobs: ReturnType<typeof jobMeters> | undefined
 
-  constructor({ log, world, redis, metrics }: ReplicatingParts) {
+  constructor({ log, world, redis, metrics, tracer }: ReplicatingParts) {
     this.#log = log
     this.#world = world
     this.#redis = redis
     this.#metrics = metrics
+    this.#tracer = tracer
   }
 
-  /** Until the signal, again and again; does nothing where there are no other cells. */
+  /** Until the signal; does nothing where there are no other cells. Once more where the lead of the cell comes back to this process. */
   async run({ target, region, copies }: OpenNode, signal: AbortSignal): Promise<void> {
     if (target === undefined || region === undefined || copies === undefined) return
     const { members, transport } = region
     this.#members = members
-    const counters = followingMeters(this.#metrics, members)
+    const counters = this.#metersOf(target, transport, members)
     this.#followers = new Followers({
       target,
       transport,
@@ -67,13 +73,22 @@ export class Replicating {
         if (!(error instanceof PeerUnreachable)) this.#log.error('following a region failed', { cell, error })
       },
     })
-    measureLag(this.#metrics, { target, transport, members, followers: this.#followers })
     await Promise.all([this.#followers.run(signal), this.#work(target, members, copies, signal)])
+  }
+
+  /** What is measured is measured once, however often it is begun. */
+  #metersOf(target: Target, transport: Transport, members: Members): ReturnType<typeof followingMeters> {
+    if (this.#following !== undefined) return this.#following
+    const followers = { lag: (cell: number): number => this.#followers?.lag(cell) ?? 0 }
+    measureLag(this.#metrics, { target, transport, members, followers })
+    this.#following = followingMeters(this.#metrics, members)
+    return this.#following
   }
 
   /** Does the jobs of the outbox. */
   async #work({ foundation }: Target, { self }: Members, copies: Copies, signal: AbortSignal): Promise<void> {
     const { store, world } = foundation
+    const tracer = this.#tracer
     const failed = (error: unknown): void => this.#log.error("the region's jobs are held up", { error })
     const queue =
       this.#redis === undefined
@@ -86,8 +101,10 @@ export class Replicating {
       queue,
       urgencyOf: (kind) => kinds.get(kind)?.urgency ?? leastUrgent,
       failed,
+      tracer,
     })
-    const ended = jobMeters(this.#metrics, [...kinds.keys()])
+    this.#jobs ??= jobMeters(this.#metrics, [...kinds.keys()])
+    const ended = this.#jobs
     const worker = new JobWorker({
       store,
       world,
@@ -100,9 +117,13 @@ export class Replicating {
         if (isGivenUp) this.#log.error('a job was given up, and is a dead letter', { kind, ...payload, error })
       },
       failed,
+      tracer,
     })
-    await Promise.all([relay.run(signal), worker.run(signal)])
-    await queue.close()
+    try {
+      await Promise.all([relay.run(signal), worker.run(signal)])
+    } finally {
+      await queue.close()
+    }
   }
 
   /** Once all that the others had to tell has been applied. */

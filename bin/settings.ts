@@ -7,6 +7,7 @@ import {
   type Setting,
   settingNames,
   variableName,
+  variableNames,
 } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 
@@ -53,7 +54,7 @@ export function configOf(names: readonly Setting[], args: Readonly<Record<string
   for (const name of names) {
     const flag = args[flagName(name)]
     if (hasFlag(name) && typeof flag === 'string') given[name] = flag
-    environment[variableName(name)] = process.env[variableName(name)]
+    for (const variable of variableNames(name)) environment[variable] = process.env[variable]
   }
   return loadConfig(given, environment)
 }

@@ -29,6 +29,7 @@ s3-tests
                         (or MERIDIAN_SDK_EXTRAS); without it, tests of bucket logging are not judged
   --jobs N              pytest processes, each with a server of its own (2)
   --test-timeout N      seconds that one test may take (300)
+  --metadata DRIVER     lmdb, or foundationdb: a cluster is started for the run, and each server's metadata copied into it (lmdb)
   --write-expected      write expected-failures.txt anew, keeping its reasons
   --keep DIR            keep results and logs here
 `
@@ -45,6 +46,7 @@ const { values: given, positionals } = parseArgs({
     jobs: { type: 'string', default: '2' },
     keep: { type: 'string' },
     'sdk-extras': { type: 'string' },
+    metadata: { type: 'string', default: 'lmdb' },
     select: { type: 'string', short: 'k' },
     'test-timeout': { type: 'string', default: '300' },
     'tree-files': { type: 'string', default: '4000' },
@@ -94,6 +96,7 @@ async function main(): Promise<boolean> {
       writeExpected: given['write-expected'],
       keep: given.keep,
       endpoint: given.endpoint,
+      metadata: given.metadata,
     })
     passed = suite && passed
   }

@@ -8,8 +8,8 @@ import type { ObjectVersion } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Address } from './address.ts'
 import { conditionValues } from './auth/condition-values.ts'
+import type { Incoming } from './incoming.ts'
 import type { Match, S3Request } from './operations/operation.ts'
-import type { Incoming } from './pipeline.ts'
 
 const copyHeader = 'x-amz-copy-source'
 

@@ -9,10 +9,10 @@ import type { World } from '#src/world.ts'
 import type { Address } from './address.ts'
 import { isQueryCall } from './auth/request.ts'
 import { isMethod, type Target } from './dispatch.ts'
+import type { Incoming } from './incoming.ts'
 import type { Operation, S3Response } from './operations/operation.ts'
 import type { Forwarder } from './peer/forwarding.ts'
 import { positionHeader } from './peer/forwarding.ts'
-import type { Incoming } from './pipeline.ts'
 import { parseCopySource } from './wire/copy-source.ts'
 
 export interface ClusterFrontParts {

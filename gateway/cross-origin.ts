@@ -4,8 +4,8 @@ import type { Bucket } from '#src/model/bucket.ts'
 import type { Services } from '#src/service/services.ts'
 import type { Address } from './address.ts'
 import { type CorsQuestion, preflightHeaders, preflightQuestion, responseCorsHeaders } from './cors.ts'
+import type { Incoming } from './incoming.ts'
 import type { S3Response } from './operations/operation.ts'
-import type { Incoming } from './pipeline.ts'
 export type Settings = Pick<Services['buckets'], 'get'>
 
 /** A bucket that is asked for by a name that none can have is simply not there. */

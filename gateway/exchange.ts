@@ -8,13 +8,16 @@ import type { UsageMeter } from '#src/service/usage-meter.ts'
 import type { AuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { RequestMeters } from '#src/telemetry/request-meters.ts'
+import type { Span } from '#src/telemetry/span.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import { type Ending, type Recorded, recordLine } from './access-log.ts'
 import type { Address } from './address.ts'
 import { deedOf } from './audit.ts'
 import { errorAnswer, errorElement, faultOf, type RequestIds } from './errors.ts'
+import type { Incoming } from './incoming.ts'
 import type { S3Response } from './operations/operation.ts'
 import type { Pace } from './pace.ts'
-import type { Incoming, Outcome } from './pipeline.ts'
+import type { Outcome } from './pipeline.ts'
 import { withRecord } from './recorded-answer.ts'
 import { type RequestBodyOptions, SocketBody } from './request-body.ts'
 import type { RequestNames } from './request-names.ts'
@@ -42,6 +45,8 @@ export interface ExchangeParts {
   readonly meter?: Pick<UsageMeter, 'count'> | undefined
   /** Code of this region, where there are others. */
   readonly servedFrom?: string | undefined
+  /** Makes spans of requests; absent: nobody wants to know. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Whose request it is, where another region passed it on. */
@@ -49,6 +54,8 @@ export interface Origin {
   readonly remoteAddress: string
   readonly isSecure: boolean
   readonly region: string
+  /** As `traceparent` has it: the span there, where the request is traced. */
+  readonly trace?: string
 }
 
 const badRequest = (message: string): Fault => new Fault('BadRequest', { message })
@@ -127,7 +134,26 @@ export class Exchange {
     this.#body = SocketBody.isPresent(request) ? new SocketBody(request, response, parts.body) : undefined
   }
 
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    const { tracer } = this.#parts
+    return tracer === undefined ? this.#run() : this.#traced(tracer)
+  }
+
+  /** A request that another region passed on is traced where it is there. */
+  async #traced(tracer: Tracer): Promise<void> {
+    const { method = '', headers } = this.#request
+    const options = {
+      kind: 'server',
+      attributes: { 'http.request.method': method, 'aws.request_id': this.#id },
+    } as const
+    const span =
+      this.#origin === undefined
+        ? tracer.request('S3', headers['traceparent'], options)
+        : tracer.resume('S3', this.#origin.trace, options)
+    await (span === undefined ? this.#run() : tracer.within(span, () => this.#run(span)))
+  }
+
+  async #run(span?: Span): Promise<void> {
     const { meters } = this.#parts
     meters.underWay.add(1)
     const outcome = await this.#outcome()
@@ -142,6 +168,23 @@ export class Exchange {
     this.#meter(outcome)
     if (this.#parts.logsAccess) this.#logAccess(outcome)
     if (this.#parts.audit !== undefined) this.#tell(outcome, this.#parts.audit)
+    if (span !== undefined) this.#endSpan(span, outcome)
+  }
+
+  /** Keys are personal data: they are told where the access log tells them too. */
+  #endSpan(span: Span, { operation, notes, bucket }: Outcome): void {
+    const { statusCode } = this.#response
+    const request = notes?.request
+    span.rename(`S3 ${operation}`)
+    span.set('meridian.operation', operation)
+    span.set('http.response.status_code', statusCode)
+    span.set('http.response.body.size', this.#bytesSent)
+    span.set('aws.s3.bucket', bucket?.name ?? (request?.bucket || undefined))
+    if (this.#parts.logsAccess) span.set('aws.s3.key', request?.key || undefined)
+    span.set('meridian.forwarded_by', this.#origin?.region)
+    if (this.#code !== undefined) span.set('error.type', this.#code)
+    if (statusCode >= 500) span.fail()
+    span.end()
   }
 
   async #outcome(): Promise<Outcome> {

@@ -1,8 +1,6 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
-import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
+import type { Guard } from '#src/model/guard.ts'
 import type { Caller } from '#src/model/identity.ts'
 import { checkKey } from '#src/model/names.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
@@ -20,6 +18,7 @@ import { challengeAnswer, isChallenge } from './content/challenges.ts'
 import { withSafeHeaders } from './content/serve.ts'
 import { crossOrigin, findBucket, preflight, type Settings, single } from './cross-origin.ts'
 import { dispatcher, isMethod } from './dispatch.ts'
+import type { Incoming } from './incoming.ts'
 import { getObject, headObject } from './operations/object/get-object.ts'
 import type { Context, Method, Operation, S3Request, S3Response } from './operations/operation.ts'
 import type { QueryFront } from './query/front.ts'
@@ -28,20 +27,6 @@ import { withCharge } from './request-payment.ts'
 import { objectRequest, pageRequest } from './website/requests.ts'
 import { servePage } from './website/serve.ts'
 import { hasCustomerKey } from './wire/encryption-headers.ts'
-
-/** A request as it came from the socket. */
-export interface Incoming {
-  readonly id: string
-  readonly method: string
-  readonly headers: IncomingHttpHeaders
-  readonly rawHeaders: readonly string[]
-  /** The bytes after the transfer coding. At most one reader. */
-  readonly stream: Readable
-  readonly remoteAddress: string
-  readonly isSecure: boolean
-  /** The region that passed it on; absent: it came from the client. */
-  readonly forwardedBy?: string
-}
 
 /** Says whether the caller may, as far as that can be said before the object is read; the guard says the rest. */
 export interface Access {

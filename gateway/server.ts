@@ -6,10 +6,12 @@ import type { AuditLog } from '#src/telemetry/audit-log.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { RequestMeters } from '#src/telemetry/request-meters.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import { addressing } from './address.ts'
 import { Exchange, type ExchangeParts, type Origin } from './exchange.ts'
+import type { Incoming } from './incoming.ts'
 import { Pace, type PaceOptions } from './pace.ts'
-import type { Incoming, Outcome } from './pipeline.ts'
+import type { Outcome } from './pipeline.ts'
 import { refuse } from './refusal.ts'
 import { RequestNames } from './request-names.ts'
 import type { LaterOptions } from './send.ts'
@@ -66,6 +68,8 @@ export interface ServerParts {
   readonly meter?: ExchangeParts['meter']
   /** Code of this region, where there are others: every answer tells it. */
   readonly servedFrom?: string
+  /** Makes spans of requests; absent: nobody wants to know. */
+  readonly tracer?: Tracer | undefined
 }
 
 const methods = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'PATCH'] as const
@@ -102,6 +106,7 @@ export class GatewayServer {
       meter: parts.meter,
       isDraining: () => this.#isDraining,
       servedFrom: parts.servedFrom,
+      tracer: parts.tracer,
     }
     this.#app = this.#build()
     this.#listenToNode()

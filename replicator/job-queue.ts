@@ -14,14 +14,19 @@ export interface JobQueue {
    * Hands out tasks until the signal, then waits for those in hand. What the handler throws goes to `failed`; so does what
    * keeps the queue from working, which it goes on trying.
    */
-  work(handler: (id: string) => Promise<void>, options: WorkOptions): Promise<void>
+  work(handler: Handler, options: WorkOptions): Promise<void>
   /** How many wait. */
   waiting(): Promise<number>
   close(): Promise<void>
 }
 
+/** `trace`: what came with the task. */
+export type Handler = (id: string, trace: string | undefined) => Promise<void>
+
 export interface Task {
   readonly id: string
+  /** The span that adds it, as `traceparent` has it. Absent: it is not traced. */
+  readonly trace?: string
   /** 0 is the most urgent; below 1,000. */
   readonly urgency: number
 }

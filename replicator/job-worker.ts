@@ -1,6 +1,9 @@
 import { Fault } from '#src/errors.ts'
 import { buryJob, finishJob, type OutboxJob, postponeJob, readJob } from '#src/metadata/outbox.ts'
 import type { Store } from '#src/store/store.ts'
+import type { Span } from '#src/telemetry/span.ts'
+import { readTraceparent } from '#src/telemetry/trace-context.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
 import type { JobQueue, Pace } from './job-queue.ts'
 import type { JobKind } from './jobs/job.ts'
@@ -23,6 +26,7 @@ export interface JobWorkerParts {
   /** A job that failed; given up: it is a dead letter now. */
   report(job: OutboxJob, error: unknown, isGivenUp: boolean): void
   failed(error: unknown): void
+  readonly tracer?: Tracer | undefined
 }
 
 /**
@@ -39,18 +43,34 @@ export class JobWorker {
 
   async run(signal: AbortSignal): Promise<void> {
     const { queue, pace, failed } = this.#parts
-    await queue.work((task) => this.#do(jobOf(task), signal), { signal, pace, failed })
+    await queue.work((task, trace) => this.#do(jobOf(task), trace, signal), { signal, pace, failed })
   }
 
-  async #do(id: string, signal: AbortSignal): Promise<void> {
-    const { store, world, kinds } = this.#parts
+  async #do(id: string, trace: string | undefined, signal: AbortSignal): Promise<void> {
+    const { store, world, tracer } = this.#parts
     const job = await store.snapshot((snapshot) => readJob(snapshot, id))
     if (job === undefined || job.due > world.now()) return
+    if (tracer === undefined || job.trace === undefined) return await this.#work(job, signal)
+    const attributes = {
+      'meridian.job.kind': job.kind,
+      'meridian.job.id': id,
+      'meridian.job.attempt': job.attempts + 1,
+    }
+    // A queue that lost its memory was told again by somebody who has no span of it.
+    const span = tracer.resume(`job ${job.kind}`, trace ?? job.trace, { kind: 'consumer', attributes })
+    span?.link(readTraceparent(job.trace))
+    await tracer.spanning(span, () => this.#work(job, signal, span))
+  }
+
+  async #work(job: OutboxJob, signal: AbortSignal, span?: Span): Promise<void> {
+    const { store, kinds } = this.#parts
+    const { id } = job
     const kind = kinds.get(job.kind)
     try {
       if (kind === undefined) throw new Fault('NotImplemented', { message: `No job of the kind ${job.kind} is known.` })
       await kind.run(job, (transaction) => finishJob(transaction, id), signal)
     } catch (error) {
+      span?.failed(error)
       if (!signal.aborted) await this.#failed(job, kind, error)
       return
     }

@@ -1,12 +1,13 @@
 import type { World } from '#src/world.ts'
-import type { JobQueue, Task, WorkOptions } from './job-queue.ts'
+import type { Handler, JobQueue, Task, WorkOptions } from './job-queue.ts'
 
 /** The queue of a node that needs no other program: in memory, in order of urgency. */
 export class ProcessQueue implements JobQueue {
   readonly #world: World
   /** By urgency; a map keeps the order in which ids were added. */
   readonly #waiting = new Map<number, Set<string>>()
-  readonly #known = new Set<string>()
+  /** By id: what came with it. */
+  readonly #known = new Map<string, string | undefined>()
   readonly #sleepers = new Set<() => void>()
 
   constructor(world: World) {
@@ -14,16 +15,16 @@ export class ProcessQueue implements JobQueue {
   }
 
   async add(tasks: readonly Task[]): Promise<void> {
-    for (const { id, urgency } of tasks) {
+    for (const { id, urgency, trace } of tasks) {
       if (this.#known.has(id)) continue
-      this.#known.add(id)
+      this.#known.set(id, trace)
       const equals = this.#waiting.get(urgency) ?? new Set<string>()
       this.#waiting.set(urgency, equals.add(id))
     }
     for (const wake of this.#sleepers) wake()
   }
 
-  async work(handler: (id: string) => Promise<void>, { signal, pace, failed }: WorkOptions): Promise<void> {
+  async work(handler: Handler, { signal, pace, failed }: WorkOptions): Promise<void> {
     const inHand = new Set<Promise<void>>()
     const stopped = aborted(signal)
     const gap = 1000 / pace.perSecond
@@ -41,7 +42,7 @@ export class ProcessQueue implements JobQueue {
       const early = next - this.#world.monotonic()
       if (early > 0) await this.#world.sleep(early, signal).catch(() => undefined)
       next = Math.max(next, this.#world.monotonic()) + gap
-      const working = handler(id)
+      const working = handler(id, this.#known.get(id))
         .catch(failed)
         .finally(() => {
           this.#known.delete(id)

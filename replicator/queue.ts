@@ -1,5 +1,5 @@
 import { Queue, Worker } from 'bullmq'
-import type { JobQueue, Task, WorkOptions } from './job-queue.ts'
+import type { Handler, JobQueue, Task, WorkOptions } from './job-queue.ts'
 
 export interface RedisQueueOptions {
   /** As `redis://[::1]:6379/0`. */
@@ -50,16 +50,21 @@ export class RedisQueue implements JobQueue {
     if (tasks.length === 0) return
     await this.#queue.addBulk(
       // BullMQ's 0 stands before all priorities, without an order of its own to others.
-      tasks.map(({ id, urgency }) => ({ name: 'job', data: null, opts: { jobId: id, priority: urgency + 1 } })),
+      tasks.map(({ id, urgency, trace = null }) => ({
+        name: 'job',
+        data: trace,
+        opts: { jobId: id, priority: urgency + 1 },
+      })),
     )
   }
 
-  async work(handler: (id: string) => Promise<void>, { signal, pace, failed }: WorkOptions): Promise<void> {
+  async work(handler: Handler, { signal, pace, failed }: WorkOptions): Promise<void> {
     const worker = new Worker(
       this.#options.name,
-      async ({ id }) => {
+      async ({ id, data }) => {
+        const trace = typeof data === 'string' ? data : undefined
         // A handler's failure is in the outbox already; to BullMQ the task has ended either way.
-        if (id !== undefined) await handler(id).catch(failed)
+        if (id !== undefined) await handler(id, trace).catch(failed)
       },
       {
         connection: { ...this.#connection(), maxRetriesPerRequest: null },

@@ -1,7 +1,9 @@
 import { type OutboxJob, readOutbox } from '#src/metadata/outbox.ts'
 import type { Store } from '#src/store/store.ts'
+import type { Span } from '#src/telemetry/span.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import type { JobQueue } from './job-queue.ts'
+import type { JobQueue, Task } from './job-queue.ts'
 
 /** Jobs in one read of the outbox, and in one call to the queue. */
 const pageJobs = 500
@@ -21,6 +23,7 @@ export interface RelayParts {
   /** How urgent jobs of a kind are. */
   urgencyOf(kind: string): number
   failed(error: unknown): void
+  readonly tracer?: Tracer | undefined
 }
 
 /**
@@ -88,15 +91,36 @@ export class Relay {
   }
 
   async #add(jobs: readonly OutboxJob[]): Promise<void> {
-    const { world, queue, urgencyOf } = this.#parts
+    const { world } = this.#parts
     const now = world.now()
     const wanted = jobs.filter(({ id, due, attempts }) => {
       const known = this.#added.get(id)
       const isKnown = known?.attempts === attempts && world.monotonic() - known.at < trustMilliseconds
       return due <= now && !isKnown
     })
-    await queue.add(wanted.map(({ id, kind, attempts }) => ({ id: taskOf(id, attempts), urgency: urgencyOf(kind) })))
+    await this.#hand(wanted)
     for (const { id, attempts } of wanted) this.#added.set(id, { attempts, at: world.monotonic() })
+  }
+
+  async #hand(jobs: readonly OutboxJob[]): Promise<void> {
+    const { queue, urgencyOf, tracer } = this.#parts
+    const spans: Span[] = []
+    const tasks = jobs.map(({ id, kind, attempts, trace }): Task => {
+      const task = { id: taskOf(id, attempts), urgency: urgencyOf(kind) }
+      const attributes = { 'meridian.job.kind': kind, 'meridian.job.id': id }
+      const span = tracer?.resume('job relay', trace, { kind: 'producer', attributes })
+      if (span === undefined) return task
+      spans.push(span)
+      return { ...task, trace: span.traceparent }
+    })
+    try {
+      await queue.add(tasks)
+    } catch (error) {
+      for (const span of spans) span.failed(error)
+      throw error
+    } finally {
+      for (const span of spans) span.end()
+    }
   }
 }
 

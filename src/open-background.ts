@@ -118,3 +118,22 @@ async function notify(foundation: NodeFoundation, config: Config, log: Log, sign
   })
   await notifier.run(signal)
 }
+
+/** Does all of it until the signal. Where one fails the others end too: whoever begins again begins alone. */
+export async function together(
+  signal: AbortSignal,
+  works: readonly ((signal: AbortSignal) => Promise<void> | undefined)[],
+): Promise<void> {
+  const failing = new AbortController()
+  const either = AbortSignal.any([signal, failing.signal])
+  await Promise.all(
+    works.map(async (work) => {
+      try {
+        await work(either)
+      } catch (error) {
+        failing.abort(error)
+      }
+    }),
+  )
+  failing.signal.throwIfAborted()
+}

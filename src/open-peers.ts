@@ -37,6 +37,7 @@ import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { Counters } from '#src/telemetry/counters.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
 
 const dayMilliseconds = 86_400_000
@@ -178,13 +179,14 @@ export interface PeersOptions {
   readonly own: Blobs
   /** Told of records that were missing here, and the region that had them. */
   readonly healed: (region: string, records: number) => void
+  readonly tracer: Tracer | undefined
 }
 
 /** Bytes of this region and of others: what is read where they are, what is asked for to be held here, and what is fetched ahead. */
 function bytesOf(
   parts: Pick<
     RegionBytesOptions,
-    'foundation' | 'cache' | 'own' | 'counters' | 'fetched' | 'transport' | 'membership' | 'positions'
+    'foundation' | 'cache' | 'own' | 'counters' | 'fetched' | 'transport' | 'membership' | 'positions' | 'tracer'
   >,
   places: Pick<RegionBytesOptions, 'nearest' | 'isReachable'>,
   { cells, config, log }: { readonly cells: BucketCells } & Pick<PeersOptions, 'config' | 'log'>,
@@ -193,6 +195,7 @@ function bytesOf(
   const demand = new Demand({
     foundation,
     cells,
+    tracer: parts.tracer,
     promoteReads: config.promoteReads,
     firstRead: (blob) => prefetching.read(blob),
     failed: (error) => log.error('a copy of what another region holds could not be asked for', { error }),
@@ -219,7 +222,7 @@ function bytesOf(
 export function openPeers<Known extends Foundation>(
   alone: Known,
   { members, transport, health, routing, confirmations }: Region,
-  { config, log, cache, own, healed }: PeersOptions,
+  { config, log, cache, own, healed, tracer }: PeersOptions,
 ): OpenPeers<Known> {
   const { world, namespace } = alone
   const clock = clockOf(world, { members, transport }, log)
@@ -232,7 +235,7 @@ export function openPeers<Known extends Foundation>(
   const cells = new BucketCells(namespace, membership)
   const counted = { counters: new Counters(), fetched: new Counters() }
   const { demand, prefetching, bytes } = bytesOf(
-    { ...counted, foundation: known, cache, own, transport, membership, positions },
+    { ...counted, foundation: known, cache, own, transport, membership, positions, tracer },
     { nearest: nearestRegions(members, health), isReachable: (cell) => health.state(cell).isUp },
     { cells, config, log },
   )

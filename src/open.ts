@@ -38,14 +38,16 @@ import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
 import { catalogue } from '#src/telemetry/catalogue.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { messageKeysOf, type NodeFoundation, tendRecords, tendVolumes } from './open-background.ts'
+import { messageKeysOf, type NodeFoundation, tendRecords, tendVolumes, together } from './open-background.ts'
 import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open-metrics.ts'
 import { openNodes } from './open-nodes.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
 import { openRegion } from './open-region.ts'
 import { OpenShadows } from './open-shadows.ts'
 import { openTiers, refuseTiers } from './open-tiers.ts'
+import { tracedBlobs, tracedStore } from './open-tracing.ts'
 import { OpenUsage } from './open-usage.ts'
 import { logVolumeEvent } from './volume-events.ts'
 
@@ -65,6 +67,8 @@ export interface OpenOptions {
   readonly broken?: () => void
   /** Where what is measured goes; absent: nobody asks. */
   readonly metrics?: Metrics
+  /** Makes spans of what requests do; absent: nobody wants to know. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** A whole store, open in this process. */
@@ -102,7 +106,13 @@ export const volumePaths = (config: Config, directory: DataDirectory): readonly 
   config.volumes.length > 0 ? config.volumes : [directory.volume]
 
 export async function openNodeVolumes(
-  { config, world, log, metrics = new Metrics() }: Pick<OpenOptions, 'config' | 'world' | 'log' | 'metrics'>,
+  {
+    config,
+    world,
+    log,
+    metrics = new Metrics(),
+    tracer,
+  }: Pick<OpenOptions, 'config' | 'world' | 'log' | 'metrics' | 'tracer'>,
   directory: DataDirectory,
 ): Promise<Volumes> {
   const { synced, told } = volumeMeters(metrics)
@@ -111,6 +121,7 @@ export async function openNodeVolumes(
     paths: volumePaths(config, directory),
     ...(config.reserve === undefined ? {} : { reserveBytes: config.reserve }),
     synced,
+    tracer,
     report: (event) => {
       told(event)
       logVolumeEvent(log, event)
@@ -225,7 +236,7 @@ function placedServices(
 async function openMeteredPeers(
   alone: NodeFoundation,
   region: Region,
-  { config, log, metrics }: OpenOptions & { readonly metrics: Metrics },
+  { config, log, metrics, tracer }: OpenOptions & { readonly metrics: Metrics },
   volumes: Volumes,
 ): Promise<OpenPeers<NodeFoundation>> {
   const cache = await openNodeCache(volumes, config)
@@ -236,6 +247,7 @@ async function openMeteredPeers(
     log,
     cache,
     own: volumes,
+    tracer,
     healed: (code, records) => healed.of(code).add(records),
   })
   measurePeers(metrics, { region, cache, counters: peers.counters, fetched: peers.fetched })
@@ -244,7 +256,7 @@ async function openMeteredPeers(
 
 /** The composition of a node: everything below the gateway, built from a Config. */
 export async function openNode(options: OpenOptions): Promise<OpenNode> {
-  const { config, world, isFirst, metrics = new Metrics() } = options
+  const { config, world, isFirst, metrics = new Metrics(), tracer } = options
   const directory = new DataDirectory(config.data)
   const tiers = openTiers(config)
   const keys = options.keys ?? openKeys(config, world)
@@ -256,7 +268,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
     },
   })
   const { store: opened, embedded, node } = opening
-  const bare = meteredStore(opened, metrics, config.metadata, world)
+  const bare = tracedStore(meteredStore(opened, metrics, config.metadata, world), tracer, config.metadata)
   const volumes = await openNodeVolumes({ ...options, metrics }, directory).catch(async (error: unknown) => {
     await bare.close()
     throw error
@@ -275,7 +287,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   const records = { store, world, namespace, region: region?.members.self.region ?? code, cell, logs }
   refuseTiers(tiers, region !== undefined)
   const days = { tiers, dayMilliseconds: config.lifecycleDay * 1000 }
-  const blobs = shared?.blobs ?? volumes
+  const blobs = tracedBlobs(shared?.blobs ?? volumes, tracer)
   const alone: NodeFoundation = { ...records, blobs, inlineBytesMax, keys, ...(space && { space }), ...days }
   const peers = region && (await openMeteredPeers(alone, region, { ...options, metrics }, volumes))
   const foundation: NodeFoundation = { ...(peers?.foundation ?? alone), keys }
@@ -307,11 +319,14 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
       measureNode(metrics, { foundation, maintenance: volumes.maintenance, ...(look && { space: look }) })
       running.push(tendVolumes(foundation, volumes, tending, signal))
       running.push(usage.keep(signal))
-      const work = async (signal: AbortSignal): Promise<void> => {
-        const records = tendRecords(once, tending, signal)
-        const all = [shadows.work(options.log, signal), region?.followRoot(signal), peers?.work(signal), more?.(signal)]
-        await Promise.all([records, ...all])
-      }
+      const work = (signal: AbortSignal): Promise<void> =>
+        together(signal, [
+          (either) => tendRecords(once, tending, either),
+          (either) => shadows.work(options.log, either),
+          (either) => region?.followRoot(either),
+          (either) => peers?.work(either),
+          (either) => more?.(either),
+        ])
       running.push(shared === undefined ? work(signal) : shared.nodes.run(signal, work))
     },
     close: async () => {

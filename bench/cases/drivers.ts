@@ -1,5 +1,5 @@
 import { freshPrefix, TestCluster, whyNoFoundationDb } from '../../test/support/foundationdb.ts'
-import type { BenchOptions } from '../main.ts'
+import type { BenchOptions } from '../options.ts'
 import type { Row } from '../report.ts'
 import { objectCalls, shots } from '../shots.ts'
 import { type Measured, measure, sendAll, withMeridian } from './server.ts'

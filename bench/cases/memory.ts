@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import type { BenchOptions } from '../main.ts'
+import type { BenchOptions } from '../options.ts'
 import { peakMemory } from '../processes.ts'
 import type { Row } from '../report.ts'
 import { bucket } from '../shots.ts'

@@ -1,6 +1,6 @@
 import { administrator } from '../../test/support/server-process.ts'
 import { SignedClient } from '../../test/support/signed-client.ts'
-import type { BenchOptions } from '../main.ts'
+import type { BenchOptions } from '../options.ts'
 import type { Row } from '../report.ts'
 import { objectCalls, shots } from '../shots.ts'
 import { type Measured, measure, sendAll, withBaseline, withMeridian } from './server.ts'

@@ -14,7 +14,8 @@ export interface Recorder extends AsyncDisposable {
 const path = (target: string): string =>
   (target.split('?')[0] ?? '')
     .replace(/^(\/v1\/apps\/)[^/]+/, '$1{name}')
-    .replace(/^(\/api\/v1\/cli_sessions\/)[^/]+/, '$1{id}')
+    .replace(/^(\/v1\/apps\/\{name\}\/machines\/)[^/]+/, '$1{id}')
+    .replace(/^(\/api\/v1\/(?:cli_sessions|releases)\/)[^/]+/, '$1{id}')
 
 function nameOf(method: string, target: string, body: string): string {
   if (path(target) !== '/graphql') return `${method} ${path(target)}`

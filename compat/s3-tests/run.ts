@@ -15,6 +15,7 @@ import {
   writeSettings,
 } from './environment.ts'
 import { startIssuer, type WebIdentitySettings } from './issuer.ts'
+import { type MetadataPlace, startMetadata } from './metadata.ts'
 import {
   type Expected,
   groups,
@@ -45,6 +46,8 @@ export interface SuiteOptions {
   readonly keep: string | undefined
   /** Another server, which knows our people already. */
   readonly endpoint: string | undefined
+  /** The driver that keeps the servers' metadata. */
+  readonly metadata: string
 }
 
 export const defaultFiles = [
@@ -124,10 +127,11 @@ export async function runSuite(options: SuiteOptions): Promise<boolean> {
     await using issuer = options.files.includes('test_sts.py') ? await startIssuer() : undefined
     const identity = issuer?.settings
     const jobs = Math.max(1, options.endpoint === undefined ? options.jobs : 1)
+    await using metadata = await startMetadata(options.metadata)
     await using cloud = options.endpoint === undefined ? await startCloud(home, join(reports, 'cloud.log')) : undefined
     const apart = options.endpoint === undefined && options.files.includes('test_s3.py') ? 1 : 0
     const shards = Array.from({ length: jobs + apart }, (_, shard) => ({
-      ...{ shard, jobs, home, reports, suite, python, template },
+      ...{ shard, jobs, home, reports, suite, python, template, metadata },
       hasLongDays: shard === jobs,
       ...(identity !== undefined && { identity }),
       ...(cloud !== undefined && { cloud }),
@@ -160,6 +164,7 @@ interface Shard {
   readonly suite: string
   readonly python: string
   readonly template: string
+  readonly metadata: MetadataPlace
   /** Runs one test alone, and all of it. */
   readonly hasLongDays: boolean
   readonly identity?: WebIdentitySettings
@@ -168,12 +173,13 @@ interface Shard {
 
 /** One pytest process with a server of its own, so that no test meets another's buckets. Gives its file of results. */
 async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Promise<string> {
-  const { shard, jobs, home, reports, suite, python, template } = job
+  const { shard, jobs, home, reports, suite, python, template, metadata } = job
   const results = join(reports, `results-${shard}.jsonl`)
   const settings = join(home, `s3tests-${shard}.conf`)
   const data = join(home, `data-${shard}`)
   await rm(results, { force: true })
   if (options.endpoint === undefined) await cp(template, data, { recursive: true })
+  const place = options.endpoint === undefined ? await metadata.bring(data) : {}
   const server =
     options.endpoint === undefined
       ? await startServer({
@@ -185,6 +191,7 @@ async function runShard(job: Shard, options: SuiteOptions, journal: Journal): Pr
             ...quotasForTests,
             ...identityForTests,
             ...loggingForTests(options),
+            ...place,
             ...(job.cloud !== undefined && { MERIDIAN_TIERS: job.cloud.file }),
             ...(job.hasLongDays && longDays.environment),
           },

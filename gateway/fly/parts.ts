@@ -25,6 +25,8 @@ export interface FlyParts {
   readonly services: Pick<Services, 'listings' | 'identity'>
   readonly world: World
   readonly log: Log
+  /** Code of the region that serves it. */
+  readonly region: string
   readonly places: () => Places
   readonly skewMilliseconds: number
   /** Fly's own: from files, read again at each use. */

@@ -5,6 +5,7 @@ import { CommandSessions } from './plane/command-sessions.ts'
 import { GraphQL } from './plane/graphql.ts'
 import { Machines } from './plane/machines.ts'
 import { OAuth } from './plane/oauth.ts'
+import { Running } from './plane/running.ts'
 import { Extensions } from './provider/extensions.ts'
 import { SingleSignOn } from './provider/single-sign-on.ts'
 import { signInRoutes } from './sign-in.ts'
@@ -17,6 +18,7 @@ export function flyRoutes(parts: FlyParts): readonly Route[] {
     ...signInRoutes(parts),
     ...new GraphQL(parts).routes(),
     ...new Machines(parts).routes(),
+    ...new Running(parts).routes(),
     ...new CommandSessions(parts).routes(),
     ...new OAuth(parts).routes(),
     ...new HookReceiver(parts).routes(),

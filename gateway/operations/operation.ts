@@ -1,6 +1,6 @@
 import type { Xml } from '#gateway/xml/render.ts'
 import type { Site } from '#src/cluster/routing.ts'
-import type { Guard } from '#src/model/access.ts'
+import type { Guard } from '#src/model/guard.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { Tags } from '#src/model/version.ts'
 import type { Services } from '#src/service/services.ts'

@@ -5,6 +5,8 @@ import { saltBytes } from './sealing.ts'
 /** What stands in the headers of calls between cells. */
 export const callHeader = 'x-meridian-call'
 export const answerHeader = 'x-meridian-answer'
+/** The span of whoever calls, as `traceparent` has it: clients may sign that, and so it stays as they sent it. */
+export const traceHeader = 'x-meridian-trace'
 
 /** How far the clocks of two cells may be apart, in milliseconds; also how long a recorded call could be repeated. */
 const apartMost = 60_000

@@ -5,8 +5,10 @@ import type { Members } from '#src/cluster/members.ts'
 import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import { Fault, type FaultCode, type FaultDetails } from '#src/errors.ts'
 import { memberOf, originsOf } from '#src/model/region.ts'
+import type { Span } from '#src/telemetry/span.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { answerHeader, type Call, callHeader, newCall, writeCall } from './call.ts'
+import { answerHeader, type Call, callHeader, newCall, traceHeader, writeCall } from './call.ts'
 import type { ClusterSecret, Frame } from './sealing.ts'
 
 export interface ClientParts {
@@ -15,6 +17,7 @@ export interface ClientParts {
   readonly world: World
   /** Milliseconds that a message to that cell and its answer are held back together, to play a far one. Absent: none. */
   readonly delayOf?: (cell: number) => number
+  readonly tracer?: Tracer | undefined
   /** How long a connection, or the next bytes of an answer, may take, in milliseconds. */
   readonly patience?: { readonly connect: number; readonly silence: number }
 }
@@ -80,12 +83,29 @@ export class PeerClient implements Transport {
   }
 
   stream(cell: number, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    return this.#stream(cell, () => this.#send(cell, method, request, signal), signal)
+    return this.#traced(cell, method, (trace) => this.#send(cell, method, request, signal, trace), signal)
   }
 
   streamFrom(origin: string, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { cell } = this.#parts.members.self
-    return this.#stream(cell, () => this.#sendTo(addressOf(origin), cell, method, request, signal), signal)
+    const send = (trace?: string) => this.#sendTo(addressOf(origin), cell, method, request, signal, trace)
+    return this.#traced(cell, method, send, signal)
+  }
+
+  #traced(
+    cell: number,
+    method: string,
+    send: (trace?: string) => Promise<Answer>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const { tracer, members } = this.#parts
+    if (tracer?.current === undefined) return this.#stream(cell, send, signal)
+    const attributes = { 'meridian.peer': memberOf(members.membership, cell)?.region ?? '' }
+    const options = { kind: 'client', attributes } as const
+    return tracer.reading(`peer call ${method}`, options, (span) => {
+      const pieces = this.#stream(cell, () => send(span?.traceparent), signal)
+      return span === undefined ? pieces : endedBy(signal, pieces, span)
+    })
   }
 
   async *#stream(cell: number, send: () => Promise<Answer>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -141,11 +161,17 @@ export class PeerClient implements Transport {
     return good !== undefined && origins.includes(good) ? [good, ...origins.filter((each) => each !== good)] : origins
   }
 
-  async #send(cell: number, method: string, body: Uint8Array, signal: AbortSignal): Promise<Answer> {
+  async #send(
+    cell: number,
+    method: string,
+    body: Uint8Array,
+    signal: AbortSignal,
+    trace: string | undefined,
+  ): Promise<Answer> {
     let cause: unknown
     for (const origin of this.#originsOf(cell)) {
       try {
-        const answer = await this.#sendTo(addressOf(origin), cell, method, body, signal)
+        const answer = await this.#sendTo(addressOf(origin), cell, method, body, signal, trace)
         this.#good.set(cell, origin)
         return answer
       } catch (error) {
@@ -181,11 +207,12 @@ export class PeerClient implements Transport {
     method: string,
     body: Uint8Array,
     signal: AbortSignal,
+    trace: string | undefined,
   ): Promise<Answer> {
     const { members, world } = this.#parts
     const { self, membership } = members
     const call = newCall(world, { ...self, epoch: membership.epoch }, cell)
-    return await exchange(this.#parts, { address, agent: this.#agent, call, method, body, signal })
+    return await exchange(this.#parts, { address, agent: this.#agent, call, method, body, signal, trace })
   }
 
   async #refused(bytes: Uint8Array): Promise<Error> {
@@ -196,6 +223,21 @@ export class PeerClient implements Transport {
   }
 }
 
+/** Whoever has read enough may give the signal, and never come back for the end. */
+async function* endedBy(
+  signal: AbortSignal,
+  pieces: AsyncIterable<Uint8Array>,
+  span: Span,
+): AsyncGenerator<Uint8Array> {
+  const end = (): void => span.end()
+  signal.addEventListener('abort', end, { once: true })
+  try {
+    yield* pieces
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}
+
 interface Exchanging {
   readonly address: Address
   readonly agent: Agent
@@ -203,15 +245,18 @@ interface Exchanging {
   readonly method: string
   readonly body: Uint8Array
   readonly signal: AbortSignal
+  /** As `traceparent` has it; absent: it is not traced. */
+  readonly trace?: string | undefined
 }
 
 async function exchange(
   { secret, patience = defaultPatience }: Pick<ClientParts, 'secret' | 'patience'>,
-  { address: { hostname, port }, agent, call, method, body, signal }: Exchanging,
+  { address: { hostname, port }, agent, call, method, body, signal, trace }: Exchanging,
 ): Promise<Answer> {
   const said = writeCall(call)
   const sealed = secret.sealing(Buffer.from(call.salt, 'hex'), requestContext(said, method)).frame('last', body)
-  const headers = { [callHeader]: said, 'content-length': String(sealed.length) }
+  const length = String(sealed.length)
+  const headers = { [callHeader]: said, 'content-length': length, ...(trace !== undefined && { [traceHeader]: trace }) }
   const path = `/call/${method}`
   const timeout = patience.connect
   signal.throwIfAborted()

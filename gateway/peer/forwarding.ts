@@ -5,8 +5,10 @@ import type { Members } from '#src/cluster/members.ts'
 import type { PeerHealth } from '#src/cluster/peer-health.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
+import { memberOf } from '#src/model/region.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { type Call, newCall, readCall, writeCall } from './call.ts'
+import { type Call, newCall, readCall, traceHeader, writeCall } from './call.ts'
 import type { PeerClient } from './client.ts'
 import type { ClusterSecret } from './sealing.ts'
 
@@ -23,6 +25,8 @@ export interface ForwardedRequest {
   readonly isSecure: boolean
   /** Of the cell that passed it on; filled in once that is known to be a member. */
   readonly region: string
+  /** The span of whoever passed it on. */
+  readonly trace?: string
 }
 
 const forwardHeader = 'x-meridian-forward'
@@ -92,13 +96,14 @@ export function readForwarded(request: IncomingMessage, secret: ClusterSecret): 
   const { remoteAddress, isSecure, isBare, connection } = JSON.parse(
     Buffer.from(meta, 'base64').toString('utf8'),
   ) as Meta
-  const dropped = new Set([forwardHeader, 'connection', ...(isBare ? ['content-length'] : [])])
+  const trace = request.headers[traceHeader]
+  const dropped = new Set([forwardHeader, traceHeader, 'connection', ...(isBare ? ['content-length'] : [])])
   const kept = headers.filter(([name]) => !dropped.has(name.toLowerCase()))
   if (connection !== undefined) kept.push(['connection', connection])
   request.rawHeaders = kept.flat()
   for (const name of dropped) delete request.headers[name]
   if (connection !== undefined) request.headers.connection = connection
-  return { call, remoteAddress, isSecure, region: '' }
+  return { call, remoteAddress, isSecure, region: '', ...(typeof trace === 'string' && { trace }) }
 }
 
 export interface ForwarderParts {
@@ -108,6 +113,7 @@ export interface ForwarderParts {
   readonly health: PeerHealth
   readonly world: World
   readonly delayOf?: (cell: number) => number
+  readonly tracer?: Tracer | undefined
   /** How long a connection may take, and how long the other region may be silent, in milliseconds. */
   readonly patience?: { readonly connect: number; readonly silence: number }
 }
@@ -132,7 +138,7 @@ export class Forwarder {
     const turns = cells.flatMap((cell) => new Array<number>(Math.max(1, client.nodesOf(cell))).fill(cell))
     for (const [at, cell] of turns.entries()) {
       try {
-        return await this.#send(passing, cell)
+        return await this.#traced(passing, cell)
       } catch (error) {
         client.lost(cell)
         if (turns[at + 1] !== cell || !(error instanceof NotSent)) health.lost(cell)
@@ -143,11 +149,19 @@ export class Forwarder {
     throw new Fault('ServiceUnavailable', { message: 'The region that has this cannot be reached.' }, { cause })
   }
 
-  async #send(passing: Passing, cell: number): Promise<S3Response> {
+  async #traced(passing: Passing, cell: number): Promise<S3Response> {
+    const { tracer, members } = this.#parts
+    if (tracer?.current === undefined) return await this.#send(passing, cell)
+    const region = memberOf(members.membership, cell)?.region ?? ''
+    const options = { kind: 'client', attributes: { 'meridian.peer': region } } as const
+    return await tracer.inSpan('forward', options, (span) => this.#send(passing, cell, span?.traceparent))
+  }
+
+  async #send(passing: Passing, cell: number, trace?: string): Promise<S3Response> {
     const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
     const never = new AbortController().signal
     if (half > 0) await this.#parts.world.sleep(half, never)
-    const response = await this.#exchange(passing, this.#open(passing, cell))
+    const response = await this.#exchange(passing, this.#open(passing, cell, trace))
     if (half > 0) await this.#parts.world.sleep(half, never)
     const headers: Record<string, string> = {}
     for (const [name, value] of Object.entries(response.headers)) {
@@ -158,7 +172,11 @@ export class Forwarder {
     return { status: response.statusCode ?? 502, headers, ...(!isEmpty && { body: response }) }
   }
 
-  #open({ method, target, rawHeaders, remoteAddress, isSecure }: Passing, cell: number): ClientRequest {
+  #open(
+    { method, target, rawHeaders, remoteAddress, isSecure }: Passing,
+    cell: number,
+    trace: string | undefined,
+  ): ClientRequest {
     const { client, secret, members, world, patience = defaultPatience } = this.#parts
     const all = pairs(rawHeaders)
     const named = (wanted: string) => all.find(([name]) => name.toLowerCase() === wanted)?.[1]
@@ -171,6 +189,7 @@ export class Forwarder {
     })
     const isBare = named('content-length') === undefined && named('transfer-encoding') === undefined
     if (isBare) kept.push(['content-length', '0'])
+    if (trace !== undefined) kept.push([traceHeader, trace])
     const meta: Meta = { remoteAddress, isSecure, isBare, ...(connection !== undefined && { connection }) }
     const { self, membership } = members
     const call = writeCall(newCall(world, { ...self, epoch: membership.epoch }, cell))

@@ -6,8 +6,9 @@ import type { Members } from '#src/cluster/members.ts'
 import type { Caller, Method } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
 import type { Log } from '#src/telemetry/log.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { answerHeader, type Call, callHeader, readCall, SeenCalls } from './call.ts'
+import { answerHeader, type Call, callHeader, readCall, SeenCalls, traceHeader } from './call.ts'
 import { answerContext, requestContext } from './client.ts'
 import { type ForwardedRequest, isForwarded, readForwarded } from './forwarding.ts'
 import { BadSeal, type ClusterSecret, frameBytesMax, type Sealing, saltBytes } from './sealing.ts'
@@ -22,6 +23,7 @@ export interface PeerServerParts {
   readonly serve: (request: IncomingMessage, response: ServerResponse, forwarded: ForwardedRequest) => void
   /** Answers a region that wants to join, which is no member yet; absent: nobody joins here. */
   readonly join?: (request: Uint8Array) => Promise<Uint8Array>
+  readonly tracer?: Tracer | undefined
 }
 
 /** Of what is asked; answers are as long as they are. */
@@ -101,7 +103,13 @@ export class PeerServer {
     const caller = admit(this.#parts.members.membership, call)
     if (typeof caller === 'string') return sayRefusal(response, sealing, caller)
     if (this.#parts.members.isRemoved) return sayRefusal(response, sealing, 'unknown')
-    await this.#run(name, bytes, caller, response, sealing)
+    const { tracer } = this.#parts
+    const trace = request.headers[traceHeader]
+    const run = () => this.#run(name, bytes, caller, response, sealing)
+    if (tracer === undefined || trace === undefined) return await run()
+    const attributes = { 'meridian.peer': caller.region }
+    // Nothing but a name for what is told: it is not sealed, and need not be.
+    await tracer.spanning(tracer.resume(`peer answer ${name}`, trace, { kind: 'server', attributes }), run)
   }
 
   async #run(

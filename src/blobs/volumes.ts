@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Fault } from '#src/errors.ts'
 import type { BlobId, Extent, StoredBlob } from '#src/model/blob.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
 import type { Blobs, Body, ChunkChecksums } from './blobs.ts'
 import { BodyFramer } from './body-framer.ts'
@@ -38,6 +39,8 @@ export interface VolumesOptions {
   readonly report?: (event: VolumeEvent) => void
   /** Told how long each sync of a volume's files took. */
   readonly synced?: (path: string, milliseconds: number) => void
+  /** Told how long each body waits to be on stable storage, with the others that share a sync. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** The same files; told how long each sync took. */
@@ -74,7 +77,7 @@ export async function openVolumes(options: VolumesOptions): Promise<Volumes> {
     for (const volume of volumes.values()) await volume.close()
     throw error
   }
-  return new Volumes(world, volumes)
+  return new Volumes(world, volumes, options.tracer)
 }
 
 /** All volumes of a node as one place for blobs. A request holds at most two runs (2.1 MiB) of its body. */
@@ -87,9 +90,11 @@ export class Volumes implements Blobs {
   readonly #writes = new Set<Promise<unknown>>()
   readonly #caches: VolumeCache[] = []
   readonly #tending: Promise<void>
+  readonly #tracer: Tracer | undefined
 
-  constructor(world: World, volumes: ReadonlyMap<string, Volume>) {
+  constructor(world: World, volumes: ReadonlyMap<string, Volume>, tracer?: Tracer) {
     this.#world = world
+    this.#tracer = tracer
     this.#volumes = volumes
     this.maintenance = new VolumeMaintenance(volumes, this.#memory, (bytes) => this.#choose(bytes), world)
     this.#tending = this.#tend()
@@ -145,10 +150,18 @@ export class Volumes implements Blobs {
     run.finish()
     volume.spend(size)
     try {
-      return { id, size, extents: [await appendOnce(volume, run)], digest: digestOf(run.checksums) }
+      return { id, size, extents: [await this.#append(volume, run)], digest: digestOf(run.checksums) }
     } catch (error) {
       throw volume.failed(error)
     }
+  }
+
+  #append(volume: Volume, run: FrameRun): Promise<Extent> {
+    return this.#tracer === undefined ? appendOnce(volume, run) : tracedAppend(this.#tracer, volume, run)
+  }
+
+  #finish(bulk: ReturnType<Volume['bulkWrite']>): Promise<readonly (readonly Extent[])[]> {
+    return this.#tracer === undefined ? bulk.finish() : tracedFinish(this.#tracer, bulk)
   }
 
   async #write(id: BlobId, body: AsyncIterable<Uint8Array>, expected: number | undefined): Promise<StoredBlob> {
@@ -176,10 +189,10 @@ export class Volumes implements Blobs {
       let extents: readonly Extent[] = []
       if (bulk !== undefined) {
         if (last !== undefined) await submit(last)
-        extents = (await bulk.finish())[0] ?? []
+        extents = (await this.#finish(bulk))[0] ?? []
       } else if (last !== undefined) {
         pay(last)
-        extents = [await appendOnce(volume, last)]
+        extents = [await this.#append(volume, last)]
       }
       return { id, size: framer.size, extents, digest: digestOf(framer.checksums) }
     } catch (error) {
@@ -240,3 +253,9 @@ async function appendOnce(volume: Volume, run: FrameRun): Promise<Extent> {
     run.release()
   }
 }
+
+const tracedAppend = (tracer: Tracer, volume: Volume, run: FrameRun): Promise<Extent> =>
+  tracer.inSpan('blob sync', { attributes: { 'meridian.sync': 'shared' } }, () => appendOnce(volume, run))
+
+const tracedFinish = (tracer: Tracer, bulk: ReturnType<Volume['bulkWrite']>): ReturnType<typeof bulk.finish> =>
+  tracer.inSpan('blob sync', { attributes: { 'meridian.sync': 'own' } }, () => bulk.finish())

@@ -11,11 +11,11 @@ import { cellsOf, memberOf } from '#src/model/region.ts'
 import { type OtherCells, tooManyUploads, unmarked, uploadsMost } from '#src/service/buckets.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import { within } from './deadline.ts'
 import { feedPositions } from './feed-positions.ts'
 import type { Members } from './members.ts'
 import { bytesOf, decodeMessage, encodeMessage, textOf } from './messages.ts'
 import type { Confirmations } from './namespace-root.ts'
+import { stoppedAfter } from './patience.ts'
 import type { Positions } from './positions.ts'
 import type { Method, Transport } from './transport.ts'
 
@@ -125,7 +125,7 @@ export class BucketDeletion implements OtherCells {
   ): Promise<Answer> {
     const { world, transport, members, patience = defaultPatience } = this.#parts
     try {
-      return await within(world, patience, new AbortController().signal, async (signal) =>
+      return await stoppedAfter(world, patience, new AbortController().signal, async (signal) =>
         cell === members.self.cell
           ? await here(signal)
           : decodeMessage<Answer>(await transport.ask(cell, method, encodeMessage(request), signal)),

@@ -1,13 +1,13 @@
 import { Fault } from '#src/errors.ts'
-import type { Bucket } from '#src/model/bucket.ts'
-import { changingCells, concernedCells, type Move } from '#src/model/move.ts'
+import type { Bucket, Move } from '#src/model/bucket.ts'
+import { changingCells, concernedCells } from '#src/model/move.ts'
 import { cellsOf, memberOf } from '#src/model/region.ts'
 import type { MoveProgress, RegionProgress } from '#src/service/regions.ts'
 import type { BucketMoving, DrainRequest, HeadsAnswer, MovingAnswer } from './bucket-moving.ts'
 import { type BucketRows, bucketChanged, type NamedBucket, nameOf } from './bucket-rows.ts'
-import { within } from './deadline.ts'
 import type { Members } from './members.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
+import { stoppedAfter } from './patience.ts'
 import type { Method, Transport } from './transport.ts'
 
 export interface BucketMovesParts extends BucketRows {
@@ -138,7 +138,7 @@ export class BucketMoves {
   async #handed(fenced: Bucket, signal: AbortSignal): Promise<boolean> {
     let bucket = fenced
     try {
-      await within(this.#parts.world, this.#options.fence, signal, async (inner) => {
+      await stoppedAfter(this.#parts.world, this.#options.fence, signal, async (inner) => {
         if (bucket.move?.step === 'fenced') {
           await this.#level(bucket, inner)
           bucket = await this.#change(bucket, { step: 'handing', isTurned: true })
@@ -233,7 +233,7 @@ export class BucketMoves {
     const { world, transport, members, moving } = this.#parts
     const bytes = encodeMessage(request)
     try {
-      const answer = await within(world, patience, signal, async (inner) =>
+      const answer = await stoppedAfter(world, patience, signal, async (inner) =>
         cell === members.self.cell
           ? await answerHere(moving.methods, method, bytes, members.self, inner)
           : await transport.ask(cell, method, bytes, inner),

@@ -45,6 +45,7 @@ interface Seen {
  * The nodes that share this cell, as one process sees them.
  *
  * N3  at any time one node at most does what is done once in a cell; when it stops or dies another does, some ten seconds later.
+ * N5  whoever leads does it: it begins again where the lead came back to it, and where it failed.
  */
 export class CellNodes {
   readonly node: string
@@ -134,7 +135,7 @@ export class CellNodes {
    */
   async run(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { world, failed, beat = beatMilliseconds } = this.#parts
-    let leading: { readonly stop: AbortController; readonly running: Promise<void> } | undefined
+    let leading: Leading | undefined
     const end = async (): Promise<void> => {
       this.#lead = undefined
       leading?.stop.abort()
@@ -146,7 +147,7 @@ export class CellNodes {
         await this.#beat()
         await this.refresh()
         const lead = await this.#take()
-        if (lead?.term !== this.#lead?.term) await end()
+        if (lead?.term !== this.#lead?.term || leading?.isOver === true) await end()
         this.#lead = lead
         if (lead !== undefined) leading ??= begin(work, (error) => failed('what is done once in a cell failed', error))
       } catch (error) {
@@ -201,7 +202,19 @@ export class CellNodes {
   }
 }
 
-function begin(work: (signal: AbortSignal) => Promise<void>, failed: (error: unknown) => void) {
+interface Leading {
+  readonly stop: AbortController
+  readonly running: Promise<void>
+  isOver: boolean
+}
+
+function begin(work: (signal: AbortSignal) => Promise<void>, failed: (error: unknown) => void): Leading {
   const stop = new AbortController()
-  return { stop, running: work(stop.signal).catch(failed) }
+  const running = work(stop.signal)
+    .catch(failed)
+    .finally(() => {
+      leading.isOver = true
+    })
+  const leading: Leading = { stop, running, isOver: false }
+  return leading
 }

@@ -42,7 +42,10 @@ export class Copies {
     this.#options = options
   }
 
-  /** Some time later: one after the other, each once however often it is asked for. */
+  /**
+   * Some time later: makes the copy here good that is not, or takes one of what is named here and not held. One after the other, each
+   * once however often it is asked for.
+   */
   repair(blob: BlobId): void {
     const { world } = this.#options.foundation
     const failedAt = this.#failedAt.get(blob)
@@ -62,7 +65,7 @@ export class Copies {
   async #work(): Promise<void> {
     for (const blob of this.#waiting) {
       try {
-        if (await this.#replaceDamaged(blob)) this.#options.counters?.add('blobs.repaired')
+        if (await this.#mend(blob)) this.#options.counters?.add('blobs.repaired')
         this.#failedAt.delete(blob)
       } catch (error) {
         this.#failedAt.set(blob, this.#options.foundation.world.monotonic())
@@ -73,10 +76,15 @@ export class Copies {
     }
   }
 
-  async #replaceDamaged(blob: BlobId): Promise<boolean> {
+  /** Whether it was damaged, and is not any more. */
+  async #mend(blob: BlobId): Promise<boolean> {
     const { store, region } = this.#options.foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
-    if (record?.kind !== 'bytes' || copyIn(record, region) === undefined) return false
+    if (record?.kind !== 'bytes') return false
+    if (copyIn(record, region) === undefined) {
+      await this.ensure(blob)
+      return false
+    }
     // A disk that failed once may read it now: then there is nothing to replace.
     if (await isWholeHere(this.#options.foundation, blob, record)) return false
     try {

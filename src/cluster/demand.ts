@@ -3,6 +3,8 @@ import type { Arrival } from '#src/metadata/receive.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import type { Span } from '#src/telemetry/span.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { BucketCells } from './bucket-cells.ts'
 
 /** Reads count together that come within so many milliseconds of the first. */
@@ -23,6 +25,7 @@ export interface DemandOptions {
   /** Told of what was not read within the last hour. */
   readonly firstRead?: (blob: BlobId) => Promise<void>
   readonly failed: (error: unknown) => void
+  readonly tracer?: Tracer | undefined
 }
 
 /**
@@ -84,12 +87,25 @@ export class Demand {
     await this.#ask(wanted.flatMap(({ content }) => blobsOf(content)))
   }
 
-  async #ask(blobs: readonly BlobId[]): Promise<void> {
+  #ask(blobs: readonly BlobId[]): Promise<void> {
+    const { tracer } = this.#options
+    if (tracer?.current === undefined) return this.#askFor(blobs)
+    return tracer.inSpan('job ask', { kind: 'producer', attributes: { 'meridian.job.kind': fetchBlob } }, (span) =>
+      this.#askFor(blobs, span),
+    )
+  }
+
+  async #askFor(blobs: readonly BlobId[], span?: Span): Promise<void> {
     const { store, world } = this.#options.foundation
+    const trace = span?.traceparent
     for (let first = 0; first < blobs.length; first += jobsTogether) {
       await store.transact(async (transaction) => {
         for (const blob of blobs.slice(first, first + jobsTogether)) {
-          askFor(transaction, { kind: fetchBlob, payload: { blob } }, world.now())
+          askFor(
+            transaction,
+            { kind: fetchBlob, payload: { blob }, ...(trace !== undefined && { trace }) },
+            world.now(),
+          )
         }
       })
     }

@@ -16,6 +16,7 @@ import {
   type FeedRequest,
   type Heads,
 } from './page-codec.ts'
+import { isOver } from './patience.ts'
 import type { Caller, Method, Transport } from './transport.ts'
 
 /** While a request waits it watches the feed, and all the same looks so often: a watch may end unheard where a cluster recovers. */
@@ -93,7 +94,7 @@ function feedMethod(server: FeedServer): Method {
           }
           await Promise.race([changed, aborted(signal, over.signal)])
         } finally {
-          over.abort()
+          over.abort(isOver)
         }
       }
     },

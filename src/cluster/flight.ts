@@ -1,3 +1,5 @@
+import { isOver } from './patience.ts'
+
 /** Chunks that a flight keeps for those who come a little later: 2 MiB. */
 const keptChunks = 16
 /** Chunks that are fetched before anybody asks for them. */
@@ -15,6 +17,8 @@ interface Waiting {
  */
 export class Flight {
   readonly last: number
+  /** Who gives the chunks at the moment. */
+  readonly source: { readonly region: string }
   #next: number
   #wanted = -1
   #readers = 0
@@ -26,7 +30,14 @@ export class Flight {
   readonly #over: AbortController
 
   /** `chunks` gives those from `first` to `last`, and stops at the signal of `over`. */
-  constructor(first: number, last: number, chunks: AsyncIterable<Uint8Array>, over: AbortController) {
+  constructor(
+    first: number,
+    last: number,
+    chunks: AsyncIterable<Uint8Array>,
+    over: AbortController,
+    source: { readonly region: string },
+  ) {
+    this.source = source
     this.#next = first
     this.last = last
     this.#chunks = chunks[Symbol.asyncIterator]()
@@ -51,7 +62,7 @@ export class Flight {
 
   leave(): void {
     this.#readers -= 1
-    if (this.#readers === 0) this.#over.abort()
+    if (this.#readers === 0) this.#over.abort(isOver)
   }
 
   chunk(chunk: number): Promise<Uint8Array> {

@@ -1,11 +1,12 @@
 import { Fault } from '#src/errors.ts'
 import { ClusterRecords, readSelf, type Self, setSelf } from '#src/metadata/cluster-records.ts'
+import { type Departure, setDeparture } from '#src/metadata/departure-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { changingCells } from '#src/model/move.ts'
+import { changingCells, withoutCell } from '#src/model/move.ts'
 import { cellsOf, isKnown, type Member, type Membership, memberIn, memberOf } from '#src/model/region.ts'
-import type { Store, Transaction } from '#src/store/store.ts'
+import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
 
@@ -170,34 +171,88 @@ export const onlyIn = (buckets: readonly Bucket[], membership: Membership, cell:
     })
     .map(({ name }) => name)
 
+/** Of a member that may go. Fault `InvalidRequest`: it is none, or is the root. */
+async function standingWith(from: Snapshot, records: ClusterRecords, cell: number): Promise<Membership> {
+  const membership = await records.membership(from)
+  if (membership?.members.some((each) => each.cell === cell) !== true) throw refusal(`There is no cell ${cell}.`)
+  if (membership.root === cell) throw refusal('The root cannot be removed.')
+  return membership
+}
+
 /**
- * Ends a membership for good, in the root (C16); buckets whose home the cell was get another one (C23). Throws Fault `InvalidRequest`
- * where it is not there, or is the root.
+ * Ends a membership for good, in the root (C16), whatever only that cell has: it is lost, or never took writes. Throws Fault
+ * `InvalidRequest` where it is not there, or is the root.
  */
 export async function dismiss(store: Store, namespace: Namespace, cell: number): Promise<Membership> {
   const records = new ClusterRecords()
   return await store.transact(async (transaction) => {
-    const membership = await records.membership(transaction)
-    if (membership?.members.some((each) => each.cell === cell) !== true) throw refusal(`There is no cell ${cell}.`)
-    if (membership.root === cell) throw refusal('The root cannot be removed.')
-    const members = membership.members.map((each) =>
-      each.cell === cell ? ({ ...each, state: 'removed' } as const) : each,
-    )
-    const next: Membership = { ...membership, epoch: membership.epoch + 1, members }
-    records.setMembership(transaction, next)
-    for (const bucket of await namespace.buckets(transaction)) {
-      if (bucket.home?.cell !== cell) continue
-      const heir = homeAfter(bucket, next)
-      if (heir === undefined) continue
-      namespace.changeBucket(transaction, { ...bucket, home: { cell: heir, epoch: bucket.home.epoch + 1 } })
-    }
-    return next
+    const before = await standingWith(transaction, records, cell)
+    return await endMembership(transaction, namespace, before, cell)
   })
 }
 
-function homeAfter({ location }: Bucket, membership: Membership): number | undefined {
-  const cells = cellsOf(location, membership).filter((cell) => memberOf(membership, cell)?.state === 'active')
-  return cells.includes(membership.root) ? membership.root : cells.toSorted((a, b) => a - b)[0]
+/**
+ * Ends the membership of a cell that has done all that it had to (L1). Throws Fault `InvalidRequest` where it was not leaving, or
+ * some bucket is nowhere else: in the transaction that ends it, as a bucket may have come to it, or left it, while it was asked.
+ */
+export async function letGo(
+  store: Store,
+  namespace: Namespace,
+  cell: number,
+  departure: Departure,
+): Promise<Membership> {
+  const records = new ClusterRecords()
+  return await store.transact(async (transaction) => {
+    const before = await standingWith(transaction, records, cell)
+    // Asked again, it is told the same.
+    if (memberOf(before, cell)?.state === 'removed') return before
+    if (memberOf(before, cell)?.state !== 'leaving') throw refusal('This region does not leave.')
+    const only = onlyIn(await namespace.buckets(transaction), before, cell)
+    if (only.length > 0) throw refusal(`Only there are: ${only.join(', ')}.`)
+    setDeparture(transaction, cell, departure)
+    return await endMembership(transaction, namespace, before, cell)
+  })
+}
+
+/** All that changes in the namespace as a cell goes: buckets whose home it was get another one (C23), and none is left nowhere. */
+async function endMembership(
+  to: Transaction,
+  namespace: Namespace,
+  before: Membership,
+  cell: number,
+): Promise<Membership> {
+  const next: Membership = { ...before, epoch: before.epoch + 1, members: removed(before.members, cell) }
+  new ClusterRecords().setMembership(to, next)
+  await settleBuckets(to, namespace, { before, next, cell })
+  return next
+}
+
+export const removed = (members: readonly Member[], cell: number): readonly Member[] =>
+  members.map((each) => (each.cell === cell ? { ...each, state: 'removed' } : each))
+
+export interface Removal {
+  readonly before: Membership
+  readonly next: Membership
+  readonly cell: number
+}
+
+/** In the transaction that ends the membership. */
+export async function settleBuckets(
+  to: Transaction,
+  namespace: Namespace,
+  { before, next, cell }: Removal,
+): Promise<void> {
+  for (const bucket of await namespace.buckets(to)) {
+    const settled = withHome(withoutCell(bucket, cell, before), next, cell)
+    if (settled !== bucket) namespace.changeBucket(to, settled)
+  }
+}
+
+function withHome(bucket: Bucket, membership: Membership, cell: number): Bucket {
+  if (bucket.home?.cell !== cell) return bucket
+  const cells = cellsOf(bucket.location, membership).filter((each) => memberOf(membership, each)?.state === 'active')
+  const heir = cells.includes(membership.root) ? membership.root : cells.toSorted((a, b) => a - b)[0]
+  return heir === undefined ? bucket : { ...bucket, home: { cell: heir, epoch: bucket.home.epoch + 1 } }
 }
 
 /** Whether nothing was ever kept here: only such a cell may join (C16). */

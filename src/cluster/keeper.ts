@@ -36,6 +36,8 @@ export interface KeeperOptions extends NeededOptions {
 /**
  * What a cell answers about the blobs that it keeps, and to those that keep others.
  *
+ * V7  a keeper that names a blob, and has no copy of it, takes one where another wants to go: that one does not wait for a copy that
+ *     nobody makes.
  * V3  a keeper frees a blob only after two rounds: each cell said that nothing there names it, and then, once all that any cell
  *     had said before has arrived everywhere, that nothing there named it since. At any moment between the rounds nobody named
  *     it, and what was on its way had arrived: so nobody can name it again (C19).
@@ -88,19 +90,24 @@ export class Keeper {
   }
 
   async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
-    const { foundation, membership } = this.#options
+    const { foundation, membership, repair } = this.#options
     const { store } = foundation
     // Others keep now what was kept here, or will.
     if (isGoing(membership(), foundation.cell)) return 'wait'
     // What is let go must not leave a copy behind that nobody could read; also where nothing names the blob here: another cell may.
     if (!(await this.#isReadable(copy.blob))) return 'wait'
-    return await store.transact(async (transaction) => {
+    const { word, isLacking } = await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
       const needed = isDying ? 1 : await this.#needed(transaction, copy.blob)
       const counting = { here: foundation, needed, isCounted: countsIn(membership()) }
-      return await release(transaction, { ...copy, region }, counting)
+      const word = await release(transaction, { ...copy, region }, counting)
+      const isKept = record?.kind === 'bytes' && record.keeper === foundation.cell
+      return { word, isLacking: isKept && !isDying && copyIn(record, foundation.region) === undefined }
     })
+    // Whoever asks names it no more, as of a bucket that has left its region, and may have the last one that is good.
+    if (word === 'wait' && isLacking) repair(copy.blob)
+    return word
   }
 
   /** How many copies have to be left. Of a part of an object nothing tells the bucket: as many as any asks for. */

@@ -1,9 +1,8 @@
 import { Fault } from '#src/errors.ts'
 import { type Departure, setDeparture } from '#src/metadata/departure-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
-import { memberOf } from '#src/model/region.ts'
 import type { Store } from '#src/store/store.ts'
-import { changeMember, dismiss, onlyIn } from './founding.ts'
+import { changeMember, letGo } from './founding.ts'
 import type { Members } from './members.ts'
 import { decodeMessage } from './messages.ts'
 import type { Method } from './transport.ts'
@@ -45,15 +44,7 @@ export function memberMethods(recording: Store, members: Members): readonly Meth
       name: 'member-left',
       async answer(request, { cell }) {
         checkRoot()
-        const { membership } = members
-        if (memberOf(membership, cell)?.state !== 'leaving') throw new Fault('InvalidRequest')
-        const namespace = new Namespace()
-        const buckets = await recording.snapshot((snapshot) => namespace.buckets(snapshot))
-        const only = onlyIn(buckets, membership, cell)
-        if (only.length > 0) throw new Fault('InvalidRequest', { message: `Only there are: ${only.join(', ')}.` })
-        const departure = decodeMessage<Departure>(request)
-        await recording.transact(async (transaction) => setDeparture(transaction, cell, departure))
-        await dismiss(recording, namespace, cell)
+        await letGo(recording, new Namespace(), cell, decodeMessage<Departure>(request))
         return nothing
       },
     },

@@ -14,7 +14,6 @@ import { memberOf } from '#src/model/region.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { World } from '#src/world.ts'
-import { within } from './deadline.ts'
 import type { Members } from './members.ts'
 import { bytesOf, decodeMessage, encodeMessage, textOf } from './messages.ts'
 import {
@@ -25,6 +24,7 @@ import {
   readChange,
   readRows,
 } from './namespace-messages.ts'
+import { stoppedAfter } from './patience.ts'
 import { rootOf } from './promotion.ts'
 import type { Transport } from './transport.ts'
 
@@ -118,7 +118,7 @@ export class NamespaceFollower {
     const { world, transport, members } = this.#parts
     const { root } = members.membership
     const kept = 'wait' in request ? request.wait : 0
-    const answer = await within(world, kept + patience, signal, (inner) =>
+    const answer = await stoppedAfter(world, kept + patience, signal, (inner) =>
       transport.ask(root, method, encodeMessage(request), inner),
     )
     return decodeMessage<Answer>(answer)
@@ -249,6 +249,6 @@ export class Replica {
         await changed
       }
     }
-    return await within(this.#world, milliseconds, signal, arrived).catch(() => false)
+    return await stoppedAfter(this.#world, milliseconds, signal, arrived).catch(() => false)
   }
 }

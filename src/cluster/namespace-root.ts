@@ -6,7 +6,6 @@ import { type NamespacePlace, readConfirmed, setConfirmed } from '#src/metadata/
 import type { Entry, Snapshot, Store } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import type { World } from '#src/world.ts'
-import { within } from './deadline.ts'
 import type { Members } from './members.ts'
 import { bytesOf, decodeMessage, encodeMessage, textOf } from './messages.ts'
 import {
@@ -17,6 +16,7 @@ import {
   writeChange,
   writeRows,
 } from './namespace-messages.ts'
+import { stoppedAfter } from './patience.ts'
 import type { PeerHealth } from './peer-health.ts'
 import { rootOf } from './promotion.ts'
 import type { Caller, Method } from './transport.ts'
@@ -102,7 +102,7 @@ export class NamespaceRoot {
   async #page(position: Uint8Array, wait: number, signal: AbortSignal): ReturnType<typeof readNamespacePage> {
     const look = () => this.#store.snapshot((snapshot) => readNamespacePage(snapshot, position))
     if (wait === 0) return await look()
-    return await within(this.#world, wait, signal, async (inner) => {
+    return await stoppedAfter(this.#world, wait, signal, async (inner) => {
       const changed = this.#store.watch(keys.namespaceHead, inner)
       changed.catch(() => {})
       const page = await look()
@@ -156,7 +156,9 @@ export class Confirmations {
     const reached = await Promise.all(
       peers.map(async ({ cell, region }) => {
         const isThere = health.state(cell).isUp
-          ? await within(world, patience, signal, (inner) => this.#arrived(cell, position, inner)).catch(() => false)
+          ? await stoppedAfter(world, patience, signal, (inner) => this.#arrived(cell, position, inner)).catch(
+              () => false,
+            )
           : await this.#has(cell, position)
         return isThere ? undefined : region
       }),

@@ -7,7 +7,10 @@ export class OutOfPatience extends Error {
   }
 }
 
-/** What `run` gives, if it does so in time; otherwise its signal is aborted, and OutOfPatience thrown. */
+/** Nobody waits any more. One for all: making one, with where it was made, takes longer than many a wait. */
+export const isOver = new Error('nobody waits for it any more')
+
+/** What `run` gives, if it does so in time; otherwise its signal is aborted, and OutOfPatience thrown at once, whether it heeds that or not. */
 export async function within<T>(
   world: World,
   milliseconds: number,
@@ -24,6 +27,26 @@ export async function within<T>(
   try {
     return await Promise.race([running, late])
   } finally {
-    over.abort()
+    over.abort(isOver)
+  }
+}
+
+/** What `body` gives, which is told to stop after so many milliseconds, or when the signal says so, and is waited for until it has. */
+export async function stoppedAfter<T>(
+  world: World,
+  milliseconds: number,
+  signal: AbortSignal,
+  body: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController()
+  const done = new AbortController()
+  world.sleep(milliseconds, AbortSignal.any([signal, done.signal])).then(
+    () => late.abort(new OutOfPatience(milliseconds)),
+    () => {},
+  )
+  try {
+    return await body(AbortSignal.any([signal, late.signal]))
+  } finally {
+    done.abort(isOver)
   }
 }

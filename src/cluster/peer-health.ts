@@ -1,7 +1,7 @@
 import type { World } from '#src/world.ts'
-import { within } from './deadline.ts'
 import type { Members } from './members.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
+import { stoppedAfter } from './patience.ts'
 import type { Method, Transport } from './transport.ts'
 
 interface Pong {
@@ -89,7 +89,7 @@ export class PeerHealth {
   async #ping(cell: number, signal: AbortSignal): Promise<void> {
     const began = this.#world.monotonic()
     try {
-      const answer = await within(this.#world, this.#options.patience, signal, (inner) =>
+      const answer = await stoppedAfter(this.#world, this.#options.patience, signal, (inner) =>
         this.#transport.ask(cell, 'ping', new Uint8Array(0), inner),
       )
       const took = this.#world.monotonic() - began

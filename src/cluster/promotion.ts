@@ -1,5 +1,6 @@
 import { Fault } from '#src/errors.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
 import { governNamespace, readNamespaceHead } from '#src/metadata/namespace-feed.ts'
 import {
   clearNamespaceCursor,
@@ -10,6 +11,7 @@ import {
 import { type Member, type Membership, memberOf } from '#src/model/region.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
+import { type Removal, removed, settleBuckets } from './founding.ts'
 import type { Members } from './members.ts'
 import { bytesOf, decodeMessage, encodeMessage, textOf } from './messages.ts'
 import { within } from './patience.ts'
@@ -169,16 +171,14 @@ export class Promotion {
     const own = await this.#forsake()
     for (const other of others) this.#compare(own, other, await this.#forsaken(other))
     if (world.monotonic() - began > decideMilliseconds) throw refusal('It took too long: begin again.')
-    const removed = membership.members.map((each) =>
-      each.cell === membership.root ? ({ ...each, state: 'removed' } as const) : each,
-    )
-    const { epoch } = membership
-    return await this.#take({
+    const { epoch, root, members: before } = membership
+    const next: Membership = {
       root: self.cell,
       epoch: epoch + epochsAhead,
       reign: reignOf(membership) + 1,
-      members: removed,
-    })
+      members: removed(before, root),
+    }
+    return await this.#take(next, { before: membership, next, cell: root })
   }
 
   async #answers(cell: number): Promise<boolean> {
@@ -214,11 +214,12 @@ export class Promotion {
   }
 
   /** Now the feed of the namespace begins here: all others copy it anew. */
-  async #take(next: Membership): Promise<Membership> {
+  async #take(next: Membership, lost?: Removal): Promise<Membership> {
     const { store, members } = this.#parts
     const { cell } = members.self
     await governNamespace(store, cell).transact(async (transaction) => {
       this.#records.setMembership(transaction, next)
+      if (lost !== undefined) await settleBuckets(transaction, new Namespace(), lost)
       // A page of the root before that is still on its way is not applied any more.
       clearNamespaceCursor(transaction)
     })

@@ -10,10 +10,11 @@ import { type Membership, memberIn, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import { decodeRegions, encodeBlobId, encodeChunksRequest, isHere } from './blob-wire.ts'
 import { ByteStream } from './byte-stream.ts'
 import { Flight } from './flight.ts'
-import { within } from './patience.ts'
+import { isOver, within } from './patience.ts'
 import type { Transport } from './transport.ts'
 
 /** Milliseconds without a byte after which another region is asked. */
@@ -31,6 +32,7 @@ export interface RegionBlobsOptions {
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly cache?: BlobCache
   readonly counters?: Counters
+  readonly tracer?: Tracer | undefined
   /** Bytes that came, by the region that gave them. */
   readonly fetched?: Counters
   /** Told of each read of what is not held here. */
@@ -68,7 +70,25 @@ export class RegionBlobs implements RemoteBlobs {
   }
 
   /** As `read`, on nobody's behalf who might come again. */
-  async *fetch(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
+  fetch(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
+    const { tracer } = this.#options
+    if (tracer?.current === undefined) return this.#pieces(blob, record, from, to)
+    const attributes = { 'meridian.blob.bytes': to - from }
+    return tracer.reading('blob read', { attributes }, (span) => {
+      const places = new Set<string>()
+      return this.#pieces(blob, record, from, to, (place) => {
+        span?.set('meridian.served_from', [...places.add(place)].join(', '))
+      })
+    })
+  }
+
+  async *#pieces(
+    blob: BlobId,
+    record: BlobRecord,
+    from: number,
+    to: number,
+    served?: (place: string) => void,
+  ): AsyncGenerator<Uint8Array> {
     const last = chunksOf(to) - 1
     let flight: Flight | undefined
     try {
@@ -80,7 +100,8 @@ export class RegionBlobs implements RemoteBlobs {
             flight = this.#join(blob, record, chunk, last)
           }
           bytes = await flight.chunk(chunk)
-        }
+          served?.(flight.source.region)
+        } else served?.('cache')
         const start = chunk * chunkBytes
         yield bytes.subarray(Math.max(0, from - start), Math.min(bytes.length, to - start))
       }
@@ -111,7 +132,9 @@ export class RegionBlobs implements RemoteBlobs {
       return known
     }
     const over = new AbortController()
-    const flight = new Flight(first, last, this.#fetch(blob, record, first, last, over.signal), over)
+    const source = { region: '' }
+    const chunks = this.#fetch(blob, record, first, last, over.signal, source)
+    const flight = new Flight(first, last, chunks, over, source)
     flight.join()
     this.#flights.set(blob, [...under, flight])
     over.signal.addEventListener('abort', () => this.#land(blob, flight), { once: true })
@@ -131,12 +154,14 @@ export class RegionBlobs implements RemoteBlobs {
     first: number,
     last: number,
     signal: AbortSignal,
+    source: { region: string },
   ): AsyncGenerator<Uint8Array> {
     const { cache, counters, fetched, membership } = this.#options
     let next = first
     let cause: unknown
     for await (const cell of this.#sources(blob, record)) {
       const region = memberOf(membership(), cell)?.region ?? ''
+      source.region = region
       try {
         for await (const bytes of this.#from(cell, blob, record, next, last, signal)) {
           counters?.add('blobs.fetchedBytes', bytes.length)
@@ -209,7 +234,7 @@ export class RegionBlobs implements RemoteBlobs {
       }
     } finally {
       signal.removeEventListener('abort', abort)
-      over.abort()
+      over.abort(isOver)
     }
   }
 

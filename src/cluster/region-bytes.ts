@@ -3,10 +3,11 @@ import type { Blobs } from '#src/blobs/blobs.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
-import type { Durability } from '#src/service/durability.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
+import type { Durability } from '#src/service/spread.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
+import type { Tracer } from '#src/telemetry/tracer.ts'
 import { Adopting } from './adopting.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
@@ -18,11 +19,14 @@ import type { NeededOptions } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, spreadMethods } from './spreading.ts'
-import { Succession } from './succession.ts'
+import { Succession, type SuccessionOptions } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
-export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucket'>, NeededOptions {
+export interface RegionBytesOptions
+  extends Pick<HandingOnOptions, 'cellsOfBucket'>,
+    Pick<SuccessionOptions, 'askAgain'>,
+    NeededOptions {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
   readonly transport: Transport
@@ -46,6 +50,7 @@ export interface RegionBytesOptions extends Pick<HandingOnOptions, 'cellsOfBucke
   /** Bytes that came, by the region that gave them. */
   readonly fetched?: Counters
   readonly failed: (error: unknown) => void
+  readonly tracer?: Tracer | undefined
 }
 
 /** All that a process does with bytes of other regions. */

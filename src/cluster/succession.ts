@@ -26,6 +26,8 @@ export interface SuccessionOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell'>
   readonly transport: Transport
   readonly membership: () => Membership
+  /** After which a copy that was asked for, and is not there, is asked for again, in milliseconds. */
+  readonly askAgain?: number
 }
 
 /** Blobs that one look is about: what a transaction takes well. */
@@ -34,8 +36,7 @@ const blobsTogether = 200
 const pauses = { busy: 1_000, idle: 5_000 }
 /** After which all is looked at again, in milliseconds. */
 const period = 86_400_000
-/** After which a copy that was asked for, and is not there, is asked for again, in milliseconds. */
-const patience = 600_000
+const askAgain = 600_000
 const askedMost = 100_000
 
 interface Kept {
@@ -170,6 +171,8 @@ export class Succession {
     const orphans = all.filter(({ record }) => this.isGoing(record.keeper))
     const resolved = orphans.length === 0 ? 0 : await this.resolve(orphans.map(({ blob }) => blob))
     const kept = all.filter(this.#isKept)
+    // Asked for while nobody named it, it was not fetched; named again, it is asked for anew.
+    for (const { blob, record } of kept) if (record.isUnreferenced) this.#asked.delete(`${foundation.cell} ${blob}`)
     const regions = new Set(gone.map((each) => memberOf(membership(), each)?.region))
     const mourning = kept.filter(({ record }) => record.holders.some(({ region }) => regions.has(region)))
     if (mourning.length > 0) {
@@ -361,7 +364,7 @@ export class Succession {
     return blobs.filter((blob) => {
       const name = `${cell} ${blob}`
       const asked = this.#asked.get(name)
-      if (asked !== undefined && now - asked < patience) return false
+      if (asked !== undefined && now - asked < (this.#options.askAgain ?? askAgain)) return false
       this.#asked.set(name, now)
       return true
     })

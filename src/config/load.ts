@@ -12,6 +12,16 @@ const words = (name: string): string => name.replaceAll(/[A-Z]/g, (capital) => `
 
 export const flagName = (name: Setting): string => words(name)
 export const variableName = (name: Setting): string => `MERIDIAN_${words(name).replaceAll('-', '_').toUpperCase()}`
+/** What others call it too, where they do: the standard's variables stand behind ours. */
+const standardNames: Partial<Readonly<Record<Setting, string>>> = {
+  traceEndpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  traceHeaders: 'OTEL_EXPORTER_OTLP_HEADERS',
+  traceService: 'OTEL_SERVICE_NAME',
+}
+export const variableNames = (name: Setting): readonly string[] => {
+  const standard = standardNames[name]
+  return standard === undefined ? [variableName(name)] : [variableName(name), standard]
+}
 export const hasFlag = (name: Setting): boolean => !environmentOnly.has(name)
 
 /** What a setting says of itself in help texts and the README. */
@@ -29,14 +39,16 @@ type Given = Readonly<Record<string, string | undefined>>
 function given(flags: Given, environment: Given): Record<string, string> {
   const values: Record<string, string> = {}
   for (const name of settingNames) {
-    const value = flags[name] ?? environment[variableName(name)]
     // An empty variable is how a container says that it has none.
+    const [variable] = variableNames(name).flatMap((each) => environment[each] || [])
+    const value = flags[name] ?? variable
     if (value !== undefined && value !== '') values[name] = value
   }
   return values
 }
 
-const label = (name: Setting): string => `${hasFlag(name) ? `--${flagName(name)} / ` : ''}${variableName(name)}`
+const label = (name: Setting): string =>
+  [...(hasFlag(name) ? [`--${flagName(name)}`] : []), ...variableNames(name)].join(' / ')
 
 /** Reads flags over environment over defaults, and checks them at once: the error names every bad one, not just the first. */
 export function loadConfig(flags: Given, environment: Given): Config {

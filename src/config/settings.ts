@@ -25,6 +25,29 @@ const flag = z.enum(['true', 'false'], 'expected true or false').transform((text
 
 const origin = z.string().regex(/^http:\/\/[^/?#\s@]+$/, 'expected an origin such as http://[fd00::1]:9100')
 
+/** As https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables has them. */
+const headers = z.string().transform((text, context) => {
+  const found: Record<string, string> = {}
+  for (const each of text.split(',').filter((pair) => pair.trim() !== '')) {
+    const [, name, value] = /^\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*([\x20-\x7e]*?)\s*$/.exec(each) ?? []
+    const decoded = value === undefined ? undefined : decodedOf(value)
+    if (name === undefined || decoded === undefined) {
+      context.addIssue({ code: 'custom', message: 'expected name=value, separated by commas' })
+      return z.NEVER
+    }
+    found[name.toLowerCase()] = decoded
+  }
+  return found
+})
+
+function decodedOf(value: string): string | undefined {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    return undefined
+  }
+}
+
 const domain = /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i
 
 /**
@@ -119,6 +142,29 @@ export const settings = {
       'TCP port that tells metrics, health and readiness, without S3 keys; 0: any free one; default: none does',
     ),
   metricsHost: z.string().min(1).prefault('127.0.0.1').describe('address of that port; 0.0.0.0 or :: for all'),
+  traceEndpoint: z
+    .string()
+    .regex(/^https?:\/\/[^?#\s@]+$/, 'expected a URL such as http://127.0.0.1:4318')
+    .optional()
+    .describe(
+      'collector of OpenTelemetry that is sent traces, by OTLP over HTTP (also `OTEL_EXPORTER_OTLP_ENDPOINT`): see docs/tracing.md; default: none is',
+    ),
+  traceRatio: z
+    .string()
+    .regex(/^(0(\.\d{1,6})?|1(\.0)?)$/, 'expected a number from 0 to 1')
+    .transform(Number)
+    .prefault('1')
+    .describe('of all requests, how many are traced at most: 0.01 is one of a hundred'),
+  traceService: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,128}$/, 'expected 1 to 128 printable characters')
+    .prefault('meridian')
+    .describe('name of the service in traces (also `OTEL_SERVICE_NAME`)'),
+  traceHeaders: headers
+    .prefault('')
+    .describe(
+      'headers for the collector, `name=value` separated by commas (also `OTEL_EXPORTER_OTLP_HEADERS`); from the environment only',
+    ),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .prefault('info')
@@ -330,4 +376,4 @@ export const settings = {
 } as const
 
 /** Flags are seen by everybody who may list processes: a secret comes by the environment. */
-export const environmentOnly: ReadonlySet<string> = new Set(['accessKey', 'secretKey', 'clusterSecret'])
+export const environmentOnly: ReadonlySet<string> = new Set(['accessKey', 'secretKey', 'clusterSecret', 'traceHeaders'])

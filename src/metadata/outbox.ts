@@ -21,9 +21,11 @@ export interface OutboxJob {
   readonly attempts: number
   /** Why the last attempt failed; empty: none did. */
   readonly reason: string
+  /** The span that asked for it, as `traceparent` has it. Absent: it was not traced. */
+  readonly trace?: string
 }
 
-export type NewJob = Pick<OutboxJob, 'kind' | 'payload'>
+export type NewJob = Pick<OutboxJob, 'kind' | 'payload' | 'trace'>
 type Stored = Omit<OutboxJob, 'id'>
 
 const format = 1
@@ -35,8 +37,9 @@ const idOf = (key: Uint8Array): string => Buffer.from(key.subarray(prefix.length
 const jobOf = ({ key, value }: Entry): OutboxJob => ({ id: idOf(key), ...decodeJson<Stored>(format, value) })
 
 /** `now`: milliseconds since the epoch. */
-export function askFor(to: Transaction, { kind, payload }: NewJob, now: number): void {
-  const stored: Stored = { kind, payload, added: now, due: now, attempts: 0, reason: '' }
+export function askFor(to: Transaction, { kind, payload, trace }: NewJob, now: number): void {
+  const job = { kind, payload, added: now, due: now, attempts: 0, reason: '' }
+  const stored: Stored = trace === undefined ? job : { ...job, trace }
   to.append(prefix, encodeJson(format, stored))
 }
 
@@ -82,9 +85,9 @@ export async function readDeadJobs(from: Snapshot, after: string | undefined, li
 export async function reviveJob(to: Transaction, id: string, now: number): Promise<boolean> {
   const value = await to.get(keys.deadJob(id))
   if (value === undefined) return false
-  const { kind, payload } = decodeJson<Stored>(format, value)
+  const job = decodeJson<Stored>(format, value)
   to.clear(keys.deadJob(id))
-  askFor(to, { kind, payload }, now)
+  askFor(to, job, now)
   return true
 }
 

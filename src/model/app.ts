@@ -11,6 +11,51 @@ export interface App {
   readonly created: number
   /** By name; each sealed. */
   readonly secrets: Readonly<Record<string, SealedSecret>>
+  /** Where it runs. Absent: nowhere that is known. */
+  readonly machines?: readonly Machine[]
+  /** The last time that its secrets were deployed, or begun to be. */
+  readonly release?: Release
+}
+
+/** Where an app's secrets go. */
+export interface SecretPlace {
+  readonly to: 'env-file' | 'kubernetes'
+  /** On the machine that delivers. */
+  readonly file: string
+  /** Of Kubernetes. */
+  readonly namespace: string
+}
+
+/** A place where an app runs, which flyctl takes for a machine: the app's secrets go there whenever they are deployed. */
+export interface Machine {
+  /** 14 hexadecimal digits. */
+  readonly id: string
+  readonly place: SecretPlace
+  /** Another one after each delivery. */
+  readonly instance: string
+  readonly deliveries: number
+  readonly created: number
+  readonly updated: number
+  /** As flyctl gave it last; nothing here acts upon it. */
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly lease?: Lease
+}
+
+/** Who alone may change a machine, for a while. */
+export interface Lease {
+  readonly nonce: string
+  /** Of a person. */
+  readonly owner: string
+  /** Milliseconds since the epoch. */
+  readonly ends: number
+}
+
+export interface Release {
+  readonly id: string
+  /** Counts an app's. */
+  readonly version: number
+  readonly status: string
+  readonly created: number
 }
 
 /** A bucket as flyctl knows it: the provider's, with the app that it is for. */

@@ -1,7 +1,6 @@
 import type { Acl } from './access.ts'
 import type { BucketEncryption } from './encryption.ts'
 import type { Logging } from './logging.ts'
-import type { Move } from './move.ts'
 import type { Shadow } from './shadow.ts'
 import type { Tags } from './version.ts'
 import type { Website } from './website.ts'
@@ -28,6 +27,30 @@ export interface CorsRule {
   readonly exposeHeaders: readonly string[]
   readonly maxAgeSeconds?: number
 }
+
+/**
+ * A change of a bucket's location under way (C22). Each step begins with a change of the bucket's row, and every cell
+ * concerned has seen it before the next one does.
+ *
+ * | step        | served by | writes | records go to | what happens                                                       |
+ * |-------------|-----------|--------|---------------|--------------------------------------------------------------------|
+ * | `preparing` | old cells | yes    | old cells     | nobody forgets what was deleted in the bucket, until it is over    |
+ * | `copying`   | old cells | yes    | old and new   | the new cells copy all there is                                    |
+ * | `fenced`    | old cells | no     | old and new   | all cells come to have all that was written                        |
+ * | `handing`   | new cells | no     | old and new   | the old cells begin to pass requests on                            |
+ * | `leaving`   | new cells | yes    | new cells     | the old cells forget what they have, and hand on what they keep    |
+ */
+export interface Move {
+  readonly step: MoveStep
+  /** Where the bucket is to be; from `handing` on where it was, or, where the change was given up, where it was to be. */
+  readonly other: string
+  /** The bucket's epoch when it began: it names this change. */
+  readonly epoch: number
+  /** When it began, in milliseconds since the epoch. */
+  readonly since: number
+}
+
+export type MoveStep = 'preparing' | 'copying' | 'fenced' | 'handing' | 'leaving'
 
 /** A bucket, as the namespace keeps it. Settings live here and are not merged (C24). */
 export interface Bucket {

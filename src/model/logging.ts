@@ -1,5 +1,4 @@
 import type { Grant } from './access.ts'
-import type { Bucket } from './bucket.ts'
 
 /**
  * Where a bucket's requests are logged, and how.
@@ -49,5 +48,5 @@ export function isSameLogging(one: Logging | undefined, other: Logging | undefin
 }
 
 /** The logging of a bucket whose every request gets a record. */
-export const standardLogging = ({ logging }: Bucket): Logging | undefined =>
+export const standardLogging = ({ logging }: { readonly logging?: Logging }): Logging | undefined =>
   logging?.type === 'Standard' ? logging : undefined

@@ -2,30 +2,6 @@ import { Fault } from '#src/errors.ts'
 import type { Bucket } from './bucket.ts'
 import { cellsOf, type Membership } from './region.ts'
 
-/**
- * A change of a bucket's location under way (C22). Each step begins with a change of the bucket's row, and every cell
- * concerned has seen it before the next one does.
- *
- * | step        | served by | writes | records go to | what happens                                                       |
- * |-------------|-----------|--------|---------------|--------------------------------------------------------------------|
- * | `preparing` | old cells | yes    | old cells     | nobody forgets what was deleted in the bucket, until it is over    |
- * | `copying`   | old cells | yes    | old and new   | the new cells copy all there is                                    |
- * | `fenced`    | old cells | no     | old and new   | all cells come to have all that was written                        |
- * | `handing`   | new cells | no     | old and new   | the old cells begin to pass requests on                            |
- * | `leaving`   | new cells | yes    | new cells     | the old cells forget what they have, and hand on what they keep    |
- */
-export interface Move {
-  readonly step: MoveStep
-  /** Where the bucket is to be; from `handing` on where it was, or, where the change was given up, where it was to be. */
-  readonly other: string
-  /** The bucket's epoch when it began: it names this change. */
-  readonly epoch: number
-  /** When it began, in milliseconds since the epoch. */
-  readonly since: number
-}
-
-export type MoveStep = 'preparing' | 'copying' | 'fenced' | 'handing' | 'leaving'
-
 type Placed = Pick<Bucket, 'location' | 'move'>
 
 /** Whether objects may be written, where the bucket is. */
@@ -73,6 +49,21 @@ export function moved(bucket: Bucket, location: string, membership: Membership, 
   const isSame = before.length === after.length && after.every((cell) => before.includes(cell))
   if (isSame) return { ...bucket, location, epoch: next }
   return { ...bucket, move: { step: 'preparing', other: location, epoch: next, since: now }, epoch: next }
+}
+
+/**
+ * Z8  no bucket is left nowhere, as long as some cell has it.
+ *
+ * A bucket as a cell goes for good: a change of location that would end with that cell alone is given up, one that began
+ * there ends where it was to end, with what has come by then. Where nobody else has the bucket, nothing can be done.
+ */
+export function withoutCell(bucket: Bucket, cell: number, membership: Membership): Bucket {
+  const { location, move, epoch } = bucket
+  if (move === undefined || move.step === 'leaving') return bucket
+  const isOnly = (place: string): boolean => cellsOf(place, membership).every((each) => each === cell)
+  if (isOnly(location) === isOnly(move.other)) return bucket
+  const [stays, goes] = isOnly(location) ? [move.other, location] : [location, move.other]
+  return { ...bucket, location: stays, move: { ...move, step: 'leaving', other: goes }, epoch: epoch + 1 }
 }
 
 /** What is asked of a bucket's writes must be possible where it is, or is to be (C20). Fault `InvalidRequest`. */

@@ -6,9 +6,9 @@ import {
   setConfiguration,
 } from '#src/metadata/configuration-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
-import type { Guard } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type ConfigurationKind, configurationsMax } from '#src/model/configurations.ts'
+import type { Guard } from '#src/model/guard.ts'
 import type { Snapshot, Store } from '#src/store/store.ts'
 
 /** Which configurations of which bucket; the guard is shown the bucket in the transaction that reads or changes them. */

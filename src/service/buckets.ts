@@ -11,7 +11,8 @@ import type { Bucket } from '#src/model/bucket.ts'
 import { checkBucketName } from '#src/model/names.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import type { Buckets, CreateBucket, Page } from './services.ts'
+import type { Page } from './page.ts'
+import type { Buckets, CreateBucket } from './services.ts'
 
 /** Whether no object, version or delete marker of the bucket is left. Read in the deleting transaction. */
 export type IsEmpty = (transaction: Transaction, bucket: Bucket) => Promise<boolean>

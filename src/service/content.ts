@@ -10,7 +10,8 @@ import type { Part } from '#src/model/version.ts'
 import { readHere } from './copy-here.ts'
 import type { Foundation } from './foundation.ts'
 import { checkSeal, openKeyOf } from './object-encryption.ts'
-import type { FoundRow, Source } from './object-reads.ts'
+import type { FoundRow } from './object-reads.ts'
+import type { Source } from './source.ts'
 
 /** Records of parts' blobs that are read ahead in one snapshot. */
 const partsAhead = 200

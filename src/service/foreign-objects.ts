@@ -1,7 +1,7 @@
 import type { Bucket } from '#src/model/bucket.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
-import type { Source } from './object-reads.ts'
 import type { RemoteBlobs } from './remote-blobs.ts'
+import type { Source } from './source.ts'
 
 /** A version in a cell that has its bucket, as this one does not. */
 export interface ForeignVersion {

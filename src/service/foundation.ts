@@ -5,10 +5,10 @@ import type { Bucket } from '#src/model/bucket.ts'
 import type { Tier } from '#src/model/tier.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import type { Durability } from './durability.ts'
 import type { ForeignObjects } from './foreign-objects.ts'
-import type { LogOptions } from './log-writing.ts'
+import type { LogOptions } from './log-options.ts'
 import type { RemoteBlobs } from './remote-blobs.ts'
+import type { Durability } from './spread.ts'
 
 /** What the services of objects and uploads are made of. */
 export interface Foundation {

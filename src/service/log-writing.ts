@@ -18,23 +18,7 @@ import { type Logging, passesFilter } from '#src/model/logging.ts'
 import { parseBucketPolicy } from '#src/model/policy-document.ts'
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
-
-/**
- * Records of requests, on their way into the log that is open.
- *
- * H1  a record of the journal is committed by the transaction of the change that it tells of, or neither is.
- * H2  a record gets into one log object, once: an open log alone takes records, and only the transaction that writes the object
- *     of a sealed one clears its records.
- * H4  what goes to a target was admitted by its policy or its ACL, as the transaction of the record read them.
- */
-export interface LogOptions {
-  /** After which a log is closed, where the source's configuration does not say. */
-  readonly rollSeconds: number
-  /** Of the records that one process adds to one log: then it is closed too. */
-  readonly bytesMax: number
-}
-
-export const usualLogs: LogOptions = { rollSeconds: 300, bytesMax: 16 * 2 ** 20 }
+import { usualLogs } from './log-options.ts'
 
 /** Bytes that this process added to logs that it believes to be open. */
 const additions = new WeakMap<Foundation, Map<string, number>>()
@@ -76,7 +60,14 @@ export interface Added {
   readonly sealed?: SealedLog
 }
 
-/** Adds a line to the log that is open, or begins one. */
+/**
+ * Adds a line to the log that is open, or begins one.
+ *
+ * H1  a record of the journal is committed by the transaction of the change that it tells of, or neither is.
+ * H2  a record gets into one log object, once: an open log alone takes records, and only the transaction that writes the object
+ *     of a sealed one clears its records.
+ * H4  what goes to a target was admitted by its policy or its ACL, as the transaction of the record read them.
+ */
 export async function addRecord(
   foundation: Foundation,
   to: Transaction,

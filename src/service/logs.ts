@@ -6,7 +6,8 @@ import { isSameLogging, type Logging, standardLogging } from '#src/model/logging
 import type { Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
 import type { LogDelivery } from './log-delivery.ts'
-import { addRecord, guardedTarget, readLogTarget, sealOpen, usualLogs } from './log-writing.ts'
+import { usualLogs } from './log-options.ts'
+import { addRecord, guardedTarget, readLogTarget, sealOpen } from './log-writing.ts'
 import type { Logs } from './services.ts'
 
 /** Records that one transaction takes. */

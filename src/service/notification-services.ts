@@ -1,9 +1,9 @@
-import type { Guard } from '#src/model/access.ts'
+import type { Guard } from '#src/model/guard.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { NotificationRule } from '#src/model/notification.ts'
 import type { ConditionValues } from '#src/model/policy-variables.ts'
 import type { Subscription, Topic, TopicName } from '#src/model/topic.ts'
-import type { Page } from './services.ts'
+import type { Page } from './page.ts'
 
 /** What the store can be asked of topics, and of what buckets tell them. */
 

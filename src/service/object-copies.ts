@@ -7,7 +7,7 @@ import { checkNewRetention } from '#src/model/retention.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { openingOf, readContent } from './content.ts'
-import { type Spread, spreadOut } from './durability.ts'
+import { spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Ingested, ingest } from './ingest.ts'
 import {
@@ -20,7 +20,7 @@ import {
   withContentKey,
 } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
-import { checkIsHere, type FoundRow, findRow, readSource, type Source } from './object-reads.ts'
+import { checkIsHere, type FoundRow, findRow, readSource } from './object-reads.ts'
 import {
   checkWriteConditions,
   type Draft,
@@ -31,6 +31,8 @@ import {
   writeVersion,
 } from './object-writes.ts'
 import type { Body, CopyObject, Written } from './services.ts'
+import type { Source } from './source.ts'
+import type { Spread } from './spread.ts'
 
 type Copied = Written & { readonly sourceVersionId: string | undefined }
 

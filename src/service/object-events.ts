@@ -1,22 +1,15 @@
 import { type Message, publish } from '#src/metadata/notification-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type EventCause, eventMessage, ownCause } from '#src/model/event-message.ts'
-import type { Caller } from '#src/model/identity.ts'
 import { type EventName, notificationsOf, rulesFor } from '#src/model/notification.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import { parseTopicArn } from '#src/model/topic.ts'
 import { sourceOf } from '#src/model/topic-policy.ts'
 import type { Transaction } from '#src/store/store.ts'
+import type { Cause } from './cause.ts'
 import type { Foundation } from './foundation.ts'
 import { messageId } from './message-ids.ts'
 import type { Written } from './services.ts'
-
-/** The request that changes something, as far as events tell of it. */
-export interface Cause {
-  readonly id: string
-  readonly caller: Caller
-  readonly remoteAddress: string
-}
 
 export interface ObjectEvent {
   readonly event: EventName

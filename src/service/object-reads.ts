@@ -1,5 +1,4 @@
 import { Fault } from '#src/errors.ts'
-import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { readBlob, readManifest } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { type Row, readCurrent, readLatest, readVersion } from '#src/metadata/object-records.ts'
@@ -15,6 +14,7 @@ import { checkIsHere as checkBucketIsHere } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { versionIdOf } from './object-writes.ts'
 import type { FindObject, Found, Wanted } from './services.ts'
+import type { Source } from './source.ts'
 
 export function parseVersionId(text: string): Stamp | 'null' {
   if (text === 'null') return 'null'
@@ -92,17 +92,6 @@ export function checkIsHere(version: ObjectVersion, now: number): void {
 
 const notHere = ({ storageClass }: ObjectVersion): Fault =>
   new Fault('InvalidObjectState', { StorageClass: storageClass })
-
-/** What a read of some bytes needs to know of an object, beyond its record. */
-export type Source =
-  | { readonly kind: 'inline'; readonly bytes: Uint8Array }
-  | { readonly kind: 'blob'; readonly blob: string; readonly record: BlobRecord }
-  /** `records`: of the parts' blobs, where this cell has none of them. */
-  | {
-      readonly kind: 'manifest'
-      readonly parts: readonly Part[]
-      readonly records?: ReadonlyMap<string, BlobRecord>
-    }
 
 export async function readSource(from: Snapshot, { bucket, version }: FoundRow, key: string): Promise<Source> {
   const { content } = version

@@ -11,7 +11,7 @@ import { isHere } from '#src/model/tier.ts'
 import { manifestOf, type ObjectVersion } from '#src/model/version.ts'
 import { checkTakesWrites } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
-import { durably, type Spread, spreadOut } from './durability.ts'
+import { durably, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingest } from './ingest.ts'
 import { journal } from './log-writing.ts'
@@ -38,6 +38,7 @@ import type {
   Written,
 } from './services.ts'
 import { slotStamp } from './slot-stamps.ts'
+import type { Spread } from './spread.ts'
 
 /** The objects of all buckets, over one cell and this node's volumes. */
 export class CellObjects implements Objects {

@@ -1,5 +1,4 @@
-import type { Bucket } from '#src/model/bucket.ts'
-import type { MoveStep } from '#src/model/move.ts'
+import type { Bucket, MoveStep } from '#src/model/bucket.ts'
 
 /** The regions that buckets can be in. */
 export interface Regions {

@@ -1,8 +1,9 @@
-import type { Acl, Guard } from '#src/model/access.ts'
+import type { Acl } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/checksum.ts'
 import type { Conditions } from '#src/model/conditions.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
+import type { Guard } from '#src/model/guard.ts'
 import type { AccessKey, Account } from '#src/model/identity.ts'
 import type { Expiry } from '#src/model/lifecycle.ts'
 import type { Logging } from '#src/model/logging.ts'
@@ -13,11 +14,12 @@ import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { BucketConfigurations } from './bucket-configurations.ts'
+import type { Cause } from './cause.ts'
 import type { Domains } from './domains.ts'
 import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
-import type { Cause } from './object-events.ts'
+import type { Page } from './page.ts'
 import type { Regions } from './regions.ts'
 import type { Shadows } from './shadow-services.ts'
 import type { Sts } from './sts/sts.ts'
@@ -44,12 +46,6 @@ export interface Services {
   readonly usage: Usage
   /** Absent: there is one. */
   readonly regions?: Regions
-}
-
-export interface Page<Item> {
-  readonly items: readonly Item[]
-  /** Where the next page starts; undefined: this was the last. */
-  readonly next?: string
 }
 
 /** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState, TooManyBuckets. */

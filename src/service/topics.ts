@@ -30,7 +30,7 @@ import type { World } from '#src/world.ts'
 import { messageId } from './message-ids.ts'
 import type { MessageKeys } from './message-keys.ts'
 import type { ListedSubscription, Subscribe, Topics } from './notification-services.ts'
-import type { Page } from './services.ts'
+import type { Page } from './page.ts'
 
 /** Of one account, and of one topic. */
 const topicsMax = 1_000

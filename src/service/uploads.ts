@@ -24,7 +24,7 @@ import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { checkTakesWrites } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
-import { durably, type Spread } from './durability.ts'
+import { durably } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, type Ingested, ingest } from './ingest.ts'
 import { bodyOf, findReadable } from './object-copies.ts'
@@ -39,6 +39,7 @@ import {
 import { tellWritten } from './object-events.ts'
 import { checkWriteConditions, journalWrite, readTarget, writeVersion } from './object-writes.ts'
 import type { UploadName, Uploads, Written } from './services.ts'
+import type { Spread } from './spread.ts'
 
 type Complete = Parameters<Uploads['complete']>[0]
 

@@ -139,6 +139,7 @@ function rangeOf(view: View, from: Uint8Array, to: Uint8Array, options: RangeOpt
 }
 
 function equal(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b
+  if (a === b) return true
+  if (a === undefined || b === undefined) return false
   return a.length === b.length && Buffer.compare(a, b) === 0
 }

@@ -197,6 +197,12 @@ export const catalogue = {
   ),
   compacted: counter('meridian_compacted_segments_total', 'Segments that were compacted.'),
 
+  spansExported: counter('meridian_trace_spans_exported_total', 'Spans of traces that the collector took.'),
+  spansDropped: counter(
+    'meridian_trace_spans_dropped_total',
+    'Spans that came to nothing: more waited than may, or the collector refused them.',
+  ),
+
   workerUp: gauge('meridian_worker_up', '1 for a process that told what it measured; 0 for one that did not in time.'),
   isReady: gauge('meridian_ready', '1 for a process that would answer /-/ready with 200.'),
   build: gauge('meridian_build_info', 'Always 1; the labels tell what runs.', 'version', 'node'),

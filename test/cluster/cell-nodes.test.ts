@@ -150,6 +150,39 @@ test('N2: what a node commits as the leading one fails once another has the lead
   await store.close()
 })
 
+test('N5: what is done once is begun again where it failed, and where the lead came back', async () => {
+  const store = await storeOf('a')
+  const { store: reached, cut } = cuttable(store)
+  const stop = new AbortController()
+  const failures: string[] = []
+  let [begun, doing] = [0, 0]
+  const work = async (signal: AbortSignal): Promise<void> => {
+    begun++
+    if (begun === 1) throw new Error('it failed')
+    doing++
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    doing--
+  }
+  const nodes = nodesOf(reached, 'a', (error) => failures.push(String(error)))
+  const done = nodes.run(stop.signal, work)
+  const reaches = async (isSo: () => boolean): Promise<void> => {
+    for (const end = performance.now() + 30_000; !isSo(); await pause(5)) {
+      if (performance.now() > end) assert.fail(`begun ${begun} times; ${failures.join()}`)
+    }
+  }
+  await reaches(() => doing === 1)
+  assert.deepEqual(failures, ['Error: it failed'])
+  cut.isOff = true
+  await reaches(() => doing === 0)
+  cut.isOff = false
+  await reaches(() => doing === 1)
+  assert.equal(begun, 3)
+  stop.abort()
+  await done
+  assert.equal(doing, 0)
+  await store.close()
+})
+
 test('a node that was removed is told', async () => {
   const store = await storeOf('a')
   const stop = new AbortController()

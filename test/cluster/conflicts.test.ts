@@ -7,7 +7,7 @@ import { feedStart } from '#src/metadata/cursors.ts'
 import { keys, partitionOf, under } from '#src/metadata/keyspace.ts'
 import { readState } from '#src/metadata/object-records.ts'
 import { receive } from '#src/metadata/receive.ts'
-import type { Guard } from '#src/model/access.ts'
+import type { Guard } from '#src/model/guard.ts'
 import { Conflicts } from '#src/service/conflicts.ts'
 import { attributes, body, bytesOf, owner } from '../service/cell.ts'
 import {

@@ -42,7 +42,7 @@ const members = ['fra', 'iad', 'syd'].map(
 const membership: Membership = { epoch: 1, root: 1, members }
 
 /** A cell that follows others when it is told to, and has the bucket's row from the root when it is asked something. */
-async function openMover(self: Member, location: string, peers: Peers) {
+async function openMover(self: Member, location: string, peers: Peers, membership: Membership) {
   const { region, cell: number, incarnation } = self
   const cell = await openCell(realWorld, undefined, { region, cell: number, hasPeers: true })
   await cell.buckets.create({ name: bucket, owner, acl, location, hasObjectLock: false })
@@ -73,9 +73,9 @@ async function openMover(self: Member, location: string, peers: Peers) {
   }
 }
 
-async function openMovers(location: string) {
+async function openMovers(location: string, standing = membership) {
   const peers = new Peers()
-  const cells = await Promise.all(members.map((member) => openMover(member, location, peers)))
+  const cells = await Promise.all(members.map((member) => openMover(member, location, peers, standing)))
   const [root, second, third] = cells
   assert.ok(root !== undefined && second !== undefined && third !== undefined)
   const mirror = async (): Promise<void> => {
@@ -148,6 +148,26 @@ test('Z4 Z7: what one standing cell wrote before it was shown, and the copied on
   assert.equal(await etagIn(root, 'key'), version.etag)
   assert.equal(await etagIn(third, 'key'), version.etag)
   assert.equal(await etagIn(third, 'old'), old.etag)
+  await close()
+})
+
+test('L1 Z4: a bucket that is only in a region that leaves is copied from there: else neither could ever go', async () => {
+  const leaving = members.map((each): Member => (each.region === 'iad' ? { ...each, state: 'leaving' } : each))
+  const { peers, root, second, mirror, move, close } = await openMovers('iad', { ...membership, members: leaving })
+  const [, iad] = members
+  assert.ok(iad !== undefined)
+  await put(second, 'k', 'only there')
+  // Before anybody shows it what is there: that comes with the copy alone.
+  await root.pull(iad)
+  await move('fra')
+  peers.between = async (call) => {
+    await mirror()
+    if (call === '2 bucket-heads') await root.pull(iad)
+  }
+  for (let step = 0; step < 10 && (await root.buckets.get(bucket)).location !== 'fra'; step++) {
+    await root.moves.advance(bucket, never)
+  }
+  assert.notEqual(await etagIn(root, 'k'), undefined)
   await close()
 })
 

@@ -3,10 +3,12 @@ import { test } from 'node:test'
 import { changeMember } from '#src/cluster/founding.ts'
 import { readPlace, writePlace } from '#src/cluster/namespace-messages.ts'
 import { Proclamation, Promotion } from '#src/cluster/promotion.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
 import { NotTheRoot } from '#src/metadata/namespace-feed.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
 import { readNamespaceCursor } from '#src/metadata/namespace-replica.ts'
-import { type Member, memberOf } from '#src/model/region.ts'
+import type { Bucket } from '#src/model/bucket.ts'
+import { cellsOf, type Member, memberOf } from '#src/model/region.ts'
 import { realWorld } from '#src/world.ts'
 import { type BareCell, never, openReplica, openRoot, Wire } from './cells.ts'
 
@@ -72,6 +74,23 @@ test('C25 Y16: a root that is there gives its place to one that has all, and cha
     assert.deepEqual(await rowsOf(replica), await rowsOf(syd))
   }
   for (const id of ['first', 'second', 'third']) assert.ok(await has(iad, id), id)
+})
+
+test('Z8 C25: a bucket whose records were going to a root that is lost stays where they are', async () => {
+  const { wire, fra, iad, syd } = await three()
+  const namespace = new Namespace()
+  const bucket: Bucket = {
+    ...{ name: 'box', id: 1, owner: 'owner', location: 'iad,syd', epoch: 2, state: 'active', versioning: 'off' },
+    ...{ created: 0, acl: { owner: 'owner', grants: [] }, documents: {}, hasObjectLock: false },
+    move: { step: 'copying', other: 'fra', epoch: 1, since: 0 },
+  }
+  await fra.store.transact(async (transaction) => namespace.addBucket(transaction, bucket))
+  await drain(iad, fra)
+  wire.cut.add(fra.cell)
+  const after = await promotionOf(iad).replace([])
+  const found = await iad.store.snapshot((snapshot) => namespace.existingBucket(snapshot, 'box'))
+  assert.deepEqual(cellsOf(found.location, after), [iad.cell, syd.cell])
+  assert.equal(found.move?.step, 'leaving')
 })
 
 test('Y16: a root does not give its place to one that lacks a change, or leaves', async () => {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { Collector } from '../support/collector.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { callQuery } from '../support/query-client.ts'
 import { administrator, ServerProcess } from '../support/server-process.ts'
@@ -12,8 +13,10 @@ import { meridian } from './command.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'meridian-canary-'))
 const running: ServerProcess[] = []
+let collector: Collector | undefined
 after(async () => {
   for (const server of running) await server.kill()
+  await collector?.close()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -29,23 +32,27 @@ interface Line {
   readonly time: string
 }
 
-test('what happens is logged and audited, and no secret ever is, at any level', async () => {
+test('what happens is logged, audited and traced, and no secret ever is, at any level', async () => {
   const data = join(folder, 'data')
   const audit = join(folder, 'audit.log')
   const cluster = canary()
   writeFileSync(join(folder, 'secret'), cluster)
+  collector = await Collector.start()
+  const token = canary()
   const server = await ServerProcess.start({
     data,
     workers: 1,
     flags: [
       ...['--log-level', 'debug', '--access-log', 'true', '--audit-log', audit, '--region', 'fra'],
       ...['--cluster-secret-file', join(folder, 'secret'), '--peer-port', String(await freePorts(1))],
+      ...['--trace-endpoint', collector.endpoint],
     ],
+    environment: { OTEL_EXPORTER_OTLP_HEADERS: `authorization=Bearer%20${token}` },
     patience: 200_000,
   })
   running.push(server)
   const client = new SignedClient(server.endpoint, administrator)
-  const secrets = new Set<string>([cluster, administrator.secretKey])
+  const secrets = new Set<string>([cluster, token, administrator.secretKey])
   /** Signatures are worth a request each, as long as they are good. */
   const send = async (call: Call, by = client): Promise<Answer> => {
     const { headers, path } = by.signed(call)
@@ -130,9 +137,32 @@ test('what happens is logged and audited, and no secret ever is, at any level', 
 
   const logged = server.errors
   assert.ok(logged.includes('"operation":"CreateAccessKey"') && logged.includes('"target":"/box/sealed"'))
-  assert.ok(secrets.size >= 12)
+  const { spans, text: traced, requests } = collector
+  assert.ok(requests.every(({ headers }) => headers.authorization === `Bearer ${token}`))
+  for (const name of [
+    'S3 PutObject',
+    'S3 CreateAccessKey',
+    'S3 DeleteObject',
+    'authenticate',
+    'metadata transaction',
+  ]) {
+    assert.ok(
+      spans.some((span) => span.name === name),
+      `${name} is traced`,
+    )
+  }
+  // The access log tells keys of objects here; and its lines say of which trace they are.
+  assert.ok(spans.some(({ attributes }) => attributes['aws.s3.key'] === 'sealed'))
+  const [put] = spans.filter((span) => span.name === 'S3 PutObject')
+  const line = logged.split('\n').find((each) => each.includes(String(put?.attributes['aws.request_id'])))
+  assert.deepEqual(
+    [JSON.parse(line ?? '{}') as object].map((each) => 'traceId' in each && each.traceId),
+    [put?.traceId],
+  )
+  assert.ok(secrets.size >= 13)
   for (const each of secrets) {
     assert.ok(!logged.includes(each), 'a secret is in the log')
     assert.ok(!audited.includes(each), 'a secret is in the audit log')
+    assert.ok(!traced.includes(each), 'a secret is in a trace')
   }
 })

@@ -9,7 +9,14 @@ import { FoundationStore } from '#src/store/foundationdb/foundation-store.ts'
 import { Marks } from '#src/store/foundationdb/marks.ts'
 import { exactly, FoundationDbUnusable, startClient } from '#src/store/foundationdb/native.ts'
 import { openFoundationStore } from '#src/store/foundationdb/open.ts'
-import { limits, type Store, StoreError, type StoreErrorCode } from '#src/store/store.ts'
+import {
+  limits,
+  type Snapshot,
+  type Store,
+  StoreError,
+  type StoreErrorCode,
+  type Transaction,
+} from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
 import { type CommitFault, faultyModule } from '../support/faulty-foundationdb.ts'
 import { freshPrefix, TestCluster, whyNoFoundationDb } from '../support/foundationdb.ts'
@@ -76,7 +83,7 @@ if (reason !== undefined) {
 
     test('X1, X2: of commits without a clear answer each is carried out once, wherever it was lost, and however late it came', async () => {
       const kinds = ['made', 'lost', 'late'] as const
-      const fired: Record<CommitFault, number> = { made: 0, lost: 0, late: 0 }
+      const fired: Record<CommitFault, number> = { made: 0, lost: 0, late: 0, old: 0 }
       let seed = 11
       const fault = (): CommitFault | undefined => {
         seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
@@ -104,6 +111,92 @@ if (reason !== undefined) {
       assert.equal(await sumOf(store, 'sum'), 200)
       const log = await store.snapshot((snapshot) => snapshot.range(bytes('log'), bytes('loh'), { limit: 1_000 }))
       assert.equal(log.length, 200)
+      await store.close()
+    })
+
+    test('X3: a read that had to be asked again counts for the commit as any other', async () => {
+      let isBehind = false
+      const options = { clusterFile, prefix: freshPrefix(), timeout }
+      const behind = (): boolean => {
+        const was = isBehind
+        isBehind = false
+        return was
+      }
+      const none = (): undefined => undefined
+      const store = new FoundationStore(realWorld, new Client(faultyModule(startClient({}), none, behind), options))
+      for (const key of ['b', 'd', 'f'])
+        await store.transact(async (transaction) => transaction.set(bytes(key), bytes('0')))
+      type Read = (from: Snapshot) => Promise<unknown>
+      const range =
+        (limit: number, reverse = false): Read =>
+        (from) =>
+          from.range(bytes('a'), bytes('z'), { limit, reverse })
+      /** Whether a body runs again that read so, behind, where another one then writes that key. */
+      const isRefused = async (read: Read, rival: string): Promise<boolean> => {
+        let runs = 0
+        await store.transact(async (transaction) => {
+          runs++
+          isBehind = runs === 1
+          await read(transaction)
+          assert.equal(isBehind, false, 'nothing was read')
+          if (runs === 1) await store.transact(async (other) => other.set(bytes(rival), bytes(String(runs))))
+          transaction.set(bytes('zz'), bytes('done'))
+        })
+        return runs === 2
+      }
+      assert.equal(await isRefused((from) => from.get(bytes('d')), 'd'), true)
+      assert.equal(await isRefused(range(10), 'd'), true)
+      assert.equal(await isRefused(range(10), 'y'), true)
+      assert.equal(await isRefused(range(10, true), 'c'), true)
+      assert.equal(await isRefused(range(2), 'bb'), true)
+      assert.equal(await isRefused(range(2), 'x'), false)
+      assert.equal(await isRefused(range(2, true), 'yy'), true)
+      assert.equal(await isRefused(range(2, true), 'aa'), false)
+      assert.equal(await isRefused((from) => (from as Transaction).relaxed.get(bytes('d')), 'd'), false)
+      await store.close()
+    })
+
+    test('a body runs again where the cluster took too long for it, three times, and not where it did itself', async () => {
+      const world = new PatientWorld()
+      const stall = 6_000
+      let [slowReads, slowCommits] = [0, 0]
+      const slowRead = (): boolean => {
+        if (slowReads-- > 0) world.pass(stall)
+        return false
+      }
+      const slowCommit = (): CommitFault | undefined => {
+        if (slowCommits > 0) world.pass(stall)
+        return slowCommits-- > 0 ? 'old' : undefined
+      }
+      const options = { clusterFile, prefix: freshPrefix(), timeout }
+      const store = new FoundationStore(world, new Client(faultyModule(startClient({}), slowCommit, slowRead), options))
+      /** How often a body runs, that takes so long itself. */
+      const runs = async (milliseconds = 0): Promise<string> => {
+        let count = 0
+        const running = store.transact(async (transaction) => {
+          count++
+          await transaction.range(bytes('a'), bytes('b'), { limit: 1 })
+          world.pass(milliseconds)
+          transaction.add(bytes('n'), 1n)
+        })
+        return await running.then(
+          () => `${count} done`,
+          (error: unknown) => `${count} ${error instanceof StoreError ? error.code : String(error)}`,
+        )
+      }
+      assert.equal(await runs(), '1 done')
+      slowReads = 2
+      assert.equal(await runs(), '3 done')
+      slowReads = 9
+      assert.equal(await runs(), '4 transaction_too_old')
+      slowReads = 0
+      slowCommits = 3
+      assert.equal(await runs(), '4 done')
+      slowCommits = 9
+      assert.equal(await runs(), '4 transaction_too_old')
+      slowCommits = 0
+      assert.equal(await runs(stall), '1 transaction_too_old')
+      assert.equal(await sumOf(store, 'n'), 3)
       await store.close()
     })
 

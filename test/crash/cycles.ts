@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
 import { administrator, ServerProcess } from '../support/server-process.ts'
 import { SignedClient } from '../support/signed-client.ts'
 import { type Finding, Ledger } from './ledger.ts'
@@ -30,6 +31,8 @@ export interface CycleReport {
 const writers = 16
 /** For a start, in milliseconds: a cluster may have to recover first. */
 const patience = 120_000
+/** How long the load may take for as many writes as a cycle has to have, in milliseconds; a busy machine needs its time. */
+const loadMost = 60_000
 
 /** Load, crash, restart, check; again and again on the same data. */
 export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
@@ -45,7 +48,7 @@ export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
     await options.settle()
     for (let cycle = 1; cycle <= cycles; cycle++) {
       const before = ledger.acknowledged
-      await load(client, ledger, () => options.crash(server))
+      await load(client, ledger, before + floor, () => options.crash(server))
       client.close()
       server = await ServerProcess.start({ data, environment, patience })
       client = new SignedClient(server.endpoint, administrator)
@@ -68,11 +71,13 @@ export async function crashCycles(options: CycleOptions): Promise<CycleReport> {
   return { cycles, acknowledged: ledger.acknowledged, unknown: ledger.unknown, checked, findings, hollow }
 }
 
-/** Sixteen writers, until a crash at a time of chance in the middle of their work. */
-async function load(client: SignedClient, ledger: Ledger, crash: () => Promise<void>): Promise<void> {
+/** Sixteen writers, until a crash in the midst of their work: at a time of chance after so many writes were acknowledged. */
+async function load(client: SignedClient, ledger: Ledger, enough: number, crash: () => Promise<void>): Promise<void> {
   const stop = new AbortController()
   const writing = Array.from({ length: writers }, (_, writer) => write(client, ledger, writer, stop.signal))
-  await new Promise((resolve) => setTimeout(resolve, 300 + randomInt(900)))
+  const until = performance.now() + loadMost
+  while (ledger.acknowledged < enough && performance.now() < until) await wait(10)
+  await wait(randomInt(900))
   await crash()
   stop.abort()
   await Promise.all(writing)

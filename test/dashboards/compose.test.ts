@@ -29,6 +29,8 @@ const text = (file: string): string => readFileSync(join(root, file), 'utf8')
 const compose = parse(text('docker-compose.yml'), { merge: true }) as Compose
 const { services } = compose
 const dockerfile = text('Dockerfile')
+/** What is laid over it. */
+const clustered = parse(text('docker-compose.foundationdb.yml'), { merge: true }) as Compose
 
 /** Services that run `meridian serve`, by name, with their settings as the server itself reads them. */
 const regions = Object.entries(services)
@@ -153,7 +155,7 @@ test('Prometheus scrapes every region where it tells metrics, and Grafana finds 
 
 test('the image runs as nobody special, what the server runs, and all of it', () => {
   const user = [...dockerfile.matchAll(/^USER (\S+)$/gm)].at(-1)?.[1]
-  assert.ok(user !== undefined && user !== 'root' && user !== '0')
+  assert.match(user ?? '', /^[1-9]\d*:[1-9]\d*$/)
   const ignored = text('.dockerignore').split('\n')
   for (const [, folder = ''] of dockerfile.matchAll(/^COPY (\w+) \w+$/gm))
     assert.ok(ignored.includes(`!${folder}`), folder)
@@ -165,9 +167,44 @@ test('the image runs as nobody special, what the server runs, and all of it', ()
   for (const folder of [...needed, 'bin']) assert.match(dockerfile, new RegExp(`^COPY ${folder} ${folder}$`, 'm'))
 })
 
-test('docker-compose itself takes the file', {
-  skip: spawnSync('docker-compose', ['version']).status !== 0 && 'there is no docker-compose here',
-}, () => {
-  const { status, stderr } = spawnSync('docker-compose', ['config', '--quiet'], { cwd: root, encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
+test("with FoundationDB every region's metadata is in a cluster of its own, of the version that the image has the library of", () => {
+  const [, version] = /^FROM (foundationdb\/foundationdb:[\d.]+) AS client$/m.exec(dockerfile) ?? []
+  assert.ok(version !== undefined)
+  const volumes = new Set<string | undefined>()
+  const addresses = new Set<string | undefined>()
+  for (const { name } of regions) {
+    const [over, cluster, configure] = ['', '-foundationdb', '-configure'].map(
+      (part) => clustered.services[`${name}${part}`],
+    )
+    assert.ok(over !== undefined && cluster !== undefined && configure !== undefined, name)
+    const given = Object.entries(over.environment ?? {}).map(([variable, value]) => [
+      settingNames.find((each) => variableName(each) === variable),
+      value,
+    ])
+    const config = loadConfig(Object.fromEntries(given), {})
+    assert.equal(config.metadata, 'foundationdb')
+    // Gateways may rewrite their file; what the other makes, both have.
+    const gateway = keptIn(over, config.fdbClusterFile)
+    assert.ok(gateway !== undefined && gateway === keptIn(configure, '/gateway'))
+    assert.equal(keptIn(configure, '/cluster'), keptIn(cluster, '/cluster'))
+    assert.equal(over.depends_on?.[`${name}-configure`]?.condition, 'service_completed_successfully')
+    assert.equal(over.depends_on?.[`${name}-foundationdb`]?.condition, 'service_healthy')
+    assert.equal(cluster.image, version)
+    assert.equal(configure.image, version)
+    addresses.add(cluster.environment?.['ADDRESS'])
+    for (const volume of [gateway, keptIn(cluster, '/cluster'), keptIn(cluster, '/var/fdb/data')]) volumes.add(volume)
+  }
+  assert.equal(addresses.size, regions.length)
+  assert.equal(volumes.size, 3 * regions.length)
+  assert.deepEqual([...volumes].sort(), Object.keys(clustered.volumes).sort())
 })
+
+for (const files of [['docker-compose.yml'], ['docker-compose.yml', 'docker-compose.foundationdb.yml']]) {
+  test(`docker-compose itself takes ${files.join(' and ')}`, {
+    skip: spawnSync('docker-compose', ['version']).status !== 0 && 'there is no docker-compose here',
+  }, () => {
+    const words = [...files.flatMap((each) => ['-f', each]), 'config', '--quiet']
+    const { status, stderr } = spawnSync('docker-compose', words, { cwd: root, encoding: 'utf8' })
+    assert.equal(status, 0, stderr)
+  })
+}

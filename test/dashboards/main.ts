@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { DevCluster } from '../support/dev-cluster.ts'
+import { brokenRules, ruleFile, testAlerts } from './alerts.ts'
 import { Prometheus } from './prometheus.ts'
 import { filled, panelQueries, prometheusFolder, type Query, rules, seriesIn } from './rules.ts'
 import { traffic } from './traffic.ts'
 
 /**
  * `npm run dashboards:check`: a whole cluster of three regions, which a real Prometheus scrapes, with some traffic; then every query of
- * every dashboard and rule has to return data, and Prometheus' own checker to accept the rules.
+ * every dashboard and rule has to return data, and Prometheus' own checker to accept the rules. Before that, without any cluster: every
+ * alert fires and is silent as alert-cases.ts says, and those cases notice broken rules.
  */
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '30' }, waive: { type: 'boolean', default: false } },
@@ -25,6 +27,16 @@ function tell(isGood: boolean, what: string, why: readonly string[] = []): void 
 function promtool(...words: readonly string[]): void {
   const { status, stdout, stderr } = spawnSync('promtool', words, { cwd: prometheusFolder, encoding: 'utf8' })
   tell(status === 0, `promtool ${words.slice(0, 2).join(' ')}`, status === 0 ? [] : `${stdout}${stderr}`.split('\n'))
+}
+
+function alerts(): void {
+  const { isGood, printed } = testAlerts(ruleFile())
+  tell(isGood, 'every alert fires, waits and is silent as its cases say', isGood ? [] : printed.split('\n'))
+  for (const { how, rules: broken, alerts: wanted } of brokenRules()) {
+    const { failed: noticed } = testAlerts(broken)
+    const missed = wanted.filter((each) => !noticed.has(each))
+    tell(missed.length === 0, `${how} are noticed (${wanted.length})`, missed)
+  }
 }
 
 /** Queries that have no data, or none that is a number. */
@@ -56,6 +68,7 @@ async function unknownOfRules(prometheus: Prometheus): Promise<readonly string[]
 async function check(): Promise<void> {
   promtool('check', 'config', 'prometheus.yml')
   promtool('check', 'rules', 'rules.yml')
+  alerts()
   const cluster = await DevCluster.start({ codes, latency: '20', workers: 2, metrics: true })
   let prometheus: Prometheus | undefined
   try {

@@ -9,7 +9,7 @@ import { tabledSubspaces } from './keyspace.ts'
 import { missing, operationsTable, reasons } from './operations.ts'
 import { printedDocuments, read, root } from './printed.ts'
 
-const documents = [...globSync('*.md', { cwd: root }), ...globSync('docs/**/*.md', { cwd: root })]
+const documents = [...globSync('*.md', { cwd: root }), ...globSync('{docs,deploy}/**/*.md', { cwd: root })]
 
 test('what documents print of the code is what the code says (npm run documents prints it anew)', async () => {
   const all = await printedDocuments()

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { metricsTable } from '#src/telemetry/catalogue.ts'
 import { dashboardJson, dashboards } from '../../deploy/grafana/dashboards.ts'
+import { chartSchema } from './chart-schema.ts'
 import { exampleRows, namespaceTable, subspaceTable } from './keyspace.ts'
 import { operationsSummary, operationsTable } from './operations.ts'
 
@@ -23,7 +24,7 @@ const printed: readonly {
 
 export const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 
-/** Each document that has printed pieces, and each dashboard: as it is, and as it would be printed now. */
+/** Each document that has printed pieces, each dashboard, and what the chart takes: as it is, and as it would be printed now. */
 export async function printedDocuments(): Promise<ReadonlyMap<string, { readonly is: string; readonly now: string }>> {
   const documents = new Map<string, { is: string; now: string }>()
   for (const { file, name, print } of printed) {
@@ -38,5 +39,7 @@ export async function printedDocuments(): Promise<ReadonlyMap<string, { readonly
     const file = `deploy/grafana/dashboards/${dashboard.uid}.json`
     documents.set(file, { is: existsSync(join(root, file)) ? read(file) : '', now: dashboardJson(dashboard) })
   }
+  const schema = 'deploy/kubernetes/meridian/values.schema.json'
+  documents.set(schema, { is: read(schema), now: chartSchema() })
   return documents
 }

@@ -38,6 +38,10 @@ const documents = {
   ListOrganizationAddOns: `query ListOrganizationAddOns($orgSlug: String!, $addOnType: AddOnType) { organization(slug: $orgSlug) { addOns(type: $addOnType) { nodes { ${listed} } } } }`,
   GetExtensionSsoLink:
     'query GetExtensionSsoLink($orgSlug: String!, $provider: String!) { organization(slug: $orgSlug) { extensionSsoLink(provider: $provider) } }',
+  FlyctlConfigCurrentRelease:
+    'query FlyctlConfigCurrentRelease($appName: String!) { app(name: $appName) { currentReleaseUnprocessed { configDefinition } } }',
+  LatestImage:
+    'query LatestImage($appName: String!) { app(name: $appName) { currentReleaseUnprocessed { id version imageRef } } }',
   SetSecrets:
     'mutation SetSecrets($input: SetSecretsInput!) { setSecrets(input: $input) { release { id version reason description user { id email name } evaluationId createdAt } } }',
   CreateTosAgreement:
@@ -108,12 +112,17 @@ export class PlaneClient {
     return `${errors[0]?.extensions?.code}: ${errors[0]?.message}`
   }
 
-  async call(question: string, path: string, body?: unknown): Promise<JsonAnswer> {
+  async call(
+    question: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<JsonAnswer> {
     asked.add(question)
     return await answerOf(
       await fetch(`${this.origin}${path}`, {
         method: question.split(' ')[0] ?? 'GET',
-        headers: this.#headers(),
+        headers: { ...this.#headers(), ...headers },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       }),
     )

@@ -24,3 +24,17 @@ export const knownQuestions: readonly string[] = [
   'GET /v1/apps/{name}',
   'POST /v1/apps',
 ]
+
+/** What it asks besides where an app runs already. */
+export const runningQuestions: readonly string[] = [
+  'FlyctlConfigCurrentRelease',
+  'LatestImage',
+  'GET /v1/apps/{name}/machines/{id}',
+  'POST /v1/apps/{name}/machines/{id}',
+  'GET /v1/apps/{name}/machines/{id}/wait',
+  'POST /v1/apps/{name}/machines/{id}/lease',
+  'DELETE /v1/apps/{name}/machines/{id}/lease',
+  'GET /v1/apps/{name}/ip_assignments',
+  'POST /api/v1/releases',
+  'PATCH /api/v1/releases/{id}',
+]

@@ -84,7 +84,7 @@ export async function settles<T>(
     const seen = await look()
     const milliseconds = performance.now() - began
     if (isRight(seen)) break
-    if (milliseconds >= within) return { milliseconds, failure: `stays ${seen}` }
+    if (milliseconds >= within) return { milliseconds, failure: `stays ${seen}${await later(look, isRight, within)}` }
     await wait(lookMilliseconds)
   }
   const milliseconds = performance.now() - began
@@ -95,6 +95,16 @@ export async function settles<T>(
     if (!isRight(seen)) return { milliseconds, failure: `went back to ${seen}` }
   }
   return { milliseconds }
+}
+
+/** What is too late fails as what never comes, but for another reason. */
+async function later<T>(look: () => Promise<T>, isRight: (seen: T) => boolean, within: number): Promise<string> {
+  const began = performance.now()
+  while (performance.now() - began < within) {
+    await wait(lookAgainMilliseconds)
+    if (isRight(await look())) return `; right ${Math.round(performance.now() - began)} ms too late`
+  }
+  return ''
 }
 
 export function noteOf(times: readonly number[]): string {

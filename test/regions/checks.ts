@@ -208,10 +208,11 @@ const versions: Check = {
       await Promise.all(stores.map((store) => store.put(key, store.region)))
       const { failure } = await settles(
         async () => {
-          const seen = new Set(await Promise.all(cluster.codes.map((code) => list(code, key))))
-          return seen.size === 1 ? [...seen][0] : 'different'
+          const lists = await Promise.all(cluster.codes.map((code) => list(code, key)))
+          return new Set(lists).size === 1 ? lists[0] : `different: ${lists.join(' | ')}`
         },
-        (seen) => stores.every(({ region }) => seen?.includes(etagOf(region) ?? '')),
+        (seen) =>
+          seen?.startsWith('different') === false && stores.every(({ region }) => seen.includes(etagOf(region) ?? '')),
       )
       return failure
     })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { S3Client } from '@aws-sdk/client-s3'
 import { administrator } from '../support/server-process.ts'
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly flags?: readonly string[]
   /** What the processes of a region find in their environment besides. */
   readonly environmentOf?: (code: string) => Readonly<Record<string, string>>
+  /** What else is gone with a region's disks. */
+  readonly destroyed?: (code: string) => Promise<void>
 }
 
 /** Whole regions, each on a machine of its own, as `meridian dev` runs them on one. */
@@ -84,6 +87,20 @@ export class Cluster {
     return this.#logs.get(code) ?? ''
   }
 
+  /** What `meridian` prints, beside that region's server; rejects where it fails. */
+  async meridian(code: string, ...words: readonly string[]): Promise<string> {
+    const { machines, environmentOf } = this.#options
+    const line = [process.execPath, ...process.execArgv, command, ...words, '--data', this.dataOf(code)]
+    const child = machines.spawn(code, line, { ...environmentOf?.(code) })
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    const [said, complained] = await Promise.all(
+      [child.stdout, child.stderr].map((each) => (each === null ? '' : text(each))),
+    )
+    const status = await ended
+    if (status !== 0) throw new Error(`meridian ${words.join(' ')}: ended with ${status}: ${complained}`)
+    return said ?? ''
+  }
+
   async startRegion(code: string): Promise<void> {
     const { machines, latency, flags = [], environmentOf } = this.#options
     const [root = ''] = this.codes
@@ -133,6 +150,7 @@ export class Cluster {
   async destroy(code: string): Promise<void> {
     await this.kill(code)
     rmSync(this.dataOf(code), { recursive: true })
+    await this.#options.destroyed?.(code)
   }
 
   /** It is there, and does nothing: as a machine that hangs. */

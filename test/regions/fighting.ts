@@ -1,12 +1,9 @@
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { makeBucket } from './buckets.ts'
 import { type Check, repeat, settles } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { isRefusal, Store } from './s3.ts'
 
-const command = fileURLToPath(new URL('../../bin/meridian.ts', import.meta.url))
 const bucket = 'fights'
 const keys = 50
 const acknowledgedLeast = 0.8
@@ -18,14 +15,9 @@ interface Loser {
 }
 
 /** What `meridian conflicts list` says beside a running region. */
-function losersIn(cluster: Cluster, code: string): readonly string[] {
-  const words = ['conflicts', 'list', '--json', '--bucket', bucket, '--data', cluster.dataOf(code)]
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, command, ...words], {
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-  })
-  if (status !== 0) throw new Error(`meridian conflicts list: ${stderr}`)
-  return stdout.split('\n').filter((line) => line !== '')
+async function losersIn(cluster: Cluster, code: string): Promise<readonly string[]> {
+  const said = await cluster.meridian(code, 'conflicts', 'list', '--json', '--bucket', bucket)
+  return said.split('\n').filter((line) => line !== '')
 }
 
 const etagOf = (body: string): string => createHash('md5').update(body).digest('hex')
@@ -93,7 +85,8 @@ export const fighting: Check = {
     let lists: ReadonlyMap<string, readonly string[]> = new Map()
     await settles(
       async () => {
-        lists = new Map(cluster.codes.map((code) => [code, losersIn(cluster, code)]))
+        const found = cluster.codes.map(async (code) => [code, await losersIn(cluster, code)] as const)
+        lists = new Map(await Promise.all(found))
         return complaints(lists, written, standing)
       },
       (found) => found.length === 0,

@@ -6,12 +6,18 @@ import { findFoundationDb } from '../support/foundationdb.ts'
 import { type Check, wait } from './check.ts'
 import { underFaults } from './faults.ts'
 import type { Machines } from './machines.ts'
-import { codeAt } from './troubles.ts'
+import { onceIn } from './once.ts'
+import { codeAt, hung, killed, type Trouble } from './troubles.ts'
 
 /** On the loopback of each machine, which is its own. */
-const address = '127.0.0.1:4500'
+const port = 4500
+const address = `127.0.0.1:${port}`
 const readyMost = 120_000
 const awayMilliseconds = 3_000
+/** Longer than a node leads that does not reach its cell: what is done once in it ends, and begins again. */
+const hungMilliseconds = 12_000
+/** For commits to be made whose answers are lost. */
+const muteMilliseconds = 300
 
 /** A FoundationDB cluster of one process on the machine of each region. */
 export class FoundationServers {
@@ -54,6 +60,14 @@ export class FoundationServers {
     this.#children.set(code, child)
   }
 
+  /** What it answers is lost from now on, so that commits are made of which nobody hears; and then kill -9. */
+  async killUnheard(code: string): Promise<void> {
+    this.#machines.mute(code, port)
+    await wait(muteMilliseconds)
+    await this.kill(code)
+    this.#machines.unmute(code)
+  }
+
   /** kill -9. */
   async kill(code: string): Promise<void> {
     const child = this.#children.get(code)
@@ -67,6 +81,13 @@ export class FoundationServers {
   signal(code: string, signal: 'SIGSTOP' | 'SIGCONT'): void {
     const pid = this.#children.get(code)?.pid
     if (pid !== undefined) process.kill(-pid, signal)
+  }
+
+  /** Its disk is gone, and it has another one. */
+  async replace(code: string): Promise<void> {
+    await this.kill(code)
+    rmSync(join(this.#folder, code), { recursive: true })
+    await this.begin(code)
   }
 
   async close(): Promise<void> {
@@ -103,29 +124,51 @@ export class FoundationServers {
 }
 
 export const foundationNames = [
-  'kill -9 of a fdbserver, again and again: nothing acknowledged is lost',
-  'a fdbserver that hangs: nothing acknowledged is lost',
+  'kill -9 of a fdbserver, again and again: nothing acknowledged is lost, nothing happens twice',
+  'a fdbserver that hangs: nothing acknowledged is lost, nothing happens twice',
+  'gateways and fdbservers, killed and stopped in turn: nothing acknowledged is lost, nothing happens twice',
 ] as const
+
+const serverKilled =
+  (servers: FoundationServers): Trouble =>
+  async (cluster, round) => {
+    const code = codeAt(cluster, round)
+    await servers.killUnheard(code)
+    await wait(awayMilliseconds)
+    servers.start(code)
+  }
+
+const serverHung =
+  (servers: FoundationServers): Trouble =>
+  async (cluster, round) => {
+    const code = codeAt(cluster, round)
+    servers.signal(code, 'SIGSTOP')
+    await wait(hungMilliseconds)
+    servers.signal(code, 'SIGCONT')
+  }
 
 export const foundationChecks = (servers: FoundationServers): readonly Check[] => [
   underFaults({
     name: foundationNames[0],
     bucket: 'fdb-killed',
-    trouble: () => async (cluster, round) => {
-      const code = codeAt(cluster, round)
-      await servers.kill(code)
-      await wait(awayMilliseconds)
-      servers.start(code)
-    },
+    companions: onceIn('fdb-killed-once'),
+    trouble: () => serverKilled(servers),
   }),
   underFaults({
     name: foundationNames[1],
     bucket: 'fdb-hung',
-    trouble: () => async (cluster, round) => {
-      const code = codeAt(cluster, round)
-      servers.signal(code, 'SIGSTOP')
-      await wait(awayMilliseconds)
-      servers.signal(code, 'SIGCONT')
+    companions: onceIn('fdb-hung-once'),
+    trouble: () => serverHung(servers),
+  }),
+  underFaults({
+    name: foundationNames[2],
+    bucket: 'fdb-mixed',
+    companions: onceIn('fdb-mixed-once'),
+    trouble: () => {
+      const kinds = [serverKilled(servers), killed, serverHung(servers), hung(awayMilliseconds)]
+      return async (cluster, round) => await kinds[round % kinds.length]?.(cluster, round)
     },
+    // Each kind meets each region in the long form.
+    rounds: ({ isLong }) => (isLong ? 24 : 4),
   }),
 ]

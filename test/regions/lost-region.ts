@@ -1,12 +1,9 @@
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { makeBucket } from './buckets.ts'
 import { type Check, type Outcome, wait } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { Store } from './s3.ts'
 import { type Phase, sumsOf, Writer } from './writers.ts'
 
-const command = fileURLToPath(new URL('../../bin/meridian.ts', import.meta.url))
 const bucket = 'durable'
 const writersEach = 2
 /** Writes of each region before one is destroyed, and of the others afterwards; and how long that may take, in milliseconds. */
@@ -17,11 +14,8 @@ const workMost = 90_000
 export const durableFlags: readonly string[] = ['--durability-regions', '2']
 
 /** As an operator does who gives a region up. */
-function remove(cluster: Cluster, code: string): void {
-  const [root = ''] = cluster.codes
-  const words = ['regions', 'remove', '--lost', '--region', code, '--data', cluster.dataOf(root)]
-  const { status, stderr } = spawnSync(process.execPath, [...process.execArgv, command, ...words], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`meridian regions remove: ${stderr}`)
+async function remove(cluster: Cluster, code: string): Promise<void> {
+  await cluster.meridian(cluster.codes[0] ?? '', 'regions', 'remove', '--lost', '--region', code)
 }
 
 /** Writers in all regions; in the midst of it one region's metadata and volumes are gone for ever. Gives what is wrong. */
@@ -74,7 +68,7 @@ async function replaced(
   writers: readonly Writer[],
   stores: readonly Store[],
 ): Promise<readonly string[]> {
-  remove(cluster, lost)
+  await remove(cluster, lost)
   await cluster.startRegion(lost)
   return await complaints(writers, stores, `with a new ${lost}`)
 }

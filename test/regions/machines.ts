@@ -85,6 +85,20 @@ export class Machines {
       this.#run('ip', 'netns', 'exec', this.#space(code), 'nft', 'flush chain ip6 faults input')
   }
 
+  /** From now on nobody on that machine hears what a server there says on a port of its loopback; or again. */
+  mute(code: string, port: number): void {
+    const commands = [
+      'add table ip muted',
+      'add chain ip muted input { type filter hook input priority 0 ; policy accept ; }',
+      `add rule ip muted input tcp sport ${port} drop`,
+    ]
+    this.#run('ip', 'netns', 'exec', this.#space(code), 'nft', commands.join('\n'))
+  }
+
+  unmute(code: string): void {
+    this.#run('ip', 'netns', 'exec', this.#space(code), 'nft', 'delete table ip muted')
+  }
+
   /** With all that runs on them still: a check that found no end may have left something. */
   destroy(): void {
     for (const space of [...this.#codes.map((code) => this.#space(code)), this.hub]) {

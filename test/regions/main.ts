@@ -56,7 +56,8 @@ function outside(): void {
 async function bounded(running: Promise<Outcome>): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>()
   const timer = setTimeout(() => resolve({ operations: 0, failures: ['it finds no end'] }), longest)
-  return await Promise.race([running, promise]).finally(() => clearTimeout(timer))
+  const thrown = running.catch((error: unknown) => ({ operations: 0, failures: [String(error)] }))
+  return await Promise.race([thrown, promise]).finally(() => clearTimeout(timer))
 }
 
 /** Whether it is good. */
@@ -82,9 +83,6 @@ async function play(scene: Scene, machines: Machines): Promise<number> {
   let failed = 0
   try {
     for (const check of checks) if (isWanted(check.name) && !(await run(check, cluster))) failed++
-  } catch (error) {
-    failed++
-    console.log(`FAILED: ${String(error)}`)
   } finally {
     if (failed > 0) for (const code of codes) console.log(`-- ${code}\n${cluster.log(code).slice(-shownOfLog)}`)
     await close()

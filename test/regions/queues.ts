@@ -2,7 +2,6 @@ import { type ChildProcess, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { makeBucket } from './buckets.ts'
 import { type Check, type Outcome, wait } from './check.ts'
 import type { Cluster } from './cluster.ts'
@@ -16,7 +15,6 @@ const readyMost = 20_000
 const doneMost = 280_000
 const lookMilliseconds = 4_000
 const readsAtOnce = 12
-const command = fileURLToPath(new URL('../../bin/meridian.ts', import.meta.url))
 
 export const whyNoRedis = (): string | undefined =>
   spawnSync('redis-server', ['--version']).status === 0 ? undefined : 'this machine has no redis-server'
@@ -89,13 +87,9 @@ async function write(store: Store, isOver: () => boolean): Promise<readonly stri
 }
 
 /** What the volumes of a region hold, as `meridian volumes list` says beside its server. */
-function bytesIn(cluster: Cluster, code: string): number {
-  const words = ['volumes', 'list', '--json', '--region', code, '--data', cluster.dataOf(code)]
-  const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, command, ...words], {
-    encoding: 'utf8',
-  })
-  if (status !== 0) throw new Error(`meridian volumes list: ${stderr}`)
-  return (JSON.parse(stdout) as { bytes: number }[]).reduce((sum, { bytes }) => sum + bytes, 0)
+async function bytesIn(cluster: Cluster, code: string): Promise<number> {
+  const said = await cluster.meridian(code, 'volumes', 'list', '--json', '--region', code)
+  return (JSON.parse(said) as { bytes: number }[]).reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
 /** Until every region holds so many bytes and no more come, or it has taken too long: nothing is read for it. */
@@ -103,7 +97,7 @@ async function filled(cluster: Cluster, bytes: number): Promise<void> {
   const began = performance.now()
   for (const code of cluster.codes) {
     let before = -1
-    for (let now = bytesIn(cluster, code); now < bytes || now !== before; now = bytesIn(cluster, code)) {
+    for (let now = await bytesIn(cluster, code); now < bytes || now !== before; now = await bytesIn(cluster, code)) {
       if (performance.now() - began > doneMost) return
       before = now
       await wait(lookMilliseconds)
@@ -154,7 +148,9 @@ export const queueCheck = (servers: RedisServers): Check => ({
     }
     const keys = (await writing).flat()
     const began = performance.now()
-    const atFirst = cluster.codes.map((code) => Math.floor(bytesIn(cluster, code) / padded('').length))
+    const holding = async (code: string): Promise<number> =>
+      Math.floor((await bytesIn(cluster, code)) / padded('').length)
+    const atFirst = await Promise.all(cluster.codes.map(holding))
     await filled(cluster, keys.length * padded('').length)
     const seconds = ((performance.now() - began) / 1000).toFixed(0)
     // Once, and at the end: what is read from another region stays, and no job would be needed for it.

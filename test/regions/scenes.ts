@@ -105,30 +105,52 @@ const destroyedDisks: Scene = {
 export const scenes: readonly Scene[] = [plain, turnedClocks, wipedQueues, destroyedDisks]
 
 /** The metadata of each region in a FoundationDB cluster of its own, and its jobs in Redis, where there is one. */
+async function clusteredStage(
+  base: Base,
+  more: readonly string[],
+  checksOf: (servers: FoundationServers) => readonly Check[],
+): Promise<Stage> {
+  const [servers, queues] = [new FoundationServers(base.machines), new RedisServers(base.machines)]
+  const hasRedis = whyNoRedis() === undefined
+  const flags = [...more, ...(hasRedis ? ['--redis', redisUrl] : [])]
+  const destroyed = (code: string): Promise<void> => servers.replace(code)
+  const cluster = new Cluster({ ...base, flags, environmentOf: servers.environmentOf, destroyed })
+  const close = async (): Promise<void> => {
+    await cluster.close()
+    await servers.close()
+    await queues.close()
+  }
+  try {
+    await Promise.all(base.codes.map((code) => servers.begin(code)))
+    if (hasRedis) for (const code of base.codes) await queues.start(code)
+    await cluster.start()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { cluster, checks: checksOf(servers), close }
+}
+
 const clustered: Scene = {
   names: [...plainChecks.map(({ name }) => name), ...foundationNames],
   hindrance: whyNoFoundationDb,
   async open(base) {
-    const [servers, queues] = [new FoundationServers(base.machines), new RedisServers(base.machines)]
-    const hasRedis = whyNoRedis() === undefined
-    const flags = hasRedis ? ['--redis', redisUrl] : []
-    const cluster = new Cluster({ ...base, flags, environmentOf: servers.environmentOf })
-    const close = async (): Promise<void> => {
-      await cluster.close()
-      await servers.close()
-      await queues.close()
-    }
+    const stage = await clusteredStage(base, [], (servers) => [...plainChecks, ...foundationChecks(servers)])
     try {
-      await Promise.all(base.codes.map((code) => servers.begin(code)))
-      if (hasRedis) for (const code of base.codes) await queues.start(code)
-      await cluster.start()
-      await prepare(cluster)
+      await prepare(stage.cluster)
     } catch (error) {
-      await close()
+      await stage.close()
       throw error
     }
-    return { cluster, checks: [...plainChecks, ...foundationChecks(servers)], close }
+    return stage
   },
 }
 
-export const scenesOf = (metadata: string): readonly Scene[] => (metadata === 'foundationdb' ? [clustered] : scenes)
+const destroyedClusters: Scene = {
+  names: [lostRegion.name],
+  hindrance: whyNoFoundationDb,
+  open: (base) => clusteredStage(base, durableFlags, () => [lostRegion]),
+}
+
+export const scenesOf = (metadata: string): readonly Scene[] =>
+  metadata === 'foundationdb' ? [clustered, destroyedClusters] : scenes

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from '#src/errors.ts'
-import type { Move } from '#src/model/move.ts'
+import type { Move } from '#src/model/bucket.ts'
 import { Conflicts } from '#src/service/conflicts.ts'
 import { CellListings } from '#src/service/listings.ts'
 import { CellObjects } from '#src/service/objects.ts'

@@ -10,8 +10,8 @@ import { blobOf, type Content } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import type { Entry } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
-import type { QuietCell } from './checkers.ts'
 import { Violation } from './ledger.ts'
+import type { QuietCell } from './quiet-cell.ts'
 
 const everything = Number.POSITIVE_INFINITY
 

@@ -3,26 +3,14 @@ import { conflictOfRow } from '#src/metadata/conflict-records.ts'
 import { keys, partitionOf, type subspace, under } from '#src/metadata/keyspace.ts'
 import { entryOf } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
-import type { Extent } from '#src/model/blob.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { buckets, bytesOf, guard } from './content.ts'
 import { type Birth, type Ledger, standing, Violation } from './ledger.ts'
+import type { QuietCell } from './quiet-cell.ts'
 import type { Region } from './region.ts'
 import type { Timeline } from './timeline.ts'
-
-/** One cell, when everything is quiet. */
-export interface QuietCell {
-  readonly name: string
-  readonly view: View
-  /** The ids of the buckets that it is a cell of. */
-  readonly here: ReadonlySet<number>
-  /** Its replicated rows, in a form that is equal in two cells exactly if the records are. */
-  readonly rows: ReadonlyMap<string, string>
-  /** Whether its disk still has all bytes of a copy. */
-  readonly isWhole: (extents: readonly Extent[]) => boolean
-}
 
 const everything = Number.POSITIVE_INFINITY
 

@@ -202,9 +202,8 @@ export class Client {
   async #deleteVersion({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
     const { chance, ledger } = this.#parts
     const stamps: Stamp[] = []
-    for (const [name, births] of ledger.births) {
-      const [id, slot, ...rest] = name.split(' ')
-      if (Number(id) === bucket.id && slot !== '0' && rest.join(' ') === key) stamps.push(...births.keys())
+    for (const births of ledger.slotsOf(bucket.id, key)) {
+      for (const { slot, stamp } of births.values()) if (slot !== 0n) stamps.push(stamp)
     }
     const versionId = stamps.length === 0 || chance.happens(0.2) ? 'null' : formatStamp(chance.pick(stamps))
     const name = { bucket: bucket.name, key }

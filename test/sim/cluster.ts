@@ -1,10 +1,14 @@
+import { decodeRow } from '#src/metadata/namespace-codec.ts'
+import { clusterKey } from '#src/metadata/namespace-keys.ts'
 import type { Member, Membership } from '#src/model/region.ts'
+import type { View } from '#src/store/overlay.ts'
+import type { Write } from '#src/store/writes.ts'
 import { Atlas } from './atlas.ts'
 import { Chance } from './chance.ts'
 import type { Faults } from './faults.ts'
 import type { Ledger } from './ledger.ts'
 import type { Network } from './network.ts'
-import { type Compose, Region } from './region.ts'
+import { type Compose, Region, type RegionParts } from './region.ts'
 import type { Timeline } from './timeline.ts'
 
 const codes = ['fra', 'iad', 'syd', 'nrt'] as const
@@ -52,8 +56,8 @@ export class Cluster {
     const atlas = new Atlas(faults, regions)
     for (const member of members) {
       const membership = (): Membership => this.#membership
-      const left = (cell: number): void => this.#left(cell)
-      regions.push(new Region({ ...parts, member, membership, left, strike: atlas.strike.bind(atlas) }))
+      const committed: RegionParts['committed'] = (region, writes, after) => this.#committed(region, writes, after)
+      regions.push(new Region({ ...parts, member, membership, committed, strike: atlas.strike.bind(atlas) }))
     }
     this.regions = regions
     this.late = members.length > 2 && chance.happens(lateness) ? regions.at(-1) : undefined
@@ -85,6 +89,15 @@ export class Cluster {
   leave(region: Region): void {
     this.#parts.faults.fired('leaving region')
     this.#changeState(region.member.cell, 'leaving')
+  }
+
+  /** Who is no member any more by what the root writes, is none from that moment on. */
+  #committed({ member }: Region, writes: readonly Write[], after: View): void {
+    if (member.cell !== this.#membership.root) return
+    if (!writes.some((write) => write.kind === 'set' && Buffer.compare(write.key, clusterKey) === 0)) return
+    const row = after.get(clusterKey)
+    const { members } = row === undefined ? { members: [] } : decodeRow<Membership>(row)
+    for (const { cell, state } of members) if (state === 'removed') this.#left(cell)
   }
 
   /** What it has written, and what it held, has to be in the others from here on. */

@@ -11,6 +11,8 @@ import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
 import { Forgetter } from '#src/cluster/forgetter.ts'
+import { letGo } from '#src/cluster/founding.ts'
+import { decodeMessage } from '#src/cluster/messages.ts'
 import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
 import { NamespaceRoot } from '#src/cluster/namespace-root.ts'
 import { OutOfPatience } from '#src/cluster/patience.ts'
@@ -18,12 +20,16 @@ import { rangeMethods } from '#src/cluster/range-methods.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import { type Method, PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
+import { ClusterRecords } from '#src/metadata/cluster-records.ts'
+import type { Departure } from '#src/metadata/departure-records.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import type { Arrival } from '#src/metadata/receive.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf, type Member, type Membership, memberOf } from '#src/model/region.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
+import { passedOn } from '#src/store/passing.ts'
 import { type Store, StoreError } from '#src/store/store.ts'
 import type { Compose } from './region.ts'
 
@@ -36,17 +42,28 @@ const isExpected = (error: unknown): boolean =>
 
 const nothing = new Uint8Array(0)
 
-/** As the root's, whose membership the simulation keeps. */
-const rootMethods = (left: (cell: number) => void): readonly Method[] => [
-  { name: 'member-leaving', answer: async () => nothing },
-  {
-    name: 'member-left',
-    async answer(_, { cell }) {
-      left(cell)
-      return nothing
+/** As the root's. The simulation keeps the membership: each transaction finds it as it is, and the row that ends one is heard of. */
+function rootMethods(store: Store, membership: () => Membership): readonly Method[] {
+  const records = new ClusterRecords()
+  const recording: Store = {
+    ...passedOn(store),
+    transact: (body) =>
+      store.transact(async (transaction) => {
+        records.setMembership(transaction, membership())
+        return await body(transaction)
+      }),
+  }
+  return [
+    { name: 'member-leaving', answer: async () => nothing },
+    {
+      name: 'member-left',
+      async answer(request, { cell }) {
+        await letGo(recording, new Namespace(), cell, decodeMessage<Departure>(request))
+        return nothing
+      },
     },
-  },
-]
+  ]
+}
 
 const moveOptions = { pause: 100, patience: 2_000, fence: 3_000, again: 200 }
 
@@ -70,7 +87,7 @@ function placesOf(bare: Store, self: Member, membership: () => Membership) {
 
 /** A region as src/open.ts and bin/ make it, without sockets and files. */
 export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
-  const { transport, self, membership, isEager, left, failed } = parts
+  const { transport, self, membership, isEager, failed } = parts
   const { members, store } = placesOf(bare.store, self, membership)
   const peers = () => members.peers
   const guard = new ClockGuard({
@@ -96,6 +113,7 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
     positions,
     cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
     durabilityRegions: 1,
+    askAgain: 20_000,
     failed: surprised,
   })
   const foundation = { ...known, remote: bytes.remote }
@@ -162,7 +180,7 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
       ...feedMethods({ foundation, cells, incarnation, world: foundation.world, passed }),
       ...bytes.methods,
       passedMethod(foundation, positions),
-      ...rootMethods(left),
+      ...rootMethods(store, membership),
     ],
     run: async (signal) => {
       await Promise.all([

@@ -41,6 +41,8 @@ export class Violation extends Error {}
 export class Ledger {
   /** By slot, and by stamp. */
   readonly births = new Map<string, Map<Stamp, Birth>>()
+  /** The slots of a key, by bucket and key, in the order of their first births. */
+  readonly #slots = new Map<string, ReadonlyMap<Stamp, Birth>[]>()
   /** What clients were about to write, by its ETag. */
   readonly bodies = new Map<string, Uint8Array>()
   /** Conflicts that clients were about to restore: bucket, key and stamp. */
@@ -60,9 +62,10 @@ export class Ledger {
 
   committed(cell: number, writes: readonly Write[], before: View, after: View): void {
     try {
+      const looked = new Set<string>()
       for (const write of writes) {
         if (write.kind === 'set' || write.kind === 'setStamped' || write.kind === 'clear') {
-          this.#row(cell, write.key, before, after)
+          this.#row(cell, write.key, before, after, looked)
         }
       }
     } catch (error) {
@@ -74,6 +77,10 @@ export class Ledger {
 
   birthsOf(bucket: number, key: string, slot: Stamp): ReadonlyMap<Stamp, Birth> {
     return this.births.get(nameOf(bucket, key, slot)) ?? new Map()
+  }
+
+  slotsOf(bucket: number, key: string): readonly ReadonlyMap<Stamp, Birth>[] {
+    return this.#slots.get(`${bucket} ${key}`) ?? []
   }
 
   /** The stamp that was seen last, in a cell, of a key that has but one slot; 0 of others. */
@@ -109,7 +116,8 @@ export class Ledger {
     if (one !== other) throw new Violation(`${what} is ${one}, and ${other}`)
   }
 
-  #row(cell: number, key: Uint8Array, before: View, after: View): void {
+  /** `looked`: which keys of this commit have been. */
+  #row(cell: number, key: Uint8Array, before: View, after: View, looked: Set<string>): void {
     const space = key[0]
     if (space !== subspace.current && space !== subspace.version && space !== subspace.tombstone) return
     const reader = new TupleReader(key, 1)
@@ -119,7 +127,9 @@ export class Ledger {
       this.#checkNotBorn(cell, key, place, before, after)
       return
     }
-    this.#checkStanding(cell, place, before, after)
+    const name = `${place.bucket} ${place.key}`
+    if (!looked.has(name)) this.#checkStanding(cell, place, before, after)
+    looked.add(name)
     const value = after.get(key)
     if (value === undefined) return
     if (space === subspace.tombstone) {
@@ -136,9 +146,9 @@ export class Ledger {
     if (isNew) this.#checkBytes(version, place, after)
     this.#had(cell, place, version.stamp)
     if (version.kind === 'object' && version.tags !== undefined) {
-      const name = `${place.bucket} ${place.key} ${version.stamp}`
-      const last = this.tagged.get(name) ?? 0n
-      if (version.tags.stamp > last) this.tagged.set(name, version.tags.stamp)
+      const tagged = `${name} ${version.stamp}`
+      const last = this.tagged.get(tagged) ?? 0n
+      if (version.tags.stamp > last) this.tagged.set(tagged, version.tags.stamp)
     }
   }
 
@@ -153,11 +163,8 @@ export class Ledger {
     const value = after.get(row)
     if (value === undefined || before.get(row) !== undefined) return
     const stamp = row[0] === subspace.tombstone ? decodeTombstone(value).stamp : decodeVersion(value).stamp
-    const isOwn = Number(stamp % 1000n) === cell
-    const isKnown = [...this.births].some(
-      ([name, births]) => births.has(stamp) && name.startsWith(`${place.bucket} `) && name.endsWith(` ${place.key}`),
-    )
-    if (isOwn && !isKnown)
+    if (Number(stamp % 1000n) !== cell) return
+    if (!this.slotsOf(place.bucket, place.key).some((births) => births.has(stamp)))
       throw new Violation(`cell ${cell} wrote ${place.key} at ${stamp}, of a bucket that is elsewhere`)
   }
 
@@ -184,9 +191,17 @@ export class Ledger {
     if (replaced !== undefined && replaced.stamp >= found.stamp) {
       throw new Violation(`cell ${cell} wrote ${found.key} at ${found.stamp} over ${replaced.stamp}`)
     }
+    if (all.size === 0) this.#addSlot(found, all)
     all.set(found.stamp, { ...found, cell, replaced: replaced?.stamp })
     this.births.set(name, all)
     return true
+  }
+
+  #addSlot({ bucket, key }: Pick<Birth, 'bucket' | 'key'>, births: ReadonlyMap<Stamp, Birth>): void {
+    const name = `${bucket} ${key}`
+    const slots = this.#slots.get(name) ?? []
+    slots.push(births)
+    this.#slots.set(name, slots)
   }
 
   #had(cell: number, { bucket, key }: { bucket: number; key: string }, stamp: Stamp): void {

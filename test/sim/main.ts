@@ -9,7 +9,7 @@ import type { Told } from './worker.ts'
 /**
  * `npm run sim -- --seeds 1000`: histories of regions, each from its seed. `--from 500` begins at another; `--seed WORD` runs that
  * one alone; `--operations 2000` is how many requests each has; `--minutes 11` begins none after
- * that time, and tells how many are left; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
+ * that time, and tells how many are left; `--processes 1` uses no more than one core; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
  */
 const { values } = parseArgs({
   options: {
@@ -18,18 +18,18 @@ const { values } = parseArgs({
     operations: { type: 'string', default: '2000' },
     seed: { type: 'string' },
     minutes: { type: 'string' },
+    processes: { type: 'string', default: String(availableParallelism()) },
     'until-failure': { type: 'boolean', default: false },
   },
 })
-/** One a core. */
-const processes = availableParallelism()
 const progressMilliseconds = 30_000
 
 const operations = Number(values.operations)
 const first = Number(values.from)
 const count = Number(values.seeds)
-if (![operations, first, count].every((each) => Number.isSafeInteger(each) && each >= 0)) {
-  throw new Error('--seeds, --from and --operations are whole numbers')
+const processes = Number(values.processes)
+if (![operations, first, count, processes - 1].every((each) => Number.isSafeInteger(each) && each >= 0)) {
+  throw new Error('--seeds, --from, --operations and --processes are whole numbers')
 }
 const numbered: readonly Seed[] = Array.from({ length: count }, (_, index) => ({
   seed: String(first + index),

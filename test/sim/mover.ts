@@ -4,7 +4,8 @@ import type { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
 import { buckets } from './content.ts'
 import type { Faults } from './faults.ts'
-import { rowOf } from './places.ts'
+import { cellsIn, rowOf } from './places.ts'
+import type { Region } from './region.ts'
 import type { Timeline } from './timeline.ts'
 
 export interface MoverParts {
@@ -43,9 +44,12 @@ export class Mover {
   }
 
   async #ask(): Promise<void> {
-    const { chance, cluster, timeline } = this.#parts
-    const { name } = chance.pick(buckets)
-    const location = this.#location()
+    const { name } = this.#parts.chance.pick(buckets)
+    await this.#move(name, this.#location())
+  }
+
+  async #move(name: string, location: string): Promise<void> {
+    const { cluster, timeline } = this.#parts
     const change = cluster.root.services?.move(name, location)
     // The root may die with it in hand.
     const silence = timeline.sleep(5_000)
@@ -54,9 +58,23 @@ export class Mover {
     })
   }
 
+  /** As its operator does who wants a region to leave: buckets that are only there get another location, until it is gone. */
+  async clear(leaver: Region): Promise<void> {
+    const { timeline, cluster } = this.#parts
+    const { cell } = leaver.member
+    while (!leaver.hasLeft) {
+      for (const { name } of buckets) {
+        const cells = cellsIn(cluster.root.store.view, name, cluster.membership)
+        if (cells.every((each) => each === cell)) await this.#move(name, '')
+      }
+      await timeline.sleep(500)
+    }
+  }
+
   #location(): string {
     const { chance, cluster } = this.#parts
-    const all = cluster.membership.members.map(({ region }) => region)
+    const staying = cluster.membership.members.filter(({ state }) => state === 'active')
+    const all = staying.map(({ region }) => region)
     const chosen = all.filter(() => chance.happens(0.5))
     if (chosen.length === 0) return chance.happens(0.5) ? '' : chance.pick(all)
     return chosen.join(',')

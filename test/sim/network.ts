@@ -1,3 +1,4 @@
+import { isOver } from '#src/cluster/patience.ts'
 import { type Caller, type Method, PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import type { Chance } from './chance.ts'
 import type { Faults } from './faults.ts'
@@ -82,7 +83,7 @@ export class Network {
       cancel()
       signal.removeEventListener('abort', abort)
       // The other side does not hear at once that nobody waits any more: it goes on, as a real one would.
-      this.#timeline.after(this.#delay(), () => over.abort())
+      this.#timeline.after(this.#delay(), () => over.abort(isOver))
       end()
     }
     const copies = this.#faults.happens('duplicate') ? 2 : 1

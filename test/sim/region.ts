@@ -17,16 +17,18 @@ import { CellObjects } from '#src/service/objects.ts'
 import type { Listings, Objects, Uploads } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import type { View } from '#src/store/overlay.ts'
+import type { Write } from '#src/store/writes.ts'
 import type { World } from '#src/world.ts'
 import { MemoryBlobs } from '../support/memory-blobs.ts'
 import { Chance } from './chance.ts'
-import type { QuietCell } from './checkers.ts'
 import { acl, buckets, owner } from './content.ts'
 import type { Faults } from './faults.ts'
 import type { Ledger } from './ledger.ts'
 import { Life, MortalStore, mortalWorld } from './life.ts'
 import type { Network } from './network.ts'
 import { cellsIn } from './places.ts'
+import type { QuietCell } from './quiet-cell.ts'
 import { type Clock, simulatedWorld, type Timeline } from './timeline.ts'
 
 /** What a region does beside requests, and what it answers to others: composed as src/open.ts composes it. */
@@ -46,8 +48,6 @@ export interface Composing {
   readonly membership: () => Membership
   /** Whether a copy is taken of what another region wrote, asked for each. */
   readonly isEager: () => boolean
-  /** The root was told that a cell has left. */
-  readonly left: (cell: number) => void
   readonly failed: (error: unknown) => void
 }
 
@@ -72,7 +72,8 @@ export interface RegionParts {
   readonly ledger: Ledger
   readonly faults: Faults
   readonly compose: Compose
-  readonly left: (cell: number) => void
+  /** Told of what it commits, before anybody can see it. */
+  readonly committed: (region: Region, writes: readonly Write[], after: View) => void
   /** What happens to a chunk that is read. */
   readonly strike: (region: Region, blob: BlobId) => UnreadableReason | undefined
   readonly failed: (error: unknown) => void
@@ -119,7 +120,10 @@ export class Region {
         if (faults.happens('unknown committed')) return 'unknown_committed'
         return faults.happens('unknown lost') ? 'unknown_lost' : undefined
       },
-      committed: (writes, before, after) => ledger.committed(member.cell, writes, before, after),
+      committed: (writes, before, after) => {
+        ledger.committed(member.cell, writes, before, after)
+        parts.committed(this, writes, after)
+      },
     })
   }
 
@@ -145,7 +149,7 @@ export class Region {
 
   start(): void {
     if (this.hasLeft) return
-    const { membership, timeline, network, compose, left, failed } = this.#parts
+    const { membership, timeline, network, compose, failed } = this.#parts
     const self = this.member
     this.#life = new Life()
     this.#stop = new AbortController()
@@ -175,7 +179,6 @@ export class Region {
       self,
       membership,
       isEager,
-      left,
       failed,
     })
     network.connect(cell, methods)

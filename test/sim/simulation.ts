@@ -80,6 +80,7 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     if (leaver === undefined) return
     await timeline.sleep(chance.between(2_000, 12_000))
     cluster.leave(leaver)
+    await mover.clear(leaver)
   }
   const history = async (): Promise<void> => {
     faults.isOn = false
@@ -88,10 +89,10 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     for (const region of first) region.start()
     await known(first, timeline)
     faults.isOn = true
-    // A region that leaves and buckets that move at once are histories of their own.
-    const deeds = Promise.all([nemesis.run(), cluster.leaver === undefined ? mover.run() : undefined])
+    const deeds = Promise.all([nemesis.run(), mover.run()])
     const joined = joining()
     const left = leaving()
+    left.catch(failed)
     await Promise.all(
       clients.map(async (client) => {
         if (client.region === late) await joined
@@ -102,12 +103,12 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     mover.stop()
     faults.isOn = false
     await deeds
-    await left
     const deadline = timeline.now + restMost
     do {
       await timeline.sleep(1_000)
       if (timeline.now > deadline) throw new Error('the regions do not come to rest')
     } while (cluster.leaver?.hasLeft === false || !(await isQuiet(cluster)))
+    await left
     mover.look()
     for (const region of cluster.staying) await checkReadable(region, ledger, timeline)
   }

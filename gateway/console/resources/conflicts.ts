@@ -1,6 +1,6 @@
 import { bodyText, checkedName, queryText } from '#gateway/console/arguments.ts'
 import type { Asked, ConsoleServices, Resource } from '#gateway/console/resource.ts'
-import type { Guard } from '#src/model/access.ts'
+import type { Guard } from '#src/model/guard.ts'
 
 const pageMost = 100
 

@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql'
-import type { FlyRequest } from '#gateway/fly/exchange.ts'
+import { type FlyRequest, Refusal } from '#gateway/fly/exchange.ts'
 import { refusalOf } from '#gateway/fly/faults.ts'
 import type { FlyParts } from '#gateway/fly/parts.ts'
 import { Fault } from '#src/errors.ts'
@@ -21,6 +21,13 @@ export async function whoAsks({ accounts }: FlyParts, { headers }: FlyRequest): 
   return undefined
 }
 
+/** Whoever sent a request that is none of GraphQL. Refusal 401 where nobody is known. */
+export async function signedIn(parts: FlyParts, request: FlyRequest): Promise<SignedIn> {
+  const who = await whoAsks(parts, request)
+  if (who === undefined) throw new Refusal(401, 'unauthorized', 'The request has no token that is known here.')
+  return who
+}
+
 /** One request of GraphQL. */
 export interface Asking {
   readonly who: SignedIn | undefined
@@ -29,7 +36,7 @@ export interface Asking {
 }
 
 /** Lists nest in each other, and each bucket is looked up: a few words could ask for more than can ever be answered. */
-const listedMost = 20_000_000
+const listedMost = 20_000
 
 /** Throws where an answer would list more than so many buckets. */
 export function countListed(asking: Asking, count: number): void {

@@ -4,15 +4,13 @@ import {
   jsonAnswer,
   jsonOf,
   type Parameters,
-  Refusal,
   type Route,
 } from '#gateway/fly/exchange.ts'
 import type { FlyParts } from '#gateway/fly/parts.ts'
 import type { App } from '#src/model/app.ts'
-import type { SignedIn } from '#src/service/accounts/tokens.ts'
-import { appOf, whoAsks } from './asking.ts'
+import { appOf, signedIn } from './asking.ts'
 
-/** What flyctl asks of Fly's Machines API: https://fly.io/docs/machines/api/. No machine runs here, so an app has none. */
+/** What flyctl asks of apps by Fly's Machines API: https://fly.io/docs/machines/api/apps-resource/ */
 export class Machines {
   readonly #parts: FlyParts
 
@@ -21,26 +19,17 @@ export class Machines {
   }
 
   routes(): readonly Route[] {
+    const of = (method: string, path: string, handle: Route['handle']): Route => ({ method, path, handle })
     return [
-      { method: 'POST', path: '/v1/apps', handle: (request) => this.#create(request) },
-      { method: 'GET', path: '/v1/apps/:name', handle: (request, parameters) => this.#get(request, parameters) },
-      { method: 'DELETE', path: '/v1/apps/:name', handle: (request, parameters) => this.#delete(request, parameters) },
-      {
-        method: 'GET',
-        path: '/v1/apps/:name/machines',
-        handle: (request, parameters) => this.#list(request, parameters),
-      },
+      of('POST', '/v1/apps', (request) => this.#create(request)),
+      of('GET', '/v1/apps/:name', (request, parameters) => this.#get(request, parameters)),
+      of('DELETE', '/v1/apps/:name', (request, parameters) => this.#delete(request, parameters)),
+      of('GET', '/v1/apps/:name/ip_assignments', (request, parameters) => this.#addresses(request, parameters)),
     ]
   }
 
-  async #who(request: FlyRequest): Promise<SignedIn> {
-    const who = await whoAsks(this.#parts, request)
-    if (who === undefined) throw new Refusal(401, 'unauthorized', 'The request has no token that is known here.')
-    return who
-  }
-
   async #create(request: FlyRequest): Promise<FlyAnswer> {
-    const who = await this.#who(request)
+    const who = await signedIn(this.#parts, request)
     const { app_name: appName, name, org_slug: slug } = jsonOf(request)
     const { organizations, apps } = this.#parts.accounts
     const place = await organizations.authorize(who, String(slug ?? ''), 'apps:change')
@@ -49,29 +38,31 @@ export class Machines {
   }
 
   async #get(request: FlyRequest, { name = '' }: Parameters): Promise<FlyAnswer> {
-    return jsonAnswer(200, await this.#document(await appOf(this.#parts, await this.#who(request), name, 'apps:read')))
+    const who = await signedIn(this.#parts, request)
+    return jsonAnswer(200, await this.#document(await appOf(this.#parts, who, name, 'apps:read')))
   }
 
   async #delete(request: FlyRequest, { name = '' }: Parameters): Promise<FlyAnswer> {
-    const app = await appOf(this.#parts, await this.#who(request), name, 'apps:change')
+    const app = await appOf(this.#parts, await signedIn(this.#parts, request), name, 'apps:change')
     await this.#parts.accounts.apps.delete(app.name)
     return { status: 202 }
   }
 
-  async #list(request: FlyRequest, { name = '' }: Parameters): Promise<FlyAnswer> {
-    await appOf(this.#parts, await this.#who(request), name, 'apps:read')
-    return jsonAnswer(200, [])
+  /** Nobody is led to an app by this server. */
+  async #addresses(request: FlyRequest, { name = '' }: Parameters): Promise<FlyAnswer> {
+    await appOf(this.#parts, await signedIn(this.#parts, request), name, 'apps:read')
+    return jsonAnswer(200, { ips: [] })
   }
 
-  async #document({ name, number, organization: id }: App): Promise<unknown> {
+  async #document({ name, number, organization: id, machines = [] }: App): Promise<unknown> {
     const organization = await this.#parts.accounts.organizations.get(id)
     return {
       id: name,
       name,
       internal_numeric_id: number,
       network: 'default',
-      status: 'pending',
-      machine_count: 0,
+      status: machines.length > 0 ? 'deployed' : 'pending',
+      machine_count: machines.length,
       volume_count: 0,
       organization: { name: organization.name, slug: organization.slug, internal_numeric_id: organization.number },
       cname_target: '',

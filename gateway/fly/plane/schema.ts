@@ -74,7 +74,10 @@ type App {
   organization: Organization!
   addOns(type: AddOnType): AddOnConnection!
   hostIssues: HostIssueConnection!
+  currentReleaseUnprocessed: ReleaseUnprocessed
 }
+
+type ReleaseUnprocessed { id: ID! version: Int! imageRef: String configDefinition: JSON }
 
 type Secret { name: String! }
 

@@ -4,6 +4,7 @@ import { mayIn, type Organization } from '#src/model/organization.ts'
 import type { Place } from '#src/service/accounts/organizations.ts'
 import { type Asking, countListed, needed } from './asking.ts'
 import { ProviderClient } from './provider-client.ts'
+import { imageOf } from './running.ts'
 
 /** Values as the schema names them; what costs a look is a function, and looked for where it is asked. */
 export class Values {
@@ -50,14 +51,14 @@ export class Values {
   }
 
   /** In an organisation that the asker was found to be in. */
-  app(asking: Asking, { name, number, organization, secrets }: App) {
+  app(asking: Asking, { name, number, organization, secrets, machines = [], release }: App) {
     return {
       id: name,
       internalNumericId: number,
       name,
-      // An app that runs nowhere that is known here: its secrets wait for the first time.
-      deployed: false,
-      status: 'pending',
+      // Of an app that runs nowhere that is known here, secrets wait for the first time.
+      deployed: machines.length > 0,
+      status: machines.length > 0 ? 'deployed' : 'pending',
       hostname: null,
       platformVersion: 'machines',
       cnameTarget: null,
@@ -65,6 +66,11 @@ export class Values {
       organization: () => this.#place(asking, organization),
       addOns: async () => this.addOns(asking, await this.#addOnsOf('app', name)),
       hostIssues: { nodes: [] },
+      currentReleaseUnprocessed:
+        release === undefined
+          ? null
+          : // Without a definition flyctl takes it from the machines.
+            { id: release.id, version: release.version, imageRef: imageOf(name), configDefinition: null },
     }
   }
 

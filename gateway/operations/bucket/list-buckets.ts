@@ -6,7 +6,7 @@ import { integerArgument } from '#gateway/wire/integer.ts'
 import { el } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import type { Page } from '#src/service/services.ts'
+import type { Page } from '#src/service/page.ts'
 import { regionOf } from './bucket-region.ts'
 
 /** AWS's own limit of a page, also where none is asked for. */

@@ -1,6 +1,6 @@
 import type { Context, S3Request } from '#gateway/operations/operation.ts'
 import { Fault } from '#src/errors.ts'
-import type { Guard } from '#src/model/access.ts'
+import type { Guard } from '#src/model/guard.ts'
 import type { ObjectName } from '#src/model/names.ts'
 
 /** The object, or the version of it, that a request names. */

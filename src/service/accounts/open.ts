@@ -2,6 +2,7 @@ import type { Keys } from '#src/encryption/key-provider.ts'
 import type { IamRecords } from '#src/metadata/iam-records.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { OrganizationRecords } from '#src/metadata/organization-records.ts'
+import { AppMachines } from '#src/service/app-machines.ts'
 import { Apps } from '#src/service/apps.ts'
 import type { NamespaceBuckets } from '#src/service/buckets.ts'
 import type { Domains } from '#src/service/domains.ts'
@@ -29,6 +30,7 @@ export interface Accounts {
   readonly externals: Externals
   readonly provisioning: Provisioning
   readonly apps: Apps
+  readonly machines: AppMachines
   readonly hooks: Hooks
   readonly secrets: SharedSecrets
   readonly shortLived: ShortLived
@@ -63,6 +65,7 @@ export function openAccounts(parts: AccountsParts): Accounts {
     provisioning: new Provisioning({ ...parts, organizations, externals, hooks }),
     externals,
     apps: new Apps({ ...parts, organizations: records }),
+    machines: new AppMachines({ store, world }),
     hooks,
     secrets: new SharedSecrets(parts),
     shortLived: new ShortLived({ store, world }),

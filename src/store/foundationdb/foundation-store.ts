@@ -11,8 +11,13 @@ import { appendedKey, seal, sealAppended, sealStamped } from './values.ts'
 /** What became of one run of a body: it has a result for good, or has to run again, and why. */
 type Outcome<T> = { readonly isDone: true; readonly result: T } | { readonly isDone: false; readonly error: FdbError }
 
-/** From this age on, in milliseconds, a version that is gone is the body's fault; before, the cluster's, which had to recover. */
+/**
+ * Of a body that took so many milliseconds itself, a version that is gone is the fault; of a quicker one, the cluster's, which had to recover,
+ * or was slow to read or to commit.
+ */
 const oldAge = 4_000
+/** So often a body runs again for a version that was gone: one that reads much, of a cluster that is always slow, is told that it does. */
+const oldMost = 3
 /** FoundationDB's errors of this hundred are refusals of what was asked for: nothing came of it. */
 const isRefusal = ({ code }: FdbError): boolean => code >= 2_000 && code < 3_000
 
@@ -42,9 +47,10 @@ export class FoundationStore implements Store {
     this.#marks.sweepIfDue()
     const mark = this.#marks.take()
     let native = this.#client.transaction()
+    let old = 0
     for (;;) {
       // Not released where the outcome stays unknown: a commit with the mark may still come.
-      const outcome = await this.#run(native, mark, body).catch((error: unknown) => {
+      const outcome = await this.#run(native, mark, old < oldMost, body).catch((error: unknown) => {
         if (!(error instanceof StoreError && error.code === 'unknown_result')) this.#marks.release(mark)
         throw error
       })
@@ -52,6 +58,7 @@ export class FoundationStore implements Store {
         this.#marks.release(mark)
         return outcome.result
       }
+      if (outcome.error.code === errors.transactionTooOld) old++
       try {
         native = await this.#renew(native, outcome.error)
       } catch (error) {
@@ -134,6 +141,7 @@ export class FoundationStore implements Store {
   async #run<T>(
     native: NativeTransaction,
     mark: Mark,
+    mayBeOld: boolean,
     body: (transaction: Transaction) => Promise<T>,
   ): Promise<Outcome<T>> {
     const reads = new Reads(this.#world, this.#client, native)
@@ -145,14 +153,15 @@ export class FoundationStore implements Store {
       attempt.check()
     } catch (error) {
       // What the body threw may come of a read that failed.
-      const cause = attempt.failure instanceof FdbError ? attempt.failure : error
-      if (cause instanceof FdbError && this.#mayRunAgain(cause, attempt)) return { isDone: false, error: cause }
+      const cause = attempt.failure instanceof FdbError ? attempt.failure : oldOrSame(error)
+      if (cause instanceof FdbError && this.#mayRunAgain(cause, mayBeOld, attempt.ownMilliseconds))
+        return { isDone: false, error: cause }
       throw contractError(cause)
     } finally {
       reads.end()
     }
     if (attempt.writes.length === 0) return { isDone: true, result }
-    const commit = this.#commit(native, mark, attempt)
+    const commit = this.#commit(native, mark, mayBeOld, attempt)
     this.#commits.add(commit)
     try {
       const error = await commit
@@ -163,7 +172,13 @@ export class FoundationStore implements Store {
   }
 
   /** Resolves with nothing once it is committed, or with the reason why the body has to run again. */
-  async #commit(native: NativeTransaction, mark: Mark, attempt: FoundationAttempt): Promise<FdbError | undefined> {
+  async #commit(
+    native: NativeTransaction,
+    mark: Mark,
+    mayBeOld: boolean,
+    attempt: FoundationAttempt,
+  ): Promise<FdbError | undefined> {
+    const own = attempt.ownMilliseconds
     for (const write of attempt.writes) send(write, native, this.#client)
     this.#marks.put(mark, native)
     if (this.#client.baseline !== undefined) await this.#client.baseline
@@ -173,17 +188,24 @@ export class FoundationStore implements Store {
     } catch (error) {
       if (!(error instanceof FdbError) || isRefusal(error)) throw contractError(error)
       if (this.#client.isNotCommitted(error)) {
-        if (!this.#mayRunAgain(error, attempt)) throw contractError(error)
+        if (!this.#mayRunAgain(error, mayBeOld, own)) throw contractError(error)
         return error
       }
       return (await this.#marks.settle(mark)) ? undefined : error
     }
   }
 
-  #mayRunAgain(error: FdbError, attempt: FoundationAttempt): boolean {
-    if (error.code === errors.transactionTooOld && attempt.age > oldAge) return false
+  /** `own`: milliseconds that the body took itself. */
+  #mayRunAgain(error: FdbError, mayBeOld: boolean, own: number): boolean {
+    if (error.code === errors.transactionTooOld && (!mayBeOld || own > oldAge)) return false
     return this.#client.isRetryable(error)
   }
+}
+
+/** The limit on a body's time is kept here before FoundationDB keeps its own. */
+function oldOrSame(error: unknown): unknown {
+  if (!(error instanceof StoreError && error.code === 'transaction_too_old')) return error
+  return new FdbError(error.message, errors.transactionTooOld)
 }
 
 function send(write: Write, native: NativeTransaction, client: Client): void {

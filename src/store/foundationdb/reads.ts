@@ -12,7 +12,16 @@ const pieceRows = 10_000
 /** Milliseconds before a read is asked again of a server that is behind; doubled each time. */
 const firstPause = 5
 
-/** The reads of one native transaction: of one state, at the version that its first read got from the cluster. */
+/** From its first key up to the second, which does not belong to it. */
+type Bounds = readonly [Buffer, Buffer]
+type Piece = Awaited<ReturnType<NativeTransaction['getRange']>>
+
+/**
+ * The reads of one native transaction: of one state, at the version that its first read got from the cluster.
+ *
+ * X3  what a transaction read, and not relaxed, is among what its commit is checked for, however often the cluster had to be asked. (Of a
+ *     range that it could not read, FoundationDB's own client forgets that it was asked for.)
+ */
 export class Reads {
   readonly #world: World
   readonly #client: Client
@@ -33,7 +42,8 @@ export class Reads {
 
   async get(key: Uint8Array, isRelaxed: boolean): Promise<Uint8Array | undefined> {
     const whole = this.#client.dataKey(key)
-    const stored = await this.#read((native) => native.get(whole, isRelaxed))
+    const ask = (native: NativeTransaction) => native.get(whole, isRelaxed)
+    const stored = await this.#read(ask, isRelaxed ? undefined : () => [whole, Buffer.from(afterKey(whole))])
     return stored === undefined || stored === null ? undefined : unseal(key, stored)
   }
 
@@ -48,9 +58,11 @@ export class Reads {
     let [start, end] = [this.#client.dataKey(from), this.#client.dataKey(to)]
     while (entries.length < limit && Buffer.compare(start, end) < 0) {
       const rows = Math.min(limit - entries.length, pieceRows)
+      const whole: Bounds = [start, end]
       const bounds = [start, false, 1, end, false, 1] as const
-      const { results, more } = await this.#read((native) =>
-        native.getRange(...bounds, rows, pieceBytes, exactly, 1, isRelaxed, isReverse),
+      const { results, more } = await this.#read(
+        (native) => native.getRange(...bounds, rows, pieceBytes, exactly, 1, isRelaxed, isReverse),
+        isRelaxed ? undefined : (piece) => seenOf(piece, whole, isReverse),
       )
       for (const [whole, stored] of results) {
         const key = this.#client.ownKey(whole)
@@ -66,9 +78,9 @@ export class Reads {
 
   /**
    * A server that has not caught up with the version refuses for the moment. Asking again at the same version keeps the state: another
-   * native transaction is made for it, since this one's other reads go on.
+   * native transaction is made for it, since this one's other reads go on. `seen`: what the answer makes the commit depend on (X3).
    */
-  async #read<T>(ask: (native: NativeTransaction) => Promise<T>): Promise<T> {
+  async #read<T>(ask: (native: NativeTransaction) => Promise<T>, seen?: (answer: T) => Bounds): Promise<T> {
     this.#check()
     if (!this.#hasBegun && this.#client.baseline !== undefined) {
       await this.#client.baseline
@@ -80,6 +92,7 @@ export class Reads {
       try {
         const answer = await ask(native)
         this.#check()
+        if (native !== this.#native && seen !== undefined) this.#native.addReadConflictRange(...seen(answer))
         return answer
       } catch (error) {
         if (!this.#isMomentary(error) || pause > limits.transactionMilliseconds) throw error
@@ -100,4 +113,11 @@ export class Reads {
   #isMomentary(error: unknown): boolean {
     return error instanceof FdbError && error.code !== errors.transactionTooOld && this.#client.isRetryable(error)
   }
+}
+
+/** Of a piece of a range, how far it tells what is there. */
+function seenOf({ results, more }: Piece, [from, to]: Bounds, isReverse: boolean): Bounds {
+  const last = results.at(-1)?.[0]
+  if (!more || last === undefined) return [from, to]
+  return isReverse ? [last, to] : [from, Buffer.from(afterKey(last))]
 }

@@ -56,7 +56,7 @@ export class MemoryStore implements Store {
       try {
         const result = await body(attempt)
         attempt.check()
-        if (attempt.writes.length === 0 || this.#commit(attempt)) return result
+        if (attempt.writes.length === 0 || this.#commit(attempt, pin.state)) return result
       } finally {
         pin.release()
       }
@@ -97,7 +97,7 @@ export class MemoryStore implements Store {
     if (this.#closed) throw closedError()
   }
 
-  #pin(): { view: () => View; release: () => void } {
+  #pin(): { state: SortedEntries; view: () => View; release: () => void } {
     this.#check()
     const state = this.#state
     let ended = false
@@ -109,14 +109,14 @@ export class MemoryStore implements Store {
     const release = (): void => {
       ended = true
     }
-    return { view, release }
+    return { state, view, release }
   }
 
   /** False if the body must run again. */
-  #commit(attempt: Attempt): boolean {
+  #commit(attempt: Attempt, read: SortedEntries): boolean {
     this.#check()
     const fault = this.#fault()
-    if (fault === 'conflict' || !attempt.holds(this.#state)) return false
+    if (fault === 'conflict' || (read !== this.#state && !attempt.holds(this.#state))) return false
     if (fault !== 'unknown_lost') {
       const edition = new Edition(this.#state)
       this.#commits++

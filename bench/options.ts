@@ -1,0 +1,5 @@
+export interface BenchOptions {
+  readonly seconds: number
+  readonly keys: number
+  readonly gibibytes: number
+}
