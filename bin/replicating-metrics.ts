@@ -1,6 +1,6 @@
 import type { Followers } from '#replicator/follow.ts'
+import { nextRequest } from '#src/cluster/feed-following.ts'
 import { askFeedLag } from '#src/cluster/feed-lag.ts'
-import { nextRequest } from '#src/cluster/feed-methods.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import type { Members } from '#src/cluster/members.ts'
 import { within } from '#src/cluster/patience.ts'

@@ -46,6 +46,10 @@ function isRootCall(asked: AskedHere): boolean {
   return isLink(asked) || isQueryCall(incoming, address)
 }
 
+/** Whether it is carried out where its bucket is. */
+const isPlaced = (operation: Operation | undefined): boolean =>
+  operation?.site === 'cells' || operation?.site === 'upload'
+
 /** Whether it may change the namespace. */
 const isChange = (asked: AskedHere): boolean =>
   isRootCall(asked) ||
@@ -64,42 +68,43 @@ export class ClusterFront {
     this.#parts = parts
   }
 
-  /** The answer of the region that has what is asked for, or `here`. */
+  /** The answer of the region that has what is asked for, or `here`; `seen` is told of the bucket, where it had to be looked at. */
   async answer(
     incoming: Incoming,
     address: Address,
     dispatch: (target: Target) => Operation | undefined,
     here: () => Promise<S3Response>,
+    seen: (bucket: Bucket) => void,
   ): Promise<S3Response> {
     const { method, headers } = incoming
     const { scope, query } = address
     const operation = isMethod(method) ? dispatch({ method, scope, query, headers }) : undefined
     const asked = { incoming, address, operation }
-    await this.#untilWritable(asked)
-    return (await this.#elsewhere(asked)) ?? (await this.#settled(asked, await here()))
+    const bucket = isPlaced(operation) ? await this.#settledBucket(asked) : undefined
+    if (bucket !== undefined) seen(bucket)
+    return (await this.#elsewhere(asked, bucket)) ?? (await this.#settled(asked, await here()))
   }
 
   /**
    * While a bucket goes from some regions to others, nothing is written: clients wait for that here before they send their
    * bodies, and not for as long as a region may be away.
    */
-  async #untilWritable({ incoming, address, operation }: AskedHere): Promise<void> {
+  async #settledBucket({ incoming, address }: AskedHere): Promise<Bucket | undefined> {
     const { world, patience = 5_000 } = this.#parts
-    const isWrite = (operation?.site === 'cells' || operation?.site === 'upload') && !isRead.has(incoming.method)
-    if (!isWrite) return
-    const end = world.monotonic() + patience
+    const end = isRead.has(incoming.method) ? undefined : world.monotonic() + patience
     for (;;) {
       const bucket = await this.#bucket(address.bucket)
-      if (bucket?.state !== 'active' || takesWrites(bucket) || world.monotonic() > end) return
+      const mayGoOn = end === undefined || bucket?.state !== 'active' || takesWrites(bucket)
+      if (mayGoOn || world.monotonic() > end) return bucket
       await world.sleep(lookMilliseconds, new AbortController().signal)
     }
   }
 
   /** The answer of the region that carries the request out; undefined: this one does. */
-  async #elsewhere(asked: AskedHere): Promise<S3Response | undefined> {
+  async #elsewhere(asked: AskedHere, bucket: Bucket | undefined): Promise<S3Response | undefined> {
     const { region, forwarder } = this.#parts
     if (region.members.isRemoved) throw unavailable('This region was removed from its cluster.')
-    const cells = await this.#cells(asked)
+    const cells = await this.#cells(asked, bucket)
     if (cells === undefined) {
       if (region.isUnsure && isChange(asked)) throw unavailable('The root has not heard of any other region yet.')
       return undefined
@@ -139,14 +144,12 @@ export class ClusterFront {
     throw unavailable('This region has not heard of changes to keys and policies for too long.')
   }
 
-  async #cells(asked: AskedHere): Promise<readonly number[] | undefined> {
+  async #cells(asked: AskedHere, bucket: Bucket | undefined): Promise<readonly number[] | undefined> {
     const { region } = this.#parts
     const { address, operation, incoming } = asked
     const site = isRootCall(asked) ? 'root' : operation?.site
     if (site === undefined) return undefined
-    const isPlaced = site === 'cells' || site === 'upload'
-    const bucket = isPlaced ? await this.#bucket(address.bucket) : undefined
-    const from = isPlaced ? sourceBucket(incoming.headers['x-amz-copy-source']) : undefined
+    const from = isPlaced(operation) ? sourceBucket(incoming.headers['x-amz-copy-source']) : undefined
     const place = region.routing.place({
       site,
       bucket,

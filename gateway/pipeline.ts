@@ -182,6 +182,8 @@ function authorizing(access: Access, request: S3Request, values: ConditionValues
   }
 }
 
+const isRead: ReadonlySet<string> = new Set(['GET', 'HEAD'])
+
 /** What the operation may do, if the one who asks may have it done. */
 async function contextOf(
   { services, access, customerKeysNeedTls }: PipelineParts,
@@ -202,7 +204,9 @@ async function contextOf(
     ...(requestTags !== undefined && { requestTags }),
   }
   const action = operation.action(request)
-  const asked: AccessRequest = { caller, action, values, ...resource, seen: (seen) => note(notes, seen) }
+  // Only of a read, which begins at once: what writes may wait for its body, and the bucket's policy may change meanwhile.
+  const known = isRead.has(request.method) && notes.bucket?.name === bucket ? { known: notes.bucket } : {}
+  const asked: AccessRequest = { caller, action, values, ...resource, ...known, seen: (seen) => note(notes, seen) }
   notes.asked = asked
   const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
   const owner = request.headers['x-amz-expected-bucket-owner']
@@ -350,7 +354,10 @@ export function pipeline(parts: PipelineParts): Route {
           notes.caller = caller
         })
       }
-      outcome.response = await (cluster === undefined ? here() : cluster.answer(incoming, address, dispatch, here))
+      const seen = (bucket: Bucket): void => note(notes, bucket)
+      outcome.response = await (cluster === undefined
+        ? here()
+        : cluster.answer(incoming, address, dispatch, here, seen))
     } catch (thrown) {
       outcome.thrown = thrown
     }

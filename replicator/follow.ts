@@ -1,4 +1,4 @@
-import { type Followed, follow, ReadAhead } from '#src/cluster/feed-methods.ts'
+import { FeedCourse, type Followed, follow } from '#src/cluster/feed-following.ts'
 import type { FeedTarget } from '#src/cluster/feed-pages.ts'
 import type { Transport } from '#src/cluster/transport.ts'
 import type { World } from '#src/world.ts'
@@ -9,6 +9,11 @@ const answerBytes = 4 * 2 ** 20
 const waitMilliseconds = 10_000
 /** Beyond that wait: an answer that is later counts as one that does not come. */
 const graceMilliseconds = 5_000
+/**
+ * Between an answer that told something and the next question: of many writes each would else be a message, and a commit here, of its own,
+ * which costs both regions more than the write did. What comes after a silence is heard of at once.
+ */
+const paceMilliseconds = 10
 /** After a failure, in milliseconds; twice as long after each that follows. */
 const firstPause = 100
 const longestPause = 5_000
@@ -96,16 +101,17 @@ export class Followers {
   async #follow(peer: Followee, signal: AbortSignal): Promise<void> {
     const { target, transport, applied, failed } = this.#parts
     let pause = firstPause
-    const ahead = new ReadAhead()
+    const course = new FeedCourse()
     while (!signal.aborted) {
       try {
         // Whether there is anything at all is worth knowing at once: a cell that joins begins to serve by it.
         const isLevel = this.#state.get(peer.cell)?.level !== undefined
         const limits = { bytes: answerBytes, wait: isLevel ? waitMilliseconds : 0 }
-        const followed = await follow(target, transport, peer, limits, signal, ahead)
+        const followed = await follow(target, transport, peer, limits, signal, course)
         this.#note(peer.cell, followed)
         applied?.(peer.cell, followed)
         pause = firstPause
+        if (followed.received > 0 && !followed.hasMore) await target.foundation.world.sleep(paceMilliseconds, signal)
       } catch (error) {
         if (signal.aborted) return
         this.#waiting.delete(peer.cell)

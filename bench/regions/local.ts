@@ -3,6 +3,7 @@ import { type LoadResult, load } from '../generator.ts'
 import { objectCalls, shots } from '../shots.ts'
 import { withCluster } from './cluster.ts'
 import type { Figure } from './figures.ts'
+import { processorSeconds } from './processors.ts'
 
 const kinds = [
   { name: 'GET 1 KiB', method: 'GET', size: 1024 },
@@ -13,11 +14,18 @@ const kinds = [
 const keys = 500
 const connections = 16
 
-type Results = ReadonlyMap<string, LoadResult>
+interface Result {
+  readonly perSecond: number
+  /** Of the processor, each, in the region that is asked; NaN where the system does not tell. */
+  readonly microseconds: number
+}
+
+type Results = ReadonlyMap<string, Result>
 
 async function measured(codes: readonly string[], seconds: number): Promise<Results> {
   return await withCluster(codes, 'none', async (cluster) => {
-    const results = new Map<string, LoadResult>()
+    const results = new Map<string, Result>()
+    const spent = () => processorSeconds(cluster.pidOf('fra')) ?? Number.NaN
     for (const { name, method, size } of kinds) {
       const client = cluster.client('fra')
       const body = Buffer.alloc(size, 'm')
@@ -26,9 +34,11 @@ async function measured(codes: readonly string[], seconds: number): Promise<Resu
       client.close()
       const options = { port: cluster.portOf('fra'), shots: all, connections }
       await load({ ...options, seconds: Math.min(2, seconds) })
-      const result = await load({ ...options, seconds })
+      const before = spent()
+      const result: LoadResult = await load({ ...options, seconds })
       if (result.failures > 0) throw new Error(`${result.failures} of ${result.operations} ${name} failed`)
-      results.set(name, result)
+      const microseconds = ((spent() - before) * 1e6) / result.operations
+      results.set(name, { perSecond: result.perSecond, microseconds })
     }
     return results
   })
@@ -42,10 +52,19 @@ export async function local(seconds: number): Promise<readonly Figure[]> {
   return kinds.flatMap(({ name }): readonly Figure[] => {
     const one = Math.max(before.get(name)?.perSecond ?? 0, after.get(name)?.perSecond ?? 0)
     const with3 = three.get(name)?.perSecond ?? 0
+    const least = Math.min(...[before, after].map((each) => each.get(name)?.microseconds ?? Number.NaN))
+    const microseconds = three.get(name)?.microseconds ?? Number.NaN
     return [
       { name: `${name}, one region`, value: one, unit: '1/s' },
       { name: `${name}, three regions`, value: with3, unit: '1/s' },
       { name: `${name}, three to one`, value: with3 / one, unit: 'of 1', wanted: { least: 0.9 } },
+      ...(Number.isNaN(microseconds) ? [] : processorFigures(name, least, microseconds)),
     ]
   })
 }
+
+/** Where other work shares the machine, the rate tells of that; this does not. */
+const processorFigures = (name: string, one: number, three: number): readonly Figure[] => [
+  { name: `${name}, processor time in its region, one region`, value: one, unit: 'µs' },
+  { name: `${name}, processor time in its region, three regions`, value: three, unit: 'µs' },
+]

@@ -1,7 +1,7 @@
 import { readFeedLag, setFeedLag } from '#src/metadata/watch-records.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { nextRequest } from './feed-following.ts'
 import { askFeedLag } from './feed-lag.ts'
-import { nextRequest } from './feed-methods.ts'
 import { within } from './patience.ts'
 import type { Transport } from './transport.ts'
 

@@ -1,10 +1,10 @@
-import { feedStart, readCursor } from '#src/metadata/cursors.ts'
+import { feedStart } from '#src/metadata/cursors.ts'
 import { readEntries, readHead } from '#src/metadata/feed-reading.ts'
 import { watchFeed } from '#src/metadata/feed-signal.ts'
 import { partitions } from '#src/metadata/keyspace.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import { type Applied, applyPage, type FeedSource, type FeedTarget, type Page, readPageFrom } from './feed-pages.ts'
+import { type FeedSource, type Page, readPageFrom } from './feed-pages.ts'
 import {
   decodeFeedAnswer,
   decodeFeedRequest,
@@ -32,10 +32,10 @@ export interface FeedServer extends FeedSource {
   readonly passed?: (caller: Caller, request: FeedRequest) => Promise<void>
 }
 
-const all = [...new Array(partitions).keys()]
+export const allPartitions: readonly number[] = [...new Array(partitions).keys()]
 
 export async function readHeads(from: Snapshot): Promise<readonly Uint8Array[]> {
-  return await Promise.all(all.map((partition) => readHead(from, partition)))
+  return await Promise.all(allPartitions.map((partition) => readHead(from, partition)))
 }
 
 /** Pages of all partitions that have entries behind what was asked for, from one state. */
@@ -43,10 +43,10 @@ async function readPages(source: FeedSource, request: FeedRequest, forCell: numb
   const { store } = source.foundation
   const { incarnation, cursors, behind = cursors } = request
   const isKnown = incarnation === source.incarnation && behind.length === partitions
-  const starts = all.map((partition) => (isKnown ? behind[partition] : undefined) ?? feedStart)
+  const starts = allPartitions.map((partition) => (isKnown ? behind[partition] : undefined) ?? feedStart)
   return await store.snapshot(async (snapshot) => {
     const next = await Promise.all(starts.map((after, partition) => readEntries(snapshot, partition, after, 1)))
-    const waiting = all.filter((partition) => (next[partition] ?? []).length > 0)
+    const waiting = allPartitions.filter((partition) => (next[partition] ?? []).length > 0)
     const bytes = Math.min(request.bytes, bytesMost) / Math.max(1, waiting.length)
     const pages: Page[] = []
     for (const partition of waiting) {
@@ -125,95 +125,3 @@ const nothing = new Uint8Array(0)
 export async function askHeads(transport: Transport, cell: number, signal: AbortSignal): Promise<Heads> {
   return decodeHeads(await transport.ask(cell, 'feed-heads', nothing, signal))
 }
-
-/** What a cell asks another next: where it is in that one's feed, and where its own ends, in one state. */
-export async function nextRequest(
-  { foundation }: Pick<FeedTarget, 'foundation'>,
-  peer: { readonly cell: number; readonly incarnation: string },
-  { bytes, wait }: Pick<FeedRequest, 'bytes' | 'wait'>,
-): Promise<FeedRequest> {
-  return await foundation.store.snapshot(async (snapshot) => {
-    const cursors = await Promise.all(all.map((partition) => readCursor(snapshot, { ...peer, partition })))
-    return { incarnation: peer.incarnation, cursors, heads: await readHeads(snapshot), bytes, wait }
-  })
-}
-
-export interface Followed extends Omit<Applied, 'cursor'> {
-  /** Whether the peer has more to tell already. */
-  readonly hasMore: boolean
-  /** Of the peer, as it is now: the cursors of another start at zero. */
-  readonly incarnation: string
-}
-
-/** What a cell was asked for while the pages before it are applied: reading there, the way and applying here take turns otherwise. */
-export class ReadAhead {
-  #next:
-    | { readonly incarnation: string; readonly answer: Promise<FeedAnswer>; readonly over: AbortController }
-    | undefined
-
-  take(incarnation: string): Promise<FeedAnswer> | undefined {
-    const next = this.#next
-    if (next?.incarnation !== incarnation) this.drop()
-    this.#next = undefined
-    return next?.incarnation === incarnation ? next.answer : undefined
-  }
-
-  begin(incarnation: string, ask: (signal: AbortSignal) => Promise<FeedAnswer>, signal: AbortSignal): void {
-    this.drop()
-    const over = new AbortController()
-    const answer = ask(AbortSignal.any([signal, over.signal]))
-    // Whoever takes it hears of that.
-    answer.catch(() => {})
-    this.#next = { incarnation, answer, over }
-  }
-
-  drop(): void {
-    this.#next?.over.abort(new Error('what comes before it was not applied'))
-    this.#next = undefined
-  }
-}
-
-/**
- * One round of following a cell's feed: asks for what is behind the cursors, waits for it, applies it. `ahead`, of the rounds before
- * this one: where there is more, it is asked for before this round's pages are applied.
- */
-export async function follow(
-  target: FeedTarget,
-  transport: Transport,
-  peer: { readonly cell: number; readonly incarnation: string },
-  limits: Pick<FeedRequest, 'bytes' | 'wait'>,
-  signal: AbortSignal,
-  ahead?: ReadAhead,
-): Promise<Followed> {
-  const ask = async (request: FeedRequest, until: AbortSignal) => await askFeed(transport, peer.cell, request, until)
-  const asked = ahead?.take(peer.incarnation) ?? ask(await nextRequest(target, peer, limits), signal)
-  const { incarnation, pages } = await asked
-  const hasMore = pages.some((page) => page.hasMore)
-  if (hasMore && ahead !== undefined) {
-    // Its cursors are what was applied until now (C10): what is on its way counts for nothing yet.
-    const next = await nextRequest(target, { cell: peer.cell, incarnation }, { bytes: limits.bytes, wait: 0 })
-    ahead.begin(incarnation, (until) => ask({ ...next, behind: endsOf(next.cursors, pages) }, until), signal)
-  }
-  const total = { received: 0, written: 0, conflicts: 0, incarnation, hasMore }
-  let isWhole = false
-  try {
-    // At once: partitions have nothing in common, and their commits share a sync.
-    const done = await Promise.all(pages.map((page) => applyPage(target, { cell: peer.cell, incarnation }, page)))
-    for (const applied of done) {
-      total.received += applied.received
-      total.written += applied.written
-      total.conflicts += applied.conflicts
-    }
-    isWhole = done.every(({ cursor }, at) => cursor !== undefined && isSame(cursor, pages[at]?.to))
-  } finally {
-    if (!isWhole) ahead?.drop()
-  }
-  return total
-}
-
-const isSame = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
-  other !== undefined && Buffer.compare(one, other) === 0
-
-/** Of each partition, where its page ends, or else where its cursor is. */
-const endsOf = (cursors: readonly Uint8Array[], pages: readonly Page[]): readonly Uint8Array[] =>
-  cursors.map((cursor, at) => pages.find(({ partition }) => partition === at)?.to ?? cursor)

@@ -1,4 +1,4 @@
-import { type Feed, moveCursor } from '#src/metadata/cursors.ts'
+import { type Feed, isAtCursor, setCursor } from '#src/metadata/cursors.ts'
 import { type FeedEntry, readChanged, readEntries } from '#src/metadata/feed-reading.ts'
 import { partitions } from '#src/metadata/keyspace.ts'
 import { type Arrival, receive } from '#src/metadata/receive.ts'
@@ -128,6 +128,8 @@ export interface FeedTarget {
 export interface Applied {
   /** Where the cursor is now; undefined: the page did not start there, and nothing was done. */
   readonly cursor: Uint8Array | undefined
+  /** Up to where all there is was applied, or found to be here; undefined: as the cursor. */
+  readonly reached: Uint8Array | undefined
   /** Records that the page had, and of those (and of the conflicts found) how many were written. */
   readonly received: number
   readonly written: number
@@ -139,35 +141,49 @@ export interface Applied {
 const itemsPerTransaction = 500
 const bytesPerTransaction = 2_000_000
 
+/** How a page is applied that follows others which told nothing new. */
+export interface Applying {
+  /** Where the cursor is: all from there to where the page starts is known to be here. */
+  readonly since: Uint8Array
+  /** Whether the cursor may stay where nothing is written (F8). */
+  readonly mayWait: boolean
+}
+
 export async function applyPage(
   target: FeedTarget,
   peer: Pick<Feed, 'cell' | 'incarnation'>,
   page: Page,
+  { since, mayWait }: Applying = { since: page.from, mayWait: false },
 ): Promise<Applied> {
   if (page.layout !== partitions || page.incarnation !== peer.incarnation) {
-    return { cursor: undefined, received: 0, written: 0, conflicts: 0 }
+    return { cursor: undefined, reached: undefined, received: 0, written: 0, conflicts: 0 }
   }
   const { foundation, conflictMilliseconds, arrived } = target
   const { store, world, region, cell, space } = foundation
   space?.check()
   const feed: Feed = { ...peer, partition: page.partition }
-  let cursor: Uint8Array | undefined
+  let [cursor, reached]: (Uint8Array | undefined)[] = [undefined, undefined]
   let [received, written, conflicts] = [0, 0, 0]
-  for (const { from, to, records } of steps(page)) {
+  for (const { to, records } of steps(page)) {
     const receiving = { here: { region, cell }, now: world.now(), conflictMilliseconds }
-    const receipt = await store.transact(async (transaction) =>
-      (await moveCursor(transaction, feed, from, to))
-        ? await receive(transaction, await taken(target, transaction, records), receiving)
-        : undefined,
-    )
-    if (receipt === undefined) break
-    cursor = to
+    const from: Uint8Array = cursor ?? since
+    const done = await store.transact(async (transaction) => {
+      if (!(await isAtCursor(transaction, feed, from))) return undefined
+      const receipt = await receive(transaction, await taken(target, transaction, records), receiving)
+      const isMoved = receipt.records > 0 || !mayWait
+      if (isMoved && Buffer.compare(from, to) !== 0) setCursor(transaction, feed, to)
+      return { receipt, isMoved }
+    })
+    if (done === undefined) break
+    cursor = done.isMoved ? to : from
+    reached = to
+    const { receipt } = done
     received += records.length
     written += receipt.records
     conflicts += receipt.conflicts
     if (receipt.arrivals.length > 0) arrived?.(receipt.arrivals)
   }
-  return { cursor, received, written, conflicts }
+  return { cursor, reached, received, written, conflicts }
 }
 
 /** Those of the records that this cell takes. */
@@ -184,26 +200,23 @@ export async function taken(
 }
 
 interface Step {
-  readonly from: Uint8Array
   readonly to: Uint8Array
   readonly records: readonly Received[]
 }
 
 /** Each moves the cursor over what it applies. */
-function steps({ from, to, items }: Page): readonly Step[] {
+function steps({ to, items }: Page): readonly Step[] {
   const found: Step[] = []
-  let start = from
   let records: Received[] = []
   let bytes = 0
   for (const { position, record } of items) {
     records.push(record)
     bytes += sizeOf(record)
     if (records.length < itemsPerTransaction && bytes < bytesPerTransaction) continue
-    found.push({ from: start, to: position, records })
-    start = position
+    found.push({ to: position, records })
     records = []
     bytes = 0
   }
-  found.push({ from: start, to, records })
+  found.push({ to, records })
   return found
 }

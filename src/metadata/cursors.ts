@@ -21,9 +21,17 @@ export async function readCursor(from: Snapshot, { cell, incarnation, partition 
   return (await from.get(keys.cursor(cell, incarnation, partition))) ?? feedStart
 }
 
+export async function isAtCursor(from: Snapshot, feed: Feed, position: Uint8Array): Promise<boolean> {
+  return Buffer.compare(await readCursor(from, feed), position) === 0
+}
+
+export function setCursor(to: Transaction, { cell, incarnation, partition }: Feed, position: Uint8Array): void {
+  to.set(keys.cursor(cell, incarnation, partition), position)
+}
+
 /** False, and nothing was written, where the cursor is not at `from`. */
 export async function moveCursor(to: Transaction, feed: Feed, from: Uint8Array, until: Uint8Array): Promise<boolean> {
-  if (Buffer.compare(await readCursor(to, feed), from) !== 0) return false
-  if (Buffer.compare(from, until) !== 0) to.set(keys.cursor(feed.cell, feed.incarnation, feed.partition), until)
+  if (!(await isAtCursor(to, feed, from))) return false
+  if (Buffer.compare(from, until) !== 0) setCursor(to, feed, until)
   return true
 }

@@ -27,6 +27,8 @@ export interface AccessRequest {
   readonly requestTags?: Tags
   /** What the request says of itself; who asks, and when, is added here. */
   readonly values: ConditionValues
+  /** The bucket, where this very request has read it already. */
+  readonly known?: Bucket
   /** Is shown the bucket, once it was read. */
   readonly seen?: (bucket: Bucket) => void
 }
@@ -89,7 +91,7 @@ export class AccessControl implements QueryAccess {
       mayInAccount(caller, { action: rule.name, resource: `arn:aws:s3:::${request.bucket || '*'}`, values })
       return pass
     }
-    const bucket = await this.#buckets.get(request.bucket ?? '')
+    const bucket = request.known ?? (await this.#buckets.get(request.bucket ?? ''))
     request.seen?.(bucket)
     checkPayer(bucket, request)
     const tenant = caller.kind === 'account' && caller.account.id !== bucket.owner ? caller.account.tenant : undefined

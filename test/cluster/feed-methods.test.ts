@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
-import { askHeads, feedMethods, follow, nextRequest, ReadAhead } from '#src/cluster/feed-methods.ts'
+import { FeedCourse, follow, nextRequest } from '#src/cluster/feed-following.ts'
+import { askHeads, feedMethods } from '#src/cluster/feed-methods.ts'
 import { readPage } from '#src/cluster/feed-pages.ts'
 import { decodeFeedAnswer, encodeFeedAnswer, encodeFeedRequest, type FeedRequest } from '#src/cluster/page-codec.ts'
 import { type Method, PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
@@ -9,7 +10,7 @@ import { readManifest } from '#src/metadata/blob-records.ts'
 import { feedStart, readCursor } from '#src/metadata/cursors.ts'
 import { partitionOf, partitions } from '#src/metadata/keyspace.ts'
 import type { Member, Membership } from '#src/model/region.ts'
-import type { Transaction } from '#src/store/store.ts'
+import type { Store, Transaction } from '#src/store/store.ts'
 import { realWorld } from '#src/world.ts'
 import { acl, attributes, body, owner } from '../service/cell.ts'
 import { bucketId, bucketName, type Cell, openPeer, peerOf, replicatedRows, setVersioning } from './merging-cells.ts'
@@ -245,10 +246,10 @@ test('C10: a request says how far its cell is, and where its own feed ends', () 
 
 /** Until the cell has nothing more to tell, page by page; `rounds` of them at most. */
 async function followAll(one: Cell, other: Cell, transport: Transport, rounds = 100): Promise<number> {
-  const ahead = new ReadAhead()
+  const course = new FeedCourse()
   let received = 0
   for (let round = 0; round < rounds; round++) {
-    const followed = await follow(other.target, transport, peerOf(one), { bytes: 16_000, wait: 0 }, signal, ahead)
+    const followed = await follow(other.target, transport, peerOf(one), { bytes: 16_000, wait: 0 }, signal, course)
     received += followed.received
     if (!followed.hasMore && followed.received === 0) return received
   }
@@ -280,6 +281,97 @@ test('C10: what is asked for while pages are applied begins where they end, and 
     assert.deepEqual(await replicatedRows(other), await replicatedRows(one))
   }))
 
+const writing: readonly (string | symbol)[] = ['set', 'clear', 'clearRange', 'add', 'append', 'setStamped']
+
+/** Tells of the first thing that is written. */
+const watched = (transaction: Transaction, wrote: () => void): Transaction =>
+  new Proxy(transaction, {
+    get(inner, name) {
+      if (writing.includes(name)) wrote()
+      const found: unknown = Reflect.get(inner, name, inner)
+      return typeof found === 'function' ? found.bind(inner) : found
+    },
+  })
+
+/** A cell whose store counts its commits. */
+function counted(cell: Cell): { readonly target: Cell['target']; commits(): number } {
+  const { store } = cell.foundation
+  let commits = 0
+  const counting: Store = {
+    snapshot: store.snapshot.bind(store),
+    watch: store.watch.bind(store),
+    close: store.close.bind(store),
+    transact: async (body) => {
+      let isWritten = false
+      const wrote = (): void => {
+        isWritten = true
+      }
+      const result = await store.transact((transaction) => body(watched(transaction, wrote)))
+      if (isWritten) commits++
+      return result
+    },
+  }
+  return { target: { ...cell.target, foundation: { ...cell.foundation, store: counting } }, commits: () => commits }
+}
+
+const cursorsOf = async (cell: Cell, of: Cell) => (await nextRequest(cell.target, peerOf(of), limits)).cursors
+
+test('F8 C10: what comes back as an echo costs no commit, and the cursors follow, with the next that is new or by themselves', () =>
+  withTwo(async (one, other) => {
+    const passed = async ({ cell }: { readonly cell: number }, { cursors }: FeedRequest) => {
+      if (cell !== one.number) return
+      for (const [at, cursor] of (await cursorsOf(one, other)).entries()) {
+        const said = cursors[at] ?? feedStart
+        assert.ok(Buffer.compare(said, cursor) <= 0, 'a request says that more is applied than there is')
+      }
+    }
+    const { transport } = transportTo([one, other], one, { passed })
+    const course = new FeedCourse()
+    for (let index = 0; index < 50; index++) await put(one, `k${index}`, 10)
+    await follow(other.target, transportTo([one], other).transport, peerOf(one), limits, signal)
+    const { target, commits } = counted(one)
+    const round = (wait = 0) => follow(target, transport, peerOf(other), { bytes: 1e6, wait }, signal, course)
+    const before = await cursorsOf(one, other)
+    assert.deepEqual([(await round()).received, commits()], [50, 0])
+    assert.deepEqual(await cursorsOf(one, other), before, 'nothing counts as passed yet')
+    assert.equal((await round()).received, 0, 'but it is not asked for again')
+    // Something new: the cursor of its partition moves over the echoes too, and only that one.
+    await put(other, 'k7', 10)
+    assert.equal((await round()).written, 1)
+    const { heads } = await askHeads(transport, other.number, signal)
+    const partition = partitionOf(bucketId, 'k7')
+    const moved = (await cursorsOf(one, other)).flatMap((each, at) =>
+      Buffer.compare(each, before[at] ?? feedStart) === 0 ? [] : [at],
+    )
+    assert.deepEqual(moved, [partition])
+    assert.deepEqual(Buffer.from((await cursorsOf(one, other))[partition] ?? []), Buffer.from(heads[partition] ?? []))
+    // The others, while it waits for more: here time goes by itself.
+    await round(5)
+    assert.deepEqual(
+      (await cursorsOf(one, other)).map((each) => Buffer.from(each)),
+      heads.map((each) => Buffer.from(each)),
+    )
+    assert.deepEqual(await replicatedRows(one), await replicatedRows(other))
+  }))
+
+test('F8 C10: echoes count for nothing where somebody else has moved the cursor', () =>
+  withTwo(async (one, other) => {
+    const { transport } = transportTo([one, other], other)
+    const course = new FeedCourse()
+    for (let index = 0; index < 50; index++) await put(one, `k${index}`, 10)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    await follow(one.target, transport, peerOf(other), limits, signal, course)
+    await put(other, 'k7', 10)
+    // Another process of the cell, which does not know of the echoes.
+    assert.equal((await follow(one.target, transport, peerOf(other), limits, signal)).received, 50)
+    await put(other, 'k8', 10)
+    assert.equal((await follow(one.target, transport, peerOf(other), limits, signal, course)).received, 1)
+    const cursors = await cursorsOf(one, other)
+    await course.settle(one.target, peerOf(other))
+    assert.deepEqual(await cursorsOf(one, other), cursors, 'none goes back')
+    assert.deepEqual(await replicatedRows(one), await replicatedRows(other))
+  }))
+
 test('C10: what was asked for ahead of pages that were not applied is asked for again', () =>
   withTwo(async (one, other) => {
     for (let index = 0; index < 200; index++) await put(one, `k${index}`, 10)
@@ -293,8 +385,8 @@ test('C10: what was asked for ahead of pages that were not applied is asked for 
         isFailing ? Promise.reject(new Error('no room')) : store.transact(body),
     }
     const target = { ...other.target, foundation: { ...other.foundation, store: failing } }
-    const ahead = new ReadAhead()
-    const round = () => follow(target, transport, peerOf(one), { bytes: 16_000, wait: 0 }, signal, ahead)
+    const course = new FeedCourse()
+    const round = () => follow(target, transport, peerOf(one), { bytes: 16_000, wait: 0 }, signal, course)
     await assert.rejects(round(), /no room/)
     isFailing = false
     assert.ok((await round()).received > 0)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { nextRequest } from '#src/cluster/feed-methods.ts'
+import { nextRequest } from '#src/cluster/feed-following.ts'
 import { applyPage, type Page } from '#src/cluster/feed-pages.ts'
 import { Forgetter } from '#src/cluster/forgetter.ts'
 import type { FeedRequest } from '#src/cluster/page-codec.ts'

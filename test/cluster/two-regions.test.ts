@@ -312,11 +312,16 @@ test('who is asked before the body is sent says so before it is sent, also throu
   const lines = Object.entries({ ...headers, expect: '100-continue' }).map(([name, value]) => `${name}: ${value}\r\n`)
   const head = `PUT ${path} HTTP/1.1\r\n${lines.join('')}\r\n`
   const { port } = new URL(syd.endpoint)
-  const waiting = await say(Number(port), head, { until: /100 Continue\r\n\r\n/ })
+  // What is waited for comes; how soon, the machine says.
+  const forMs = 60_000
+  const waiting = await say(Number(port), head, { until: /100 Continue\r\n\r\n/, forMs })
   assert.match(waiting.text, /^HTTP\/1\.1 100 Continue\r\n\r\n$/)
-  const sent = await say(Number(port), [head, body], { pauseMs: 100, until: /200 OK/ })
+  const sent = await say(Number(port), [head, body], { pauseMs: 100, until: /200 OK/, forMs })
   assert.match(sent.text, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK/)
-  const refused = await say(Number(port), head.replace(/Signature=./, 'Signature=z'), { until: /\r\n\r\n/ })
+  const refused = await say(Number(port), head.replace(/Signature=./, 'Signature=z'), {
+    until: /\r\n\r\n/,
+    forMs,
+  })
   assert.match(refused.text, /^HTTP\/1\.1 403 /)
   assert.equal((await send(fra, 'GET', '/only-fra/expected')).body.length, body.length)
 })

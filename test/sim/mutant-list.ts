@@ -5,6 +5,7 @@ import type { Mutant } from './mutant.ts'
 
 const receive = 'src/metadata/receive.ts'
 const merge = 'src/model/merge.ts'
+const following = 'src/cluster/feed-following.ts'
 const feedTest = ['test/cluster/feed-methods.test.ts']
 const convergenceTest = ['test/cluster/convergence.test.ts']
 const namespaceTest = ['test/cluster/namespace.test.ts']
@@ -74,24 +75,40 @@ export const mutants: readonly Mutant[] = [
     name: 'pages-applied-anywhere',
     rule: 'C10',
     file: 'src/metadata/cursors.ts',
-    from: '  if (Buffer.compare(await readCursor(to, feed), from) !== 0) return false\n',
-    to: '',
+    from: 'return Buffer.compare(await readCursor(from, feed), position) === 0',
+    to: 'return feed.cell >= 0',
     killers: convergenceTest,
   },
   {
     name: 'what-is-asked-ahead-counts-as-applied',
     rule: 'C10',
-    file: 'src/cluster/feed-methods.ts',
-    from: 'ask({ ...next, behind: endsOf(next.cursors, pages) }, until)',
-    to: 'ask({ ...next, cursors: endsOf(next.cursors, pages) }, until)',
+    file: following,
+    from: 'ask({ ...next, behind: endsOf(next, pages) }, until)',
+    to: 'ask({ ...next, cursors: endsOf(next, pages) }, until)',
     killers: feedTest,
   },
   {
     name: 'pages-ahead-of-what-failed-are-kept',
     rule: 'C10',
-    file: 'src/cluster/feed-methods.ts',
-    from: '    if (!isWhole) ahead?.drop()\n',
+    file: following,
+    from: '    course?.forget()\n',
     to: '',
+    killers: feedTest,
+  },
+  {
+    name: 'what-is-known-counts-as-passed',
+    rule: 'C10',
+    file: following,
+    from: 'return { ...request, behind: cursors.map(',
+    to: 'return { ...request, cursors: cursors.map(',
+    killers: feedTest,
+  },
+  {
+    name: 'known-from-wherever-the-cursor-is',
+    rule: 'C10',
+    file: following,
+    from: 'if (!isSame(from, cursors[partition])) known',
+    to: 'if (from === cursors[partition]) known',
     killers: feedTest,
   },
   {
