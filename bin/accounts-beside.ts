@@ -20,6 +20,12 @@ export interface Opened extends Accounts {
   readonly endpoint: string
 }
 
+/** Where what is named wrongly is found. */
+const hints = [
+  ['organization', '`meridian organizations list` shows the short names of those there are'],
+  ['app', '`meridian apps list` shows those of an organization'],
+] as const
+
 /** Also beside a server that runs on the same directory: it sees the change at its next request. */
 export async function withAccounts<Result>(args: Args, body: (accounts: Opened) => Promise<Result>): Promise<Result> {
   const config = configOfUsed(needed, args)
@@ -28,8 +34,11 @@ export async function withAccounts<Result>(args: Args, body: (accounts: Opened) 
   try {
     return await body({ ...accounts, endpoint: config.publicUrl ?? `http://${host}:${config.port}` })
   } catch (error) {
+    if (!(error instanceof Fault)) throw error
     // In the same words as flyctl's users hear.
-    throw error instanceof Fault ? refusalOf(error).refusal : error
+    const { message } = refusalOf(error).refusal
+    const hint = hints.find(([what]) => error.code === 'NoSuchEntity' && message.includes(what))?.[1]
+    throw new Error(hint === undefined ? message : `${message.replace(/\.$/, '')}: ${hint}`, { cause: error })
   } finally {
     await store.close()
   }

@@ -2,20 +2,18 @@ import { setTimeout as wait } from 'node:timers/promises'
 import {
   CreateBucketCommand,
   DeleteBucketCommand,
-  GetBucketLocationCommand,
   GetBucketVersioningCommand,
   HeadBucketCommand,
   ListBucketsCommand,
 } from '@aws-sdk/client-s3'
 import { defineCommand } from 'citty'
+import { locationCommand, placeCommand } from './bucket-places.ts'
+import { bucketArgument, bucketOf } from './client/bucket-names.ts'
 import { CannotDo, type Connection, connected, connectionFlags } from './client/connection.ts'
 import { listObjects, removeAll } from './client/listing.ts'
 import { print, report, sizeOf, table } from './client/printing.ts'
 
-const name = { type: 'positional', description: 'the bucket', valueHint: 'name', required: true } as const
-
-/** `s3://name` too. */
-const bucketOf = (text: string): string => text.replace(/^[st]3:\/\//, '').replace(/\/$/, '')
+const name = bucketArgument
 
 const list = defineCommand({
   meta: { name: 'list', description: 'List the buckets of the account' },
@@ -74,16 +72,6 @@ const remove = defineCommand({
       const objects = args.force === true ? await removeAll(client, { bucket: Bucket, key: '' }, () => {}) : 0
       await client.send(new DeleteBucketCommand({ Bucket }))
       report([{ name: Bucket, deleted: true, objects }], args.json)
-    }),
-})
-
-const location = defineCommand({
-  meta: { name: 'location', description: 'Tell where a bucket is' },
-  args: { name, ...connectionFlags },
-  run: ({ args }) =>
-    connected(args, async ({ client }) => {
-      const { LocationConstraint } = await client.send(new GetBucketLocationCommand({ Bucket: bucketOf(args.name) }))
-      report([{ name: bucketOf(args.name), location: LocationConstraint ?? '' }], args.json)
     }),
 })
 
@@ -218,6 +206,15 @@ const told = ({ state, listed = 0, failed = 0, imported_objects: objects, import
   `${state}: ${listed} listed, ${objects} copied (${sizeOf(bytes)}), ${failed} failed`
 
 export const bucketsCommand = defineCommand({
-  meta: { name: 'buckets', description: 'List, create, delete and look at buckets, of any S3 server' },
-  subCommands: { list, create, delete: remove, location, stat, shadow, migrate },
+  meta: { name: 'buckets', description: 'List, create, delete, place and look at buckets, of any S3 server' },
+  subCommands: {
+    list,
+    create,
+    delete: remove,
+    location: locationCommand,
+    place: placeCommand,
+    stat,
+    shadow,
+    migrate,
+  },
 })

@@ -24,6 +24,7 @@ const named = {
     description: 'which of those that lost, as `list` names them',
     valueHint: 'id',
   },
+  json: { type: 'boolean', description: 'print JSON' },
 } as const
 
 type Shared = Readonly<Record<string, unknown>>
@@ -75,7 +76,7 @@ const restore = defineCommand({
     withConflicts(args, async (conflicts) => {
       const { bucket, key, id } = args
       await conflicts.restore({ name: { bucket, key }, id })
-      print(`restored ${key}`)
+      print(args.json === true ? JSON.stringify({ key, id, restored: true }) : `restored ${key}`)
     }),
 })
 
@@ -86,7 +87,7 @@ const discard = defineCommand({
     withConflicts(args, async (conflicts) => {
       const { bucket, key, id } = args
       await conflicts.discard({ name: { bucket, key }, id })
-      print(`discarded ${key}`)
+      print(args.json === true ? JSON.stringify({ key, id, discarded: true }) : `discarded ${key}`)
     }),
 })
 

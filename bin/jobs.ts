@@ -2,6 +2,7 @@ import { defineCommand } from 'citty'
 import { openStore } from '#src/open-store.ts'
 import { OutboxJobs, type WaitingJob } from '#src/service/outbox-jobs.ts'
 import { realWorld } from '#src/world.ts'
+import { output } from './printing.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const shared = flagsOf(metadataSettings)
@@ -10,6 +11,7 @@ const chosen = {
   ...shared,
   id: { type: 'string', description: 'which, as `list` names it; default: all that are dead', valueHint: 'id' },
   kind: { type: 'string', description: 'of one kind only', valueHint: 'kind' },
+  json: { type: 'boolean', description: 'print JSON' },
 } as const
 
 type Args = Readonly<Record<string, unknown>>
@@ -44,7 +46,7 @@ const list = defineCommand({
         const { added, due, ...rest } = job
         const line =
           args.json === true ? JSON.stringify({ ...rest, added: dateOf(added), due: dateOf(due) }) : lineOf(job)
-        process.stdout.write(`${line}\n`)
+        output.write(`${line}\n`)
       }
     }),
 })
@@ -54,12 +56,15 @@ const which = ({ id, kind }: Args) => ({
   ...(typeof kind === 'string' && { kind }),
 })
 
+const told = (jobs: number, what: string, { json }: Args): void =>
+  output.write(json === true ? `${JSON.stringify({ jobs })}\n` : `${jobs} ${what}\n`)
+
 const retry = defineCommand({
   meta: { name: 'retry', description: 'Have jobs that were given up done after all, or one that waits done at once' },
   args: chosen,
   run: ({ args }) =>
     withJobs(args, async (jobs) => {
-      process.stdout.write(`${await jobs.retry(which(args))} jobs are tried again\n`)
+      told(await jobs.retry(which(args)), 'jobs are tried again', args)
     }),
 })
 
@@ -71,7 +76,7 @@ const discard = defineCommand({
   args: chosen,
   run: ({ args }) =>
     withJobs(args, async (jobs) => {
-      process.stdout.write(`${await jobs.discard(which(args))} jobs were forgotten\n`)
+      told(await jobs.discard(which(args)), 'jobs were forgotten', args)
     }),
 })
 

@@ -62,8 +62,11 @@ async function choose(words: readonly string[]): Promise<Chosen> {
 }
 
 /** A misspelt flag must not be ignored: `--prot 80` would serve on another port. */
-function checkFlags(rest: readonly string[], known: ArgsDef): void {
+function checkFlags(rest: readonly string[], known: ArgsDef, help: string): void {
   const positional = Object.entries(known).filter(([, { type }]) => type === 'positional')
+  const needed = new Set(
+    Object.keys(known).filter((name) => known[name]?.type !== 'positional' && isNeeded(known[name])),
+  )
   let taken = 0
   for (let at = 0; at < rest.length; at++) {
     const word = rest[at] ?? ''
@@ -73,14 +76,24 @@ function checkFlags(rest: readonly string[], known: ArgsDef): void {
     }
     const [name = '', value] = word.replace(/^--/, '').split('=', 2)
     const definition = word.startsWith('--') ? known[name] : undefined
-    if (definition === undefined) throw new BadUsage(`what does ${word} mean? Try --help`)
+    if (definition === undefined) throw new BadUsage(`what does ${word} mean? Try ${help}`)
+    needed.delete(name)
     if (definition.type === 'boolean') continue
     const given = value ?? rest[++at]
-    if (given === undefined || given === '') throw new BadUsage(`${word} needs a value`)
+    // Only with `=` does a value look like a flag.
+    if (given === undefined || given === '' || (value === undefined && given.startsWith('--')))
+      throw new BadUsage(`${word} needs a value`)
   }
   const missing = positional[taken]
-  if (missing !== undefined) throw new BadUsage(`which ${missing[0]}? Try --help`)
+  if (missing !== undefined) throw new BadUsage(`which ${missing[0]}? Try ${help}`)
+  if (needed.size > 0) {
+    const names = [...needed].map((each) => `--${each}`).join(' and ')
+    throw new BadUsage(`${names} ${needed.size > 1 ? 'are' : 'is'} missing: try ${help}`)
+  }
 }
+
+const isNeeded = (definition: ArgsDef[string] | undefined): boolean =>
+  definition !== undefined && 'required' in definition && definition.required === true
 
 async function run(words: readonly string[]): Promise<void> {
   if (words.length === 1 && (words[0] === '--version' || words[0] === '-v')) {
@@ -92,8 +105,9 @@ async function run(words: readonly string[]): Promise<void> {
     process.stdout.write(`${await renderUsage(command, parent)}\n`)
     return
   }
-  if (command.subCommands !== undefined) throw new BadUsage(`which command? Try ${[...words, '--help'].join(' ')}`)
-  checkFlags(rest, (command.args ?? {}) as ArgsDef)
+  const help = ['meridian', ...words.slice(0, words.length - rest.length), '--help'].join(' ')
+  if (command.subCommands !== undefined) throw new BadUsage(`which command? Try ${help}`)
+  checkFlags(rest, (command.args ?? {}) as ArgsDef, help)
   await runCommand(command, { rawArgs: [...rest] })
 }
 

@@ -13,9 +13,17 @@ const shared = {
   ...flagsOf(metadataSettings),
   user: { type: 'string', description: 'of topics of this account only', valueHint: 'id' },
   topic: { type: 'string', description: 'of this topic of it only', valueHint: 'name' },
+  json: { type: 'boolean', description: 'print JSON' },
 } as const
 
-type Shared = Readonly<Partial<Record<keyof typeof shared, string | undefined>>>
+type Shared = Readonly<Partial<Record<string, unknown>>> & {
+  readonly user?: string | undefined
+  readonly topic?: string | undefined
+  readonly json?: boolean | undefined
+}
+
+const told = (letters: number, { json }: Shared): void =>
+  print(json === true ? JSON.stringify({ letters }) : `${letters}`)
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
@@ -60,13 +68,13 @@ const listLetters = defineCommand({
 const retryLetters = defineCommand({
   meta: { name: 'retry', description: 'Try them again, from the beginning' },
   args: shared,
-  run: ({ args }) => withLetters(args, async (letters, of) => print(String(await letters.retry(of)))),
+  run: ({ args }) => withLetters(args, async (letters, of) => told(await letters.retry(of), args)),
 })
 
 const deleteLetters = defineCommand({
   meta: { name: 'delete', description: 'Forget them for good' },
   args: shared,
-  run: ({ args }) => withLetters(args, async (letters, of) => print(String(await letters.delete(of)))),
+  run: ({ args }) => withLetters(args, async (letters, of) => told(await letters.delete(of), args)),
 })
 
 const deadLetters = defineCommand({
@@ -76,12 +84,13 @@ const deadLetters = defineCommand({
 
 const rotateKey = defineCommand({
   meta: { name: 'rotate-key', description: 'Sign notifications with a new key from now on, and print its fingerprint' },
-  args: flagsOf(keySettings),
+  args: { ...flagsOf(keySettings), json: { type: 'boolean', description: 'print JSON' } },
   async run({ args }) {
     const config = configOfUsed(keySettings, args)
     const { keys, store } = await openMessageKeys(config, realWorld)
     try {
-      print(fingerprintOf(await keys.rotate()))
+      const fingerprint = fingerprintOf(await keys.rotate())
+      print(args.json === true ? JSON.stringify({ fingerprint }) : fingerprint)
     } finally {
       await store.close()
     }

@@ -64,7 +64,9 @@ export function configOfUsed(names: readonly Setting[], args: Readonly<Record<st
   const config = configOf(names, args)
   const directory = new DataDirectory(config.data)
   if (!directory.exists()) {
-    throw new DataDirectoryError(`${config.data} is not a data directory: start \`meridian serve\` once`)
+    throw new DataDirectoryError(
+      `${config.data} is not a data directory: say where it is with --data, or start \`meridian serve\` once`,
+    )
   }
   directory.prepare()
   return config

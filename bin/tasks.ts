@@ -6,7 +6,7 @@ import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 /** Also beside a server that runs on the same directory. */
 const listTasks = defineCommand({
   meta: { name: 'list', description: 'List work for cloud tiers and replication that waits, one JSON object a line' },
-  args: flagsOf(metadataSettings),
+  args: { ...flagsOf(metadataSettings), json: { type: 'boolean', description: 'print JSON, as it does anyhow' } },
   async run({ args }) {
     const { tasks, store } = await openTasks(configOfUsed(metadataSettings, args), realWorld)
     try {

@@ -119,6 +119,8 @@ const hints: Readonly<Record<string, string>> = {
   BucketNotEmpty: 'delete what is in it first, or use --force',
   CredentialsProviderError: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a --profile',
   InvalidAccessKeyId: 'the server does not know this access key: check AWS_ACCESS_KEY_ID and --endpoint',
+  InvalidBucketName: 'a name has 3 to 63 characters of a-z, 0-9, hyphens and dots',
+  InvalidLocationConstraint: 'meridian regions list, beside a server, shows the regions there are',
   NoSuchBucket: 'meridian buckets list shows those there are',
   NoSuchKey: 'meridian objects list shows those there are',
   NotFound: 'there is no such object or bucket',
@@ -142,7 +144,9 @@ export function explained(error: unknown, endpoint: string | undefined): string 
   if (error instanceof S3ServiceException) return advice(error.name, error.message, endpoint)
   if (!(error instanceof Error)) return String(error)
   const cause = error.cause instanceof Error ? error.cause : error
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : error.name
+  const known = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
+  if (known === undefined && cause !== error && cause.message !== '') return `${endpoint ?? 'AWS'}: ${cause.message}`
+  const code = known ?? error.name
   return code === 'Error' ? error.message : advice(code, error.message, endpoint)
 }
 

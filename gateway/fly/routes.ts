@@ -1,5 +1,6 @@
 import type { Route } from './exchange.ts'
 import { HookReceiver } from './hooks.ts'
+import { MemberPages } from './members.ts'
 import type { FlyParts } from './parts.ts'
 import { CommandSessions } from './plane/command-sessions.ts'
 import { GraphQL } from './plane/graphql.ts'
@@ -16,6 +17,7 @@ export function flyRoutes(parts: FlyParts): readonly Route[] {
     ...new Extensions(parts).routes(),
     ...new SingleSignOn(parts).routes(),
     ...signInRoutes(parts),
+    ...new MemberPages(parts).routes(),
     ...new GraphQL(parts).routes(),
     ...new Machines(parts).routes(),
     ...new Running(parts).routes(),

@@ -7,7 +7,7 @@ import type { Received } from '#src/metadata/received.ts'
 import { abortUploads } from '#src/metadata/upload-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { changingCells } from '#src/model/move.ts'
-import { cellsOf, type Member, type Membership, memberOf } from '#src/model/region.ts'
+import { cellsOf, isGoing, type Member, type Membership, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
@@ -65,7 +65,7 @@ const jobsPerRead = 500
  * Z3  a cell says that it has seen a step, or where its feeds end, by its own row in that snapshot.
  * Z4  a cell that comes to a bucket copies all records that one of the standing cells has, tombstones too, after that one shows
  *     its records to it: what changes behind that comes with the feed. It says that it is level only once it has all of it.
- * Z5  a cell that goes forgets the bucket only in transactions that find it gone, and is done once it owes nobody a blob.
+ * Z5  a cell that goes forgets the bucket only in transactions that find it gone, and is done once it owes nobody a blob who could take it.
  */
 export class BucketMoving {
   readonly methods: readonly Method[]
@@ -205,7 +205,7 @@ export class BucketMoving {
     for (;;) {
       signal.throwIfAborted()
       const isForgotten = await store.transact((transaction) => this.#forgetSome(transaction, named))
-      if (isForgotten) return { isDone: !(await this.#owes(named.id)) }
+      if (isForgotten) return { isDone: (await this.#hasNoHeir(named)) || !(await this.#owes(named.id)) }
       if (world.monotonic() > until) return { isDone: false }
     }
   }
@@ -218,6 +218,17 @@ export class BucketMoving {
     if (!isGone) throw bucketChanged(named)
     if (!(await abortUploads(to, named.id, uploadsAborted))) return false
     return (await forgetRecords(to, named.id, rowsForgotten)) === 0
+  }
+
+  /**
+   * Whether the bucket is only where nothing is handed on to: in cells that leave. It can go on from there once its change is over, and
+   * its blobs are kept here until then.
+   */
+  async #hasNoHeir(named: NamedBucket): Promise<boolean> {
+    const { store, members } = this.#parts
+    const bucket = await store.snapshot((snapshot) => readNamed(this.#parts, snapshot, named))
+    const cells = bucket === undefined ? [] : cellsOf(bucket.location, members.membership)
+    return cells.length > 0 && cells.every((cell) => isGoing(members.membership, cell))
   }
 
   /** Whether blobs of the bucket are still to be handed on. */

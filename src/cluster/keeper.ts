@@ -36,8 +36,8 @@ export interface KeeperOptions extends NeededOptions {
 /**
  * What a cell answers about the blobs that it keeps, and to those that keep others.
  *
- * V7  a keeper that names a blob, and has no copy of it, takes one where a copy cannot go otherwise: one that names it no more does
- *     not wait for a copy that nobody makes.
+ * V7  a keeper that names a blob, and has no copy of it, takes one where another wants to go: that one does not wait for a copy that
+ *     nobody makes.
  * V3  a keeper frees a blob only after two rounds: each cell said that nothing there names it, and then, once all that any cell
  *     had said before has arrived everywhere, that nothing there named it since. At any moment between the rounds nobody named
  *     it, and what was on its way had arrived: so nobody can name it again (C19).
@@ -105,7 +105,7 @@ export class Keeper {
       const isKept = record?.kind === 'bytes' && record.keeper === foundation.cell
       return { word, isLacking: isKept && !isDying && copyIn(record, foundation.region) === undefined }
     })
-    // Whoever asks names it no more, and may have the last one: of a bucket that has left its region, or was to.
+    // Whoever asks names it no more, as of a bucket that has left its region, and may have the last one that is good.
     if (word === 'wait' && isLacking) repair(copy.blob)
     return word
   }

@@ -114,9 +114,10 @@ async function isSheltered(options: SuccessionMethodsOptions, verified: Set<Blob
   if (record?.kind !== 'bytes' || record.keeper !== foundation.cell || isGoing(membership(), foundation.cell))
     return false
   if (!(await isEnough(options, blob, record))) return false
-  // What is given up elsewhere must not leave a copy behind that nobody could read.
-  if (copyIn(record, foundation.region) === undefined || verified.has(blob)) return true
-  const isWhole = await isWholeHere(foundation, blob, record)
+  // What is given up elsewhere must not leave nothing behind that anybody could read: of others' copies nobody knows but that they were good.
+  const isHere = copyIn(record, foundation.region) !== undefined
+  if (isHere && verified.has(blob)) return true
+  const isWhole = isHere && (await isWholeHere(foundation, blob, record))
   if (!isWhole) repair(blob)
   else if (verified.size < verifiedMost) verified.add(blob)
   return isWhole

@@ -10,7 +10,8 @@ import { keys } from './keyspace.ts'
  *
  * V1  a copy counts only once it is recorded here, under its number; a message about a copy that was given up since, however
  *     late, does not bring it back.
- * V2  of two copies that want to go, the second finds the first gone: what is left never falls below what the blob needs.
+ * V2  of two copies that want to go, the second finds the first gone: what is left never falls below what the blob needs, and this
+ *     cell's own is one of them, which it has read: of others it only knows that they were good once.
  * V5  one cell keeps a blob for another from the commit on in which it has a good copy, and names it; that it may go is believed
  *     of a copy only from the keeper that its cell knows in the transaction that gives it up.
  */
@@ -73,6 +74,7 @@ export async function release(to: Transaction, given: Copy, counting: Counting):
   if (record.keeper !== counting.here.cell) return 'wait'
   const left = countedIn(record, counting).filter((region) => region !== given.region)
   if (left.length < counting.needed) return 'wait'
+  if (!left.includes(counting.here.region)) return 'wait'
   drop(to, record, given)
   return 'granted'
 }

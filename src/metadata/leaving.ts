@@ -10,6 +10,7 @@ import { keys, partitionOf, slotOf, under } from './keyspace.ts'
 import { clearLogsTo } from './log-records.ts'
 import { decodeTombstone, entryOf, type Place, readStampRow } from './object-records.ts'
 import { clearRestored } from './remote-records.ts'
+import { recountStored } from './usage-records.ts'
 import { decodeVersion } from './version-codec.ts'
 
 /**
@@ -61,6 +62,8 @@ async function forgetRow(
   // The newest lies under two rows, and is the other one's.
   if (space === 'current' && slot !== 0n) return { partition, stamp }
   if (version !== undefined) {
+    // What lost is not counted.
+    if (space !== 'conflict') recountStored(to, place.bucket, version, undefined)
     await dropBlob(to, place, version, slot)
     const { restore } = version
     if (space !== 'conflict' && restore?.kind === 'done') {

@@ -60,11 +60,9 @@ export function moved(bucket: Bucket, location: string, membership: Membership, 
 export function withoutCell(bucket: Bucket, cell: number, membership: Membership): Bucket {
   const { location, move, epoch } = bucket
   if (move === undefined || move.step === 'leaving') return bucket
-  const isTurned = move.step === 'handing'
-  const [old, next] = isTurned ? [move.other, location] : [location, move.other]
   const isOnly = (place: string): boolean => cellsOf(place, membership).every((each) => each === cell)
-  if (isOnly(old) === isOnly(next)) return bucket
-  const [stays, goes] = isOnly(next) ? [old, next] : [next, old]
+  if (isOnly(location) === isOnly(move.other)) return bucket
+  const [stays, goes] = isOnly(location) ? [move.other, location] : [location, move.other]
   return { ...bucket, location: stays, move: { ...move, step: 'leaving', other: goes }, epoch: epoch + 1 }
 }
 

@@ -107,7 +107,13 @@ test("names keep to Prometheus' conventions: units, and totals for counters alon
 })
 
 test('every metric of the catalogue is measured somewhere', () => {
-  const sources = ['open-metrics.ts', 'open.ts', 'telemetry/process-metrics.ts', 'telemetry/request-meters.ts']
+  const sources = [
+    'open-metrics.ts',
+    'open.ts',
+    'open-tracing.ts',
+    'telemetry/process-metrics.ts',
+    'telemetry/request-meters.ts',
+  ]
     .map((file) => join(import.meta.dirname, '..', file))
     .concat(['measuring.ts', 'replicating-metrics.ts'].map((file) => join(import.meta.dirname, '../../bin', file)))
     .map((file) => readFileSync(file, 'utf8'))

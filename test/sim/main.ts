@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { isSame, Journal } from './journal.ts'
 import { knownSeeds, remember, type Seed } from './seeds.ts'
 import { Summary } from './summary.ts'
 import type { Told } from './worker.ts'
@@ -9,7 +10,8 @@ import type { Told } from './worker.ts'
 /**
  * `npm run sim -- --seeds 1000`: histories of regions, each from its seed. `--from 500` begins at another; `--seed WORD` runs that
  * one alone; `--operations 2000` is how many requests each has; `--minutes 11` begins none after
- * that time, and tells how many are left; `--processes 1` uses no more than one core; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
+ * that time, and tells how many are left; `--journal FILE` notes what became of each, leaves those out that are noted there, and sums
+ * all of them up: so that a run of many is done in parts; `--processes 1` uses no more than one core; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
  */
 const { values } = parseArgs({
   options: {
@@ -18,6 +20,7 @@ const { values } = parseArgs({
     operations: { type: 'string', default: '2000' },
     seed: { type: 'string' },
     minutes: { type: 'string' },
+    journal: { type: 'string' },
     processes: { type: 'string', default: String(availableParallelism()) },
     'until-failure': { type: 'boolean', default: false },
   },
@@ -37,19 +40,25 @@ const numbered: readonly Seed[] = Array.from({ length: count }, (_, index) => ({
 }))
 // Those that failed once come first: what they found may be back.
 const known = knownSeeds()
-const wanted: Seed[] = values.seed === undefined ? [...known, ...numbered] : [{ seed: values.seed, operations }]
+const asked = values.seed === undefined ? [...known, ...numbered] : [{ seed: values.seed, operations }]
+const journal = values.journal === undefined ? undefined : new Journal(values.journal)
+const before = journal?.read() ?? []
+const wanted = asked.filter((each) => !before.some(({ ran }) => isSame(ran, each)))
 
-const total = wanted.length
+const total = asked.length
 const summary = new Summary()
+// One that failed once goes as far as it went then.
+const isKnown = (ran: Seed): boolean => known.some((each) => isSame(each, ran))
+for (const told of before) summary.add(told, isKnown(told.ran))
 const begun = performance.now()
 let shown = begun
 /** Milliseconds; after them, no seed is begun. */
 const patience = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes) * 60_000
 
-function hear({ ran, failure, ...rest }: Told): void {
-  // One that failed once goes as far as it went then.
-  const isKnown = known.some(({ seed, operations }) => seed === ran.seed && operations === ran.operations)
-  summary.add({ ran, ...rest }, isKnown)
+function hear(told: Told): void {
+  const { ran, failure } = told
+  summary.add(told, isKnown(ran))
+  journal?.add(told)
   if (failure !== undefined) {
     console.log(`\nseed ${ran.seed} FAILED: ${failure}`)
     console.log(`again: npm run sim -- --seed ${ran.seed} --operations ${ran.operations}\n`)
@@ -86,7 +95,7 @@ const worker = join(import.meta.dirname, 'worker.ts')
 await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
 const minutes = (performance.now() - begun) / 60_000
 for (const line of summary.lines()) console.log(line)
-console.log(`${(summary.seeds / minutes).toFixed(0)} seeds a minute, by ${processes} processes`)
+console.log(`${((summary.seeds - before.length) / minutes).toFixed(0)} seeds a minute, by ${processes} processes`)
 if (wanted.length > 0) console.log(`NOT SHOWN: ${wanted.length} seeds were not begun within ${values.minutes} minutes`)
 const isWhole = values.seed === undefined && !values['until-failure']
 const shortcomings = isWhole ? summary.shortcomings() : []

@@ -1,3 +1,4 @@
+import type { Member } from '#src/model/region.ts'
 import { checkCopies, checkReferences } from './blob-checkers.ts'
 import { Chance } from './chance.ts'
 import {
@@ -72,6 +73,8 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
   const joining = async (): Promise<void> => {
     if (late === undefined) return
     await timeline.sleep(chance.between(1_000, 8_000))
+    // Members come with the same feed as locations: who hears of one has heard of where buckets were before.
+    while (!areLevel(cluster.membership.members, regions)) await timeline.sleep(20)
     cluster.join(late)
     await known([late], timeline)
   }
@@ -125,6 +128,13 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     conflicts: first === undefined ? 0 : countRows(first.store.view, 'conflict'),
     lasted: timeline.now,
   }
+}
+
+/** Whether all members have the locations of buckets as the root has them. */
+function areLevel(members: readonly Member[], regions: readonly Region[]): boolean {
+  const cells = members.filter(({ state }) => state !== 'removed').map(({ cell }) => cell)
+  const views = regions.filter(({ member }) => cells.includes(member.cell)).map(({ store }) => store.view)
+  return buckets.every(({ name }) => new Set(views.map((view) => rowOf(view, name)?.epoch)).size === 1)
 }
 
 /** As members do: they serve once they have copied the namespace. */

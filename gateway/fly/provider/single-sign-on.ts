@@ -175,7 +175,8 @@ export class SingleSignOn {
     const buckets = await accounts.provisioning.list(organization.id)
     const items = buckets.map((each) => html`<li><a href="/buckets/${each.id}">${each.bucket}</a></li>`)
     const body = items.length === 0 ? html`<p>There are no buckets yet.</p>` : html`<ul>${joined(items)}</ul>`
-    return pageAnswer({ title: organization.name, body })
+    const members = `/organizations/${encodeURIComponent(organization.id)}/members`
+    return pageAnswer({ title: organization.name, body: html`${body}<p><a href="${members}">Members</a></p>` })
   }
 }
 
