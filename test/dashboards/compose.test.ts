@@ -9,7 +9,7 @@ import { root } from '../documents/printed.ts'
 
 interface Service {
   readonly image: string
-  readonly build?: string
+  readonly build?: string | { readonly target: string }
   readonly command?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly ports?: readonly string[]
@@ -168,8 +168,12 @@ test('the image runs as nobody special, what the server runs, and all of it', ()
 })
 
 test("with FoundationDB every region's metadata is in a cluster of its own, of the version that the image has the library of", () => {
-  const [, version] = /^FROM (foundationdb\/foundationdb:[\d.]+) AS client$/m.exec(dockerfile) ?? []
-  assert.ok(version !== undefined)
+  const [, built] = /^ARG FOUNDATIONDB=([\d.]+)$/m.exec(dockerfile) ?? []
+  assert.ok(built !== undefined)
+  const version = `foundationdb/foundationdb:${built}`
+  const [, library] = /^FROM foundationdb\/foundationdb:\$\{FOUNDATIONDB\} AS (\w+)$/m.exec(dockerfile) ?? []
+  const [, target, from] = /^FROM meridian AS ([\w-]+)\nCOPY --from=(\w+) \S*libfdb_c\.so /m.exec(dockerfile) ?? []
+  assert.ok(from !== undefined && from === library)
   const volumes = new Set<string | undefined>()
   const addresses = new Set<string | undefined>()
   for (const { name } of regions) {
@@ -189,6 +193,7 @@ test("with FoundationDB every region's metadata is in a cluster of its own, of t
     assert.equal(keptIn(configure, '/cluster'), keptIn(cluster, '/cluster'))
     assert.equal(over.depends_on?.[`${name}-configure`]?.condition, 'service_completed_successfully')
     assert.equal(over.depends_on?.[`${name}-foundationdb`]?.condition, 'service_healthy')
+    assert.ok(typeof over.build === 'object' && over.build.target === target)
     assert.equal(cluster.image, version)
     assert.equal(configure.image, version)
     addresses.add(cluster.environment?.['ADDRESS'])
