@@ -1,5 +1,6 @@
 import { BlobUnreadable } from '#src/blobs/blobs.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { hasLeft } from '#src/metadata/departure-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
@@ -156,7 +157,8 @@ export class Keeper {
     const { epoch, token, blobs } = request
     if (membership().epoch !== epoch) return 'other'
     return await foundation.store.transact(async (transaction) => {
-      if (!(await this.#hasReached(transaction, request))) return 'wait'
+      // One that has left applies nothing any more: nothing that is on its way can come to name a blob there.
+      if (!(await hasLeft(transaction)) && !(await this.#hasReached(transaction, request))) return 'wait'
       const isGood: boolean[] = []
       for (const blob of blobs) {
         isGood.push(await isVoteGood(transaction, blob, token))

@@ -175,4 +175,12 @@ export const blobMutants: readonly Mutant[] = [
     to: '',
     killers: 'sim',
   },
+  {
+    name: 'who-has-left-waits-for-what-never-comes',
+    rule: 'C19, V3',
+    file: 'src/cluster/keeper.ts',
+    from: 'if (!(await hasLeft(transaction)) && !(await this.#hasReached(',
+    to: 'if (!(await this.#hasReached(',
+    killers: 'sim',
+  },
 ]
