@@ -99,7 +99,7 @@ export const blobMutants: readonly Mutant[] = [
     name: 'nobody-waits-for-feeds',
     rule: 'C19',
     file: 'src/cluster/keeper.ts',
-    from: "      if (!(await this.#hasReached(transaction, request))) return 'wait'\n",
+    from: "      if (!(await hasLeft(transaction)) && !(await this.#hasReached(transaction, request))) return 'wait'\n",
     to: '',
     killers: keeperTest,
   },
