@@ -1,6 +1,6 @@
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { giveUp, type Let, renumber } from '#src/metadata/keeping.ts'
+import { askElsewhere, giveUp, type Let, renumber } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
@@ -178,6 +178,8 @@ export class KeeperJobs {
       done = 0
       for (const [index, { row, blob }] of work.entries()) {
         const { word, last } = answers[index] ?? { word: 'unknown', last: 0 }
+        // The next pass asks that one. Nobody becomes a keeper by hearsay.
+        if (word === 'elsewhere' && last !== foundation.cell) await askElsewhere(transaction, blob, keeper, last)
         if (word === 'stale') await renumber(transaction, blob, region, Math.max(world.now(), last + 1))
         if (word !== 'held') continue
         transaction.clear(row)

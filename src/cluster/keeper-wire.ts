@@ -36,7 +36,7 @@ export type ConfirmAnswer = 'other' | 'wait' | readonly boolean[]
 const format = 1
 export const tokenBytes = 16
 const writer = new RecordWriter()
-const heldWords: readonly HeldWord[] = ['held', 'stale', 'unknown']
+const heldWords: readonly HeldWord[] = ['held', 'stale', 'unknown', 'elsewhere']
 const lets: readonly Let[] = ['freed', 'granted', 'wait']
 const adoptions: readonly Adopted[] = ['adopted', 'unnamed', 'wait']
 

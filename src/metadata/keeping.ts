@@ -21,12 +21,15 @@ export interface Copy {
   readonly copy: number
 }
 
-/** `unknown`: the blob is not kept here (any more). `stale`: a copy with this number, or a larger one, was given up. */
-export type HeldWord = 'held' | 'stale' | 'unknown'
+/**
+ * `unknown`: the blob is not known here (any more). `stale`: a copy with this number, or a larger one, was given up. `elsewhere`: another
+ * cell keeps it; whoever asks had not heard of the blob yet when that was told, or of its keeper from before.
+ */
+export type HeldWord = 'held' | 'stale' | 'unknown' | 'elsewhere'
 
 export interface Held {
   readonly word: HeldWord
-  /** Of a stale one: the largest number that was given up. */
+  /** Of a stale one: the largest number that was given up. Of one that is kept elsewhere: the cell's number. */
   readonly last: number
 }
 
@@ -39,7 +42,8 @@ const releasedOf = ({ released = [] }: BlobRecord, region: string): number =>
 /** Counts a copy, if this cell is the blob's keeper. */
 export async function hold(to: Transaction, { blob, region, copy }: Copy, cell: number): Promise<Held> {
   const record = await readBlob(to, blob)
-  if (record?.kind !== 'bytes' || record.keeper !== cell) return { word: 'unknown', last: 0 }
+  if (record?.kind !== 'bytes') return { word: 'unknown', last: 0 }
+  if (record.keeper !== cell) return { word: 'elsewhere', last: record.keeper }
   const last = releasedOf(record, region)
   if (copy <= last) return { word: 'stale', last }
   const known = record.holders.find((each) => each.region === region)
@@ -145,6 +149,12 @@ export async function keptBy(to: Transaction, blob: BlobId, keeper: number, here
   if (record?.kind !== 'bytes' || record.keeper === keeper) return
   to.set(keys.blob(blob), encodeBlob({ ...record, keeper }))
   if (copyIn(record, here.region) !== undefined) addBlobJob(to, { kind: 'hold', blob })
+}
+
+/** Goes by the word of a cell that is not the keeper it was taken for. That counts nothing: only a keeper itself counts a copy, or lets it go. */
+export async function askElsewhere(to: Transaction, blob: BlobId, asked: number, keeper: number): Promise<void> {
+  const record = await readBlob(to, blob)
+  if (record?.kind === 'bytes' && record.keeper === asked) to.set(keys.blob(blob), encodeBlob({ ...record, keeper }))
 }
 
 /** What a `leave` came to: the blob is gone here, or named again, or has another copy than was asked about. */

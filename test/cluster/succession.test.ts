@@ -14,7 +14,7 @@ import {
   readBlob,
   receiveBlob,
 } from '#src/metadata/blob-records.ts'
-import { hold, release } from '#src/metadata/keeping.ts'
+import { changeKeeper, hold, release } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { finishJob, readOutbox } from '#src/metadata/outbox.ts'
 import { reserve } from '#src/metadata/reservations.ts'
@@ -274,6 +274,21 @@ describe('when a region is gone', () => {
     })
   })
 
+  test('K1: who takes another cell for the keeper is told by it who that is, and has its copy counted there', async () => {
+    await withRegions(async (_, fra, iad, syd) => {
+      await put(fra, 'k', randomBytes(1000))
+      const blob = await follow(iad, fra, 'k')
+      await follow(syd, fra, 'k')
+      await iad.bytes.copies.take(blob)
+      // As one is left with that hears of the blob by a page from before it was handed on.
+      await iad.foundation.store.transact((to) => changeKeeper(to, blob, 3, 'iad'))
+      for (let pass = 0; pass < 3; pass++) await iad.bytes.jobs.pass()
+      assert.equal((await recordOf(iad, blob))?.keeper, 1)
+      assert.ok(holdersOf(await recordOf(fra, blob)).includes('iad'))
+      assert.equal((await recordOf(syd, blob))?.keeper, 1)
+    })
+  })
+
   test('K1: only the keeper decides by what it counts, and hearsay of copies does not count', async () => {
     await withRegions(async (all, fra, iad, syd) => {
       await put(fra, 'k', randomBytes(1000))
@@ -286,7 +301,7 @@ describe('when a region is gone', () => {
       const asked = { blob, region: 'iad', copy: 5 }
       assert.equal(await syd.foundation.store.transact((to) => release(to, asked, counting)), 'wait')
       const held = await syd.foundation.store.transact((to) => hold(to, asked, syd.member.cell))
-      assert.equal(held.word, 'unknown')
+      assert.deepEqual(held, { word: 'elsewhere', last: 1 })
       lose(all, 1)
       await iad.bytes.succession.pass()
       assert.equal((await recordOf(iad, blob))?.keeper, 2)

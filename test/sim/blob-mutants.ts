@@ -183,4 +183,12 @@ export const blobMutants: readonly Mutant[] = [
     to: 'if (!(await this.#hasReached(',
     killers: 'sim',
   },
+  {
+    name: 'who-keeps-it-is-not-heard',
+    rule: 'K1',
+    file: 'src/cluster/keeper-jobs.ts',
+    from: "if (word === 'elsewhere' && last !== foundation.cell)",
+    to: "if (word === 'held' && last < 0)",
+    killers: ['test/cluster/succession.test.ts'],
+  },
 ]
