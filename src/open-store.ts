@@ -64,21 +64,21 @@ export async function openCluster(
   owner: ClusterOwner & { readonly mayShare?: boolean },
 ): Promise<FoundationStore> {
   const { openFoundationStore } = await import('#src/store/foundationdb/open.ts')
-  return await openFoundationStore({
-    world,
-    owner,
-    clusterFile: config.fdbClusterFile,
-    prefix: config.fdbPrefix,
-    timeout: config.fdbTimeout * 1_000,
-    datacenter: config.fdbDatacenter,
-    tls: {
-      certificate: config.fdbTlsCertificate,
-      key: config.fdbTlsKey,
-      authority: config.fdbTlsAuthority,
-      verifyPeers: config.fdbTlsPeers,
-    },
-  })
+  return await openFoundationStore({ world, owner, ...clusterOf(config), timeout: config.fdbTimeout * 1_000 })
 }
+
+/** Where the cluster is, which keys in it are this store's, and how it is spoken to. */
+export const clusterOf = (config: Config) => ({
+  clusterFile: config.fdbClusterFile,
+  prefix: config.fdbPrefix,
+  datacenter: config.fdbDatacenter,
+  tls: {
+    certificate: config.fdbTlsCertificate,
+    key: config.fdbTlsKey,
+    authority: config.fdbTlsAuthority,
+    verifyPeers: config.fdbTlsPeers,
+  },
+})
 
 async function closedUnless(store: Store, check: Promise<void>): Promise<void> {
   try {

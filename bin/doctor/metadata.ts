@@ -1,6 +1,6 @@
 import type { Config } from '#src/config/load.ts'
 import { readNodes } from '#src/metadata/node-records.ts'
-import type { OpenedStore } from '#src/open-store.ts'
+import { clusterOf, type OpenedStore } from '#src/open-store.ts'
 import type { Store } from '#src/store/store.ts'
 import { realWorld } from '#src/world.ts'
 import { type Finding, fail, median, ok, reasonOf, warn } from './finding.ts'
@@ -45,18 +45,7 @@ export async function clusterFindings(config: Config): Promise<readonly Finding[
   const about = 'foundationdb'
   try {
     const { readClusterStatus } = await import('#src/store/foundationdb/status.ts')
-    const status = await readClusterStatus({
-      clusterFile: config.fdbClusterFile,
-      prefix: config.fdbPrefix,
-      timeout: statusMilliseconds,
-      datacenter: config.fdbDatacenter,
-      tls: {
-        certificate: config.fdbTlsCertificate,
-        key: config.fdbTlsKey,
-        authority: config.fdbTlsAuthority,
-        verifyPeers: config.fdbTlsPeers,
-      },
-    })
+    const status = await readClusterStatus({ ...clusterOf(config), timeout: statusMilliseconds })
     return statusFindings(status)
   } catch (error) {
     return [
