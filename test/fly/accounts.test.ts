@@ -4,7 +4,7 @@ import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Fault } from '#src/errors.ts'
 import { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { setSharedSecret } from '#src/metadata/provision-records.ts'
-import { nextLane } from '#src/metadata/task-records.ts'
+import { nextLane, readTasks } from '#src/metadata/task-records.ts'
 import { type Organization, type OrganizationAction, type Person, type Role, roles } from '#src/model/organization.ts'
 import type { Provisioned } from '#src/model/provision.ts'
 import type { SignedIn } from '#src/service/accounts/tokens.ts'
@@ -505,6 +505,10 @@ test('N6: nothing of an organisation is left once it is deleted', async () => {
   const owner = await fly().makePerson('leaving')
   const who = await signedIn(owner)
   await organizations.delete((await organizations.create({ name: 'First', owner: owner.id })).id)
+  // What the control plane hears of others' buckets comes later than they do.
+  const isTold = () => store.snapshot(async (snapshot) => (await readTasks(snapshot, undefined, 1)).length === 0)
+  const patience = Date.now() + 60_000
+  while (!(await isTold()) && Date.now() < patience) await new Promise((resolve) => setTimeout(resolve, 50))
   const before = await keys()
   const organization = await organizations.create({ name: 'Traceless', owner: owner.id })
   await invitations.create(who, organization.id, { email: 'guest@example.com', role: 'member' })
