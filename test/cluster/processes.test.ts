@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { meridian } from '../command/command.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { administrator, ServerProcess } from '../support/server-process.ts'
 import { type Answer, SignedClient } from '../support/signed-client.ts'
-import { clusterSecret, freePort } from './regions.ts'
+import { clusterSecret } from './regions.ts'
 
 let folder: string
 let fra: ServerProcess
@@ -47,9 +48,9 @@ async function eventually(ask: () => Promise<Answer>, isSo: (answer: Answer) => 
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meridian-regions-'))
   await writeFile(join(folder, 'secret'), clusterSecret)
-  const [one, other] = [await freePort(), await freePort()]
+  const one = await freePorts(2)
   fra = await start('fra', ['--peer-port', String(one)])
-  syd = await start('syd', ['--peer-port', String(other), '--join', `http://127.0.0.1:${one}`])
+  syd = await start('syd', ['--peer-port', String(one + 1), '--join', `http://127.0.0.1:${one}`])
 })
 after(async () => {
   for (const server of running) await server.stop()

@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { S3Client } from '@aws-sdk/client-s3'
@@ -9,6 +8,7 @@ import { openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
 import { prepareCluster } from '../../bin/cluster.ts'
 import { type ServingNode, startNode } from '../../bin/node.ts'
+import { freePorts } from '../support/free-ports.ts'
 
 /** A region in this process, with its whole gateway, as `meridian serve` would start it. */
 export interface StartedRegion {
@@ -34,20 +34,6 @@ export const alice = {
 }
 export const clusterSecret = 'a secret that all regions of the test share'
 
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise((resolve) => {
-    server.close(resolve)
-  })
-  if (address === null || typeof address === 'string') throw new Error('no address')
-  return address.port
-}
-
 export async function openCluster(): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'meridian-cluster-'))
   const log = openLog('silent')
@@ -57,7 +43,7 @@ export async function openCluster(): Promise<Cluster> {
 
   async function start(code: string, flags: Readonly<Record<string, string>> = {}): Promise<StartedRegion> {
     const data = join(folder, code)
-    const peerPort = ports.get(code) ?? (await freePort())
+    const peerPort = ports.get(code) ?? (await freePorts(1))
     ports.set(code, peerPort)
     const config = loadConfig(
       {

@@ -4,7 +4,8 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { freePort, whyNoFoundationDb } from '../support/foundationdb.ts'
+import { whyNoFoundationDb } from '../support/foundationdb.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { administrator } from '../support/server-process.ts'
 import { SignedClient } from '../support/signed-client.ts'
 import { Command, meridian } from './command.ts'
@@ -15,14 +16,6 @@ after(async () => {
   for (const each of running) await each.stop()
   rmSync(folder, { recursive: true, force: true })
 })
-
-/** The first of two free ports, one behind the other. */
-async function twoPorts(): Promise<number> {
-  for (;;) {
-    const port = await freePort()
-    if (port < 65_535 && !(await isListening(port + 1))) return port
-  }
-}
 
 const isListening = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
@@ -40,7 +33,8 @@ const reason = whyNoFoundationDb()
 test('meridian dev gives each region a FoundationDB cluster, and ends them all', {
   skip: reason === undefined ? false : `NOT SHOWN: ${reason}`,
 }, async () => {
-  const [port, peerPort, fdbPort] = [await twoPorts(), await twoPorts(), await twoPorts()]
+  const port = await freePorts(6)
+  const [peerPort, fdbPort] = [port + 2, port + 4]
   const words = ['dev', '--regions', 'fra,syd', '--data', join(folder, 'dev'), '--metadata', 'foundationdb']
   const ports = ['--port', String(port), '--peer-port', String(peerPort), '--fdb-port', String(fdbPort)]
   const keys = { MERIDIAN_ACCESS_KEY: administrator.accessKey, MERIDIAN_SECRET_KEY: administrator.secretKey }

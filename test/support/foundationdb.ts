@@ -2,11 +2,11 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { startClient } from '#src/store/foundationdb/native.ts'
+import { freePorts } from './free-ports.ts'
 
 const run = promisify(execFile)
 const places = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/usr/local/sbin', '/usr/sbin']
@@ -36,15 +36,6 @@ export function whyNoFoundationDb(): string | undefined {
   }
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
 export interface TestClusterOptions {
   /** Default: memory. */
   readonly engine?: 'memory' | 'ssd'
@@ -69,8 +60,8 @@ export class TestCluster {
 
   static async start({ engine = 'memory', processes = 1, under }: TestClusterOptions = {}): Promise<TestCluster> {
     const folder = mkdtempSync(join(under ?? tmpdir(), 'meridian-fdb-'))
-    const ports: number[] = []
-    while (ports.length < processes) ports.push(await freePort())
+    const first = await freePorts(processes)
+    const ports = Array.from({ length: processes }, (_, at) => first + at)
     const cluster = new TestCluster(folder, ports)
     const coordinators = ports.map((port) => `127.0.0.1:${port}`).join(',')
     writeFileSync(cluster.clusterFile, `meridian:${randomBytes(8).toString('hex')}@${coordinators}\n`)

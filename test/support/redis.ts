@@ -1,20 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePorts } from './free-ports.ts'
 
 /** Whether this machine has a Redis to start. */
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('a port was asked for')
-  return address.port
-}
 
 /** A Redis of a test's own, on loopback, that keeps nothing on disk. */
 export class RedisProcess {
@@ -31,7 +22,7 @@ export class RedisProcess {
   }
 
   static async start(): Promise<RedisProcess> {
-    const port = await freePort()
+    const port = await freePorts(1)
     const folder = await mkdtemp(join(tmpdir(), 'meridian-redis-'))
     return new RedisProcess(port, folder, await launch(port, folder))
   }

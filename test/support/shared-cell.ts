@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, freshPrefix, type TestCluster } from './foundationdb.ts'
+import { freshPrefix, type TestCluster } from './foundationdb.ts'
+import { freePorts } from './free-ports.ts'
 import { administrator, ServerProcess } from './server-process.ts'
 import { SignedClient } from './signed-client.ts'
 
@@ -48,7 +49,7 @@ export class SharedCell {
 
   /** A node of that name, the first time or again. */
   async start(name: string, workers = 1, more: readonly string[] = []): Promise<RunningNode> {
-    const port = this.#ports.get(name) ?? (await freePort())
+    const port = this.#ports.get(name) ?? (await freePorts(1))
     this.#ports.set(name, port)
     const flags = [...this.flags, '--peer-port', String(port), ...more]
     const data = this.dataOf(name)
