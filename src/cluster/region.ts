@@ -43,10 +43,13 @@ export class Region {
   /** What this cell answers to others, of what is in this file's reach. */
   readonly methods: readonly Method[]
   readonly #parts: RegionParts
+  /** Whether there were others, who could have made one of them the root, before this process began. */
+  readonly #hadPeers: boolean
 
   constructor(parts: RegionParts) {
     const { store, recording, world, members, transport, staleness } = parts
     this.#parts = parts
+    this.#hadPeers = members.peers.length > 0
     this.members = members
     this.transport = transport
     this.health = new PeerHealth({ world, transport, members, ...(parts.health && { options: parts.health }) })
@@ -87,11 +90,12 @@ export class Region {
   }
 
   /**
-   * A root that started, and has been heard by no other cell since, may have been replaced meanwhile: it changes nothing before one has
-   * answered (C25).
+   * A root that started among others, and has been heard by none of them since, may have been replaced meanwhile: it changes nothing
+   * before one has answered (C25). Who was alone cannot have been: it changes things on while its first region is added.
    */
   get isUnsure(): boolean {
-    return this.members.isRoot && !this.health.wasHeard && this.members.peers.some(({ state }) => state === 'active')
+    const { isRoot, peers } = this.members
+    return isRoot && this.#hadPeers && !this.health.wasHeard && peers.some(({ state }) => state === 'active')
   }
 
   /** A cell that joins takes requests once it has what the others have (C22). */

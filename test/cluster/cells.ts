@@ -78,6 +78,10 @@ export async function openRoot(wire: Wire, bare: Store = new MemoryStore({ world
   return open(bare, await found(bare, realWorld, locationOf('fra')), wire)
 }
 
+/** Another process of the same cell, which starts now. */
+export const openAgain = ({ bare, region: { members } }: BareCell, wire: Wire): BareCell =>
+  open(bare, { self: members.self, membership: members.membership }, wire)
+
 export async function openReplica(wire: Wire, root: BareCell, region: string): Promise<BareCell> {
   const bare = new MemoryStore({ world: realWorld })
   const request = { ...locationOf(region), incarnation: newIncarnation(realWorld) }

@@ -10,7 +10,7 @@ import { readNamespaceCursor } from '#src/metadata/namespace-replica.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { cellsOf, type Member, memberOf } from '#src/model/region.ts'
 import { realWorld } from '#src/world.ts'
-import { type BareCell, never, openReplica, openRoot, Wire } from './cells.ts'
+import { type BareCell, never, openAgain, openReplica, openRoot, Wire } from './cells.ts'
 
 const add = (cell: BareCell, id: string): Promise<void> =>
   cell.store.transact(async (transaction) =>
@@ -193,10 +193,17 @@ test('C24 C25: that a replica has what one root did is not told by how far it is
 
 test('C25: a root that was heard by nobody since its start is not sure that it is one', async () => {
   const { wire, fra } = await three()
+  const started = openAgain(fra, wire)
   wire.cut.add(fra.cell)
-  await fra.region.health.look(never)
-  assert.equal(fra.region.isUnsure, true)
+  await started.region.health.look(never)
+  assert.equal(started.region.isUnsure, true)
   wire.cut.delete(fra.cell)
-  await fra.region.health.look(never)
+  await started.region.health.look(never)
+  assert.equal(started.region.isUnsure, false)
+})
+
+test('C25: a root that was alone when it started is sure at once of regions that it adds', async () => {
+  const { fra } = await three()
+  assert.equal(fra.region.health.wasHeard, false)
   assert.equal(fra.region.isUnsure, false)
 })

@@ -105,6 +105,14 @@ export const memberMutants: readonly Mutant[] = [
     killers: promotionTest,
   },
   {
+    name: 'a-root-is-sure-whoever-was-there',
+    rule: 'C25',
+    file: 'src/cluster/region.ts',
+    from: 'this.#hadPeers = members.peers.length > 0',
+    to: 'this.#hadPeers = members.peers.length > 9',
+    killers: promotionTest,
+  },
+  {
     name: 'who-left-writes-on',
     rule: 'L2',
     file: 'src/metadata/namespace-feed.ts',
