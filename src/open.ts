@@ -21,6 +21,7 @@ import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { NamespaceDomains } from '#src/service/domains.ts'
+import { Foresight } from '#src/service/foresight.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -205,6 +206,7 @@ function servicesOf(
     configurations: new CellBucketConfigurations({ store, namespace }),
     usage: usage.service,
     domains,
+    ...(store.foresee !== undefined && { foresight: new Foresight({ store, world, namespace }) }),
   }
   return { services, access, accounts: openAccounts({ ...accountsParts, shadows: services.shadows }), shadows }
 }

@@ -1,5 +1,6 @@
 import { addBlob } from '#src/metadata/blob-records.ts'
 import { endReservation, reserve } from '#src/metadata/reservations.ts'
+import type { Moment } from '#src/world.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
 import type { Durability, Spread } from './spread.ts'
@@ -9,9 +10,10 @@ export function durably<Done>(
   foundation: Foundation,
   bucket: string,
   write: (spread: Spread | undefined) => Promise<Done>,
+  since?: Moment,
 ): Promise<Done> {
   const { durability } = foundation
-  return durability === undefined ? write(undefined) : spreading(foundation, durability, bucket, write)
+  return durability === undefined ? write(undefined) : spreading(foundation, durability, bucket, write, since)
 }
 
 async function spreading<Done>(
@@ -19,8 +21,9 @@ async function spreading<Done>(
   durability: Durability,
   name: string,
   write: (spread: Spread | undefined) => Promise<Done>,
+  since: Moment | undefined,
 ): Promise<Done> {
-  const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name))
+  const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name), since)
   const spread = await durability.begin(bucket)
   const done = await write(spread)
   await spread?.confirm()
