@@ -41,7 +41,14 @@ import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { messageKeysOf, type NodeFoundation, tendRecords, tendVolumes, together } from './open-background.ts'
+import {
+  messageKeysOf,
+  type NodeFoundation,
+  raiseLayout,
+  tendRecords,
+  tendVolumes,
+  together,
+} from './open-background.ts'
 import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open-metrics.ts'
 import { openNodes } from './open-nodes.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
@@ -324,6 +331,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
       const work = (signal: AbortSignal): Promise<void> =>
         together(signal, [
           (either) => tendRecords(once, tending, either),
+          (either) => raiseLayout(shared?.nodes.fenced(bare) ?? bare, world, options.log, either),
           (either) => shadows.work(options.log, either),
           (either) => region?.followRoot(either),
           (either) => peers?.work(either),

@@ -18,6 +18,8 @@ export interface NodeRecord {
   readonly beat: number
   /** When it last said so, in milliseconds since the epoch: for people. */
   readonly at: number
+  /** The newest layout of rows that the program knows which it was last started with; absent: the first. */
+  readonly layout?: number
   /** It said that it stops. */
   readonly hasLeft?: boolean
 }
