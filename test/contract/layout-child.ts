@@ -13,11 +13,13 @@ const store =
   prefix === undefined
     ? await openLmdbStore({ path: place, world: realWorld })
     : await openFoundationStore({ world: realWorld, clusterFile: place, prefix, timeout: 60_000 })
+// Lives no longer than whoever started it.
+process.stdin.on('end', () => process.exit(1)).resume()
 let pages = 0
 const layouts = testLayouts(async () => {
   if (++pages < 4) return
   process.stdout.write('in the middle\n')
-  await new Promise(() => setInterval(() => undefined, 1_000))
+  await new Promise(() => undefined)
 })
 const world: World = {
   ...realWorld,

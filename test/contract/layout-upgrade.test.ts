@@ -103,7 +103,7 @@ function layoutContract(driver: string, open: () => Promise<Place>, skip: string
       const { store, elsewhere } = await fresh()
       await fillRows(store, 2_000)
       const script = join(import.meta.dirname, 'layout-child.ts')
-      const child = spawn(process.execPath, [script, ...elsewhere], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const child = spawn(process.execPath, [script, ...elsewhere], { stdio: ['pipe', 'pipe', 'inherit'] })
       const exited = once(child, 'exit')
       try {
         await Promise.race([

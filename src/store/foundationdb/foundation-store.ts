@@ -104,6 +104,7 @@ export class FoundationStore implements Store {
   }
 
   foresee(since: Moment, keys: readonly Uint8Array[]): void {
+    if (this.#closing !== undefined) return
     const state = this.#states.of(since)
     // Whoever reads it is told.
     for (const key of keys) state.get(key).catch(() => undefined)
