@@ -4,7 +4,7 @@ import type { BlobId } from '#src/model/blob.ts'
 import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
-import { decodeAdopted, encodeBlobs, encodeKeptBy } from './keeper-wire.ts'
+import { decodeAdopted, encodeKeptBy, encodeOffer } from './keeper-wire.ts'
 import type { NeededOptions } from './needed.ts'
 import { within } from './patience.ts'
 import type { Transport } from './transport.ts'
@@ -15,6 +15,8 @@ export interface HandingOnOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly membership: () => Membership
   /** The cells that a bucket is in; none: it is no more. Absent: buckets never leave a cell. */
   readonly cellsOfBucket?: (from: Snapshot, bucket: number) => Promise<readonly number[]>
+  /** Which of some blobs no region has a copy of, as all cells say. */
+  readonly lostOf: (blobs: readonly BlobId[]) => Promise<ReadonlySet<BlobId>>
 }
 
 /** A blob that is kept here, and that only a bucket named which is not here any more. */
@@ -30,7 +32,7 @@ const askMilliseconds = 15_000
  * Hands the keeping of blobs on to the cells that go on with their bucket.
  *
  * V6  who hands a blob on is its keeper until all other cells know the new one, which has a good copy by then: at no moment is
- *     there a copy that counts with nobody, and none is let go by one who keeps the blob no more.
+ *     there a copy that counts with nobody, and none is let go by one who keeps the blob no more. Of what is lost no copy is waited for.
  */
 export class HandingOn {
   readonly #options: HandingOnOptions
@@ -61,11 +63,13 @@ export class HandingOn {
     cells: readonly number[],
     needed: number,
   ): Promise<readonly Job[]> {
+    const lost = await this.#lost(jobs)
     let rest = await Promise.all(jobs.map(async (job) => ({ job, cells: await this.#order(job.blob, cells) })))
     for (let turn = 0; turn < cells.length && rest.length > 0; turn++) {
       const unnamed: typeof rest = []
       for (const [cell, offered] of Map.groupBy(rest, (each) => each.cells[turn] as number)) {
-        const words = decodeAdopted(await this.#ask(cell, 'adopt', encodeBlobs(offered.map(({ job }) => job.blob))))
+        const offer = encodeOffer({ blobs: offered.map(({ job }) => job.blob), lost })
+        const words = decodeAdopted(await this.#ask(cell, 'adopt', offer))
         const adopted = offered.filter((_, index) => words[index] === 'adopted').map(({ job }) => job.blob)
         await this.#tell(adopted, cell, cells, needed)
         unnamed.push(...offered.filter((_, index) => words[index] === 'unnamed'))
@@ -73,6 +77,20 @@ export class HandingOn {
       rest = unnamed
     }
     return rest.map(({ job }) => job)
+  }
+
+  /** Only of those that it knows to be nowhere: others are not asked about each blob. */
+  async #lost(jobs: readonly Left[]): Promise<ReadonlySet<BlobId>> {
+    const { foundation, lostOf } = this.#options
+    const suspected = await foundation.store.snapshot(async (snapshot) => {
+      const found: BlobId[] = []
+      for (const { blob } of jobs) {
+        const record = await readBlob(snapshot, blob)
+        if (record?.kind === 'bytes' && record.holders.length === 0) found.push(blob)
+      }
+      return found
+    })
+    return suspected.length === 0 ? new Set() : await lostOf(suspected)
   }
 
   async #needed(bucket: number | undefined): Promise<number> {

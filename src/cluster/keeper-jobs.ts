@@ -6,7 +6,7 @@ import type { BlobId } from '#src/model/blob.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { Freeing, type FreeingOptions } from './freeing.ts'
 import { HandingOn, type HandingOnOptions } from './handing-on.ts'
-import { decodeHeld, decodeLet, encodeCopies, type NumberedCopy } from './keeper-wire.ts'
+import { decodeHeld, decodeLet, encodeCopies, encodeGiven, type NumberedCopy } from './keeper-wire.ts'
 import { within } from './patience.ts'
 import type { Succession } from './succession.ts'
 
@@ -161,10 +161,10 @@ export class KeeperJobs {
     return work.length
   }
 
-  async #ask(keeper: number, method: string, copies: readonly NumberedCopy[]): Promise<Uint8Array> {
+  async #ask(keeper: number, method: string, request: Uint8Array): Promise<Uint8Array> {
     const { transport, foundation } = this.#options
     return await within(foundation.world, askMilliseconds, (signal) =>
-      transport.ask(keeper, method, encodeCopies(copies), signal),
+      transport.ask(keeper, method, request, signal),
     )
   }
 
@@ -172,7 +172,7 @@ export class KeeperJobs {
     if (work.length === 0) return 0
     const { foundation } = this.#options
     const { store, region, world } = foundation
-    const answers = decodeHeld(await this.#ask(keeper, 'hold', work))
+    const answers = decodeHeld(await this.#ask(keeper, 'hold', encodeCopies(work)))
     let done = 0
     await store.transact(async (transaction) => {
       done = 0
@@ -192,7 +192,7 @@ export class KeeperJobs {
   async #leave(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
     if (work.length === 0) return 0
     const { store, region } = this.#options.foundation
-    const answers = decodeLet(await this.#ask(keeper, 'release', work))
+    const answers = decodeLet(await this.#ask(keeper, 'release', encodeGiven(work)))
     let done = 0
     await store.transact(async (transaction) => {
       done = 0

@@ -30,6 +30,8 @@ interface Standing {
   readonly root: string
   readonly position: string
   readonly isWhole: boolean
+  /** It takes no part yet, by its own row: nobody waits for what it knows (C24). */
+  readonly isJoining?: boolean
 }
 
 type Position = Pick<Standing, 'position'>
@@ -73,13 +75,15 @@ export function promotionMethods({ store, world, members }: Omit<PromotionParts,
     {
       name: 'forsake',
       answer: async () => {
-        const standing = await store.transact(async (transaction) => {
+        const standing = await store.transact(async (transaction): Promise<Standing | undefined> => {
           const cursor = await readNamespaceCursor(transaction)
-          if (cursor !== undefined)
-            forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
-          return cursor
+          if (cursor === undefined) return undefined
+          forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
+          const membership = await records.membership(transaction)
+          const isJoining = membership !== undefined && isStateOf(membership, members.self.cell, 'joining')
+          return { ...standingOf(cursor), isJoining }
         })
-        return encodeMessage(standing === undefined ? null : standingOf(standing))
+        return encodeMessage(standing ?? null)
       },
     },
     {
@@ -99,6 +103,8 @@ export function promotionMethods({ store, world, members }: Omit<PromotionParts,
 }
 
 const nothing = new Uint8Array(0)
+const isStateOf = (membership: Membership, cell: number, state: Member['state']): boolean =>
+  memberOf(membership, cell)?.state === state
 const standingOf = ({ incarnation, position, copiedTo }: NamespaceCursor): Standing => ({
   root: incarnation,
   position: textOf(position),
@@ -162,6 +168,7 @@ export class Promotion {
     const { world, members } = this.#parts
     const { membership, self } = members
     if (members.isRoot) throw refusal('This region is the root already.')
+    if (isStateOf(membership, self.cell, 'joining')) throw refusal('A region that joins cannot be the root.')
     if (await this.#answers(membership.root)) throw refusal('The root answers: it can give its place up itself.')
     const began = world.monotonic()
     const others = membership.members.filter(
@@ -208,7 +215,7 @@ export class Promotion {
   }
 
   #compare(own: Standing, { region }: Member, theirs: Standing | undefined): void {
-    if (theirs === undefined || !theirs.isWhole || theirs.root !== own.root) return
+    if (theirs === undefined || !theirs.isWhole || theirs.isJoining === true || theirs.root !== own.root) return
     if (Buffer.compare(bytesOf(theirs.position), bytesOf(own.position)) <= 0) return
     throw refusal(`The region ${region} knows more of what the root changed: make that one the root.`)
   }

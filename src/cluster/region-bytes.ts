@@ -18,7 +18,7 @@ import { KeeperJobs } from './keeper-jobs.ts'
 import type { NeededOptions } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
-import { Spreading, spreadMethods } from './spreading.ts'
+import { Spreading, type SpreadingOptions, spreadMethods } from './spreading.ts'
 import { Succession, type SuccessionOptions } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
@@ -26,6 +26,7 @@ import type { Method, Transport } from './transport.ts'
 export interface RegionBytesOptions
   extends Pick<HandingOnOptions, 'cellsOfBucket'>,
     Pick<SuccessionOptions, 'askAgain'>,
+    Pick<SpreadingOptions, 'reservedFor'>,
     NeededOptions {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
@@ -93,9 +94,13 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...(cache !== undefined && { cache }),
     ...(own !== undefined && { own }),
   }
-  const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
   const succession = new Succession(options)
-  const jobs = new KeeperJobs({ ...options, keeper, succession })
+  const keeper = new Keeper({
+    ...options,
+    repair: (blob) => copies.repair(blob),
+    replenish: (blobs) => void succession.replenish(blobs).catch(failed),
+  })
+  const jobs = new KeeperJobs({ ...options, keeper, succession, lostOf: (blobs) => succession.lostOf(blobs) })
   const freeing = new Freeing({ ...options, keeper })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
   const adopting = new Adopting({ foundation, copies, failed })

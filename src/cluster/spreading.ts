@@ -12,7 +12,7 @@ import { within } from './patience.ts'
 import type { Positions } from './positions.ts'
 import type { Caller, Method, Transport } from './transport.ts'
 
-/** How long a write under way keeps what it needs, in milliseconds: longer than the largest part takes to be fetched. */
+/** Longer than the largest part takes to be fetched. */
 const reservedMilliseconds = 3_600_000
 /** For other cells to commit a record, in milliseconds; then the answer is that nobody knows. */
 const confirmMilliseconds = 15_000
@@ -34,6 +34,8 @@ export interface SpreadingOptions {
   readonly positions: Positions
   /** In how many regions a write has to be before it is acknowledged, where its bucket does not say. */
   readonly regions: number
+  /** How long a write under way keeps what it needs, in milliseconds; default: an hour. */
+  readonly reservedFor?: number
 }
 
 interface KeepRequest {
@@ -85,9 +87,10 @@ class SpreadWrite implements Spread {
   #reservations: readonly Reservation[] = []
 
   constructor(options: SpreadingOptions, cells: readonly number[], needed: number) {
-    const { world } = options.foundation
+    const { foundation, reservedFor = reservedMilliseconds } = options
+    const { world } = foundation
     this.token = Buffer.from(world.randomBytes(6)).readUIntBE(0, 6)
-    this.until = world.now() + reservedMilliseconds
+    this.until = world.now() + reservedFor
     this.#options = options
     this.#cells = cells
     this.#needed = needed

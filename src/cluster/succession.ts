@@ -44,11 +44,14 @@ interface Kept {
   readonly record: BlobRecord
 }
 
-/** What there are too few copies of. */
-interface Short extends Kept {
-  /** How many there are to be, at most as many as there are regions. */
+export interface ShortBlob {
+  readonly blob: BlobId
+  /** How many copies there are to be. */
   readonly needed: number
 }
+
+/** What there are too few copies of: at most as many are needed as there are regions. */
+type Short = Kept & ShortBlob
 
 interface Page {
   readonly kept: readonly Kept[]
@@ -309,7 +312,39 @@ export class Succession {
     return { told, isWhole: !answers.includes(undefined) }
   }
 
-  /** Has more copies made of what is short of them. */
+  /** Of some blobs those of which no region has a copy; none while a cell cannot be asked (K2). */
+  async lostOf(blobs: readonly BlobId[]): Promise<ReadonlySet<BlobId>> {
+    const { store, region } = this.#options.foundation
+    const { told, isWhole } = await this.#ask(blobs)
+    if (!isWhole) return new Set()
+    const elsewhere = blobs.filter((_, index) => (told[index] ?? []).every(({ holds }) => !holds))
+    return await store.snapshot(async (snapshot) => {
+      const lost = new Set<BlobId>()
+      for (const blob of elsewhere) {
+        const record = await readBlob(snapshot, blob)
+        if (record?.kind === 'bytes' && copyIn(record, region) === undefined) lost.add(blob)
+      }
+      return lost
+    })
+  }
+
+  /** Has copies made of blobs that this cell keeps, and of which another copy can go only then. */
+  async replenish(blobs: readonly ShortBlob[]): Promise<void> {
+    const { foundation, membership } = this.#options
+    const short = await foundation.store.snapshot(async (snapshot) => {
+      const found: Short[] = []
+      for (const { blob, needed } of blobs) {
+        const record = await readBlob(snapshot, blob)
+        if (record?.kind !== 'bytes' || record.isUnreferenced === true) continue
+        const each = { blob, record, needed: possible(needed, membership()) }
+        if (this.#isKept(each)) found.push(each)
+      }
+      return found
+    })
+    if (short.length > 0) await this.#replenish(short)
+  }
+
+  /** Has more copies made of what is short of them. Those count that are named where they are: others want to go. */
   async #replenish(short: readonly Short[]): Promise<{ wanted: number; lost: number }> {
     const { foundation } = this.#options
     const { told, isWhole } = await this.#ask(short.map(({ blob }) => blob))
@@ -328,7 +363,8 @@ export class Succession {
       }
       found.push(blob)
       const takers = others.filter(({ names, holds, isActive }) => names && !holds && isActive).map(({ cell }) => cell)
-      const holding = others.filter(({ holds, isActive }) => holds && isActive).length + (own === undefined ? 0 : 1)
+      const staying = others.filter(({ names, holds, isActive }) => names && holds && isActive)
+      const holding = staying.length + (own === undefined ? 0 : 1)
       const missing = needed - holding
       if (missing <= 0) {
         // Those who hold it have yet to tell.
@@ -336,7 +372,7 @@ export class Succession {
         continue
       }
       // No more regions have the bucket: it cannot be in more of them.
-      if (own !== undefined && takers.length === 0 && holding === this.#counted(record).length) continue
+      if (own !== undefined && takers.length === 0 && holding <= this.#counted(record).length) continue
       wanted += 1
       if (own === undefined) here.push(blob)
       for (const cell of takers.slice(0, missing - (own === undefined ? 1 : 0))) {

@@ -4,6 +4,7 @@ import { type BlobRecord, encodeBlob } from './blob-codec.ts'
 import { copyIn, forgetBlob, nextCopy, readBlob, type Sharing, setCopy } from './blob-records.ts'
 import { addBlobJob } from './jobs.ts'
 import { keys } from './keyspace.ts'
+import { noteLost } from './succession-records.ts'
 
 /**
  * What a blob's keeper decides, each in one transaction (C19).
@@ -140,6 +141,21 @@ export async function adopt(to: Transaction, blob: BlobId, here: Sharing): Promi
   if (record.keeper === here.cell) return 'adopted'
   const { released: _, ...rest } = record
   to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: [own] }))
+  return 'adopted'
+}
+
+/** As `adopt`, of a blob of which no region has a copy: that it is lost is what its new keeper tells from now on. */
+export async function adoptLost(
+  to: Transaction,
+  blob: BlobId,
+  { here, now }: { readonly here: Sharing; readonly now: number },
+): Promise<Adopted> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.isUnreferenced === true) return 'unnamed'
+  if (copyIn(record, here.region) !== undefined) return 'wait'
+  const { released: _, ...rest } = record
+  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: [] }))
+  await noteLost(to, blob, now)
   return 'adopted'
 }
 

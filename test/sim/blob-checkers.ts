@@ -60,15 +60,13 @@ export function checkReferences({ name, view }: QuietCell): void {
   for (const use of wanted.keys()) throw new Violation(`${name}: a version without its reference: ${use}`)
 }
 
-/** I7, C19, C21: what a version refers to is whole in some region, and what nobody refers to is held by none. */
-export function checkCopies(cells: readonly QuietCell[]): void {
-  const held = new Set<string>()
-  for (const { name, view, isWhole } of cells) {
-    for (const { blob, record } of blobsOf(view)) {
-      const copy = record.kind === 'bytes' ? copyIn(record, name) : undefined
-      if (copy !== undefined && isWhole(copy.extents)) held.add(blob)
-    }
-  }
+/**
+ * I7, C19, C21: what a version refers to is whole in some region, and what nobody refers to is held by none. K2: of what went with a
+ * region, and of nothing else, it is said that it is lost.
+ */
+export function checkCopies(cells: readonly QuietCell[], wentWithRegion: ReadonlySet<string>): void {
+  const held = heldIn(cells)
+  const said = new Set(cells.flatMap(({ view }) => lostIn(view)))
   const named = new Set<string>()
   for (const { name, view } of cells) {
     for (const blob of namedIn(view)) {
@@ -76,7 +74,11 @@ export function checkCopies(cells: readonly QuietCell[]): void {
       const row = view.get(keys.blob(blob))
       if (row === undefined) throw new Violation(`${name}: ${blob} is referred to, and has no record`)
       const isManifest = decodeBlob(row).kind === 'manifest'
-      if (!isManifest && !held.has(blob)) throw new Violation(`${name}: nobody holds ${blob} any more`)
+      if (isManifest) continue
+      if (!held.has(blob) && !wentWithRegion.has(blob)) throw new Violation(`${name}: nobody holds ${blob} any more`)
+      if (held.has(blob) === said.has(blob)) {
+        throw new Violation(`${name}: ${blob} is ${held.has(blob) ? 'held, and' : 'lost, and not'} said to be lost`)
+      }
     }
   }
   for (const { name, view } of cells) {
@@ -86,14 +88,81 @@ export function checkCopies(cells: readonly QuietCell[]): void {
   }
 }
 
+/** Blobs of which some region has a copy that can be read. */
+export function heldIn(cells: readonly QuietCell[]): ReadonlySet<string> {
+  const held = new Set<string>()
+  for (const { name, view, isWhole } of cells) {
+    for (const { blob, record } of blobsOf(view)) {
+      const copy = record.kind === 'bytes' ? copyIn(record, name) : undefined
+      if (copy !== undefined && isWhole(copy.extents)) held.add(blob)
+    }
+  }
+  return held
+}
+
+/** Those of which a cell says that they are lost, and that it still refers to. */
+function lostIn(view: View): readonly string[] {
+  return rowsOf(view, under('lostBlob', [])).flatMap(({ key }) => {
+    const blob = blobOfRow(key)
+    const row = view.get(keys.blob(blob))
+    const record = row === undefined ? undefined : decodeBlob(row)
+    const isSaid = record?.kind === 'bytes' && record.isUnreferenced === undefined && record.holders.length === 0
+    return isSaid ? [blob] : []
+  })
+}
+
+/** C20: blobs are in as many regions as their bucket asks for, or has; but for those that are lost. `needed`: by bucket. */
+export function checkDurable(
+  cells: readonly QuietCell[],
+  needed: ReadonlyMap<number, number>,
+  lost: ReadonlySet<string>,
+): void {
+  for (const { name, view } of cells) {
+    for (const { bucket, blob } of usesIn(view)) {
+      if (lost.has(blob)) continue
+      const count = cells.filter(({ name: region, view: there }) => isCopyIn(there, blob, region)).length
+      const least = Math.min(needed.get(bucket) ?? 1, cells.filter(({ here }) => here.has(bucket)).length)
+      if (count < least) throw new Violation(`${name}: ${blob} of bucket ${bucket} is in ${count} regions, not ${least}`)
+    }
+  }
+}
+
+function isCopyIn(view: View, blob: string, region: string): boolean {
+  const row = view.get(keys.blob(blob))
+  const record = row === undefined ? undefined : decodeBlob(row)
+  return record?.kind === 'bytes' && copyIn(record, region) !== undefined
+}
+
+/** Blobs, parts of objects too, by bucket. */
+function* usesIn(view: View): Generator<{ readonly bucket: number; readonly place: string; readonly blob: string }> {
+  for (const { key } of rowsOf(view, under('reference', []))) {
+    const reader = new TupleReader(key, 1)
+    const blob = Buffer.from(reader.bytes()).toString('hex')
+    const bucket = reader.number()
+    const place = `${bucket} ${reader.text()} ${reader.integer()}`
+    const parts = partsOf(view, blob)
+    for (const each of parts.length === 0 ? [blob] : parts) yield { bucket, place, blob: each }
+  }
+}
+
+/** None: it is no manifest. */
+const partsOf = (view: View, blob: string): readonly string[] =>
+  rowsOf(view, under('manifest', [Buffer.from(blob, 'hex')])).flatMap(({ value }) =>
+    decodePage(value).map((part) => part.blob),
+  )
+
+/** Which versions have bytes in any of some blobs: bucket, key and slot. */
+export function placesOf(view: View, blobs: ReadonlySet<string>): ReadonlySet<string> {
+  const found = [...usesIn(view)].filter(({ blob }) => blobs.has(blob)).map(({ place }) => place)
+  return new Set(found)
+}
+
 /** What versions refer to, the parts of what they refer to, and parts of uploads that are under way. */
 function* namedIn(view: View): Generator<string> {
   for (const { key } of rowsOf(view, under('reference', []))) {
     const blob = Buffer.from(new TupleReader(key, 1).bytes()).toString('hex')
     yield blob
-    for (const { value } of rowsOf(view, under('manifest', [Buffer.from(blob, 'hex')]))) {
-      for (const part of decodePage(value)) yield part.blob
-    }
+    yield* partsOf(view, blob)
   }
   for (const { value } of rowsOf(view, under('part', []))) yield decodePart(new RecordReader(value, 1)).blob
 }

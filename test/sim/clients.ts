@@ -64,9 +64,10 @@ export class Client {
   }
 
   async #once(): Promise<void> {
-    const { timeline, region, chance } = this.#parts
+    const { timeline, cluster, chance } = this.#parts
     const bucket = chance.pick(buckets)
-    const serving = region.isUp ? this.#serving(bucket) : undefined
+    const region = cluster.standIn(this.#parts.region, chance)
+    const serving = region.isUp ? this.#serving(region, bucket) : undefined
     const services = serving?.services
     if (serving === undefined || services === undefined) {
       this.refused++
@@ -89,10 +90,10 @@ export class Client {
   }
 
   /** The region that carries it out: the own one, if that has the bucket as it knows, or one of those that have it. */
-  #serving({ name }: SimulatedBucket): Region | undefined {
-    const { region, cluster, chance } = this.#parts
+  #serving(region: Region, { name }: SimulatedBucket): Region | undefined {
+    const { cluster, chance } = this.#parts
     if (region.has(name)) return region
-    const cells = cellsIn(region.store.view, name, cluster.membership)
+    const cells = cellsIn(region.store.view, name, cluster.roster.knownIn(region.store.view))
     const others = cluster.regions.filter((each) => each.isUp && cells.includes(each.member.cell) && each.has(name))
     return others.length === 0 ? undefined : chance.pick(others)
   }

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
+import { conflictOfRow } from '#src/metadata/conflict-records.ts'
 import { keys, subspace } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
+import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import type { Write } from '#src/store/writes.ts'
+import { heldBy, holds, tagsIn, withSeen } from './bereavement.ts'
 import type { SimulatedBucket } from './content.ts'
 import { cellsIn, nameOfBucket } from './places.ts'
+import type { Region } from './region.ts'
 
 /** One change that a cell made by itself, as it stood in its commit. */
 export interface Birth {
@@ -49,13 +53,20 @@ export class Ledger {
   readonly restored = new Set<string>()
   /** When the tags of a version were last changed: bucket, key, content stamp. */
   readonly tagged = new Map<string, Stamp>()
+  /** Blobs that nobody but a region that was lost could give. */
+  readonly lostBlobs = new Set<BlobId>()
+  /** What was born, and went with a region that was lost: only that one had it. */
+  readonly #lost = new Set<Birth>()
+  /** Removals that a cell forgot, since all others had them. */
+  readonly #forgotten = new Set<string>()
   readonly #seen = new Map<string, Stamp>()
   readonly #largest = new Map<string, Stamp>()
   readonly #fail: (error: Violation) => void
 
-  readonly #membership: () => Membership
+  readonly #membership: (view: View) => Membership
 
-  constructor(membership: () => Membership, fail: (error: Violation) => void) {
+  /** `membership`: as a cell knows it. */
+  constructor(membership: (view: View) => Membership, fail: (error: Violation) => void) {
     this.#membership = membership
     this.#fail = fail
   }
@@ -77,6 +88,51 @@ export class Ledger {
 
   birthsOf(bucket: number, key: string, slot: Stamp): ReadonlyMap<Stamp, Birth> {
     return this.births.get(nameOf(bucket, key, slot)) ?? new Map()
+  }
+
+  /** Of a slot: what was born there, but for what was lost with a region. */
+  standingBirths(births: ReadonlyMap<Stamp, Birth>): readonly Birth[] {
+    return [...births.values()].filter((birth) => !this.#lost.has(birth))
+  }
+
+  /**
+   * A region that is gone for good was removed. `having`: by bucket, what the cells have that go on with it. What none of them has,
+   * and nothing that any of them has had seen, is lost; nothing else may be.
+   */
+  loses(lost: Region, alive: readonly Region[], having: ReadonlyMap<number, readonly View[]>): void {
+    for (const births of this.births.values()) {
+      const [one] = births.values()
+      const views = one === undefined ? [] : (having.get(one.bucket) ?? [])
+      const had = [...births.values()].filter(
+        (birth) => views.length > 0 && (this.#forgotten.has(idOf(birth)) || views.some((view) => holds(view, birth))),
+      )
+      const kept = withSeen(births, had)
+      for (const birth of births.values()) if (!kept.has(birth)) this.#lost.add(birth)
+    }
+    this.tagged.clear()
+    for (const [bucket, views] of having) for (const [place, stamp] of tagsIn(views, bucket)) this.tagged.set(place, stamp)
+    this.#unsee()
+    const held = new Set(alive.flatMap((region) => [...heldBy(region)]))
+    for (const blob of heldBy(lost)) if (!held.has(blob)) this.lostBlobs.add(blob)
+  }
+
+  /** Nobody saw what is lost: at most what was there before. */
+  #unsee(): void {
+    for (const [name, stamp] of this.#seen) {
+      const [, bucket, key = ''] = name.split(' ')
+      const births = this.birthsOf(Number(bucket), key, 0n)
+      const left = this.standingBirths(births).filter((birth) => birth.stamp <= stamp)
+      const most = left.reduce((largest, birth) => (birth.stamp > largest ? birth.stamp : largest), 0n)
+      this.#seen.set(name, most)
+    }
+  }
+
+  /** It was on its way when the region went that alone had it. */
+  #found(bucket: number, key: string, slot: Stamp, stamp: Stamp): void {
+    if (this.#lost.size === 0) return
+    const births = this.birthsOf(bucket, key, slot)
+    const birth = births.get(stamp)
+    if (birth !== undefined) for (const each of withSeen(births, [birth])) this.#lost.delete(each)
   }
 
   slotsOf(bucket: number, key: string): readonly ReadonlyMap<Stamp, Birth>[] {
@@ -119,11 +175,12 @@ export class Ledger {
   /** `looked`: which keys of this commit have been. */
   #row(cell: number, key: Uint8Array, before: View, after: View, looked: Set<string>): void {
     const space = key[0]
+    if (space === subspace.conflict) this.#conflict(cell, key, after)
     if (space !== subspace.current && space !== subspace.version && space !== subspace.tombstone) return
     const reader = new TupleReader(key, 1)
     const place = { bucket: reader.number(), key: reader.text() }
     // Of a bucket that it is no cell of, by its own row, a cell forgets all; and nobody asks it.
-    if (!cellsIn(after, nameOfBucket(place.bucket), this.#membership()).includes(cell)) {
+    if (!cellsIn(after, nameOfBucket(place.bucket), this.#membership(after)).includes(cell)) {
       this.#checkNotBorn(cell, key, place, before, after)
       return
     }
@@ -131,10 +188,14 @@ export class Ledger {
     if (!looked.has(name)) this.#checkStanding(cell, place, before, after)
     looked.add(name)
     const value = after.get(key)
-    if (value === undefined) return
+    if (value === undefined) {
+      if (space === subspace.tombstone) this.#forgot(place, BigInt(reader.integer()), before.get(key), after)
+      return
+    }
     if (space === subspace.tombstone) {
       const slot = BigInt(reader.integer())
       const { stamp } = decodeTombstone(value)
+      this.#found(place.bucket, place.key, slot, stamp)
       this.#maybeBorn(cell, { ...place, slot, stamp, kind: 'tombstone', etag: undefined }, before)
       this.#had(cell, place, stamp)
       return
@@ -142,6 +203,7 @@ export class Ledger {
     const version = decodeVersion(value)
     const slot = version.isNull ? 0n : version.stamp
     const etag = version.kind === 'object' ? version.etag : undefined
+    this.#found(place.bucket, place.key, slot, version.stamp)
     const isNew = this.#maybeBorn(cell, { ...place, slot, stamp: version.stamp, kind: version.kind, etag }, before)
     if (isNew) this.#checkBytes(version, place, after)
     this.#had(cell, place, version.stamp)
@@ -150,6 +212,21 @@ export class Ledger {
       const last = this.tagged.get(tagged) ?? 0n
       if (version.tags.stamp > last) this.tagged.set(tagged, version.tags.stamp)
     }
+  }
+
+  #conflict(cell: number, row: Uint8Array, after: View): void {
+    const value = this.#lost.size === 0 ? undefined : after.get(row)
+    if (value === undefined) return
+    const { bucket, key, conflict } = conflictOfRow({ key: row, value })
+    const isHere = cellsIn(after, nameOfBucket(bucket), this.#membership(after)).includes(cell)
+    if (isHere) this.#found(bucket, key, 0n, conflict.version.stamp)
+  }
+
+  /** C10: a removal is forgotten once all others have it. What replaced it tells of itself. */
+  #forgot(place: { bucket: number; key: string }, slot: Stamp, was: Uint8Array | undefined, after: View): void {
+    if (was === undefined) return
+    if (slot === 0n && standing(after, place.bucket, place.key) !== undefined) return
+    this.#forgotten.add(idOf({ ...place, slot, stamp: decodeTombstone(was).stamp }))
   }
 
   /** C22: nothing is written in a cell that is none of the bucket's. */
@@ -220,6 +297,9 @@ export class Ledger {
     }
   }
 }
+
+const idOf = ({ bucket, key, slot, stamp }: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>): string =>
+  `${bucket} ${slot} ${key} ${stamp}`
 
 const nameOf = (bucket: number, key: string, slot: Stamp): string => `${bucket} ${slot} ${key}`
 

@@ -1,4 +1,5 @@
 import { Fault } from '#src/errors.ts'
+import { NotTheRoot } from '#src/metadata/namespace-feed.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
@@ -54,7 +55,8 @@ export class Mover {
     // The root may die with it in hand.
     const silence = timeline.sleep(5_000)
     await Promise.race([change, silence]).catch((error: unknown) => {
-      if (!(error instanceof Fault) && !(error instanceof StoreError)) throw error
+      const isExpected = [Fault, StoreError, NotTheRoot].some((kind) => error instanceof kind)
+      if (!isExpected) throw error
     })
   }
 
@@ -68,6 +70,20 @@ export class Mover {
         if (cells.every((each) => each === cell)) await this.#move(name, '')
       }
       await timeline.sleep(500)
+    }
+  }
+
+  /** As the operator does who gave up what a lost region alone had: buckets that are nowhere begin anew, empty. */
+  async placeAnew(): Promise<void> {
+    const { timeline, cluster, faults } = this.#parts
+    const isNowhere = ({ name }: { readonly name: string }): boolean =>
+      cellsIn(cluster.root.store.view, name, cluster.membership).length === 0
+    for (const bucket of buckets.filter(isNowhere)) {
+      faults.fired('bucket lost')
+      while (isNowhere(bucket)) {
+        await this.#move(bucket.name, '')
+        await timeline.sleep(500)
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-import { faultClasses } from './faults.ts'
+import { faultClasses, rareFaults } from './faults.ts'
 import type { Told } from './worker.ts'
 
 /** What C29 asks of a run that is worth something. */
@@ -7,6 +7,7 @@ const acknowledgedLeast = 0.6
 const acknowledgedOfSeed = 0.5
 /** With fewer seeds chance alone may leave a class of faults out. */
 const seedsForFaults = 20
+const seedsForRareFaults = 100
 
 /** Sums of all seeds of a run, and whether they were enough to show anything. */
 export class Summary {
@@ -68,8 +69,9 @@ export class Summary {
     if (this.#fewest < operationsLeast) found.push(`a seed of ${this.#fewest} operations: at least ${operationsLeast}`)
     if (this.#acknowledged < acknowledgedLeast * this.#operations) found.push('too few operations were acknowledged')
     for (const seed of this.#weak) found.push(`too few operations of seed ${seed} were acknowledged`)
-    if (this.#seeds >= seedsForFaults) {
-      for (const fault of faultClasses) if (!this.#faults.has(fault)) found.push(`the fault '${fault}' never happened`)
+    for (const fault of faultClasses) {
+      const seeds = rareFaults.has(fault) ? seedsForRareFaults : seedsForFaults
+      if (this.#seeds >= seeds && !this.#faults.has(fault)) found.push(`the fault '${fault}' never happened`)
     }
     return found
   }
