@@ -167,7 +167,11 @@ export async function checkReadable(
     for (const { key, versionId, version, isLatest } of items) {
       if (version.kind === 'marker' || !(isLatest || Number(version.stamp / 1000n) % oldVersionsRead === 0)) continue
       const request = { name: { bucket: bucket.name, key }, versionId, guard, conditions: {} }
-      if (unreadable.has(`${bucket.id} ${key} ${version.isNull ? 0n : version.stamp}`)) {
+      const slot = version.isNull ? 0n : version.stamp
+      if (unreadable.has(`${bucket.id} ${key} ${slot}`)) {
+        if (ledger.isPromised({ bucket: bucket.id, key, slot, stamp: version.stamp })) {
+          throw new Violation(`${key} at ${versionId} was acknowledged as in several regions, and its bytes are lost`)
+        }
         await checkRefused(services, request, `${member.region}: ${key} at ${versionId}`)
         continue
       }

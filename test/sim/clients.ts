@@ -1,6 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import type { Conditions } from '#src/model/conditions.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
+import type { ObjectVersion } from '#src/model/version.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
@@ -83,7 +84,11 @@ export class Client {
     } catch (error) {
       if (error instanceof Violation) throw error
       if (error instanceof Fault && isAnswer(error)) this.acknowledged++
-      else if (error instanceof Fault) this.refused++
+      else if (error instanceof Fault) {
+        this.refused++
+        // Where regions are lost, and until they are replaced, it is long until it may be tried again.
+        if (cluster.roster.isByRows) await timeline.sleep(chance.between(200, 1_000))
+      }
       else if (error instanceof StoreError) this.unknown++
       else throw error
     }
@@ -115,7 +120,13 @@ export class Client {
         return
       }
       case 'upload':
-        return await upload({ uploads: services.uploads, chance, ledger, draft: () => this.#bytes() }, name)
+        return await upload(
+          {
+            ...{ uploads: services.uploads, chance, ledger, draft: () => this.#bytes() },
+            completed: (version) => this.#promised(bucket, name.key, version),
+          },
+          name,
+        )
       case 'list': {
         const check = chance.happens(0.5) ? checkObjects : checkVersions
         // What stands now is what the snapshot shows that the listing takes at once.
@@ -162,6 +173,17 @@ export class Client {
     const name = { bucket: bucket.name, key }
     const { version } = await objects.put({ name, attributes, body: bodyOf(bytes), digests: {}, conditions, guard })
     ledger.sees(region.member.cell, bucket, key, version)
+    this.#promised(bucket, key, version)
+  }
+
+  /** What is acknowledged is where the bucket asks for it to be. */
+  #promised(bucket: SimulatedBucket, key: string, { isNull, stamp }: ObjectVersion): void {
+    const { cluster, ledger } = this.#parts
+    const regions = cluster.fate.durability[buckets.indexOf(bucket)] ?? 1
+    if (regions === 1) return
+    // Also of one that was lost since: it had what it said that it has.
+    const views = cluster.regions.map(({ store }) => store.view)
+    ledger.promises({ bucket: bucket.id, key, slot: isNull ? 0n : stamp, stamp }, regions, views)
   }
 
   async #move({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
@@ -171,9 +193,11 @@ export class Client {
     const conditions = {}
     if (chance.happens(0.7)) {
       const from = { name: source, guard, conditions }
-      await objects.copy({ source: from, name: target, attributes: () => attributes, conditions, guard })
+      const copied = await objects.copy({ source: from, name: target, attributes: () => attributes, conditions, guard })
+      this.#promised(bucket, target.key, copied.version)
     } else if (target.key !== key) {
-      await objects.rename({ source, target, conditions, sourceConditions: {}, guard, sourceGuard: guard })
+      const request = { source, target, conditions, sourceConditions: {}, guard, sourceGuard: guard }
+      this.#promised(bucket, target.key, (await objects.rename(request)).version)
     }
   }
 

@@ -158,6 +158,7 @@ export class Cluster {
       const cells = row === undefined ? [] : sharingCells(row, this.membership)
       return [id, alive.filter(({ member }) => cells.includes(member.cell)).map(({ store }) => store.view)] as const
     })
+    for (const [, views] of having) if (views.length === 0) this.#parts.faults.fired('bucket lost')
     this.#parts.ledger.loses(lost, alive, new Map(having))
   }
 

@@ -57,6 +57,8 @@ export class Ledger {
   readonly lostBlobs = new Set<BlobId>()
   /** What was born, and went with a region that was lost: only that one had it. */
   readonly #lost = new Set<Birth>()
+  /** What was acknowledged once several regions had it (C20). */
+  readonly #promised = new Set<Birth>()
   /** Removals that a cell forgot, since all others had them. */
   readonly #forgotten = new Set<string>()
   readonly #seen = new Map<string, Stamp>()
@@ -107,13 +109,39 @@ export class Ledger {
         (birth) => views.length > 0 && (this.#forgotten.has(idOf(birth)) || views.some((view) => holds(view, birth))),
       )
       const kept = withSeen(births, had)
-      for (const birth of births.values()) if (!kept.has(birth)) this.#lost.add(birth)
+      for (const birth of births.values()) if (!kept.has(birth)) this.#lose(birth)
     }
     this.tagged.clear()
     for (const [bucket, views] of having) for (const [place, stamp] of tagsIn(views, bucket)) this.tagged.set(place, stamp)
     this.#unsee()
     const held = new Set(alive.flatMap((region) => [...heldBy(region)]))
     for (const blob of heldBy(lost)) if (!held.has(blob)) this.lostBlobs.add(blob)
+  }
+
+  #lose(birth: Birth): void {
+    this.#lost.add(birth)
+    if (!this.#promised.has(birth)) return
+    const { key, stamp, cell } = birth
+    this.#fail(new Violation(`${key} at ${stamp} was acknowledged as in several regions, and is lost with cell ${cell}`))
+  }
+
+  /** C20: what is acknowledged is in so many regions by now, or what has seen it is. `views`: of all regions. */
+  promises(place: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>, regions: number, views: readonly View[]): void {
+    const births = this.birthsOf(place.bucket, place.key, place.slot)
+    const birth = births.get(place.stamp)
+    if (birth === undefined) throw new Violation(`${place.key} was acknowledged at ${place.stamp}, which nobody wrote`)
+    this.#promised.add(birth)
+    const having = views.filter((view) => {
+      const had = [...births.values()].filter((each) => holds(view, each))
+      return withSeen(births, had).has(birth)
+    })
+    if (having.length >= regions) return
+    throw new Violation(`${place.key} at ${place.stamp} was acknowledged, and is in ${having.length} regions only`)
+  }
+
+  isPromised({ bucket, key, slot, stamp }: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>): boolean {
+    const birth = this.birthsOf(bucket, key, slot).get(stamp)
+    return birth !== undefined && this.#promised.has(birth)
   }
 
   /** Nobody saw what is lost: at most what was there before. */

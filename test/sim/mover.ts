@@ -16,6 +16,7 @@ export interface MoverParts {
   readonly cluster: Cluster
 }
 
+const gatherTimes = 10
 /** How many seeds of three have buckets that move. */
 const kinds = [false, true, true]
 
@@ -73,13 +74,23 @@ export class Mover {
     }
   }
 
+  /** Some bucket goes to one region alone, if what it asks for lets it; it has some time for that. */
+  async gather({ member }: Region): Promise<void> {
+    const { timeline, chance, cluster } = this.#parts
+    const { name } = chance.pick(buckets)
+    const isGathered = (): boolean => cellsIn(cluster.root.store.view, name, cluster.membership).length === 1
+    for (let times = 0; times < gatherTimes && !isGathered(); times++) {
+      await this.#move(name, member.region)
+      await timeline.sleep(500)
+    }
+  }
+
   /** As the operator does who gave up what a lost region alone had: buckets that are nowhere begin anew, empty. */
   async placeAnew(): Promise<void> {
-    const { timeline, cluster, faults } = this.#parts
+    const { timeline, cluster } = this.#parts
     const isNowhere = ({ name }: { readonly name: string }): boolean =>
       cellsIn(cluster.root.store.view, name, cluster.membership).length === 0
     for (const bucket of buckets.filter(isNowhere)) {
-      faults.fired('bucket lost')
       while (isNowhere(bucket)) {
         await this.#move(bucket.name, '')
         await timeline.sleep(500)

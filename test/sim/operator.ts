@@ -4,7 +4,7 @@ import { Promotion } from '#src/cluster/promotion.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
-import { memberOf } from '#src/model/region.ts'
+import { type Member, memberOf } from '#src/model/region.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
@@ -37,8 +37,9 @@ export class Operator {
   async run(joined: Promise<void>): Promise<void> {
     const { timeline, chance, cluster } = this.#parts
     const { promotions, loses } = cluster.fate
-    // Nobody is lost of whom others have not even heard yet.
     await joined
+    // One that joins while the root is lost may have to begin anew.
+    while (cluster.late !== undefined && this.#stateOf(cluster.late) === 'joining') await timeline.sleep(100)
     for (let count = 0; count < promotions; count++) {
       await timeline.sleep(chance.between(1_000, 6_000))
       await this.#promote()
@@ -52,9 +53,12 @@ export class Operator {
   get #steady(): readonly Region[] {
     const { cluster } = this.#parts
     return cluster.staying.filter((region) => {
-      const isActive = memberOf(cluster.membership, region.member.cell)?.state === 'active'
-      return region !== cluster.leaver && !region.isLost && isActive
+      return region !== cluster.leaver && !region.isLost && this.#stateOf(region) === 'active'
     })
+  }
+
+  #stateOf({ member }: Region): Member['state'] | undefined {
+    return memberOf(this.#parts.cluster.membership, member.cell)?.state
   }
 
   /** Another one becomes the root while the one that is gives its place. */
@@ -81,6 +85,7 @@ export class Operator {
     const { fate, roster } = cluster
     const isRoot = region === cluster.root
     // One that only the root can let in again would else be down as long as there is none.
+    if (fate.isBucketLost) await mover.gather(region)
     while (cluster.regions.some(({ isHeld }) => isHeld)) await timeline.sleep(50)
     cluster.lose(region)
     await timeline.sleep(chance.between(200, 6_000))

@@ -7,7 +7,7 @@ const acknowledgedLeast = 0.6
 const acknowledgedOfSeed = 0.5
 /** With fewer seeds chance alone may leave a class of faults out. */
 const seedsForFaults = 20
-const seedsForRareFaults = 100
+const seedsForRareFaults = 300
 
 /** Sums of all seeds of a run, and whether they were enough to show anything. */
 export class Summary {

@@ -1,7 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import { multipartEtag } from '#src/model/digests.ts'
 import type { ObjectName } from '#src/model/names.ts'
-import type { Part } from '#src/model/version.ts'
+import type { ObjectVersion, Part } from '#src/model/version.ts'
 import type { Uploads } from '#src/service/services.ts'
 import type { Chance } from './chance.ts'
 import { attributes, bodyOf, guard, owner } from './content.ts'
@@ -12,13 +12,15 @@ export interface Uploading {
   readonly chance: Chance
   readonly ledger: Ledger
   readonly draft: () => Uint8Array
+  /** Told of the version that came of it. */
+  readonly completed: (version: ObjectVersion) => void
 }
 
 /**
  * A whole upload, as a client does it: some parts are sent twice, some are not named in the end, some uploads are given up, and
  * some are completed twice, as by a client that did not hear the answer.
  */
-export async function upload({ uploads, chance, ledger, draft }: Uploading, name: ObjectName): Promise<void> {
+export async function upload({ uploads, chance, ledger, draft, completed }: Uploading, name: ObjectName): Promise<void> {
   const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner })
   const sent = new Map<number, { readonly part: Part; readonly bytes: Uint8Array }>()
   const count = chance.pick([1, 2, 3, 5])
@@ -38,6 +40,7 @@ export async function upload({ uploads, chance, ledger, draft }: Uploading, name
   ledger.bodies.set(multipartEtag(parts.map(({ etag }) => etag)), Buffer.concat(named.map(({ bytes }) => bytes)))
   const complete = () => uploads.complete({ name, uploadId, parts, conditions: {}, guard })
   const { version } = await complete()
+  completed(version)
   if (!chance.happens(0.2)) return
   const again = await complete().catch((error: unknown) => {
     if (!(error instanceof Fault) || error.code !== 'NoSuchUpload') throw error
