@@ -26,7 +26,8 @@ import {
 } from './keeper-wire.ts'
 import { type NeededOptions, neededIn } from './needed.ts'
 import type { Positions } from './positions.ts'
-import { mayCount, type ShortBlob } from './succession.ts'
+import type { ShortBlob } from './replenishing.ts'
+import { mayCount } from './succession.ts'
 import type { Caller, Method } from './transport.ts'
 
 export interface KeeperOptions extends NeededOptions {

@@ -25,7 +25,7 @@ import type { Method, Transport } from './transport.ts'
 
 export interface RegionBytesOptions
   extends Pick<HandingOnOptions, 'cellsOfBucket'>,
-    Pick<SuccessionOptions, 'askAgain'>,
+    Pick<SuccessionOptions, 'askAgain' | 'lookAgain'>,
     Pick<SpreadingOptions, 'reservedFor'>,
     NeededOptions {
   /** Without `remote`, which is made here. */

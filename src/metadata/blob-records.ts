@@ -26,6 +26,8 @@ export interface Reference {
 }
 
 const format = 1
+/** References of reservations (R3) lie before those of any bucket. */
+const firstBucket = 1
 /** Some 130 bytes each, so a page stays below the limit of a value. */
 const partsPerPage = 500
 const writer = new RecordWriter()
@@ -165,7 +167,7 @@ export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot 
 export async function bucketOf(from: Snapshot, blob: BlobId): Promise<number | undefined> {
   const all = under('reference', [Buffer.from(blob, 'hex')])
   // Reservations lie before all versions (R3), and tell of no bucket.
-  const [row] = await from.range(keys.reference(blob, 1, '', 0n), all.to, { limit: 1 })
+  const [row] = await from.range(keys.reference(blob, firstBucket, '', 0n), all.to, { limit: 1 })
   if (row === undefined) return undefined
   const reader = new TupleReader(row.key, 1)
   reader.bytes()
@@ -181,6 +183,8 @@ export async function dropReference(
 ): Promise<void> {
   const own = keys.reference(blob, bucket, key, slot)
   const all = under('reference', [Buffer.from(blob, 'hex')])
+  // Writes to a bucket that is not here any more come to nothing here; and their end does not tell of which bucket the blob was.
+  if (left !== undefined) to.clearRange(all.from, keys.reference(blob, firstBucket, '', 0n))
   // Two tell whether there is another one; and before the own one is cleared they are found by one look, not by one more past it.
   const references = await to.range(all.from, all.to, { limit: 2 })
   to.clear(own)

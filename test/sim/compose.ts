@@ -54,7 +54,6 @@ const moveOptions = { pause: 100, patience: 2_000, fence: 3_000, again: 200 }
 export const composeRegion: Compose = (parts) => {
   const { foundation: bare, transport, self, isByRows, isEager, failed } = parts
   const surprised = (error: unknown): void => {
-    if (process.env.DBG) console.log("S", self.region, String(error).slice(0,160), String((error as Error).cause ?? "").slice(0,100))
     const isOfChange = isByRows && error instanceof NotTheRoot
     if (!isExpected(error) && !isOfChange) failed(error)
   }
@@ -88,6 +87,7 @@ export const composeRegion: Compose = (parts) => {
     ...(isByRows && durabilityOfBuckets(cells, bare.namespace)),
     reservedFor: 90_000,
     askAgain: 20_000,
+    lookAgain: 20_000,
     failed: surprised,
   })
   const foundation = { ...known, remote: bytes.remote, ...(isByRows && { durability: bytes.durability }) }

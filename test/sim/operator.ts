@@ -86,7 +86,7 @@ export class Operator {
     const isRoot = region === cluster.root
     // One that only the root can let in again would else be down as long as there is none.
     if (fate.isBucketLost) await mover.gather(region)
-    while (cluster.regions.some(({ isHeld }) => isHeld)) await timeline.sleep(50)
+    while (cluster.regions.some(({ isHeld }) => isHeld) || !this.#isKnownOfEach()) await timeline.sleep(50)
     cluster.lose(region)
     await timeline.sleep(chance.between(200, 6_000))
     if (isRoot) await this.#replaceRoot(region)
@@ -96,6 +96,15 @@ export class Operator {
       await cluster.replace(region)
     }
     await mover.placeAnew()
+  }
+
+  /** Whether all know who the others are: one that was reborn, and of which only the lost root has heard, is refused by all others. */
+  #isKnownOfEach(): boolean {
+    const { staying, roster } = this.#parts.cluster
+    return staying.every(({ store }) => {
+      const known = roster.knownIn(store.view)
+      return staying.every(({ member }) => memberOf(known, member.cell)?.incarnation === member.incarnation)
+    })
   }
 
   /** Tries one after the other, as each of them says that another one knows more. */
@@ -119,11 +128,9 @@ export class Operator {
     const { timeline, cluster } = this.#parts
     for (let times = 0; times < most && !isDone(); times++) {
       const silence = timeline.sleep(patience)
-      if (process.env['DBG']) console.log('ASK', timeline.now|0, heir.member.region, heir.isUp, cluster?.root.member.region)
       const asked = heir.services?.operate((parts) => promotionOf(heir, parts).then(command))
       await Promise.race([asked, silence]).catch((error: unknown) => {
         const isExpected = [Fault, StoreError, PeerUnreachable, OutOfPatience].some((kind) => error instanceof kind)
-        console.log("OP", timeline.now|0, heir.member.region, String(error).slice(0,200), String((error as Error).cause ?? "").slice(0,200))
         if (!isExpected) throw error
       })
       await timeline.sleep(pauseMilliseconds)

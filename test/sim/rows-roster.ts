@@ -137,7 +137,6 @@ export class RowsRoster implements Roster {
         return await action()
       } catch (error) {
         const isExpected = [Fault, StoreError, NotTheRoot].some((kind) => error instanceof kind)
-        if (process.env['DBG']) console.log('INSIST', this.#parts.timeline.now|0, this.#parts.regions.map((r)=>[r.member.region,r.member.cell,r.isUp,r.isHeld,r.isLost]).join(), JSON.stringify(this.#membership.root), String(error))
         if (!isExpected) throw error
         await this.#parts.timeline.sleep(pauseMilliseconds)
       }
@@ -161,7 +160,6 @@ export class RowsRoster implements Roster {
       for (const { name } of buckets) {
         const [here, there] = [rowOf(after, name)?.epoch ?? 0, rowOf(store.view, name)?.epoch ?? 0]
         if (here >= there) continue
-        console.log('CROWN', this.#parts.timeline.now, JSON.stringify(this.knownIn(after)), JSON.stringify(this.knownIn(store.view)), JSON.stringify(rowOf(after,name)), JSON.stringify(rowOf(store.view,name)))
         const message = `${root.member.region} becomes the root with ${name} of ${here}, and ${member.region} knows ${there}`
         this.#parts.failed(new Violation(message))
       }

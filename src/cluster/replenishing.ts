@@ -1,0 +1,173 @@
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
+import { copyIn } from '#src/metadata/blob-records.ts'
+import { countedIn } from '#src/metadata/keeping.ts'
+import { askFor } from '#src/metadata/outbox.ts'
+import { noteFound, noteLost } from '#src/metadata/succession-records.ts'
+import type { BlobId } from '#src/model/blob.ts'
+import { countsIn, type Membership } from '#src/model/region.ts'
+import type { Foundation } from '#src/service/foundation.ts'
+import { fetchBlob } from './demand.ts'
+import { askKeeping, askToHold, type Told } from './succession-methods.ts'
+import type { Transport } from './transport.ts'
+
+export interface ReplenishingOptions {
+  readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell'>
+  readonly transport: Transport
+  readonly membership: () => Membership
+  /** After which a copy that was asked for, and is not there, is asked for again, in milliseconds. */
+  readonly askAgain?: number
+}
+
+const askAgain = 600_000
+const askedMost = 100_000
+
+export interface Kept {
+  readonly blob: BlobId
+  readonly record: BlobRecord
+}
+
+export interface ShortBlob {
+  readonly blob: BlobId
+  /** How many copies there are to be. */
+  readonly needed: number
+}
+
+/** What there are too few copies of: at most as many are needed as there are regions. */
+export type Short = Kept & ShortBlob
+
+/** What came of a look at blobs that are short of copies: of how many more were asked for, are lost, or can have no more. */
+export interface Replenished {
+  readonly wanted: number
+  readonly lost: number
+  readonly short: number
+}
+
+export interface ToldBy extends Told {
+  readonly cell: number
+  readonly isActive: boolean
+}
+
+/** What the other cells say of blobs. `isWhole`: all did, and go by the same membership. */
+export async function askAll(
+  options: ReplenishingOptions,
+  blobs: readonly BlobId[],
+): Promise<{ told: readonly (readonly ToldBy[])[]; isWhole: boolean }> {
+  const { foundation, membership } = options
+  const { epoch, members } = membership()
+  const others = members.filter(({ cell, state }) => cell !== foundation.cell && state !== 'removed')
+  const answers = await Promise.all(
+    others.map(async ({ cell, state }) => {
+      const told = await askKeeping(options, cell, { epoch, blobs }).catch(() => undefined)
+      return told?.map((each) => ({ ...each, cell, isActive: state === 'active' }))
+    }),
+  )
+  const told = blobs.map((_, index) => answers.flatMap((answer) => answer?.[index] ?? []))
+  return { told, isWhole: !answers.includes(undefined) }
+}
+
+/** The regions whose copies count, as the blob's keeper knows them. */
+export function countedBy({ foundation, membership }: ReplenishingOptions, record: BlobRecord): readonly string[] {
+  return countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+}
+
+/** Has copies made of blobs that this cell keeps, here or in other cells that name them. */
+export class Replenishing {
+  readonly #options: ReplenishingOptions
+  readonly #asked = new Map<string, number>()
+
+  constructor(options: ReplenishingOptions) {
+    this.#options = options
+  }
+
+  /** A copy here may be asked for anew. */
+  forget(blob: BlobId): void {
+    this.#asked.delete(`${this.#options.foundation.cell} ${blob}`)
+  }
+
+  /** Has more copies made of what is short of them. Those count that are named where they are: others want to go. */
+  async replenish(short: readonly Short[]): Promise<Replenished> {
+    const { foundation } = this.#options
+    const { told, isWhole } = await askAll(
+      this.#options,
+      short.map(({ blob }) => blob),
+    )
+    const here: BlobId[] = []
+    const there = new Map<number, BlobId[]>()
+    const [lost, found]: [BlobId[], BlobId[]] = [[], []]
+    let [wanted, unplaced] = [0, 0]
+    for (const [index, { blob, record, needed }] of short.entries()) {
+      const others = told[index] ?? []
+      const own = copyIn(record, foundation.region)
+      const isNowhere = own === undefined && !others.some(({ holds }) => holds)
+      if (isNowhere) {
+        if (isWhole) lost.push(blob)
+        else wanted += 1
+        continue
+      }
+      found.push(blob)
+      const takers = others.filter(({ names, holds, isActive }) => names && !holds && isActive).map(({ cell }) => cell)
+      const staying = others.filter(({ names, holds, isActive }) => names && holds && isActive)
+      const holding = staying.length + (own === undefined ? 0 : 1)
+      const missing = needed - holding
+      if (missing <= 0) {
+        // Those who hold it have yet to tell.
+        wanted += 1
+        continue
+      }
+      // No more regions have the bucket: it cannot be in more of them.
+      if (own !== undefined && takers.length === 0 && holding <= countedBy(this.#options, record).length) {
+        unplaced += 1
+        continue
+      }
+      wanted += 1
+      if (own === undefined) here.push(blob)
+      for (const cell of takers.slice(0, missing - (own === undefined ? 1 : 0))) {
+        there.set(cell, [...(there.get(cell) ?? []), blob])
+      }
+    }
+    await this.#noteLost(lost, found)
+    await this.#fetchHere(here)
+    for (const [cell, blobs] of there) await this.#fetchThere(cell, blobs)
+    return { wanted, lost: lost.length, short: unplaced }
+  }
+
+  async #noteLost(lost: readonly BlobId[], found: readonly BlobId[]): Promise<void> {
+    const { store, world } = this.#options.foundation
+    await store.transact(async (transaction) => {
+      for (const blob of lost) await noteLost(transaction, blob, world.now())
+      for (const blob of found) noteFound(transaction, blob)
+    })
+  }
+
+  /** Those that were not asked for lately, which they are from now on. */
+  #unasked(cell: number, blobs: readonly BlobId[]): readonly BlobId[] {
+    const now = this.#options.foundation.world.monotonic()
+    if (this.#asked.size > askedMost) this.#asked.clear()
+    return blobs.filter((blob) => {
+      const name = `${cell} ${blob}`
+      const asked = this.#asked.get(name)
+      if (asked !== undefined && now - asked < (this.#options.askAgain ?? askAgain)) return false
+      this.#asked.set(name, now)
+      return true
+    })
+  }
+
+  async #fetchHere(blobs: readonly BlobId[]): Promise<void> {
+    const { store, world, cell } = this.#options.foundation
+    const unasked = this.#unasked(cell, blobs)
+    await store.transact(async (transaction) => askForCopies(transaction, unasked, world.now()))
+  }
+
+  async #fetchThere(cell: number, blobs: readonly BlobId[]): Promise<void> {
+    const unasked = this.#unasked(cell, blobs)
+    if (unasked.length === 0) return
+    // One that cannot be asked now is asked again with the next look.
+    await askToHold(this.#options, cell, { epoch: this.#options.membership().epoch, blobs: unasked }).catch(() => {
+      for (const blob of unasked) this.#asked.delete(`${cell} ${blob}`)
+    })
+  }
+}
+
+function askForCopies(to: Parameters<typeof askFor>[0], blobs: readonly BlobId[], now: number): void {
+  for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
+}
