@@ -182,6 +182,25 @@ test('Y17: how far a cell was with a root is known until it has a first part of 
   assert.deepEqual(await syd.bare.snapshot(readNamespaceCursor), before)
 })
 
+test('Y17: an heir that is lost too is not followed by who had not heard of it when asked how far it is', async () => {
+  const { fra, iad, syd } = await three()
+  await promotionOf(iad).succeed()
+  const { transport } = fra.region
+  await transport.ask(syd.cell, 'forsake', Buffer.from(JSON.stringify({ reign: 1 })), never)
+  await proclaim(iad)
+  assert.equal(syd.region.members.membership.root, iad.cell)
+  await add(iad, 'too late')
+  await assert.rejects(syd.region.follower.step(never), /the root is lost/)
+  assert.equal(await has(syd, 'too late'), false)
+  // One that takes its place is.
+  const taking = promotionOf(fra).succeed()
+  await drain(fra, iad)
+  await taking
+  await proclaim(fra)
+  await drain(syd, fra)
+  assert.ok(await has(syd, 'too late'))
+})
+
 test('Y17: who joins takes no part: what it has heard of alone holds nobody up, and it is no heir', async () => {
   const { wire, fra, iad, syd } = await three()
   const nrt = await openReplica(wire, fra, 'nrt')

@@ -125,7 +125,7 @@ export class Operator {
     isDone: () => boolean,
     most = Number.POSITIVE_INFINITY,
   ): Promise<void> {
-    const { timeline, cluster } = this.#parts
+    const { timeline } = this.#parts
     for (let times = 0; times < most && !isDone(); times++) {
       const silence = timeline.sleep(patience)
       const asked = heir.services?.operate((parts) => promotionOf(heir, parts).then(command))
