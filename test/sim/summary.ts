@@ -1,4 +1,4 @@
-import { faultClasses, rareFaults } from './faults.ts'
+import { type FaultClass, faultClasses, rareFaults } from './faults.ts'
 import type { Told } from './worker.ts'
 
 /** What C29 asks of a run that is worth something. */
@@ -8,6 +8,7 @@ const acknowledgedOfSeed = 0.5
 /** With fewer seeds chance alone may leave a class of faults out. */
 const seedsForFaults = 20
 const seedsForRareFaults = 300
+const refusing: ReadonlySet<string> = new Set<FaultClass>(['skew', 'region lost', 'root lost', 'root promoted'])
 
 /** Sums of all seeds of a run, and whether they were enough to show anything. */
 export class Summary {
@@ -43,9 +44,9 @@ export class Summary {
     this.#milliseconds += report.lasted
     if (!isKnown) this.#fewest = Math.min(this.#fewest, all)
     for (const [fault, times] of report.faults) this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + times)
-    const isSkewed = report.faults.some(([fault]) => fault === 'skew')
-    // Where clocks are turned, refusing writes is what is asked for (C8).
-    if (!isSkewed && acknowledged < acknowledgedOfSeed * all) this.#weak.push(`${ran.seed} (${acknowledged} of ${all})`)
+    const mayRefuse = report.faults.some(([fault]) => refusing.has(fault))
+    // Where clocks are turned, or too few regions are left, refusing writes is what is asked for (C8, C20).
+    if (!mayRefuse && acknowledged < acknowledgedOfSeed * all) this.#weak.push(`${ran.seed} (${acknowledged} of ${all})`)
   }
 
   get #operations(): number {
