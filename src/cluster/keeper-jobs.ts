@@ -163,9 +163,7 @@ export class KeeperJobs {
 
   async #ask(keeper: number, method: string, request: Uint8Array): Promise<Uint8Array> {
     const { transport, foundation } = this.#options
-    return await within(foundation.world, askMilliseconds, (signal) =>
-      transport.ask(keeper, method, request, signal),
-    )
+    return await within(foundation.world, askMilliseconds, (signal) => transport.ask(keeper, method, request, signal))
   }
 
   async #hold(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {

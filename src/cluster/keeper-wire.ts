@@ -118,17 +118,6 @@ export function decodeAdopted(bytes: Uint8Array): readonly Adopted[] {
   return from.list(() => readWord(from, adoptions))
 }
 
-export function encodeBlobs(blobs: readonly BlobId[]): Uint8Array {
-  writer.byte(format).integer(blobs.length)
-  for (const blob of blobs) writer.hex(blob)
-  return writer.take()
-}
-
-export function decodeBlobs(bytes: Uint8Array): readonly BlobId[] {
-  const from = readerOf(bytes)
-  return from.list(() => from.hex(16))
-}
-
 /** Blobs that a cell is to keep. */
 export interface Offer {
   readonly blobs: readonly BlobId[]
@@ -136,9 +125,11 @@ export interface Offer {
   readonly lost: ReadonlySet<BlobId>
 }
 
-/** As `encodeBlobs`, and behind it what is lost: releases before this one read no further than they know. */
+/** First the blobs, and behind them which are lost: releases before this one read no further than they know. */
 export function encodeOffer({ blobs, lost }: Offer): Uint8Array {
-  writer.raw(encodeBlobs(blobs)).integer(blobs.length)
+  writer.byte(format).integer(blobs.length)
+  for (const blob of blobs) writer.hex(blob)
+  writer.integer(blobs.length)
   for (const blob of blobs) writer.byte(lost.has(blob) ? 1 : 0)
   return writer.take()
 }

@@ -128,7 +128,8 @@ export class NamespaceFollower {
     const request = after === undefined ? {} : { after: textOf(after) }
     const answer = await this.#ask<CopyAnswer>('namespace-copy', request, signal)
     // Another root than the one whose rows came so far.
-    if (after !== undefined && answer.incarnation !== cursor?.incarnation) return await this.#copy(cursor, undefined, signal)
+    if (after !== undefined && answer.incarnation !== cursor?.incarnation)
+      return await this.#copy(cursor, undefined, signal)
     const rows = readRows(answer.rows)
     const last = rows.at(-1)
     const from = after === undefined ? wholeNamespace.from : afterKey(after)

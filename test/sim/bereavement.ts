@@ -6,8 +6,8 @@ import type { BlobId } from '#src/model/blob.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
-import { type Birth, standing } from './ledger.ts'
-import type { Region } from './region.ts'
+import { type Birth, standing } from './births.ts'
+import type { QuietCell } from './quiet-cell.ts'
 
 const everything = Number.POSITIVE_INFINITY
 
@@ -53,13 +53,16 @@ export function tagsIn(views: readonly View[], bucket: number): ReadonlyMap<stri
   return found
 }
 
+/** What a region has on its disks. */
+export type Disks = Pick<QuietCell, 'name' | 'view' | 'isWhole'>
+
 /** Blobs of which a region has a copy that can be read. */
-export function heldBy({ store: { view }, member: { region }, blobs }: Region): ReadonlySet<BlobId> {
+export function heldBy({ name, view, isWhole }: Disks): ReadonlySet<BlobId> {
   const all = under('blob', [])
   const held = view.range(all.from, all.to, everything, false).flatMap(({ key, value }) => {
     const record = decodeBlob(value)
-    const copy = record.kind === 'bytes' ? copyIn(record, region) : undefined
-    return copy !== undefined && blobs.isWhole(copy.extents) ? [blobOfRow(key)] : []
+    const copy = record.kind === 'bytes' ? copyIn(record, name) : undefined
+    return copy !== undefined && isWhole(copy.extents) ? [blobOfRow(key)] : []
   })
   return new Set(held)
 }

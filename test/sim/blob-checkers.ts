@@ -10,7 +10,8 @@ import { blobOf, type Content } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import type { Entry } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
-import { Violation } from './ledger.ts'
+import { heldBy } from './bereavement.ts'
+import { Violation } from './births.ts'
 import type { QuietCell } from './quiet-cell.ts'
 
 const everything = Number.POSITIVE_INFINITY
@@ -89,16 +90,8 @@ export function checkCopies(cells: readonly QuietCell[], wentWithRegion: Readonl
 }
 
 /** Blobs of which some region has a copy that can be read. */
-export function heldIn(cells: readonly QuietCell[]): ReadonlySet<string> {
-  const held = new Set<string>()
-  for (const { name, view, isWhole } of cells) {
-    for (const { blob, record } of blobsOf(view)) {
-      const copy = record.kind === 'bytes' ? copyIn(record, name) : undefined
-      if (copy !== undefined && isWhole(copy.extents)) held.add(blob)
-    }
-  }
-  return held
-}
+export const heldIn = (cells: readonly QuietCell[]): ReadonlySet<string> =>
+  new Set(cells.flatMap((cell) => [...heldBy(cell)]))
 
 /** Those of which a cell says that they are lost, and that it still refers to. */
 function lostIn(view: View): readonly string[] {
@@ -122,7 +115,8 @@ export function checkDurable(
       if (lost.has(blob)) continue
       const count = cells.filter(({ name: region, view: there }) => isCopyIn(there, blob, region)).length
       const least = Math.min(needed.get(bucket) ?? 1, cells.filter(({ here }) => here.has(bucket)).length)
-      if (count < least) throw new Violation(`${name}: ${blob} of bucket ${bucket} is in ${count} regions, not ${least}`)
+      if (count < least)
+        throw new Violation(`${name}: ${blob} of bucket ${bucket} is in ${count} regions, not ${least}`)
     }
   }
 }

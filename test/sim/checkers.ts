@@ -7,9 +7,10 @@ import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import type { Objects } from '#src/service/services.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
+import { type Birth, standing, Violation } from './births.ts'
 import { placesOf } from './blob-checkers.ts'
 import { buckets, bytesOf, guard } from './content.ts'
-import { type Birth, type Ledger, standing, Violation } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
 import type { QuietCell } from './quiet-cell.ts'
 import type { Region, RegionServices } from './region.ts'
 import type { Timeline } from './timeline.ts'
@@ -187,7 +188,11 @@ export async function checkReadable(
 }
 
 /** C21: that its bytes are lost does not make it one that is not there. */
-async function checkRefused({ objects }: RegionServices, request: Parameters<Objects['get']>[0], what: string): Promise<void> {
+async function checkRefused(
+  { objects }: RegionServices,
+  request: Parameters<Objects['get']>[0],
+  what: string,
+): Promise<void> {
   const outcome = await objects
     .get(request)
     .then(bytesOf)

@@ -3,10 +3,11 @@ import type { Conditions } from '#src/model/conditions.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion } from '#src/model/version.ts'
 import { StoreError } from '#src/store/store.ts'
+import { Violation } from './births.ts'
 import type { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
 import { anyKey, attributes, bodyOf, buckets, bytesOf, guard, md5Of, owner, type SimulatedBucket } from './content.ts'
-import { type Ledger, Violation } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
 import { checkObjects, checkVersions } from './listing-check.ts'
 import { cellsIn } from './places.ts'
 import type { Region, RegionServices } from './region.ts'
@@ -88,8 +89,7 @@ export class Client {
         this.refused++
         // Where regions are lost, and until they are replaced, it is long until it may be tried again.
         if (cluster.roster.isByRows) await timeline.sleep(chance.between(200, 1_000))
-      }
-      else if (error instanceof StoreError) this.unknown++
+      } else if (error instanceof StoreError) this.unknown++
       else throw error
     }
   }

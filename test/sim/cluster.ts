@@ -159,7 +159,11 @@ export class Cluster {
       return [id, alive.filter(({ member }) => cells.includes(member.cell)).map(({ store }) => store.view)] as const
     })
     for (const [, views] of having) if (views.length === 0) this.#parts.faults.fired('bucket lost')
-    this.#parts.ledger.loses(lost, alive, new Map(having))
+    this.#parts.ledger.loses(
+      lost.disks,
+      alive.map(({ disks }) => disks),
+      new Map(having),
+    )
   }
 
   get staying(): readonly Region[] {
@@ -187,4 +191,3 @@ const memberOf = (seed: string, region: string, index: number): Member => ({
   peer: `http://${region}`,
   state: 'active',
 })
-

@@ -76,10 +76,7 @@ export function commonKnowledge(
   return {
     members,
     store,
-    methods: [
-      ...new NamespaceRoot({ store: bare.store, world, members }).methods(),
-      ...rootMethods(store, membership),
-    ],
+    methods: [...new NamespaceRoot({ store: bare.store, world, members }).methods(), ...rootMethods(store, membership)],
     isReachable: () => true,
     run: async (signal) => {
       if (!members.isRoot) await follower.run(signal, surprised)

@@ -10,33 +10,10 @@ import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import type { Write } from '#src/store/writes.ts'
-import { heldBy, holds, tagsIn, withSeen } from './bereavement.ts'
+import { type Disks, heldBy, holds, tagsIn, withSeen } from './bereavement.ts'
+import { type Birth, standing, Violation } from './births.ts'
 import type { SimulatedBucket } from './content.ts'
 import { cellsIn, nameOfBucket } from './places.ts'
-import type { Region } from './region.ts'
-
-/** One change that a cell made by itself, as it stood in its commit. */
-export interface Birth {
-  readonly cell: number
-  readonly bucket: number
-  readonly key: string
-  /** 0: the `null` slot. */
-  readonly slot: Stamp
-  readonly stamp: Stamp
-  readonly kind: 'object' | 'marker' | 'tombstone'
-  /** What stood in the slot in that cell, of whatever kind. */
-  readonly replaced: Stamp | undefined
-  /** Of an object: of its content. */
-  readonly etag: string | undefined
-}
-
-/** What stands in the `null` slot of a key. */
-export interface Standing {
-  readonly stamp: Stamp
-  readonly kind: Birth['kind']
-}
-
-export class Violation extends Error {}
 
 /**
  * Keeps books of every commit of every cell, from outside: what was born where, and what stood before. Nothing of the code
@@ -101,7 +78,7 @@ export class Ledger {
    * A region that is gone for good was removed. `having`: by bucket, what the cells have that go on with it. What none of them has,
    * and nothing that any of them has had seen, is lost; nothing else may be.
    */
-  loses(lost: Region, alive: readonly Region[], having: ReadonlyMap<number, readonly View[]>): void {
+  loses(lost: Disks, alive: readonly Disks[], having: ReadonlyMap<number, readonly View[]>): void {
     for (const births of this.births.values()) {
       const [one] = births.values()
       const views = one === undefined ? [] : (having.get(one.bucket) ?? [])
@@ -112,9 +89,10 @@ export class Ledger {
       for (const birth of births.values()) if (!kept.has(birth)) this.#lose(birth)
     }
     this.tagged.clear()
-    for (const [bucket, views] of having) for (const [place, stamp] of tagsIn(views, bucket)) this.tagged.set(place, stamp)
+    for (const [bucket, views] of having)
+      for (const [place, stamp] of tagsIn(views, bucket)) this.tagged.set(place, stamp)
     this.#unsee()
-    const held = new Set(alive.flatMap((region) => [...heldBy(region)]))
+    const held = new Set(alive.flatMap((each) => [...heldBy(each)]))
     for (const blob of heldBy(lost)) if (!held.has(blob)) this.lostBlobs.add(blob)
   }
 
@@ -122,7 +100,9 @@ export class Ledger {
     this.#lost.add(birth)
     if (!this.#promised.has(birth)) return
     const { key, stamp, cell } = birth
-    this.#fail(new Violation(`${key} at ${stamp} was acknowledged as in several regions, and is lost with cell ${cell}`))
+    this.#fail(
+      new Violation(`${key} at ${stamp} was acknowledged as in several regions, and is lost with cell ${cell}`),
+    )
   }
 
   /** C20: what is acknowledged is in so many regions by now, or what has seen it is. `views`: of all regions. */
@@ -149,8 +129,8 @@ export class Ledger {
     for (const [name, stamp] of this.#seen) {
       const [, bucket, key = ''] = name.split(' ')
       const births = this.birthsOf(Number(bucket), key, 0n)
-      const left = this.standingBirths(births).filter((birth) => birth.stamp <= stamp)
-      const most = left.reduce((largest, birth) => (birth.stamp > largest ? birth.stamp : largest), 0n)
+      const left = this.standingBirths(births).map((birth) => birth.stamp)
+      const most = left.filter((each) => each <= stamp).sort(byStamp).at(-1) ?? 0n
       this.#seen.set(name, most)
     }
   }
@@ -326,22 +306,9 @@ export class Ledger {
   }
 }
 
+const byStamp = (one: Stamp, other: Stamp): number => Number(one - other)
+
 const idOf = ({ bucket, key, slot, stamp }: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>): string =>
   `${bucket} ${slot} ${key} ${stamp}`
 
 const nameOf = (bucket: number, key: string, slot: Stamp): string => `${bucket} ${slot} ${key}`
-
-export function standing(view: View, bucket: number, key: string): Standing | undefined {
-  const current = view.get(keys.current(bucket, key))
-  const version = current === undefined ? undefined : decodeVersion(current)
-  if (version?.isNull === true) return { stamp: version.stamp, kind: version.kind }
-  const pointer = view.get(keys.nullVersion(bucket, key))
-  if (pointer !== undefined) {
-    const stamp = Buffer.from(pointer).readBigUInt64BE(1)
-    const stowed = view.get(keys.version(bucket, key, stamp))
-    if (stowed === undefined) throw new Violation(`${key} has a pointer to a null version that is not there`)
-    return { stamp, kind: decodeVersion(stowed).kind }
-  }
-  const tombstone = view.get(keys.tombstone(bucket, key, 0n))
-  return tombstone === undefined ? undefined : { stamp: decodeTombstone(tombstone).stamp, kind: 'tombstone' }
-}

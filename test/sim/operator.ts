@@ -67,7 +67,8 @@ export class Operator {
     const others = this.#steady.filter((region) => region !== cluster.root)
     if (others.length === 0) return
     const heir = chance.pick(others)
-    const isDone = (): boolean => cluster.root === heir && cluster.roster.knownIn(heir.store.view).root === heir.member.cell
+    const isDone = (): boolean =>
+      cluster.root === heir && cluster.roster.knownIn(heir.store.view).root === heir.member.cell
     cluster.isCrowning = true
     await this.#insist(heir, (promotion) => promotion.succeed(), isDone)
     cluster.isCrowning = false

@@ -3,8 +3,8 @@ import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { signalFeed } from '#src/metadata/feed-signal.ts'
-import { Namespace } from '#src/metadata/namespace.ts'
 import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
 import { endReservation } from '#src/metadata/reservations.ts'
@@ -20,9 +20,12 @@ import { CellObjects } from '#src/service/objects.ts'
 import type { Listings, Objects, Uploads } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
+import type { View } from '#src/store/overlay.ts'
 import type { Store } from '#src/store/store.ts'
+import type { Write } from '#src/store/writes.ts'
 import type { World } from '#src/world.ts'
 import { MemoryBlobs } from '../support/memory-blobs.ts'
+import type { Disks } from './bereavement.ts'
 import { Chance } from './chance.ts'
 import { acl, buckets, owner } from './content.ts'
 import type { Faults } from './faults.ts'
@@ -31,7 +34,6 @@ import { Life, MortalStore, mortalWorld } from './life.ts'
 import type { Admission, Network } from './network.ts'
 import { cellsIn } from './places.ts'
 import type { QuietCell } from './quiet-cell.ts'
-import type { Roster } from './roster.ts'
 import { type Clock, simulatedWorld, type Timeline } from './timeline.ts'
 
 /** What a region does beside requests, and what it answers to others: composed as src/open.ts composes it. */
@@ -80,9 +82,23 @@ export interface RegionServices {
 
 export type Compose = (parts: Composing) => Composition
 
+/** Who is a member, as regions ask for it. */
+export interface KnownMembers {
+  /** As it is. */
+  readonly membership: Membership
+  /** Whether each cell knows it by its own rows alone; else all know it at once. */
+  readonly isByRows: boolean
+  /** As a cell knows it, by what its store holds. */
+  knownIn(view: View): Membership
+  /** Before anything begins: what a region's own store says of it. */
+  prepare(region: Region): Promise<void>
+  /** Told of each commit, before anybody can see it. */
+  committed(region: Region, writes: readonly Write[], before: View, after: View): void
+}
+
 export interface RegionParts {
   readonly member: Member
-  readonly roster: () => Roster
+  readonly roster: () => KnownMembers
   /** In how many regions writes have to be, by bucket; of what is missing, in one. */
   readonly durability: () => readonly number[]
   readonly seed: string
@@ -240,6 +256,10 @@ export class Region {
     this.services = undefined
   }
 
+  get disks(): Disks {
+    return { name: this.member.region, view: this.store.view, isWhole: this.blobs.isWhole.bind(this.blobs) }
+  }
+
   /** As `crash`; and nothing is left of it. */
   lose(): void {
     this.isLost = true
@@ -269,11 +289,10 @@ export class Region {
   /** What it holds, when nothing is under way any more. */
   async quiet(): Promise<QuietCell> {
     const rows = new Map<string, string>()
-    const { view } = this.store
     const { cell } = this.member
     const membership = this.#membership
     const here = new Set(
-      buckets.flatMap(({ id, name }) => (cellsIn(view, name, membership).includes(cell) ? [id] : [])),
+      buckets.flatMap(({ id, name }) => (cellsIn(this.store.view, name, membership).includes(cell) ? [id] : [])),
     )
     await this.store.snapshot(async (snapshot) => {
       for (const { id } of buckets) {
@@ -287,7 +306,7 @@ export class Region {
         }
       }
     })
-    return { name: this.member.region, view, here, rows, isWhole: this.blobs.isWhole.bind(this.blobs) }
+    return { ...this.disks, here, rows }
   }
 
   /** Whether it is one of a bucket's cells, as it knows itself. */

@@ -11,9 +11,9 @@ import { type Member, type Membership, memberOf } from '#src/model/region.ts'
 import type { View } from '#src/store/overlay.ts'
 import { type Store, StoreError } from '#src/store/store.ts'
 import type { Write } from '#src/store/writes.ts'
+import { Violation } from './births.ts'
 import { buckets } from './content.ts'
 import { isLater } from './fate.ts'
-import { Violation } from './ledger.ts'
 import { rowOf } from './places.ts'
 import type { Region } from './region.ts'
 import type { Roster } from './roster.ts'
@@ -126,7 +126,8 @@ export class RowsRoster implements Roster {
     return await this.#insist(async () => {
       const { root } = this.#membership
       const region = this.#parts.regions.find(({ member }) => member.cell === root)
-      if (region === undefined || region.isLost || !(region.isUp || region === alone)) throw new Fault('ServiceUnavailable')
+      if (region === undefined || region.isLost || !(region.isUp || region === alone))
+        throw new Fault('ServiceUnavailable')
       return await action(governNamespace(region.store, root))
     })
   }

@@ -46,7 +46,8 @@ export class Summary {
     for (const [fault, times] of report.faults) this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + times)
     const mayRefuse = report.faults.some(([fault]) => refusing.has(fault))
     // Where clocks are turned, or too few regions are left, refusing writes is what is asked for (C8, C20).
-    if (!mayRefuse && acknowledged < acknowledgedOfSeed * all) this.#weak.push(`${ran.seed} (${acknowledged} of ${all})`)
+    if (!mayRefuse && acknowledged < acknowledgedOfSeed * all)
+      this.#weak.push(`${ran.seed} (${acknowledged} of ${all})`)
   }
 
   get #operations(): number {

@@ -3,9 +3,10 @@ import { multipartEtag } from '#src/model/digests.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { ObjectVersion, Part } from '#src/model/version.ts'
 import type { Uploads } from '#src/service/services.ts'
+import { Violation } from './births.ts'
 import type { Chance } from './chance.ts'
 import { attributes, bodyOf, guard, owner } from './content.ts'
-import { type Ledger, Violation } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
 
 export interface Uploading {
   readonly uploads: Uploads
@@ -20,7 +21,10 @@ export interface Uploading {
  * A whole upload, as a client does it: some parts are sent twice, some are not named in the end, some uploads are given up, and
  * some are completed twice, as by a client that did not hear the answer.
  */
-export async function upload({ uploads, chance, ledger, draft, completed }: Uploading, name: ObjectName): Promise<void> {
+export async function upload(
+  { uploads, chance, ledger, draft, completed }: Uploading,
+  name: ObjectName,
+): Promise<void> {
   const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner })
   const sent = new Map<number, { readonly part: Part; readonly bytes: Uint8Array }>()
   const count = chance.pick([1, 2, 3, 5])
