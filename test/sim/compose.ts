@@ -116,6 +116,7 @@ export const composeRegion: Compose = (parts) => {
   const followers = new Followers({
     target,
     transport,
+    headsMilliseconds: 100,
     peers,
     failed: (_, error) => surprised(error),
   })
