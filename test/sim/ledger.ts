@@ -130,7 +130,11 @@ export class Ledger {
       const [, bucket, key = ''] = name.split(' ')
       const births = this.birthsOf(Number(bucket), key, 0n)
       const left = this.standingBirths(births).map((birth) => birth.stamp)
-      const most = left.filter((each) => each <= stamp).sort(byStamp).at(-1) ?? 0n
+      const most =
+        left
+          .filter((each) => each <= stamp)
+          .sort(byStamp)
+          .at(-1) ?? 0n
       this.#seen.set(name, most)
     }
   }
