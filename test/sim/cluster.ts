@@ -5,7 +5,7 @@ import { Atlas } from './atlas.ts'
 import { Chance } from './chance.ts'
 import { CommonRoster } from './common-roster.ts'
 import { buckets } from './content.ts'
-import { type Fate, fateOf, isUsual } from './fate.ts'
+import { type Fate, fateOf, isUsual, usual } from './fate.ts'
 import type { Faults } from './faults.ts'
 import type { Ledger } from './ledger.ts'
 import type { Network } from './network.ts'
@@ -21,6 +21,7 @@ const lateness = 0.3
 
 export interface ClusterParts {
   readonly seed: string
+  readonly hasFates: boolean
   readonly timeline: Timeline
   readonly network: Network
   readonly ledger: Ledger
@@ -64,7 +65,7 @@ export class Cluster {
     // Not the root, and not one that comes late.
     this.leaver = members.length > 2 && chance.happens(leaving) ? this.regions[1] : undefined
     const first = this.late === undefined ? members : members.slice(0, -1)
-    this.fate = fateOf(seed, members.length)
+    this.fate = parts.hasFates ? fateOf(seed, members.length) : usual
     this.#roster = isUsual(this.fate)
       ? new CommonRoster(first, (cell) => this.#left(cell))
       : new RowsRoster(first, {

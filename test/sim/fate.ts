@@ -16,7 +16,7 @@ export interface Fate {
 }
 
 /** One in which nothing of that happens: who is a member is known everywhere at once there. */
-const usual: Fate = { promotions: 0, loses: 'none', isReplaced: false, isBucketLost: false, durability: [] }
+export const usual: Fate = { promotions: 0, loses: 'none', isReplaced: false, isBucketLost: false, durability: [] }
 
 /** By its own numbers: what a seed draws besides stays as it is. */
 export function fateOf(seed: string, regions: number): Fate {

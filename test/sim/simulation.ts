@@ -28,6 +28,8 @@ export interface SimulationOptions {
   readonly seed: string
   /** Requests of all clients together. */
   readonly operations: number
+  /** Whether the root may change, and regions may be lost. */
+  readonly fates?: true
   readonly compose: Compose
   /** Why regions are not at rest; undefined: all that they owe each other has been done. */
   readonly unrest: (cluster: Cluster) => Promise<string | undefined>
@@ -55,7 +57,13 @@ const restMost = 600_000
 const lookMilliseconds = 30_000
 
 /** One history of some regions, from one seed. Rejects with what went wrong. */
-export async function simulate({ seed, operations, compose, unrest }: SimulationOptions): Promise<SimulationReport> {
+export async function simulate({
+  seed,
+  operations,
+  fates,
+  compose,
+  unrest,
+}: SimulationOptions): Promise<SimulationReport> {
   const chance = new Chance(seed)
   const timeline = new Timeline()
   const faults = new Faults(new Chance(`${seed}/faults`))
@@ -64,7 +72,16 @@ export async function simulate({ seed, operations, compose, unrest }: Simulation
   failing.promise.catch(() => undefined)
   const failed = failing.reject
   const ledger = new Ledger((view) => cluster.roster.knownIn(view), failed)
-  const cluster: Cluster = new Cluster({ seed, timeline, network, ledger, faults, compose, failed })
+  const cluster: Cluster = new Cluster({
+    seed,
+    hasFates: fates === true,
+    timeline,
+    network,
+    ledger,
+    faults,
+    compose,
+    failed,
+  })
   const { regions, late } = cluster
   const clients = regions.flatMap((region) => {
     const parts = { region, timeline, ledger, cluster }

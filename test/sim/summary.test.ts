@@ -8,7 +8,11 @@ function summaryOf(seeds: number, acknowledged: number, faults: readonly string[
   for (let seed = 0; seed < seeds; seed++) {
     const report = { acknowledged, refused: all - acknowledged, unknown: 0, conflicts: 1, lasted: 1 }
     const counted = faults.map((fault) => [fault, 1] as const)
-    summary.add({ ran: { seed: String(seed), operations: all }, cpu: 1, report: { ...report, faults: counted } })
+    summary.add({
+      ran: { seed: String(seed), operations: all, fates: true },
+      cpu: 1,
+      report: { ...report, faults: counted },
+    })
   }
   return summary.shortcomings()
 }

@@ -16,6 +16,7 @@ export class Summary {
   readonly #faults = new Map<string, number>()
   readonly #weak: string[] = []
   #seeds = 0
+  #fated = 0
   #acknowledged = 0
   #refused = 0
   #unknown = 0
@@ -30,6 +31,7 @@ export class Summary {
 
   add({ ran, report, cpu }: Told, isKnown = false): void {
     this.#seeds++
+    if (ran.fates === true) this.#fated++
     this.#cpu += cpu
     if (report === undefined) {
       this.failed.push(ran.seed)
@@ -72,8 +74,8 @@ export class Summary {
     if (this.#acknowledged < acknowledgedLeast * this.#operations) found.push('too few operations were acknowledged')
     for (const seed of this.#weak) found.push(`too few operations of seed ${seed} were acknowledged`)
     for (const fault of faultClasses) {
-      const seeds = rareFaults.has(fault) ? seedsForRareFaults : seedsForFaults
-      if (this.#seeds >= seeds && !this.#faults.has(fault)) found.push(`the fault '${fault}' never happened`)
+      const isEnough = rareFaults.has(fault) ? this.#fated >= seedsForRareFaults : this.#seeds >= seedsForFaults
+      if (isEnough && !this.#faults.has(fault)) found.push(`the fault '${fault}' never happened`)
     }
     return found
   }
