@@ -9,7 +9,7 @@ import type { Method } from './transport.ts'
 
 export interface AdoptingOptions {
   readonly foundation: Foundation
-  readonly copies: Pick<Copies, 'ensure' | 'repair'>
+  readonly copies: Pick<Copies, 'ensure' | 'place' | 'repair'>
   readonly failed: (error: unknown) => void
 }
 
@@ -58,7 +58,7 @@ export class Adopting {
     const { store, region } = foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes' || record.isUnreferenced === true) return 'unnamed'
-    if (copyIn(record, region) === undefined) await this.#take(blob)
+    if (copyIn(record, region) === undefined) await this.#take(blob, 'ensure')
     else if (!(await isWholeHere(foundation, blob, record))) {
       copies.repair(blob)
       return 'wait'
@@ -67,13 +67,12 @@ export class Adopting {
   }
 
   /** Once at a time, however often it is asked for. That it failed is noted; whoever asked asks again. */
-  async #take(blob: BlobId): Promise<void> {
+  async #take(blob: BlobId, how: 'ensure' | 'place'): Promise<void> {
     const { copies, failed } = this.#options
     const under = this.#taking.get(blob)
     const taking =
       under ??
-      copies
-        .ensure(blob)
+      copies[how](blob)
         .catch(failed)
         .finally(() => this.#taking.delete(blob))
     this.#taking.set(blob, taking)
@@ -86,7 +85,7 @@ export class Adopting {
       for (const blob of blobs) await keptBy(transaction, blob, keeper, foundation)
     })
     if (holds) {
-      for (const blob of blobs) if (this.#taking.size < takenAtOnce) void this.#take(blob)
+      for (const blob of blobs) if (this.#taking.size < takenAtOnce) void this.#take(blob, 'place')
     }
     return new Uint8Array(0)
   }

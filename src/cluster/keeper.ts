@@ -3,7 +3,7 @@ import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { hasLeft } from '#src/metadata/departure-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import { countsIn, isGoing, memberOf } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -29,7 +29,6 @@ import type { Caller, Method } from './transport.ts'
 
 export interface KeeperOptions extends NeededOptions {
   readonly foundation: Foundation
-  readonly membership: () => Membership
   readonly positions: Positions
   readonly repair: (blob: BlobId) => void
 }
@@ -100,7 +99,7 @@ export class Keeper {
     const { word, isLacking } = await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
-      const needed = isDying ? 1 : await this.#needed(transaction, copy.blob)
+      const needed = isDying ? 1 : await this.#needed(transaction, copy.blob, record)
       const counting = { here: foundation, needed, isCounted: countsIn(membership()) }
       const word = await release(transaction, { ...copy, region }, counting)
       const isKept = record?.kind === 'bytes' && record.keeper === foundation.cell
@@ -112,9 +111,10 @@ export class Keeper {
   }
 
   /** How many copies have to be left. Of a part of an object nothing tells the bucket: as many as any asks for. */
-  async #needed(from: Snapshot, blob: BlobId): Promise<number> {
+  async #needed(from: Snapshot, blob: BlobId, record: Awaited<ReturnType<typeof readBlob>>): Promise<number> {
     const { durabilityRegions, mostDurable } = this.#options
-    const needed = (await copiesNeeded(from, blob, this.#options)) ?? (await mostDurable?.(from))
+    const restricted = record?.kind === 'bytes' ? record : {}
+    const needed = (await copiesNeeded(from, blob, restricted, this.#options)) ?? (await mostDurable?.(from))
     return Math.max(1, needed ?? durabilityRegions)
   }
 

@@ -1,10 +1,12 @@
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { bucketOf } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Snapshot } from '#src/store/store.ts'
+import { targetsOf, type RestrictionOptions } from './restrictions.ts'
 
 /** In how many regions blobs have to be (C20). */
-export interface NeededOptions {
+export interface NeededOptions extends RestrictionOptions {
   /** Those that somebody names, at least, where their bucket does not say. */
   readonly durabilityRegions: number
   /** What is in a bucket, where that says so; undefined: as above. Absent: none does. */
@@ -13,13 +15,20 @@ export interface NeededOptions {
   readonly mostDurable?: (from: Snapshot) => Promise<number>
 }
 
-/** How many copies a blob needs, by its bucket; undefined: nothing beside it tells of one, as of the parts of an object. */
+/**
+ * How many copies a blob needs: one in each of the regions that it is restricted to, or else by its bucket. Undefined: nothing tells of
+ * one, as of the parts of an object.
+ */
 export async function copiesNeeded(
   from: Snapshot,
   blob: BlobId,
-  { durabilityRegions, durabilityOf }: NeededOptions,
+  record: Pick<BlobRecord, 'restriction'>,
+  options: NeededOptions,
 ): Promise<number | undefined> {
-  const bucket = await bucketOf(from, blob)
+  const targets = await targetsOf(from, record, options)
+  if (targets !== undefined) return targets.length
+  const { durabilityRegions, durabilityOf } = options
+  const bucket = record.restriction?.bucket ?? (await bucketOf(from, blob))
   if (bucket === undefined) return undefined
   return (await durabilityOf?.(from, bucket)) ?? durabilityRegions
 }

@@ -1,17 +1,17 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { countedIn } from '#src/metadata/keeping.ts'
-import { askFor } from '#src/metadata/outbox.ts'
+import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import { isSettled, readSuccession } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, isGoing, type Membership } from '#src/model/region.ts'
+import { countsIn, isGoing } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
-import { fetchBlob } from './demand.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
 import { within } from './patience.ts'
+import { mayKeep } from './restrictions.ts'
 import type { Method, Transport } from './transport.ts'
 
 /**
@@ -32,11 +32,12 @@ export interface Told {
   /** It is the blob's keeper, and goes on being it. */
   readonly keeps: boolean
   readonly holds: boolean
+  /** Its region may: what is restricted to others is not asked of it. */
+  readonly mayHold: boolean
 }
 
 export interface SuccessionMethodsOptions extends NeededOptions {
   readonly foundation: Foundation
-  readonly membership: () => Membership
   readonly repair: (blob: BlobId) => void
   readonly resolve: (blobs: readonly BlobId[]) => Promise<number>
 }
@@ -47,13 +48,20 @@ const shelterMilliseconds = 120_000
 const verifiedMost = 200_000
 const nothing = new Uint8Array(0)
 
-async function tell(from: Snapshot, blob: BlobId, { region, cell }: Foundation, isStaying: boolean): Promise<Told> {
+async function tell(
+  from: Snapshot,
+  blob: BlobId,
+  options: SuccessionMethodsOptions,
+  isStaying: boolean,
+): Promise<Told> {
+  const { region, cell } = options.foundation
   const record = await readBlob(from, blob)
-  if (record?.kind !== 'bytes') return { names: false, keeps: false, holds: false }
+  if (record?.kind !== 'bytes') return { names: false, keeps: false, holds: false, mayHold: false }
   return {
     names: record.isUnreferenced === undefined,
     keeps: isStaying && record.keeper === cell,
     holds: copyIn(record, region) !== undefined,
+    mayHold: await mayKeep(from, record, options, options.foundation),
   }
 }
 
@@ -70,7 +78,7 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
         const isStaying = !isGoing(membership(), cell)
         const told = await store.snapshot(async (snapshot) => {
           const all: Told[] = []
-          for (const blob of blobs) all.push(await tell(snapshot, blob, foundation, isStaying))
+          for (const blob of blobs) all.push(await tell(snapshot, blob, options, isStaying))
           return all
         })
         return encodeMessage(told)
@@ -128,7 +136,7 @@ async function isEnough(options: SuccessionMethodsOptions, blob: BlobId, record:
   const { foundation, membership, durabilityRegions, mostDurable } = options
   const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
   return await foundation.store.snapshot(async (snapshot) => {
-    const needed = await copiesNeeded(snapshot, blob, options)
+    const needed = await copiesNeeded(snapshot, blob, record, options)
     if (counted.length < possible(needed ?? durabilityRegions, membership())) return false
     if (needed !== undefined) return true
     // A part of an object: if its bucket asks for more, whoever looks at all objects sees that, or has more copies made.

@@ -2,7 +2,7 @@ import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, bucketOf, copyIn, readBlob, readManifest } from '#src/metadata/blob-records.ts'
 import { becomeKeeper, changeKeeper, countedIn, forgetCopies } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
-import { askFor } from '#src/metadata/outbox.ts'
+import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import {
   isSettled,
   noteFound,
@@ -13,19 +13,19 @@ import {
   setSuccession,
 } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import { countsIn, isGoing, type Membership, memberIn, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
-import { fetchBlob } from './demand.ts'
+import { heirOf, type ToldBy } from './heirs.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
-import { askKeeping, askToHold, askToInherit, type Told } from './succession-methods.ts'
+import { mayKeep, targetsOf } from './restrictions.ts'
+import { askKeeping, askToHold, askToInherit } from './succession-methods.ts'
 import type { Transport } from './transport.ts'
 
 export interface SuccessionOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell'>
   readonly transport: Transport
-  readonly membership: () => Membership
   /** After which a copy that was asked for, and is not there, is asked for again, in milliseconds. */
   readonly askAgain?: number
 }
@@ -48,6 +48,8 @@ interface Kept {
 interface Short extends Kept {
   /** How many there are to be, at most as many as there are regions. */
   readonly needed: number
+  /** The cells that are to hold it; absent: all may. */
+  readonly targets?: readonly number[] | undefined
 }
 
 interface Page {
@@ -58,25 +60,6 @@ interface Page {
 
 /** A number: of the cell that is to keep it, and does not yet. */
 type Settled = 'inherited' | 'told' | 'as it is' | number
-
-interface ToldBy extends Told {
-  readonly cell: number
-  readonly isActive: boolean
-}
-
-/**
- * Whom a blob gets as its keeper, as one cell sees it: one that keeps it already; or else the least of those that name it. Where
- * nobody names it, whoever has it keeps it for itself, and frees it.
- */
-export function heirOf(
-  self: { readonly cell: number; readonly isActive: boolean; readonly names: boolean },
-  others: readonly ToldBy[],
-): number {
-  const keeping = others.filter(({ keeps }) => keeps).map(({ cell }) => cell)
-  if (keeping.length > 0) return Math.min(...keeping)
-  const naming = [self, ...others].filter(({ isActive, names }) => isActive && names).map(({ cell }) => cell)
-  return naming.length === 0 ? self.cell : Math.min(...naming)
-}
 
 /**
  * Takes over what cells leave behind that are going, or gone: blobs that they kept get another keeper, and copies that were theirs are
@@ -205,9 +188,10 @@ export class Succession {
     return await foundation.store.snapshot(async (snapshot) => {
       const short: Short[] = []
       for (const each of named) {
-        const asked = (await copiesNeeded(snapshot, each.blob, this.#options)) ?? durabilityRegions
-        const needed = possible(asked, membership())
-        if (this.#isShort(each, needed)) short.push({ ...each, needed })
+        const asked = (await copiesNeeded(snapshot, each.blob, each.record, this.#options)) ?? durabilityRegions
+        const targets = await targetsOf(snapshot, each.record, this.#options)
+        const found = { ...each, needed: possible(asked, membership()), targets }
+        if (this.#isShort(found)) short.push(found)
       }
       return short
     })
@@ -229,21 +213,25 @@ export class Succession {
         for (const { blob } of parts.slice(first, first + blobsTogether)) {
           const record = await readBlob(snapshot, blob)
           if (record?.kind !== 'bytes' || record.isUnreferenced === true) continue
+          // What is restricted tells of its bucket itself.
+          if (record.restriction !== undefined) continue
           const each = { blob, record, needed }
           // What lacks more than that is found where it lies itself.
-          if (this.#isKept(each) && this.#isShort(each, needed) && !this.#isShort(each, usual)) short.push(each)
+          if (this.#isKept(each) && this.#isShort(each) && !this.#isShort({ ...each, needed: usual })) short.push(each)
         }
         return short
       })
     }
   }
 
-  #counted(record: BlobRecord): readonly string[] {
+  /** The regions whose copies count, of those that are to hold it. */
+  #counted({ record, targets }: Short): readonly string[] {
     const { foundation, membership } = this.#options
-    return countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+    const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+    return counted.filter((region) => isAmong(memberIn(membership(), region)?.cell, targets))
   }
 
-  #isShort = ({ record }: Kept, needed: number): boolean => this.#counted(record).length < needed
+  #isShort = (each: Short): boolean => this.#counted(each).length < each.needed
 
   /**
    * Gives blobs another keeper whose keeper is going, or gone. Gives how many have one now; nothing is decided while a cell cannot
@@ -283,7 +271,9 @@ export class Succession {
     if (record?.kind !== 'bytes' || !this.isGoing(record.keeper)) return 'as it is'
     const isActive = memberOf(membership(), cell)?.state === 'active'
     const before = record.keeper
-    const heir = heirOf({ cell, isActive, names: record.isUnreferenced === undefined }, others)
+    const names = record.isUnreferenced === undefined
+    const mayHold = await mayKeep(to, record, this.#options, foundation)
+    const heir = heirOf({ cell, isActive, names, mayHold }, others)
     if (heir === before) return 'as it is'
     if (heir === cell) {
       await becomeKeeper(to, blob, foundation)
@@ -317,7 +307,8 @@ export class Succession {
     const there = new Map<number, BlobId[]>()
     const [lost, found]: [BlobId[], BlobId[]] = [[], []]
     let wanted = 0
-    for (const [index, { blob, record, needed }] of short.entries()) {
+    for (const [index, each] of short.entries()) {
+      const { blob, record, needed, targets } = each
       const others = told[index] ?? []
       const own = copyIn(record, foundation.region)
       const isNowhere = own === undefined && !others.some(({ holds }) => holds)
@@ -327,8 +318,10 @@ export class Succession {
         continue
       }
       found.push(blob)
-      const takers = others.filter(({ names, holds, isActive }) => names && !holds && isActive).map(({ cell }) => cell)
-      const holding = others.filter(({ holds, isActive }) => holds && isActive).length + (own === undefined ? 0 : 1)
+      const able = others.filter(({ cell, isActive }) => isActive && isAmong(cell, targets))
+      const takers = able.filter(({ names, holds }) => names && !holds).map(({ cell }) => cell)
+      const isToHold = isAmong(foundation.cell, targets)
+      const holding = able.filter(({ holds }) => holds).length + (own !== undefined && isToHold ? 1 : 0)
       const missing = needed - holding
       if (missing <= 0) {
         // Those who hold it have yet to tell.
@@ -336,10 +329,11 @@ export class Succession {
         continue
       }
       // No more regions have the bucket: it cannot be in more of them.
-      if (own !== undefined && takers.length === 0 && holding === this.#counted(record).length) continue
+      if (own !== undefined && takers.length === 0 && holding === this.#counted(each).length) continue
       wanted += 1
-      if (own === undefined) here.push(blob)
-      for (const cell of takers.slice(0, missing - (own === undefined ? 1 : 0))) {
+      const isLacking = own === undefined && isToHold
+      if (isLacking) here.push(blob)
+      for (const cell of takers.slice(0, missing - (isLacking ? 1 : 0))) {
         there.set(cell, [...(there.get(cell) ?? []), blob])
       }
     }
@@ -385,6 +379,9 @@ export class Succession {
     })
   }
 }
+
+const isAmong = (cell: number | undefined, targets: readonly number[] | undefined): boolean =>
+  targets === undefined || (cell !== undefined && targets.includes(cell))
 
 function askForCopies(to: Parameters<typeof askFor>[0], blobs: readonly BlobId[], now: number): void {
   for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)

@@ -7,7 +7,7 @@ import {
   type Removal,
 } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import { blobOf, type ObjectVersion, type Version } from '#src/model/version.ts'
+import { blobOf, type ObjectVersion, restrictionOf, type Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, type Sharing } from './blob-records.ts'
 import { readConflict, setConflict } from './conflict-records.ts'
@@ -274,7 +274,7 @@ class Merging {
     const blob = blobOf(version.content)
     if (blob !== undefined) addReference(this.#to, blob, { bucket, key, slot })
     if (source === 'here' || source === undefined || source.kind === 'inline') return
-    await addContent(this.#to, source, this.#receiving.here)
+    await addContent(this.#to, source, this.#receiving, restrictionOf(bucket, version))
     this.#receipt.arrivals.push({ bucket, key, content: source })
   }
 }

@@ -1,17 +1,19 @@
 import { addBlob } from '#src/metadata/blob-records.ts'
 import { endReservation, reserve } from '#src/metadata/reservations.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
 import type { Durability, Spread } from './spread.ts'
 
-/** Carries a write out, between what must be so before it and what must be so after it. */
+/** Carries a write out, between what must be so before it and what must be so after it. `restriction`: of what is written. */
 export function durably<Done>(
   foundation: Foundation,
   bucket: string,
   write: (spread: Spread | undefined) => Promise<Done>,
+  restriction?: Restriction,
 ): Promise<Done> {
   const { durability } = foundation
-  return durability === undefined ? write(undefined) : spreading(foundation, durability, bucket, write)
+  return durability === undefined ? write(undefined) : spreading(foundation, durability, bucket, write, restriction)
 }
 
 async function spreading<Done>(
@@ -19,9 +21,10 @@ async function spreading<Done>(
   durability: Durability,
   name: string,
   write: (spread: Spread | undefined) => Promise<Done>,
+  restriction: Restriction | undefined,
 ): Promise<Done> {
   const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name))
-  const spread = await durability.begin(bucket)
+  const spread = await durability.begin(bucket, restriction)
   const done = await write(spread)
   await spread?.confirm()
   return done
@@ -33,13 +36,13 @@ export async function spreadOut(
   spread: Spread | undefined,
   ingested: Ingested,
 ): Promise<Ingested> {
-  const { content } = ingested
+  const { content, restriction } = ingested
   if (spread === undefined || content.kind === 'inline') return ingested
   const { store, region, cell } = foundation
   const { stored } = content
   const reservation = { blob: stored.id, token: spread.token }
   await store.transact(async (transaction) => {
-    await addBlob(transaction, stored, region, cell)
+    await addBlob(transaction, stored, region, cell, restriction)
     reserve(transaction, reservation, spread.until)
   })
   try {

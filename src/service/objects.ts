@@ -13,7 +13,7 @@ import { checkTakesWrites } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
 import { durably, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, type Encrypting, ingest } from './ingest.ts'
+import { discard, type Encrypting, ingestObject } from './ingest.ts'
 import { journal } from './log-writing.ts'
 import { commitAppend } from './object-appends.ts'
 import { commitCopy } from './object-copies.ts'
@@ -50,14 +50,15 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
-    return await durably(this.#foundation, request.name.bucket, (spread) => this.#put(request, spread))
+    const { name, restriction } = request
+    return await durably(this.#foundation, name.bucket, (spread) => this.#put(request, spread), restriction)
   }
 
   async #put(request: PutObject, spread: Spread | undefined): Promise<Written> {
-    const { body, digests, conditions, encryption } = request
+    const { body, digests, conditions, encryption, restriction } = request
     if (Object.keys(conditions).length > 0) await this.#checkEarly(request)
     const encrypting = encryption === undefined ? undefined : await this.#encrypting(request.name, encryption)
-    const here = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
+    const here = await ingestObject(this.#foundation, body, digests, encrypting, restriction)
     const ingested = spread === undefined ? here : await spreadOut(this.#foundation, spread, here)
     try {
       return await commitPut(this.#foundation, request, ingested)
@@ -149,8 +150,12 @@ export class CellObjects implements Objects {
   }
 
   async copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }> {
-    return await durably(this.#foundation, request.name.bucket, (spread) =>
-      commitCopy(this.#foundation, request, spread),
+    const { name, restriction } = request
+    return await durably(
+      this.#foundation,
+      name.bucket,
+      (spread) => commitCopy(this.#foundation, request, spread),
+      restriction,
     )
   }
 

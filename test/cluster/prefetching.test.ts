@@ -21,6 +21,7 @@ async function two(siblings: number) {
   const cached: BlobId[] = []
   const prefetching = new Prefetching({
     foundation: iad.foundation,
+    membership: () => all.cluster.membership,
     hold: async (blobs) => {
       held.push(...blobs)
     },
