@@ -1,9 +1,9 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
-import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { copyIn, readBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
 import { askElsewhere, giveUp, type Let, renumber, shed } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { Freeing, type FreeingOptions } from './freeing.ts'
@@ -37,6 +37,8 @@ interface BlobWork {
   readonly isKnown: boolean
   /** The bucket that named it here, and left. */
   readonly bucket?: number
+  /** Which regions are to keep it; undefined: all of its bucket may. */
+  readonly restriction?: Restriction | undefined
   /** Of a `yield`: the cells that are to hold it. */
   readonly targets?: readonly number[]
 }
@@ -44,8 +46,8 @@ interface BlobWork {
 /**
  * Carries out what a cell asks of the keepers of blobs, and what it decides as one.
  *
- * V8  what is named here and to be in other regions goes from here only once its keeper knows a copy in each of those that are left:
- *     a keeper that has no word of it lets nothing go.
+ * V8  what is named here and to be in other regions goes from here only once one of those keeps it, with a good copy, and says so: a
+ *     keeper that has no word of it lets nothing go.
  * V4  a copy here is forgotten only after its keeper said that it may go, and in a transaction that finds it as it was then;
  *     a keeper that cannot be reached is asked again, and until then nothing goes (I7).
  */
@@ -126,7 +128,8 @@ export class KeeperJobs {
     const left = job.kind === 'leave' && job.bucket !== undefined ? { bucket: job.bucket } : {}
     const copy = own === undefined ? undefined : (own.copy ?? 0)
     const to = targets === undefined ? {} : { targets }
-    return { row, kind, blob, keeper: record.keeper, copy, isNamed, isKnown: true, ...left, ...to }
+    const { keeper, restriction } = record
+    return { row, kind, blob, keeper, copy, isNamed, isKnown: true, restriction, ...left, ...to }
   }
 
   /** The cells that are to hold a blob, where this is none of them. */
@@ -182,13 +185,15 @@ export class KeeperJobs {
     return work.length
   }
 
-  /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. */
+  /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. What was to go elsewhere still is. */
   async #holdAgain(work: readonly BlobWork[]): Promise<number> {
     if (work.length === 0) return 0
-    await this.#options.foundation.store.transact(async (transaction) => {
-      for (const { row, blob } of work) {
+    const { store, region } = this.#options.foundation
+    await store.transact(async (transaction) => {
+      for (const { row, blob, restriction } of work) {
         transaction.clear(row)
         addBlobJob(transaction, { kind: 'hold', blob })
+        yieldElsewhere(transaction, blob, restriction, region)
       }
     })
     return work.length

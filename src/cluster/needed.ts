@@ -3,7 +3,7 @@ import { bucketOf } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Snapshot } from '#src/store/store.ts'
-import { targetsOf, type RestrictionOptions } from './restrictions.ts'
+import { type RestrictionOptions, targetsOf } from './restrictions.ts'
 
 /** In how many regions blobs have to be (C20). */
 export interface NeededOptions extends RestrictionOptions {
@@ -16,8 +16,8 @@ export interface NeededOptions extends RestrictionOptions {
 }
 
 /**
- * How many copies a blob needs: one in each of the regions that it is restricted to, or else by its bucket. Undefined: nothing tells of
- * one, as of the parts of an object.
+ * How many copies a blob needs, by its bucket, and by the regions that it is restricted to, if there are fewer. Undefined: nothing
+ * beside it tells of a bucket, as of the parts of an object.
  */
 export async function copiesNeeded(
   from: Snapshot,
@@ -25,12 +25,12 @@ export async function copiesNeeded(
   record: Pick<BlobRecord, 'restriction'>,
   options: NeededOptions,
 ): Promise<number | undefined> {
-  const targets = await targetsOf(from, record, options)
-  if (targets !== undefined) return targets.length
   const { durabilityRegions, durabilityOf } = options
   const bucket = record.restriction?.bucket ?? (await bucketOf(from, blob))
   if (bucket === undefined) return undefined
-  return (await durabilityOf?.(from, bucket)) ?? durabilityRegions
+  const needed = (await durabilityOf?.(from, bucket)) ?? durabilityRegions
+  const targets = await targetsOf(from, record, options)
+  return Math.min(needed, targets?.length ?? needed)
 }
 
 /** In how many regions a blob can be that is to be in so many. */

@@ -22,9 +22,7 @@ import { Succession, type SuccessionOptions } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
-export interface RegionBytesOptions
-  extends Pick<SuccessionOptions, 'askAgain'>,
-    NeededOptions {
+export interface RegionBytesOptions extends Pick<SuccessionOptions, 'askAgain'>, NeededOptions {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
   readonly transport: Transport

@@ -1,5 +1,5 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
-import { targetCells, type Membership } from '#src/model/region.ts'
+import { type Membership, targetCells } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 

@@ -1,5 +1,6 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { addBlobJob } from '#src/metadata/jobs.ts'
 import { countedIn } from '#src/metadata/keeping.ts'
 import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import { isSettled, readSuccession } from '#src/metadata/succession-records.ts'
@@ -7,7 +8,7 @@ import type { BlobId } from '#src/model/blob.ts'
 import { countsIn, isGoing } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import type { Snapshot } from '#src/store/store.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
 import { within } from './patience.ts'
@@ -17,7 +18,8 @@ import type { Method, Transport } from './transport.ts'
 /**
  * What cells ask each other when one is going, or gone.
  *
- * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too.
+ * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too, or
+ * to tell their keeper again where it does.
  * `sheltered`: whether it keeps blobs of which enough copies are left without the asking cell, which is leaving.
  */
 interface BlobsRequest {
@@ -97,7 +99,12 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
       async answer(request) {
         const { blobs } = decodeMessage<BlobsRequest>(request)
         await store.transact(async (transaction) => {
-          for (const blob of blobs) askFor(transaction, { kind: fetchBlob, payload: { blob } }, world.now())
+          for (const blob of blobs) {
+            const record = await readBlob(transaction, blob)
+            const isHeld = record?.kind === 'bytes' && copyIn(record, foundation.region) !== undefined
+            if (isHeld) addBlobJob(transaction, { kind: 'hold', blob })
+            else askForCopies(transaction, [blob], world.now())
+          }
         })
         return nothing
       },
@@ -113,6 +120,10 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
       },
     },
   ]
+}
+
+export function askForCopies(to: Transaction, blobs: readonly BlobId[], now: number): void {
+  for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
 }
 
 /** Whether this cell keeps the blob, and enough copies of it are left without those of regions that are going. */

@@ -2,7 +2,6 @@ import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, bucketOf, copyIn, readBlob, readManifest } from '#src/metadata/blob-records.ts'
 import { becomeKeeper, changeKeeper, countedIn, forgetCopies } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
-import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import {
   isSettled,
   noteFound,
@@ -20,7 +19,7 @@ import { afterKey } from '#src/store/tuple.ts'
 import { heirOf, type ToldBy } from './heirs.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
 import { mayKeep, targetsOf } from './restrictions.ts'
-import { askKeeping, askToHold, askToInherit } from './succession-methods.ts'
+import { askForCopies, askKeeping, askToHold, askToInherit } from './succession-methods.ts'
 import type { Transport } from './transport.ts'
 
 export interface SuccessionOptions extends Omit<NeededOptions, 'mostDurable'> {
@@ -188,8 +187,9 @@ export class Succession {
     return await foundation.store.snapshot(async (snapshot) => {
       const short: Short[] = []
       for (const each of named) {
-        const asked = (await copiesNeeded(snapshot, each.blob, each.record, this.#options)) ?? durabilityRegions
         const targets = await targetsOf(snapshot, each.record, this.#options)
+        const asked =
+          targets?.length ?? (await copiesNeeded(snapshot, each.blob, each.record, this.#options)) ?? durabilityRegions
         const found = { ...each, needed: possible(asked, membership()), targets }
         if (this.#isShort(found)) short.push(found)
       }
@@ -324,8 +324,13 @@ export class Succession {
       const holding = able.filter(({ holds }) => holds).length + (own !== undefined && isToHold ? 1 : 0)
       const missing = needed - holding
       if (missing <= 0) {
-        // Those who hold it have yet to tell.
+        // Those who hold it have yet to tell: what they told may have been taken back since.
         wanted += 1
+        const counted = this.#counted(each)
+        for (const { cell, holds } of able) {
+          const region = memberOf(this.#options.membership(), cell)?.region ?? ''
+          if (holds && !counted.includes(region)) there.set(cell, [...(there.get(cell) ?? []), blob])
+        }
         continue
       }
       // No more regions have the bucket: it cannot be in more of them.
@@ -382,10 +387,6 @@ export class Succession {
 
 const isAmong = (cell: number | undefined, targets: readonly number[] | undefined): boolean =>
   targets === undefined || (cell !== undefined && targets.includes(cell))
-
-function askForCopies(to: Parameters<typeof askFor>[0], blobs: readonly BlobId[], now: number): void {
-  for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
-}
 
 /** Whether copies of a region that a cell tells of may be counted: not while copies of one before it, which is gone, still are. */
 export async function mayCount(from: Snapshot, membership: Membership, region: string): Promise<boolean> {

@@ -104,7 +104,13 @@ export async function receiveBlob(to: Transaction, blob: BlobId, news: BlobNews,
   }
   const isKnown = known !== undefined && known.isUnreferenced === undefined
   if (isKnown && holders.length === known.holders.length) return
-  const fresh: Omit<BlobRecord, 'holders'> = { kind: 'bytes', size, digest, keeper, ...(restriction && { restriction }) }
+  const fresh: Omit<BlobRecord, 'holders'> = {
+    kind: 'bytes',
+    size,
+    digest,
+    keeper,
+    ...(restriction && { restriction }),
+  }
   const { isUnreferenced: _, ...rest } = known ?? fresh
   to.set(keys.blob(blob), encodeBlob({ ...rest, holders }))
 }
@@ -121,10 +127,9 @@ export async function addBlob(
   await checkGenerations(to, extents)
   const record = { kind: 'bytes', size, digest, keeper, holders: [{ region, extents }] } as const
   to.set(keys.blob(id), encodeBlob(restriction === undefined ? record : { ...record, restriction }))
-  yieldElsewhere(to, id, restriction, region)
 }
 
-/** What is to be in other regions goes there, some time later. */
+/** What is named here, and held or kept, and is to be in other regions, goes there, some time later. */
 export function yieldElsewhere(
   to: Transaction,
   blob: BlobId,

@@ -1,7 +1,16 @@
 import type { BlobId } from '#src/model/blob.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { type BlobRecord, encodeBlob } from './blob-codec.ts'
-import { addDead, copyIn, forgetBlob, nextCopy, readBlob, type Sharing, setCopy, yieldElsewhere } from './blob-records.ts'
+import {
+  addDead,
+  copyIn,
+  forgetBlob,
+  nextCopy,
+  readBlob,
+  type Sharing,
+  setCopy,
+  yieldElsewhere,
+} from './blob-records.ts'
 import { addBlobJob } from './jobs.ts'
 import { keys } from './keyspace.ts'
 
@@ -176,7 +185,8 @@ export async function shed(to: Transaction, { blob, region, copy }: Copy, keeper
   const record = await readBlob(to, blob)
   if (record?.kind !== 'bytes') return true
   const own = copyIn(record, region)
-  if (own === undefined) return true
+  // Who names it no more leaves it, as any.
+  if (own === undefined || record.isUnreferenced === true) return true
   if (record.keeper !== keeper || (own.copy ?? 0) > copy) return false
   addDead(to, own.extents)
   to.set(keys.blob(blob), encodeBlob({ ...record, holders: record.holders.filter((each) => each !== own) }))

@@ -20,7 +20,14 @@ const writer = new RecordWriter()
 export const partsMax = 10_000
 
 /** As JSON: an upload is written once and read as often as it has parts. */
-export function encodeUpload({ attributes, initiated, initiator, checksum, encryption, restriction }: Upload): Uint8Array {
+export function encodeUpload({
+  attributes,
+  initiated,
+  initiator,
+  checksum,
+  encryption,
+  restriction,
+}: Upload): Uint8Array {
   const { metadata, tags, ...rest } = attributes
   const stored: StoredUpload = {
     initiated,

@@ -1,5 +1,5 @@
 import { Fault } from '#src/errors.ts'
-import { addBlob, addDead, addManifest } from '#src/metadata/blob-records.ts'
+import { addBlob, addDead, addManifest, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { clearParts, partsMax, readParts, setPart } from '#src/metadata/upload-records.ts'
 import type { Restriction } from '#src/model/blob.ts'
@@ -29,7 +29,7 @@ export interface ContentToWrite {
 /** Durable bytes that no version has yet. */
 export type WrittenContent =
   | { readonly kind: 'whole'; readonly ingested: Ingested }
-  | { readonly kind: 'parts'; readonly staging: string }
+  | { readonly kind: 'parts'; readonly staging: string; readonly restriction: Restriction | undefined }
 
 /** Writes the bytes; they are read to their end, and what is thrown there counts. `isMine`: whether the staging still is this one's. */
 export async function writeContent(
@@ -40,7 +40,7 @@ export async function writeContent(
 ): Promise<WrittenContent> {
   if (parts !== undefined) {
     await writeParts(foundation, plain, { parts, contentKey, staging, restriction }, isMine)
-    return { kind: 'parts', staging }
+    return { kind: 'parts', staging, restriction }
   }
   const encrypting = contentKey === undefined ? undefined : { contentKey, part: 0 }
   const body = bodyOf(plain, size)
@@ -89,12 +89,14 @@ export async function placeContent(
     const { content, restriction } = written.ingested
     if (content.kind === 'inline') return { content: { kind: 'inline' }, parts: undefined }
     await addBlob(to, content.stored, foundation.region, foundation.cell, restriction)
+    yieldElsewhere(to, content.stored.id, restriction, foundation.region)
     return { content: { kind: 'blob', blob: content.stored.id }, parts: undefined }
   }
   const parts = await readParts(to, written.staging, 0, partsMax)
   clearParts(to, written.staging)
   const blob = randomId(foundation.world)
   addManifest(to, blob, parts)
+  for (const part of parts) yieldElsewhere(to, part.blob, written.restriction, foundation.region)
   return { content: { kind: 'manifest', blob, parts: parts.length }, parts }
 }
 

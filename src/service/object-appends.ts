@@ -6,6 +6,7 @@ import {
   isForTaking,
   readManifest,
   surrenderBlob,
+  yieldElsewhere,
 } from '#src/metadata/blob-records.ts'
 import { slotOf } from '#src/metadata/keyspace.ts'
 import { type KeyState, type Row, readCurrent } from '#src/metadata/object-records.ts'
@@ -215,6 +216,7 @@ async function add(foundation: Foundation, request: AppendObject, known: Known):
     for (const { content } of [known.rewritten, ingested].filter((each) => each !== undefined)) {
       if (content.kind !== 'blob') continue
       await addBlob(transaction, content.stored, foundation.region, foundation.cell, restriction)
+      yieldElsewhere(transaction, content.stored.id, restriction, foundation.region)
     }
     const parts = [...before, partOf(foundation, ingested, number)]
     const blob = Buffer.from(foundation.world.randomBytes(16)).toString('hex')

@@ -1,5 +1,5 @@
 import { Fault } from '#src/errors.ts'
-import { addBlob } from '#src/metadata/blob-records.ts'
+import { addBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { insertVersion, type KeyState, readState, seenVector } from '#src/metadata/object-records.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
@@ -144,6 +144,7 @@ export async function writeIngested(
     else if (!(await isReserved(to, reservation))) throw new Fault('ServiceUnavailable')
   }
   const written = await writeVersion(foundation, to, target, draftOf(ingested), attributes)
+  if (content.kind === 'blob') yieldElsewhere(to, content.stored.id, restriction, foundation.region)
   if (reservation !== undefined) await endReservation(to, reservation)
   if (content.kind === 'inline') {
     const { bucket, key } = target.state

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { Fault } from '#src/errors.ts'
-import { addBlob, addManifest, freeBlob } from '#src/metadata/blob-records.ts'
+import { addBlob, addManifest, freeBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { addJob } from '#src/metadata/jobs.ts'
 import {
   clearParts,
@@ -226,6 +226,7 @@ export class CellUploads implements Uploads {
       ...(restriction !== undefined && { restriction }),
     }
     const written = await writeVersion(this.#foundation, transaction, target, draft, upload.attributes)
+    for (const part of parts) yieldElsewhere(transaction, part.blob, restriction, this.#foundation.region)
     clearUpload(transaction, target.bucket.id, upload)
     clearParts(transaction, upload.id)
     freeUnused(transaction, uploaded, parts)

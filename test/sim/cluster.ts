@@ -10,6 +10,7 @@ import type { Ledger } from './ledger.ts'
 import type { Network } from './network.ts'
 import { type Compose, Region, type RegionParts } from './region.ts'
 import type { Timeline } from './timeline.ts'
+import { Whereabouts } from './whereabouts.ts'
 
 const codes = ['fra', 'iad', 'syd', 'nrt'] as const
 /** How often one of at least three regions comes later than the others. */
@@ -35,6 +36,7 @@ export class Cluster {
   readonly late: Region | undefined
   /** Undefined: all stay. */
   readonly leaver: Region | undefined
+  readonly whereabouts = new Whereabouts(this)
   readonly #parts: ClusterParts
   #membership: Membership
 
@@ -94,6 +96,8 @@ export class Cluster {
   /** Who is no member any more by what the root writes, is none from that moment on. */
   #committed({ member }: Region, writes: readonly Write[], after: View): void {
     if (member.cell !== this.#membership.root) return
+    // Seen from without, it is committed by then.
+    this.#parts.timeline.after(0, () => this.whereabouts.look())
     if (!writes.some((write) => write.kind === 'set' && Buffer.compare(write.key, clusterKey) === 0)) return
     const row = after.get(clusterKey)
     const { members } = row === undefined ? { members: [] } : decodeRow<Membership>(row)
@@ -130,5 +134,6 @@ export class Cluster {
 
   #change(members: readonly Member[]): void {
     this.#membership = { ...this.#membership, epoch: this.#membership.epoch + 1, members }
+    this.whereabouts.look()
   }
 }

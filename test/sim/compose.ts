@@ -121,7 +121,7 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
   const arrived = (arrivals: readonly Arrival[]): void => {
     for (const { content } of arrivals) {
       for (const { id } of content.kind === 'blob' ? [content.blob] : content.blobs) {
-        if (isEager()) bytes.copies.take(id).catch(surprised)
+        if (isEager()) bytes.copies.place(id).catch(surprised)
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { Member } from '#src/model/region.ts'
-import { checkCopies, checkReferences } from './blob-checkers.ts'
+import { checkCopies, checkPlaces, checkReferences } from './blob-checkers.ts'
 import { Chance } from './chance.ts'
 import {
   checkConflicts,
@@ -16,6 +16,7 @@ import { buckets } from './content.ts'
 import { type FaultClass, Faults } from './faults.ts'
 import { Ledger } from './ledger.ts'
 import { Mover } from './mover.ts'
+import { Naming } from './naming.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
 import { rowOf } from './places.ts'
@@ -62,10 +63,11 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
   const { regions, late } = cluster
   const clients = regions.flatMap((region) => {
     const parts = { region, timeline, ledger, cluster }
-    return Array.from(
-      { length: clientsPerRegion },
-      (_, number) => new Client({ ...parts, chance: new Chance(`${seed}/client/${region.member.cell}/${number}`) }),
-    )
+    return Array.from({ length: clientsPerRegion }, (_, number) => {
+      const name = `${region.member.cell}/${number}`
+      const naming = new Naming(seed, name, cluster)
+      return new Client({ ...parts, chance: new Chance(`${seed}/client/${name}`), naming })
+    })
   })
   const each = Math.ceil(operations / clients.length)
   const nemesis = new Nemesis({ timeline, chance: new Chance(`${seed}/nemesis`), network, faults, cluster })
@@ -116,7 +118,7 @@ export async function simulate({ seed, operations, compose, isQuiet }: Simulatio
     for (const region of cluster.staying) await checkReadable(region, ledger, timeline)
   }
   await timeline.until(Promise.race([history(), failing.promise]), longest)
-  await checkRest(cluster.staying, ledger)
+  await checkRest(cluster.staying, ledger, cluster)
   const sum = (of: (client: Client) => number): number => clients.reduce((total, client) => total + of(client), 0)
   for (const region of cluster.staying) region.crash()
   const [first] = regions
@@ -144,7 +146,7 @@ async function known(regions: readonly Region[], timeline: Timeline): Promise<vo
 }
 
 /** What must hold when nothing is under way any more. */
-async function checkRest(regions: readonly Region[], ledger: Ledger): Promise<void> {
+async function checkRest(regions: readonly Region[], ledger: Ledger, { whereabouts }: Cluster): Promise<void> {
   const cells = await Promise.all(regions.map((region) => region.quiet()))
   for (const cell of cells) {
     checkNothingLost(ledger, cell)
@@ -155,4 +157,5 @@ async function checkRest(regions: readonly Region[], ledger: Ledger): Promise<vo
   }
   checkConverged(cells)
   checkCopies(cells)
+  checkPlaces(cells, whereabouts)
 }
