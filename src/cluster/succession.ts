@@ -18,6 +18,7 @@ import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { heirOf, type ToldBy } from './heirs.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
+import { askedFor, isAmong } from './replenishing.ts'
 import { mayKeep, targetsOf } from './restrictions.ts'
 import { askForCopies, askKeeping, askToHold, askToInherit } from './succession-methods.ts'
 import type { Transport } from './transport.ts'
@@ -224,11 +225,12 @@ export class Succession {
     }
   }
 
-  /** The regions whose copies count, of those that are to hold it. */
-  #counted({ record, targets }: Short): readonly string[] {
+  /** The cells whose copies count, of those that are to hold it. */
+  #counted({ record, targets }: Short): readonly number[] {
     const { foundation, membership } = this.#options
     const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
-    return counted.filter((region) => isAmong(memberIn(membership(), region)?.cell, targets))
+    const cells = counted.flatMap((region) => memberIn(membership(), region)?.cell ?? [])
+    return cells.filter((cell) => isAmong(cell, targets))
   }
 
   #isShort = (each: Short): boolean => this.#counted(each).length < each.needed
@@ -303,48 +305,29 @@ export class Succession {
   async #replenish(short: readonly Short[]): Promise<{ wanted: number; lost: number }> {
     const { foundation } = this.#options
     const { told, isWhole } = await this.#ask(short.map(({ blob }) => blob))
-    const here: BlobId[] = []
-    const there = new Map<number, BlobId[]>()
+    const { cell, region } = foundation
+    const wantedOf = new Map<number, BlobId[]>()
     const [lost, found]: [BlobId[], BlobId[]] = [[], []]
     let wanted = 0
     for (const [index, each] of short.entries()) {
       const { blob, record, needed, targets } = each
       const others = told[index] ?? []
-      const own = copyIn(record, foundation.region)
-      const isNowhere = own === undefined && !others.some(({ holds }) => holds)
-      if (isNowhere) {
+      const holds = copyIn(record, region) !== undefined
+      if (!holds && !others.some((other) => other.holds)) {
         if (isWhole) lost.push(blob)
         else wanted += 1
         continue
       }
       found.push(blob)
-      const able = others.filter(({ cell, isActive }) => isActive && isAmong(cell, targets))
-      const takers = able.filter(({ names, holds }) => names && !holds).map(({ cell }) => cell)
-      const isToHold = isAmong(foundation.cell, targets)
-      const holding = able.filter(({ holds }) => holds).length + (own !== undefined && isToHold ? 1 : 0)
-      const missing = needed - holding
-      if (missing <= 0) {
-        // Those who hold it have yet to tell: what they told may have been taken back since.
-        wanted += 1
-        const counted = this.#counted(each)
-        for (const { cell, holds } of able) {
-          const region = memberOf(this.#options.membership(), cell)?.region ?? ''
-          if (holds && !counted.includes(region)) there.set(cell, [...(there.get(cell) ?? []), blob])
-        }
-        continue
-      }
-      // No more regions have the bucket: it cannot be in more of them.
-      if (own !== undefined && takers.length === 0 && holding === this.#counted(each).length) continue
+      const asked = askedFor({ cell, holds, needed, targets, counted: this.#counted(each) }, others)
+      if (asked === undefined) continue
       wanted += 1
-      const isLacking = own === undefined && isToHold
-      if (isLacking) here.push(blob)
-      for (const cell of takers.slice(0, missing - (isLacking ? 1 : 0))) {
-        there.set(cell, [...(there.get(cell) ?? []), blob])
-      }
+      for (const taker of asked) wantedOf.set(taker, [...(wantedOf.get(taker) ?? []), blob])
     }
     await this.#noteLost(lost, found)
-    await this.#fetchHere(here)
-    for (const [cell, blobs] of there) await this.#fetchThere(cell, blobs)
+    for (const [taker, blobs] of wantedOf) {
+      await (taker === cell ? this.#fetchHere(blobs) : this.#fetchThere(taker, blobs))
+    }
     return { wanted, lost: lost.length }
   }
 
@@ -384,9 +367,6 @@ export class Succession {
     })
   }
 }
-
-const isAmong = (cell: number | undefined, targets: readonly number[] | undefined): boolean =>
-  targets === undefined || (cell !== undefined && targets.includes(cell))
 
 /** Whether copies of a region that a cell tells of may be counted: not while copies of one before it, which is gone, still are. */
 export async function mayCount(from: Snapshot, membership: Membership, region: string): Promise<boolean> {

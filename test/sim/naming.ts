@@ -2,7 +2,7 @@ import type { Restriction } from '#src/model/blob.ts'
 import { memberOf } from '#src/model/region.ts'
 import { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
-import { buckets, type SimulatedBucket } from './content.ts'
+import type { SimulatedBucket } from './content.ts'
 import { cellsIn } from './places.ts'
 import type { Region } from './region.ts'
 
