@@ -147,7 +147,10 @@ describe('C17: an object that is to be in some regions', () => {
       const name = { bucket: 'bucket', key }
       await fra.objects.put({ name, attributes, body: body(bytes), digests: {}, conditions: {}, guard, restriction })
       await follow(iad, fra, key)
-      for (let read = 0; read < 2; read++) assert.ok((await getBytes(iad, key)).equals(bytes))
+      for (let read = 0; read < 2; read++) {
+        assert.ok((await getBytes(iad, key)).equals(bytes))
+        await iad.cache?.settled()
+      }
     }
     const fetched = iad.counters.value('blobs.fetchedBytes')
     assert.equal(fetched, 3_000, 'what may be here is fetched once, what may not with every read')
@@ -209,6 +212,9 @@ describe('C17 C20: durability', () => {
     await inParts(fra, 'parts', [randomBytes(5 * 2 ** 20), whole], only('fra', 'syd'))
     assert.equal(await holding([fra, syd], 'k'), 'fra,syd', 'when it is answered')
     assert.equal(await holding([fra, syd], 'parts'), 'fra,syd')
+    for (const blob of [...(await blobsOf(syd, 'k')), ...(await blobsOf(syd, 'parts'))]) {
+      assert.deepEqual((await recordOf(syd, blob))?.restriction?.regions, ['fra', 'syd'])
+    }
     await settled(regions, 'k')
     await settled(regions, 'parts')
     assert.equal(await holding(regions, 'k'), 'fra,syd')

@@ -1,0 +1,103 @@
+import type { Mutant } from './mutant.ts'
+
+const restricted = ['test/cluster/restricted.test.ts']
+
+/** Of objects that say which regions are to keep them. */
+export const restrictionMutants: readonly Mutant[] = [
+  {
+    name: 'restricted-lies-beside-its-record',
+    rule: 'C17',
+    file: 'src/service/ingest.ts',
+    from: 'return { ...(await ingest(foundation, body, digests, 0, encrypting)), restriction }',
+    to: 'return { ...(await ingest(foundation, body, digests, foundation.inlineBytesMax, encrypting)), restriction }',
+    killers: restricted,
+  },
+  {
+    name: 'restricted-is-fetched-by-whoever-is-asked',
+    rule: 'C17',
+    file: 'src/cluster/copies.ts',
+    from: "return record?.kind === 'bytes' && (await mayKeep(snapshot, record, this.#options, foundation))",
+    to: "return record?.kind === 'bytes'",
+    killers: restricted,
+  },
+  {
+    name: 'restricted-is-cached-anywhere',
+    rule: 'Y5',
+    file: 'src/cluster/region-blobs.ts',
+    from: 'const isKept = record.restriction === undefined || (await this.#mayKeep(record))',
+    to: 'const isKept = record.restriction === undefined || next === first',
+    killers: restricted,
+  },
+  {
+    name: 'named-regions-fetch-nothing',
+    rule: 'C17',
+    file: 'src/metadata/received.ts',
+    from: 'if (isLacking && restriction.regions.includes(here.region)) {',
+    to: 'if (isLacking && restriction.regions.includes(here.region) && now < 0) {',
+    killers: restricted,
+  },
+  {
+    name: 'what-is-to-be-elsewhere-stays',
+    rule: 'C17',
+    file: 'src/service/object-writes.ts',
+    from: "  if (content.kind === 'blob') yieldElsewhere(to, content.stored.id, restriction, foundation.region)\n",
+    to: '',
+    killers: 'sim',
+  },
+  {
+    name: 'what-is-named-again-stays',
+    rule: 'C17',
+    file: 'src/cluster/keeper-jobs.ts',
+    from: '        yieldElsewhere(transaction, blob, restriction, region)\n',
+    to: '',
+    killers: 'sim',
+  },
+  {
+    name: 'yields-to-who-has-not-heard',
+    rule: 'V8, I7',
+    file: 'src/cluster/keeper-jobs.ts',
+    from: "if (answers[index] !== 'granted') continue",
+    to: "if (answers[index] === 'wait') continue",
+    killers: restricted,
+  },
+  {
+    name: 'heirs-wherever-they-are',
+    rule: 'K1, C17',
+    file: 'src/cluster/heirs.ts',
+    from: 'const heirs = holding.length > 0 ? holding : naming',
+    to: 'const heirs = naming',
+    killers: ['test/cluster/succession.test.ts'],
+  },
+  {
+    name: 'made-up-for-in-any-region',
+    rule: 'K1, C17',
+    file: 'src/cluster/replenishing.ts',
+    from: 'const able = others.filter((each) => each.isActive && isAmong(each.cell, targets))',
+    to: 'const able = others.filter((each) => each.isActive)',
+    killers: ['src/cluster/replenishing.test.ts'],
+  },
+  {
+    name: 'restricted-is-durable-in-any-region',
+    rule: 'D3, C17',
+    file: 'src/cluster/spreading.ts',
+    from: 'const cells = (targets ?? all).filter((cell) => cell !== foundation.cell)',
+    to: 'const cells = all.filter((cell) => cell !== foundation.cell)',
+    killers: restricted,
+  },
+  {
+    name: 'reserved-is-restricted-to-nothing',
+    rule: 'D3, C17',
+    file: 'src/metadata/blob-records.ts',
+    from: '  ...(restriction !== undefined && { restriction }),\n})',
+    to: '})',
+    killers: restricted,
+  },
+  {
+    name: 'copies-share-whatever-is-asked-of-them',
+    rule: 'C17, C18',
+    file: 'src/service/object-copies.ts',
+    from: '  if (regions?.join() !== request.restriction?.regions.join()) return false\n',
+    to: '',
+    killers: restricted,
+  },
+]
