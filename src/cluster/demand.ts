@@ -80,7 +80,7 @@ export class Demand {
       const found = await Promise.all(buckets.map((id) => cells.bucket(snapshot, id)))
       return new Set(found.flatMap((each) => (each !== undefined && isEager(each) ? [each.id] : [])))
     })
-    const wanted = arrivals.filter(({ bucket }) => eager.has(bucket))
+    const wanted = arrivals.filter(({ bucket, isRestricted }) => eager.has(bucket) && !isRestricted)
     await this.#ask(wanted.flatMap(({ content }) => blobsOf(content)))
   }
 

@@ -27,6 +27,11 @@ test('those that hold it uncounted are asked to tell of it', () => {
   assert.deepEqual(askedFor({ ...held, needed: 3, counted: [1, 3] }, others), [2])
 })
 
+test('K1: a copy that another keeper counts is none of those that are counted here', () => {
+  assert.deepEqual(askedFor(none, [told(2, { holds: true, keeps: true })]), [1])
+  assert.deepEqual(askedFor({ ...held, needed: 2 }, [told(2, { holds: true, keeps: true }), told(3)]), [3])
+})
+
 test('C17: what is to be in some regions is asked of no other, and not counted there', () => {
   const lacking = { ...held, needed: 2, targets: [2, 3], counted: [] }
   assert.deepEqual(askedFor(lacking, [told(2), told(3), told(4)]), [2, 3])

@@ -24,7 +24,8 @@ export function askedFor(
 ): readonly number[] | undefined {
   const able = others.filter((each) => each.isActive && isAmong(each.cell, targets))
   const cellsOf = (some: readonly ToldBy[]): readonly number[] => some.map((each) => each.cell)
-  const holding = cellsOf(able.filter((each) => each.holds))
+  // One that keeps it too, as may be for a while, counts its copy itself, and tells nobody (K1).
+  const holding = cellsOf(able.filter((each) => each.holds && !each.keeps))
   const isToHold = isAmong(cell, targets)
   const missing = needed - holding.length - (holds && isToHold ? 1 : 0)
   // They have yet to tell; or what they told was taken back since, as of a copy that seemed damaged.
