@@ -1,30 +1,20 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { accessSync, constants, existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { DataDirectoryError } from '#src/data-directory.ts'
+import { findExecutable } from './executables.ts'
 
-/** Where packages put what is not for everybody's path. */
-const places = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/usr/local/sbin', '/usr/sbin']
 /** Sizes for a machine that has others to run: the defaults are 8 GiB and 2 GiB. */
 const sizes = ['--memory', '4GiB', '--storage-memory', '1GiB', '--cache-memory', '128MiB']
 const configureSeconds = 120
 
 function find(name: string): string {
-  const file = places.map((place) => join(place, name)).find(isExecutable)
+  const file = findExecutable(name)
   if (file !== undefined) return file
   throw new DataDirectoryError(
     `${name} is not installed: it is in the packages foundationdb-server and foundationdb-clients of FoundationDB's releases`,
   )
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** A FoundationDB cluster of one process for each region, on loopback: to try, not to keep anything in. */

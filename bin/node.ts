@@ -128,6 +128,7 @@ async function startTraced({ config, log, isFirst, metrics, tracer }: Starting):
     logs: services.logs,
     meter: node.meter,
     limits: limitsOf(config),
+    trustedProxies: config.trustedProxies,
     metrics,
     tracer,
     ...(region !== undefined && { servedFrom: region.members.self.region }),

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import { Fault } from '#src/errors.ts'
 import { requestClassOf } from '#src/model/usage.ts'
 import type { Logs } from '#src/service/services.ts'
@@ -22,6 +21,7 @@ import { withRecord } from './recorded-answer.ts'
 import { type RequestBodyOptions, SocketBody } from './request-body.ts'
 import type { RequestNames } from './request-names.ts'
 import { BrokenAnswer, type LaterOptions, type Sending, sendBytes, sendLater, sendStream, sendXml } from './send.ts'
+import type { Client, TrustedProxies } from './trusted-proxies.ts'
 import { errorPage } from './website/error-page.ts'
 
 export interface ExchangeParts {
@@ -45,14 +45,13 @@ export interface ExchangeParts {
   readonly meter?: Pick<UsageMeter, 'count'> | undefined
   /** Code of this region, where there are others. */
   readonly servedFrom?: string | undefined
+  readonly proxies: TrustedProxies
   /** Makes spans of requests; absent: nobody wants to know. */
   readonly tracer?: Tracer | undefined
 }
 
 /** Whose request it is, where another region passed it on. */
-export interface Origin {
-  readonly remoteAddress: string
-  readonly isSecure: boolean
+export interface Origin extends Client {
   readonly region: string
   /** As `traceparent` has it: the span there, where the request is traced. */
   readonly trace?: string
@@ -108,6 +107,7 @@ export class Exchange {
   readonly #socket: Socket
   readonly #target: string
   readonly #origin: Origin | undefined
+  readonly #client: Client
   readonly #id: string
   readonly #body: SocketBody | undefined
   readonly #began = Date.now()
@@ -130,6 +130,7 @@ export class Exchange {
     this.#socket = request.socket
     this.#target = target
     this.#origin = origin
+    this.#client = origin ?? parts.proxies.clientOf(request)
     this.#id = parts.names.next()
     this.#body = SocketBody.isPresent(request) ? new SocketBody(request, response, parts.body) : undefined
   }
@@ -198,8 +199,8 @@ export class Exchange {
         headers: request.headers,
         rawHeaders: request.rawHeaders,
         stream: request,
-        remoteAddress: this.#origin?.remoteAddress ?? request.socket.remoteAddress ?? '',
-        isSecure: this.#origin?.isSecure ?? request.socket instanceof TLSSocket,
+        remoteAddress: this.#client.remoteAddress,
+        isSecure: this.#client.isSecure,
         ...(this.#origin !== undefined && { forwardedBy: this.#origin.region }),
       }
       return await this.#parts.route(incoming, address)
@@ -341,7 +342,7 @@ export class Exchange {
       method,
       path: path(this.#target),
       userAgent: headers['user-agent'],
-      remoteAddress: this.#origin?.remoteAddress ?? this.#socket.remoteAddress,
+      remoteAddress: this.#client.remoteAddress,
       forwardedBy: this.#origin?.region,
     }
     const deed = deedOf(asked, outcome, this.#response.statusCode, this.#code)
@@ -355,7 +356,7 @@ export class Exchange {
       target: path(this.#target),
       operation,
       status: this.#response.statusCode,
-      remoteAddress: this.#origin?.remoteAddress ?? this.#request.socket.remoteAddress,
+      remoteAddress: this.#client.remoteAddress,
       milliseconds: Math.round((performance.now() - this.#started) * 1_000) / 1_000,
     })
   }

@@ -15,6 +15,7 @@ import type { Outcome } from './pipeline.ts'
 import { refuse } from './refusal.ts'
 import { RequestNames } from './request-names.ts'
 import type { LaterOptions } from './send.ts'
+import { TrustedProxies } from './trusted-proxies.ts'
 
 export interface ServerLimits {
   readonly headerBytesMax: number
@@ -68,6 +69,8 @@ export interface ServerParts {
   readonly meter?: ExchangeParts['meter']
   /** Code of this region, where there are others: every answer tells it. */
   readonly servedFrom?: string
+  /** Addresses, and ranges of them, of proxies that are believed who they speak for. */
+  readonly trustedProxies?: readonly string[]
   /** Makes spans of requests; absent: nobody wants to know. */
   readonly tracer?: Tracer | undefined
 }
@@ -106,6 +109,7 @@ export class GatewayServer {
       meter: parts.meter,
       isDraining: () => this.#isDraining,
       servedFrom: parts.servedFrom,
+      proxies: new TrustedProxies(parts.trustedProxies ?? []),
       tracer: parts.tracer,
     }
     this.#app = this.#build()

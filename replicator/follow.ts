@@ -11,9 +11,9 @@ const waitMilliseconds = 10_000
 const graceMilliseconds = 5_000
 /**
  * Between an answer that told something and the next question: of many writes each would else be a message, and a commit here, of its own,
- * which costs both regions more than the write did. What comes after a silence is heard of at once.
+ * which costs both regions more than the write did. What only comes back may come later. What comes after a silence is heard of at once.
  */
-const paceMilliseconds = 10
+const paceMilliseconds = { news: 25, echoes: 50 } as const
 /** After a failure, in milliseconds; twice as long after each that follows. */
 const firstPause = 100
 const longestPause = 5_000
@@ -28,6 +28,8 @@ export interface Followee {
 export interface FollowersParts {
   readonly target: FeedTarget & { readonly foundation: { readonly world: World } }
   readonly transport: Transport
+  /** How often cells that are followed are told where this one's feed ends, in milliseconds. */
+  readonly headsMilliseconds?: number
   /** The other cells, as of now. */
   peers(): readonly Followee[]
   /** Told of each answer that was applied. */
@@ -99,9 +101,9 @@ export class Followers {
   }
 
   async #follow(peer: Followee, signal: AbortSignal): Promise<void> {
-    const { target, transport, applied, failed } = this.#parts
+    const { target, transport, headsMilliseconds, applied, failed } = this.#parts
     let pause = firstPause
-    const course = new FeedCourse()
+    const course = new FeedCourse(headsMilliseconds)
     while (!signal.aborted) {
       try {
         // Whether there is anything at all is worth knowing at once: a cell that joins begins to serve by it.
@@ -111,7 +113,8 @@ export class Followers {
         this.#note(peer.cell, followed)
         applied?.(peer.cell, followed)
         pause = firstPause
-        if (followed.received > 0 && !followed.hasMore) await target.foundation.world.sleep(paceMilliseconds, signal)
+        if (followed.received === 0 || followed.hasMore) continue
+        await target.foundation.world.sleep(paceMilliseconds[followed.written > 0 ? 'news' : 'echoes'], signal)
       } catch (error) {
         if (signal.aborted) return
         this.#waiting.delete(peer.cell)

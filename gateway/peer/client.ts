@@ -111,25 +111,25 @@ export class PeerClient implements Transport {
   async *#stream(cell: number, send: () => Promise<Answer>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
     let answer: Answer | undefined
+    let isWhole = false
     try {
       if (half > 0) await this.#parts.world.sleep(half, signal)
       answer = await send()
       if (half > 0) await this.#parts.world.sleep(half, signal)
       for await (const { kind, bytes } of answer.frames) {
+        isWhole = kind !== 'more'
         if (kind === 'fault') throw faultOf(bytes)
         if (kind === 'refusal') throw await this.#refused(bytes)
         if (bytes.length > 0) yield bytes
       }
-      // What is left is the end of the coding; read, the connection is good for the next call.
-      answer.response.resume()
     } catch (cause) {
-      answer?.response.destroy()
       if (cause instanceof Fault) throw cause
       signal.throwIfAborted()
       throw new PeerUnreachable(cell, { cause })
     } finally {
-      // Whoever stops reading early leaves the rest on the connection; where nothing more comes, it is good for the next call.
-      if (answer?.response.complete === true) answer.response.resume()
+      // Behind the last frame only the coding's end is left; read, the connection is good for the next call. Whoever stops reading
+      // earlier leaves on it what may still come.
+      if (isWhole || answer?.response.complete === true) answer?.response.resume()
       else answer?.response.destroy()
     }
   }
@@ -269,7 +269,8 @@ async function exchange(
     throw new Error(`the peer answered ${response.statusCode} and nothing of its own`)
   }
   const opening = secret.opening(Buffer.from(salt, 'hex'), answerContext(said, method))
-  return { response, frames: opening.frames(response) }
+  // Ended with its last frame, an iterator of Node's own would end the connection too.
+  return { response, frames: opening.frames(response.iterator({ destroyOnReturn: false })) }
 }
 
 /**

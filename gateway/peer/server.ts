@@ -157,8 +157,15 @@ async function answer(
   signal?: AbortSignal,
 ): Promise<void> {
   try {
-    if (result instanceof Promise) await write(response, sealing, await result)
-    else for await (const piece of result) await write(response, sealing, piece)
+    if (result instanceof Promise) {
+      const bytes = await result
+      // Most answers fit one frame.
+      const tail = frameBytesMax * Math.floor(Math.max(0, bytes.length - 1) / frameBytesMax)
+      await write(response, sealing, bytes.subarray(0, tail))
+      response.end(sealing.frame('last', bytes.subarray(tail)))
+      return
+    }
+    for await (const piece of result) await write(response, sealing, piece)
     response.end(sealing.frame('last', new Uint8Array(0)))
   } catch (error) {
     if (signal?.aborted === true || response.destroyed) return

@@ -140,19 +140,28 @@ export class Volumes implements Blobs {
     await Promise.all([...this.#volumes.values()].map((volume) => volume.close()))
   }
 
-  /** As `#write`, of what needs no waiting for its next piece: one run, and one append. */
+  /**
+   * As `#write`, of what needs no waiting for its next piece: one run, and one append. Its pieces are still here where a volume fails,
+   * or is taken out of use meanwhile: another one takes them.
+   */
   async #writeHeld(id: BlobId, pieces: readonly Uint8Array[]): Promise<StoredBlob> {
     const size = pieces.reduce((sum, piece) => sum + piece.length, 0)
     assert.ok(size > 0 && size <= runBytes, 'a body that is held whole is one run')
-    const volume = await this.#choose(size)
-    const run = new FrameRun(this.#memory, idBytes(id), 0, size)
-    for (const piece of pieces) run.add(piece)
-    run.finish()
-    volume.spend(size)
-    try {
-      return { id, size, extents: [await this.#append(volume, run)], digest: digestOf(run.checksums) }
-    } catch (error) {
-      throw volume.failed(error)
+    let volume = await this.#choose(size)
+    for (let tries = 1; ; tries++) {
+      const run = new FrameRun(this.#memory, idBytes(id), 0, size)
+      for (const piece of pieces) run.add(piece)
+      run.finish()
+      volume.spend(size)
+      try {
+        return { id, size, extents: [await this.#append(volume, run)], digest: digestOf(run.checksums) }
+      } catch (error) {
+        const failure = volume.failed(error)
+        if (tries === this.#volumes.size || !isUnavailable(failure)) throw failure
+        volume = await this.#choose(size).catch(() => {
+          throw failure
+        })
+      }
     }
   }
 
@@ -243,6 +252,8 @@ export class Volumes implements Blobs {
     }
   }
 }
+
+const isUnavailable = (error: unknown): boolean => error instanceof Fault && error.code === 'ServiceUnavailable'
 
 const isHeld = (body: Body): body is readonly Uint8Array[] => Array.isArray(body)
 

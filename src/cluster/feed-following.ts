@@ -1,6 +1,7 @@
 import { moveCursor, readCursor } from '#src/metadata/cursors.ts'
+import type { Foundation } from '#src/service/foundation.ts'
 import { allPartitions, askFeed, readHeads } from './feed-methods.ts'
-import { type Applied, applyPage, type FeedTarget, type Page } from './feed-pages.ts'
+import { applyPages, type FeedTarget, type Page, type Reached, type Tally } from './feed-pages.ts'
 import type { FeedAnswer, FeedRequest } from './page-codec.ts'
 import type { Transport } from './transport.ts'
 
@@ -17,6 +18,12 @@ export interface Known {
   readonly to: Uint8Array
 }
 
+/**
+ * Who is followed takes down where its follower's own feed ends (C10) every ten seconds; told with each request, it would be read sixteen
+ * times for nothing, in each round. In milliseconds.
+ */
+const headsMilliseconds = 5_000
+
 /** So long may cursors stay behind what is known, in milliseconds: others wait for them where a write has to be in several regions. */
 const settleMilliseconds = 100
 
@@ -25,10 +32,24 @@ type Peer = { readonly cell: number; readonly incarnation: string }
 /** What whoever follows a cell goes by from one round to the next. All of it may be forgotten: the cursors are in the store. */
 export class FeedCourse {
   readonly known = new Map<number, Known>()
+  readonly #headsMilliseconds: number
+  /** By the monotonic clock: when it was told last where this cell's feed ends. */
+  #toldHeads: number | undefined
   #incarnation: string | undefined
   /** By the monotonic clock: when the first of what is known was found. */
   #since: number | undefined
   #next: { readonly answer: Promise<FeedAnswer>; readonly over: AbortController } | undefined
+
+  constructor(every = headsMilliseconds) {
+    this.#headsMilliseconds = every
+  }
+
+  /** Whether the next request is to tell where this cell's own feed ends. */
+  tellsHeads(now: number): boolean {
+    if (this.#toldHeads !== undefined && now - this.#toldHeads < this.#headsMilliseconds) return false
+    this.#toldHeads = now
+    return true
+  }
 
   /** With another incarnation, nothing of it counts. */
   begin(incarnation: string): void {
@@ -56,7 +77,7 @@ export class FeedCourse {
     this.#next = undefined
   }
 
-  note(partition: number, { cursor, reached }: Pick<Applied, 'cursor' | 'reached'>, now: number): void {
+  note(partition: number, { cursor, reached }: Reached, now: number): void {
     if (cursor === undefined || reached === undefined || isSame(cursor, reached)) this.known.delete(partition)
     else this.known.set(partition, { from: cursor, to: reached })
     if (this.known.size > 0) this.#since ??= now
@@ -72,6 +93,7 @@ export class FeedCourse {
     this.dropAhead()
     this.known.clear()
     this.#since = undefined
+    this.#toldHeads = undefined
   }
 
   /** Moves the cursors to what is known. */
@@ -87,25 +109,29 @@ export class FeedCourse {
 }
 
 /**
- * What a cell asks another next: where it is in that one's feed, and where its own ends, in one state. Of what is known, that is forgotten
- * which does not begin at the cursor: somebody else has moved it.
+ * What a cell asks another next: where it is in that one's feed, and, where that is to be told, where its own ends, in one state. Of what
+ * is known, that is forgotten which does not begin at the cursor: somebody else has moved it.
  */
 export async function nextRequest(
-  { foundation }: Pick<FeedTarget, 'foundation'>,
+  { foundation }: { readonly foundation: Pick<Foundation, 'store' | 'world'> },
   peer: Peer,
   { bytes, wait }: Pick<FeedRequest, 'bytes' | 'wait'>,
-  known: Map<number, Known> = new Map(),
+  course?: FeedCourse,
 ): Promise<FeedRequest> {
-  return await foundation.store.snapshot(async (snapshot) => {
+  const { store, world } = foundation
+  const { known } = course ?? { known: new Map<number, Known>() }
+  const tellsHeads = course?.tellsHeads(world.monotonic()) ?? true
+  return await store.snapshot(async (snapshot) => {
     const cursors = await Promise.all(allPartitions.map((partition) => readCursor(snapshot, { ...peer, partition })))
-    const request = { incarnation: peer.incarnation, cursors, heads: await readHeads(snapshot), bytes, wait }
+    const heads = tellsHeads ? await readHeads(snapshot) : []
+    const request = { incarnation: peer.incarnation, cursors, heads, bytes, wait }
     for (const [partition, { from }] of known) if (!isSame(from, cursors[partition])) known.delete(partition)
     if (known.size === 0) return request
     return { ...request, behind: cursors.map((cursor, at) => known.get(at)?.to ?? cursor) }
   })
 }
 
-export interface Followed extends Omit<Applied, 'cursor' | 'reached'> {
+export interface Followed extends Tally {
   /** Whether the peer has more to tell already. */
   readonly hasMore: boolean
   /** Of the peer, as it is now: the cursors of another start at zero. */
@@ -126,7 +152,7 @@ export async function follow(
 ): Promise<Followed> {
   course?.begin(peer.incarnation)
   const ask = async (request: FeedRequest, until: AbortSignal) => await askFeed(transport, peer.cell, request, until)
-  const asked = course?.takeAhead() ?? ask(await nextRequest(target, peer, limits, course?.known), signal)
+  const asked = course?.takeAhead() ?? ask(await nextRequest(target, peer, limits, course), signal)
   if (course !== undefined) await settleMeanwhile(target, peer, course, asked, signal)
   const { incarnation, pages } = await asked
   course?.begin(incarnation)
@@ -134,33 +160,28 @@ export async function follow(
   const hasMore = pages.some((page) => page.hasMore)
   if (hasMore && course !== undefined) {
     // Its cursors are what was applied until now (C10): what is on its way counts for nothing yet.
-    const next = await nextRequest(target, teller, { bytes: limits.bytes, wait: 0 }, course.known)
+    const next = await nextRequest(target, teller, { bytes: limits.bytes, wait: 0 }, course)
     course.askAhead((until) => ask({ ...next, behind: endsOf(next, pages) }, until), signal)
   }
-  const total = { received: 0, written: 0, conflicts: 0, incarnation, hasMore }
   try {
-    // At once: partitions have nothing in common, and their commits share a sync.
-    const done = await Promise.all(pages.map((page) => applyNext(target, teller, page, course)))
-    for (const applied of done) {
-      total.received += applied.received
-      total.written += applied.written
-      total.conflicts += applied.conflicts
-    }
-    if (done.some(({ reached }, at) => reached === undefined || !isSame(reached, pages[at]?.to))) course?.dropAhead()
+    const { tally, places } = await applyPages(target, teller, pages, {
+      since: (page) => sinceOf(page, course),
+      mayWait: course !== undefined,
+    })
+    const now = target.foundation.world.monotonic()
+    for (const place of places) course?.note(place.page.partition, place, now)
+    if (places.some(({ page, reached }) => !isSame(page.to, reached))) course?.dropAhead()
+    return { ...tally, incarnation, hasMore }
   } catch (error) {
     course?.forget()
     throw error
   }
-  return total
 }
 
-async function applyNext(target: FeedTarget, peer: Peer, page: Page, course: FeedCourse | undefined): Promise<Applied> {
-  if (course === undefined) return await applyPage(target, peer, page)
-  const known = course.known.get(page.partition)
-  const since = known !== undefined && isSame(known.to, page.from) ? known.from : page.from
-  const applied = await applyPage(target, peer, page, { since, mayWait: true })
-  course.note(page.partition, applied, target.foundation.world.monotonic())
-  return applied
+/** Where the cursor of its partition is: where it starts, or before what was found to be here already. */
+function sinceOf(page: Page, course: FeedCourse | undefined): Uint8Array {
+  const known = course?.known.get(page.partition)
+  return known !== undefined && isSame(known.to, page.from) ? known.from : page.from
 }
 
 /** Until the answer is there; moves the cursors meanwhile, once they have stayed behind long enough. */

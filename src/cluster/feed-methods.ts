@@ -4,7 +4,7 @@ import { watchFeed } from '#src/metadata/feed-signal.ts'
 import { partitions } from '#src/metadata/keyspace.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import { type FeedSource, type Page, readPageFrom } from './feed-pages.ts'
+import { batchEntries, type FeedSource, type Page, readPageFrom } from './feed-pages.ts'
 import {
   decodeFeedAnswer,
   decodeFeedRequest,
@@ -45,13 +45,16 @@ async function readPages(source: FeedSource, request: FeedRequest, forCell: numb
   const isKnown = incarnation === source.incarnation && behind.length === partitions
   const starts = allPartitions.map((partition) => (isKnown ? behind[partition] : undefined) ?? feedStart)
   return await store.snapshot(async (snapshot) => {
-    const next = await Promise.all(starts.map((after, partition) => readEntries(snapshot, partition, after, 1)))
+    const next = await Promise.all(
+      starts.map((after, partition) => readEntries(snapshot, partition, after, batchEntries)),
+    )
     const waiting = allPartitions.filter((partition) => (next[partition] ?? []).length > 0)
     const bytes = Math.min(request.bytes, bytesMost) / Math.max(1, waiting.length)
     const pages: Page[] = []
     for (const partition of waiting) {
       const after = starts[partition] ?? feedStart
-      const page = await readPageFrom(source, snapshot, { partition, after, bytes, entries: pageEntries, forCell })
+      const asked = { partition, after, bytes, entries: pageEntries, forCell }
+      const page = await readPageFrom(source, snapshot, asked, next[partition])
       // A bucket that is not known here yet holds its partition up.
       if (Buffer.compare(page.to, after) !== 0) pages.push(page)
     }

@@ -54,7 +54,7 @@ export interface PageRequest {
 }
 
 /** Entries read at a time: an object in 10,000 parts has 2 MB to tell. */
-const batchEntries = 32
+export const batchEntries = 32
 /** Of a record without bytes of its own, about. */
 const recordBytes = 300
 
@@ -70,8 +70,13 @@ export async function readPage(source: FeedSource, request: PageRequest): Promis
   return await source.foundation.store.snapshot((snapshot) => readPageFrom(source, snapshot, request))
 }
 
-/** In a snapshot that is the caller's. */
-export async function readPageFrom(source: FeedSource, from: Snapshot, request: PageRequest): Promise<Page> {
+/** In a snapshot that is the caller's; `first`: the first `batchEntries`, where they were read from it already. */
+export async function readPageFrom(
+  source: FeedSource,
+  from: Snapshot,
+  request: PageRequest,
+  first?: readonly FeedEntry[],
+): Promise<Page> {
   const { partition, after, forCell } = request
   const items: PageItem[] = []
   let position = after
@@ -87,7 +92,8 @@ export async function readPageFrom(source: FeedSource, from: Snapshot, request: 
   }
   reading: while (hasMore && bytes < request.bytes && entries < request.entries) {
     const limit = Math.min(batchEntries, request.entries - entries)
-    const batch = await readEntries(from, partition, position, limit)
+    const begun = entries === 0 && limit === batchEntries ? first : undefined
+    const batch = begun ?? (await readEntries(from, partition, position, limit))
     hasMore = batch.length === limit
     for (const { entry, record } of await readRecords(from, batch, shareOf)) {
       if (record === 'later' || bytes >= request.bytes) {
@@ -125,16 +131,28 @@ export interface FeedTarget {
   readonly arrived?: (arrivals: readonly Arrival[]) => void
 }
 
-export interface Applied {
+export interface Reached {
   /** Where the cursor is now; undefined: the page did not start there, and nothing was done. */
   readonly cursor: Uint8Array | undefined
   /** Up to where all there is was applied, or found to be here; undefined: as the cursor. */
   readonly reached: Uint8Array | undefined
-  /** Records that the page had, and of those (and of the conflicts found) how many were written. */
+}
+
+const nowhere: Reached = { cursor: undefined, reached: undefined }
+
+export interface Tally {
+  /** Records that came, and of those (and of the conflicts found) how many were written. */
   readonly received: number
   readonly written: number
-  /** Conflicts that were found by applying it. */
+  /** Conflicts that were found by applying them. */
   readonly conflicts: number
+}
+
+export interface Applied extends Reached, Tally {}
+
+/** What became of a page. */
+interface Place extends Reached {
+  readonly page: Page
 }
 
 /** What one transaction applies. */
@@ -149,41 +167,111 @@ export interface Applying {
   readonly mayWait: boolean
 }
 
+type Peer = Pick<Feed, 'cell' | 'incarnation'>
+
+const isOf = (page: Page, peer: Peer): boolean => page.layout === partitions && page.incarnation === peer.incarnation
+
 export async function applyPage(
   target: FeedTarget,
-  peer: Pick<Feed, 'cell' | 'incarnation'>,
+  peer: Peer,
   page: Page,
   { since, mayWait }: Applying = { since: page.from, mayWait: false },
 ): Promise<Applied> {
-  if (page.layout !== partitions || page.incarnation !== peer.incarnation) {
-    return { cursor: undefined, reached: undefined, received: 0, written: 0, conflicts: 0 }
+  const total = { received: 0, written: 0, conflicts: 0 }
+  let place: Reached = nowhere
+  if (!isOf(page, peer)) return { ...place, ...total }
+  for (const { to, records } of steps(page)) {
+    const { partition } = page
+    const { tally, places } = await applySteps(
+      target,
+      peer,
+      [{ partition, from: place.cursor ?? since, to, records }],
+      mayWait,
+    )
+    const [reached] = places
+    if (reached?.reached === undefined) break
+    place = reached
+    add(total, tally)
   }
+  return { ...place, ...total }
+}
+
+/**
+ * The pages of one answer, each of another partition; `since`: of each, where its cursor is. Those that are small are applied together:
+ * a transaction costs more than what each of them tells.
+ */
+export async function applyPages(
+  target: FeedTarget,
+  peer: Peer,
+  pages: readonly Page[],
+  { since, mayWait }: { readonly since: (page: Page) => Uint8Array; readonly mayWait: boolean },
+): Promise<{ readonly tally: Tally; readonly places: readonly Place[] }> {
+  const total = { received: 0, written: 0, conflicts: 0 }
+  const found = new Map<Page, Reached>()
+  const { together, large } = sorted(pages.filter((page) => isOf(page, peer)))
+  // At once: partitions have nothing in common, and their commits share a sync.
+  await Promise.all([
+    ...large.map(async (page) => {
+      const applied = await applyPage(target, peer, page, { since: since(page), mayWait })
+      found.set(page, applied)
+      add(total, applied)
+    }),
+    ...together.map(async (bundle) => {
+      const parts = bundle.map(({ page, records }) => {
+        const { partition, to } = page
+        return { partition, from: since(page), to, records }
+      })
+      const { tally, places } = await applySteps(target, peer, parts, mayWait)
+      for (const [at, { page }] of bundle.entries()) found.set(page, places[at] ?? nowhere)
+      add(total, tally)
+    }),
+  ])
+  return { tally: total, places: pages.map((page) => ({ page, ...(found.get(page) ?? nowhere) })) }
+}
+
+function add(total: { received: number; written: number; conflicts: number }, tally: Tally): void {
+  total.received += tally.received
+  total.written += tally.written
+  total.conflicts += tally.conflicts
+}
+
+/** What is told between two places of one partition. */
+interface Part {
+  readonly partition: number
+  readonly from: Uint8Array
+  readonly to: Uint8Array
+  readonly records: readonly Received[]
+}
+
+/** In one transaction: of those partitions whose cursor is where their part begins, what it tells. */
+async function applySteps(
+  target: FeedTarget,
+  peer: Peer,
+  parts: readonly Part[],
+  mayWait: boolean,
+): Promise<{ readonly tally: Tally; readonly places: readonly Reached[] }> {
   const { foundation, conflictMilliseconds, arrived } = target
   const { store, world, region, cell, space } = foundation
   space?.check()
-  const feed: Feed = { ...peer, partition: page.partition }
-  let [cursor, reached]: (Uint8Array | undefined)[] = [undefined, undefined]
-  let [received, written, conflicts] = [0, 0, 0]
-  for (const { to, records } of steps(page)) {
-    const receiving = { here: { region, cell }, now: world.now(), conflictMilliseconds }
-    const from: Uint8Array = cursor ?? since
-    const done = await store.transact(async (transaction) => {
-      if (!(await isAtCursor(transaction, feed, from))) return undefined
-      const receipt = await receive(transaction, await taken(target, transaction, records), receiving)
-      const isMoved = receipt.records > 0 || !mayWait
-      if (isMoved && Buffer.compare(from, to) !== 0) setCursor(transaction, feed, to)
-      return { receipt, isMoved }
-    })
-    if (done === undefined) break
-    cursor = done.isMoved ? to : from
-    reached = to
-    const { receipt } = done
-    received += records.length
-    written += receipt.records
-    conflicts += receipt.conflicts
-    if (receipt.arrivals.length > 0) arrived?.(receipt.arrivals)
+  const feedOf = ({ partition }: Part): Feed => ({ ...peer, partition })
+  const receiving = { here: { region, cell }, now: world.now(), conflictMilliseconds }
+  const { isThere, receipt, isMoved } = await store.transact(async (transaction) => {
+    const isThere = await Promise.all(parts.map((part) => isAtCursor(transaction, feedOf(part), part.from)))
+    const here = parts.filter((_, at) => isThere[at])
+    const records = here.flatMap((part) => part.records)
+    const receipt = await receive(transaction, await taken(target, transaction, records), receiving)
+    const isMoved = receipt.records > 0 || !mayWait
+    for (const part of isMoved ? here : []) {
+      if (Buffer.compare(part.from, part.to) !== 0) setCursor(transaction, feedOf(part), part.to)
+    }
+    return { isThere, receipt, isMoved }
+  })
+  if (receipt.arrivals.length > 0) arrived?.(receipt.arrivals)
+  const received = parts.reduce((sum, { records }, at) => sum + (isThere[at] ? records.length : 0), 0)
+  return {
+    tally: { received, written: receipt.records, conflicts: receipt.conflicts },
+    places: parts.map(({ from, to }, at) => (isThere[at] ? { cursor: isMoved ? to : from, reached: to } : nowhere)),
   }
-  return { cursor, reached, received, written, conflicts }
 }
 
 /** Those of the records that this cell takes. */
@@ -202,6 +290,37 @@ export async function taken(
 interface Step {
   readonly to: Uint8Array
   readonly records: readonly Received[]
+}
+
+interface Small {
+  readonly page: Page
+  readonly records: readonly Received[]
+}
+
+/** Pages that are one step, by those that fit one transaction together; and the others. */
+function sorted(pages: readonly Page[]): { readonly together: readonly Small[][]; readonly large: readonly Page[] } {
+  const together: Small[][] = []
+  const large: Page[] = []
+  let [items, bytes] = [0, 0]
+  for (const page of pages) {
+    const records = page.items.map(({ record }) => record)
+    const size = records.reduce((sum, record) => sum + sizeOf(record), 0)
+    if (records.length >= itemsPerTransaction || size >= bytesPerTransaction) {
+      large.push(page)
+      continue
+    }
+    const isFull = items + records.length > itemsPerTransaction || bytes + size > bytesPerTransaction
+    const bundle = isFull ? undefined : together.at(-1)
+    if (bundle === undefined) {
+      together.push([{ page, records }])
+      ;[items, bytes] = [records.length, size]
+    } else {
+      bundle.push({ page, records })
+      items += records.length
+      bytes += size
+    }
+  }
+  return { together, large }
 }
 
 /** Each moves the cursor over what it applies. */

@@ -9,7 +9,7 @@ export interface FeedRequest {
   readonly incarnation: string
   /** Of each partition, how far it has been applied: entries behind it are asked for. Says, too, that nothing before is needed. */
   readonly cursors: readonly Uint8Array[]
-  /** Of the asking cell's own feed, read in the same snapshot as the cursors: see tombstones.ts. */
+  /** Where the asking cell's own feed ends, read in the same snapshot as the cursors (C10); empty where it does not say. */
   readonly heads: readonly Uint8Array[]
   /** About so many bytes, of all pages together. */
   readonly bytes: number

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
 
 const units: Readonly<Record<string, number>> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
@@ -20,6 +21,14 @@ const list = z.string().transform((text) =>
     .map((each) => each.trim())
     .filter((each) => each !== ''),
 )
+
+const isRange = (text: string): boolean => {
+  const [, address = '', bits = '0'] = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  return Number(bits) <= longest
+}
+
+const ranges = list.refine((all) => all.every(isRange), 'expected addresses, or ranges such as 10.0.0.0/8')
 
 const flag = z.enum(['true', 'false'], 'expected true or false').transform((text) => text === 'true')
 
@@ -202,6 +211,11 @@ export const settings = {
   customerKeysNeedTls: flag
     .prefault('false')
     .describe("refuse customers' encryption keys (SSE-C) that come over plain HTTP, as AWS does"),
+  trustedProxies: ranges
+    .prefault('')
+    .describe(
+      'addresses of proxies, or ranges such as `10.0.0.0/8,fd00::/8`, whose X-Forwarded-For and X-Forwarded-Proto are believed',
+    ),
   lifecycleDay: integer(1, 86_400)
     .prefault('86400')
     .describe('length of a day of lifecycle rules, in seconds; shorter ones are for tests'),

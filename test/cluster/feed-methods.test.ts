@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { BucketCells } from '#src/cluster/bucket-cells.ts'
 import { FeedCourse, follow, nextRequest } from '#src/cluster/feed-following.ts'
 import { askHeads, feedMethods } from '#src/cluster/feed-methods.ts'
-import { readPage } from '#src/cluster/feed-pages.ts'
+import { applyPage, readPage } from '#src/cluster/feed-pages.ts'
 import { decodeFeedAnswer, encodeFeedAnswer, encodeFeedRequest, type FeedRequest } from '#src/cluster/page-codec.ts'
 import { type Method, PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
@@ -353,6 +353,41 @@ test('F8 C10: what comes back as an echo costs no commit, and the cursors follow
     )
     assert.deepEqual(await replicatedRows(one), await replicatedRows(other))
   }))
+
+test('F5 C10: of an answer, that is applied whose cursor nobody has moved meanwhile', () =>
+  withTwo(async (one, other) => {
+    for (let index = 0; index < 50; index++) await put(one, `k${index}`, 10)
+    const { transport } = transportTo([one], other)
+    const partition = partitionOf(bucketId, 'k7')
+    const inIt = Array.from({ length: 50 }, (_, index) => `k${index}`).filter(
+      (key) => partitionOf(bucketId, key) === partition,
+    )
+    const late: Transport = {
+      ...transport,
+      async ask(...asked) {
+        const answer = await transport.ask(...asked)
+        // Another process of the cell is faster with one of its pages.
+        const request = { partition, after: feedStart, bytes: 1e6, entries: 100, forCell: other.number }
+        await applyPage(other.target, peerOf(one), await readPage(one.source, request))
+        return answer
+      },
+    }
+    const course = new FeedCourse()
+    const { received, written } = await follow(other.target, late, peerOf(one), limits, signal, course)
+    assert.deepEqual([received, written], [50 - inIt.length, 50 - inIt.length])
+    assert.equal((await follow(other.target, transport, peerOf(one), limits, signal, course)).received, 0)
+    assert.deepEqual(await replicatedRows(other), await replicatedRows(one))
+  }))
+
+test('C10: where a cell is with its own feed is told at first, and now and then', () => {
+  const course = new FeedCourse(5_000)
+  assert.deepEqual(
+    [0, 1, 4_999, 5_000, 5_001].map((now) => course.tellsHeads(now)),
+    [true, false, false, true, false],
+  )
+  course.forget()
+  assert.equal(course.tellsHeads(5_002), true)
+})
 
 test('F8 C10: echoes count for nothing where somebody else has moved the cursor', () =>
   withTwo(async (one, other) => {

@@ -66,13 +66,37 @@ const echo: Method = {
   answer: async (request, { cell, region }) => Buffer.concat([request, Buffer.from(`${cell}${region}`)]),
 }
 
+const nothing: Method = { name: 'nothing', answer: async () => new Uint8Array(0) }
+
+const refusing: Method = {
+  name: 'refusing',
+  answer: async () => {
+    throw new Fault('SlowDown')
+  },
+}
+
+const streaming: Method = {
+  name: 'streaming',
+  async *answer() {
+    for (const length of [1, 600_000, 1]) yield Buffer.alloc(length)
+  },
+}
+
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 
-test('a method answers over IPv6, again and again on one connection', async () => {
-  const { client } = await serve([echo])
+test('a method answers over IPv6, again and again on the same connections', async () => {
+  const { peer, membersAt } = await serve([echo, nothing, refusing, streaming])
+  const { origin, connections } = await relay(peer, (bytes, near) => near.write(bytes))
+  const client = new PeerClient({ secret, members: membersAt(origin), world: realWorld })
+  closing.push(() => client.close())
   for (let each = 0; each < 20; each++) {
     assert.equal(text(await client.ask(1, 'echo', Buffer.from(`${each} `), never)), `${each} 0r0`)
+    assert.equal((await client.ask(1, 'nothing', Buffer.alloc(0), never)).length, 0)
+    await assert.rejects(client.ask(1, 'refusing', Buffer.alloc(0), never), { code: 'SlowDown' })
+    assert.equal((await client.ask(1, 'streaming', Buffer.alloc(0), never)).length, 600_002)
   }
+  // A call may begin in the turn in which the one before it gives its connection back.
+  assert.ok(connections() <= 3, `${connections()} connections`)
   const large = Buffer.alloc(3_000_000, 'l')
   assert.equal((await client.ask(1, 'echo', large, never)).length, large.length + 3)
   const many = await Promise.all(
@@ -267,15 +291,25 @@ async function nextTurns(): Promise<void> {
 
 /** A way to a peer on which what is sent within some milliseconds arrives at once, as it does on a busy machine. */
 async function bunched(peer: string): Promise<string> {
+  const held = new WeakMap<Socket, Buffer[]>()
+  const { origin } = await relay(peer, (bytes, near) => {
+    const bunch = held.get(near) ?? []
+    held.set(near, bunch)
+    if (bunch.push(bytes) === 1) setTimeout(() => near.write(Buffer.concat(bunch.splice(0))), 5)
+  })
+  return origin
+}
+
+/** Between a caller and a peer; `back` has what the peer says. */
+async function relay(peer: string, back: (bytes: Buffer, near: Socket) => void) {
   const { hostname, port } = new URL(peer)
   const sockets = new Set<Socket>()
+  let connections = 0
   const server = createTcpServer((near) => {
+    connections++
     const far = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) })
-    const held: Buffer[] = []
     near.pipe(far)
-    far.on('data', (bytes: Buffer) => {
-      if (held.push(bytes) === 1) setTimeout(() => near.write(Buffer.concat(held.splice(0))), 5)
-    })
+    far.on('data', (bytes: Buffer) => back(bytes, near))
     for (const socket of [near, far]) {
       sockets.add(socket.on('error', () => {}).on('close', () => near.destroy()))
     }
@@ -285,7 +319,7 @@ async function bunched(peer: string): Promise<string> {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  return `http://[::1]:${(server.address() as AddressInfo).port}`
+  return { origin: `http://[::1]:${(server.address() as AddressInfo).port}`, connections: () => connections }
 }
 
 test('whoever gives up just when the last bytes came ends its own call and nothing else', async () => {

@@ -314,6 +314,33 @@ for (const { name, size, other } of [
   })
 }
 
+test('V1: what is held whole goes to another volume where one fails, or is taken out of use; to none where all are', async () => {
+  const faults: Faults = {}
+  const volumes = await open(faults, ['a', 'b', 'c'])
+  const bytes = randomBytes(40_000)
+  const writeHeld = () => volumes.write(randomBytes(16).toString('hex'), [bytes.subarray(0, 9), bytes.subarray(9)])
+  const all = await volumes.maintenance.volumes()
+  const failing = new Set<string>()
+  faults.afterSync = (at) => {
+    const of = all.find(({ path: each }) => at.startsWith(`${each}/segments/`))
+    if (of === undefined || !failing.has(of.id)) return
+    throw systemError('EIO')
+  }
+  for (const count of [0, 1, 2]) {
+    const broken = all.slice(0, count)
+    for (const { id } of broken) failing.add(id)
+    const blobs = await Promise.all(Array.from({ length: 60 }, writeHeld))
+    for (const blob of blobs) {
+      assert.ok(!failing.has(only(blob.extents).volume))
+      assert.deepEqual(await readBack(volumes, blob), bytes)
+    }
+    const retired = (await volumes.maintenance.volumes()).filter((each) => each.retired !== undefined)
+    assert.deepEqual(new Set(retired.map(({ id }) => id)), failing)
+  }
+  for (const { id } of all) failing.add(id)
+  await assert.rejects(writeHeld(), isUnavailable)
+})
+
 test('V1: a retirement that the disk would not even note holds until it was checked', async () => {
   const faults: Faults = {}
   const volumes = await open(faults)

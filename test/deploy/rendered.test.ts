@@ -66,6 +66,8 @@ const samples: Readonly<Record<string, string>> = {
   domains: 's3.example.com',
   reserve: '2GiB',
   cacheBytes: '10GiB',
+  traceEndpoint: 'http://collector:4318',
+  trustedProxies: '10.0.0.0/8',
 }
 
 test('every setting that may be given gets to the server as it was given', { skip }, () => {

@@ -27,7 +27,7 @@ after(async () => {
 type Answer = (incoming: Incoming, key: string) => S3Response | Promise<S3Response>
 
 /** A server without a store behind it: what a request gets is up to the test. */
-async function serve(answer: Answer, limits: Partial<ServerLimits> = {}) {
+async function serve(answer: Answer, limits: Partial<ServerLimits> = {}, trustedProxies: readonly string[] = []) {
   const server = new GatewayServer({
     route: async (incoming, address) => {
       try {
@@ -38,6 +38,7 @@ async function serve(answer: Answer, limits: Partial<ServerLimits> = {}) {
     },
     domains: [],
     log,
+    trustedProxies,
     limits: { drainTimeoutMs: 500, lingerMs: 300, ...limits },
   })
   servers.push(server)
@@ -76,6 +77,24 @@ test('what goes wrong is answered in XML with the ids of the request', async () 
   )
   assert.ok(!text.includes('secret'))
   assert.ok(logged.includes('a request failed'))
+})
+
+test('who asks is whom a trusted proxy names, and the proxy where it is not trusted', async () => {
+  const who: Answer = ({ remoteAddress, isSecure }) => ({ status: 200, body: `${remoteAddress} ${isSecure}` })
+  const asked = request(
+    'GET /b/k',
+    'X-Forwarded-For: 203.0.113.9',
+    'X-Forwarded-For: 198.51.100.7',
+    'X-Forwarded-Proto: https',
+    close,
+  )
+  for (const [trusted, told] of [
+    [[], '127.0.0.1 false'],
+    [['127.0.0.0/8'], '198.51.100.7 true'],
+  ] as const) {
+    const { port } = await serve(who, {}, trusted)
+    assert.ok((await say(port, asked)).text.endsWith(told))
+  }
 })
 
 test('an answer to HEAD has headers and no body, also when it is an error', async () => {

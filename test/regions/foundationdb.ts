@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findFoundationDb } from '../support/foundationdb.ts'
+import { findExecutable } from '../../bin/executables.ts'
 import { type Check, wait } from './check.ts'
 import { underFaults } from './faults.ts'
 import type { Machines } from './machines.ts'
@@ -50,7 +50,7 @@ export class FoundationServers {
     const child = this.#machines.spawn(
       code,
       [
-        ...[findFoundationDb('fdbserver') ?? 'fdbserver', '-p', address, '-l', address, '-C', this.#clusterFile(code)],
+        ...[findExecutable('fdbserver') ?? 'fdbserver', '-p', address, '-l', address, '-C', this.#clusterFile(code)],
         ...['-d', join(folder, 'data'), '-L', join(folder, 'logs'), ...sizes],
       ],
       {},
@@ -101,7 +101,7 @@ export class FoundationServers {
 
   async #command(code: string, text: string): Promise<void> {
     const words = [
-      findFoundationDb('fdbcli') ?? 'fdbcli',
+      findExecutable('fdbcli') ?? 'fdbcli',
       '-C',
       this.#clusterFile(code),
       '--timeout',

@@ -144,6 +144,7 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
   const followers = new Followers({
     target,
     transport,
+    headsMilliseconds: 100,
     peers,
     failed: (_, error) => surprised(error),
   })

@@ -77,6 +77,14 @@ export const locationMutants: readonly Mutant[] = [
     killers: ['test/cluster/moving.test.ts'],
   },
   {
+    name: 'pages-are-applied-wherever-the-cursor-is',
+    rule: 'C10',
+    file: 'src/cluster/feed-pages.ts',
+    from: 'const here = parts.filter((_, at) => isThere[at])',
+    to: 'const here = parts',
+    killers: ['test/cluster/forgetting.test.ts', 'test/cluster/feed-methods.test.ts'],
+  },
+  {
     name: 'forgotten-while-somebody-copies',
     rule: 'C10',
     file: 'src/cluster/forgetter.ts',

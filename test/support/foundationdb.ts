@@ -1,33 +1,18 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startClient } from '#src/store/foundationdb/native.ts'
+import { findExecutable } from '../../bin/executables.ts'
 import { freePorts } from './free-ports.ts'
 
 const run = promisify(execFile)
-const places = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/bin', '/usr/local/sbin', '/usr/sbin']
-
-export function findFoundationDb(name: string): string | undefined {
-  return places.map((place) => join(place, name)).find((file) => existsSync(file) && isExecutable(file))
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** Why nothing can be shown on FoundationDB here; undefined where it can. */
 export function whyNoFoundationDb(): string | undefined {
-  for (const name of ['fdbserver', 'fdbcli'])
-    if (findFoundationDb(name) === undefined) return `${name} is not installed`
+  for (const name of ['fdbserver', 'fdbcli']) if (findExecutable(name) === undefined) return `${name} is not installed`
   try {
     startClient({})
     return undefined
@@ -86,14 +71,14 @@ export class TestCluster {
     // Each plays a machine of its own: copies are on different ones.
     const place = ['--locality-machineid', `machine-${index}`, '--locality-zoneid', `machine-${index}`]
     this.#children[index] = spawn(
-      findFoundationDb('fdbserver') ?? 'fdbserver',
+      findExecutable('fdbserver') ?? 'fdbserver',
       ['-p', address, '-l', address, '-C', this.clusterFile, '-d', data, '-L', logs, ...place, ...sizes],
       { stdio: 'ignore' },
     )
   }
 
   async command(text: string): Promise<string> {
-    const { stdout } = await run(findFoundationDb('fdbcli') ?? 'fdbcli', [
+    const { stdout } = await run(findExecutable('fdbcli') ?? 'fdbcli', [
       ...['-C', this.clusterFile, '--timeout', '120', '--exec', text],
     ])
     return stdout
