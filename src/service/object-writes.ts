@@ -96,8 +96,8 @@ export async function writeVersion(
   const now = foundation.world.now()
   const retention = attributes.retention ?? retentionOfNew(bucket, now)
   // Made anew under the same name meanwhile: the data key is bound to the bucket that was, and so is where bytes are to be.
-  if ([contentKey, restriction].some((each) => each !== undefined && each.bucket !== bucket.id))
-    throw new Fault('OperationAborted')
+  if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
+  if (restriction !== undefined && restriction.bucket !== bucket.id) throw new Fault('OperationAborted')
   const made: ObjectVersion = {
     kind: 'object',
     stamp,

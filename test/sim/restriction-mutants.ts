@@ -100,4 +100,12 @@ export const restrictionMutants: readonly Mutant[] = [
     to: '',
     killers: restricted,
   },
+  {
+    name: 'restricted-is-fetched-ahead',
+    rule: 'C17',
+    file: 'src/cluster/prefetching.ts',
+    from: 'if (await mayKeep(from, record, this.#options, this.#options.foundation)) found.push([blob, record])',
+    to: 'found.push([blob, record])',
+    killers: ['test/cluster/prefetching.test.ts'],
+  },
 ]
