@@ -179,5 +179,5 @@ export async function commitPut(foundation: Foundation, request: PutObject, inge
     const event = request.isForm === true ? 'ObjectCreated:Post' : 'ObjectCreated:Put'
     tellWritten(foundation, transaction, { bucket: target.bucket, key: name.key }, written, event, request.cause)
     return written
-  })
+  }, request.since)
 }

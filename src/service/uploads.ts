@@ -170,7 +170,9 @@ export class CellUploads implements Uploads {
         this.#foundation.store.transact((transaction) => this.#completeOnce(transaction, request, known, kept)),
       )
     }
-    return await durably(this.#foundation, request.name.bucket, write, await this.#restriction(request))
+    return await durably(this.#foundation, request.name.bucket, write, {
+      restriction: await this.#restriction(request),
+    })
   }
 
   /** Where the parts are to be, where that is of account; of an upload that is completed already it is not. */

@@ -48,7 +48,7 @@ export interface NewObject {
 /** What is asked, joined with what the bucket has a say in: whose the object is, its ACL, its lock, its encryption, its regions. */
 export async function resolveNewObject(requested: RequestedAttributes, context: Context): Promise<NewObject> {
   const { services, request, caller } = context
-  const bucket = await services.buckets.get(request.bucket)
+  const bucket = await services.buckets.get(request.bucket, request.since)
   await authorizeExtras(requested, bucket, context)
   const { headers, metadata, storageClass, tags, lock, wish } = requested
   if ((lock.retention !== undefined || lock.hold !== undefined) && !bucket.hasObjectLock) {
