@@ -22,6 +22,8 @@ import { BadSettings, type Config } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
+import { enterLayout, newestOf, readLayout, whyNotRead } from '#src/metadata/layout-records.ts'
+import { layouts } from '#src/metadata/layouts.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { readNodes, setNode } from '#src/metadata/node-records.ts'
 import { originsOf } from '#src/model/region.ts'
@@ -103,15 +105,22 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
 const alone =
   'the node that has this --fdb-prefix serves alone: start it with --cluster-secret-file first, or give this one another prefix'
 
-/** Writes a node down among those that share the cell; gives where the cell is: at each of them. */
+/**
+ * Writes a node down among those that share the cell; gives where the cell is: at each of them. Throws DataDirectoryError where the others' version
+ * of Meridian is too old to serve beside this one; that this node has a newer one is written down all the same.
+ */
 async function comeIn(store: Store, node: CellNode, config: Config, world: World): Promise<string> {
-  const nodes = await store.transact(async (transaction) => {
+  const { nodes, reason } = await store.transact(async (transaction) => {
     const nodes = new Map(await readNodes(transaction))
-    const record = { peer: nodeOriginOf(config), beat: (nodes.get(node.id)?.beat ?? 0) + 1, at: world.now() }
+    const unread = whyNotRead(await readLayout(transaction), layouts)
+    if (unread !== undefined) return { nodes, reason: unread }
+    const beat = (nodes.get(node.id)?.beat ?? 0) + 1
+    const record = { peer: nodeOriginOf(config), beat, at: world.now(), layout: newestOf(layouts) }
     setNode(transaction, node.id, record)
-    return nodes.set(node.id, record)
+    return { nodes: nodes.set(node.id, record), reason: await enterLayout(transaction, layouts, node.id) }
   })
   node.confirm()
+  if (reason !== undefined) throw new DataDirectoryError(reason)
   if (config.peerUrl !== undefined && config.nodeUrl !== undefined) return config.peerUrl
   return [...new Set([...nodes.values()].map(({ peer }) => peer))].sort().join(',')
 }

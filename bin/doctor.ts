@@ -15,7 +15,7 @@ import {
   versionFindings,
   volumeFindings,
 } from './doctor/machine.ts'
-import { clusterFindings, latencyFindings, nodeFindings } from './doctor/metadata.ts'
+import { clusterFindings, latencyFindings, layoutFindings, nodeFindings } from './doctor/metadata.ts'
 import { redisFindings, regionFindings } from './doctor/peers.ts'
 import { configOfUsed, flagsOf } from './settings.ts'
 
@@ -38,6 +38,7 @@ async function storeFindings(config: Config): Promise<readonly Finding[]> {
   try {
     return [
       ...(await looked('latency', () => latencyFindings(opened.store))),
+      ...(await looked('layout', () => layoutFindings(opened.store))),
       ...(await looked('node', () => nodeFindings(opened))),
       ...(await looked('regions', () => regionFindings(opened.store, config))),
     ]

@@ -5,7 +5,7 @@ import type { Bucket } from '#src/model/bucket.ts'
 import type { Caller } from '#src/model/identity.ts'
 import { takesWrites } from '#src/model/move.ts'
 import type { Buckets } from '#src/service/services.ts'
-import type { World } from '#src/world.ts'
+import type { Moment, World } from '#src/world.ts'
 import type { Address } from './address.ts'
 import { isQueryCall } from './auth/request.ts'
 import { isMethod, type Target } from './dispatch.ts'
@@ -31,6 +31,12 @@ interface AskedHere {
   readonly operation: Operation | undefined
 }
 
+interface Settled {
+  readonly bucket: Bucket | undefined
+  readonly hasWaited: boolean
+}
+
+const notPlaced: Settled = { bucket: undefined, hasWaited: false }
 const isRead: ReadonlySet<string> = new Set(['GET', 'HEAD'])
 /** Between two looks at a bucket's row. */
 const lookMilliseconds = 20
@@ -73,29 +79,33 @@ export class ClusterFront {
     incoming: Incoming,
     address: Address,
     dispatch: (target: Target) => Operation | undefined,
-    here: () => Promise<S3Response>,
+    here: (incoming: Incoming) => Promise<S3Response>,
     seen: (bucket: Bucket) => void,
   ): Promise<S3Response> {
     const { method, headers } = incoming
     const { scope, query } = address
     const operation = isMethod(method) ? dispatch({ method, scope, query, headers }) : undefined
     const asked = { incoming, address, operation }
-    const bucket = isPlaced(operation) ? await this.#settledBucket(asked) : undefined
+    const { bucket, hasWaited } = isPlaced(operation) ? await this.#settledBucket(asked) : notPlaced
     if (bucket !== undefined) seen(bucket)
-    return (await this.#elsewhere(asked, bucket)) ?? (await this.#settled(asked, await here()))
+    const elsewhere = await this.#elsewhere(asked, bucket)
+    if (elsewhere !== undefined) return elsewhere
+    // What it has waited for is not there at the moment at which it began.
+    const { since, ...later } = incoming
+    return await this.#settled(asked, await here(hasWaited ? later : incoming))
   }
 
   /**
    * While a bucket goes from some regions to others, nothing is written: clients wait for that here before they send their
    * bodies, and not for as long as a region may be away.
    */
-  async #settledBucket({ incoming, address }: AskedHere): Promise<Bucket | undefined> {
+  async #settledBucket({ incoming, address }: AskedHere): Promise<Settled> {
     const { world, patience = 5_000 } = this.#parts
     const end = isRead.has(incoming.method) ? undefined : world.monotonic() + patience
-    for (;;) {
-      const bucket = await this.#bucket(address.bucket)
+    for (let hasWaited = false; ; hasWaited = true) {
+      const bucket = await this.#bucket(address.bucket, hasWaited ? undefined : incoming.since)
       const mayGoOn = end === undefined || bucket?.state !== 'active' || takesWrites(bucket)
-      if (mayGoOn || world.monotonic() > end) return bucket
+      if (mayGoOn || world.monotonic() > end) return { bucket, hasWaited }
       await world.sleep(lookMilliseconds, new AbortController().signal)
     }
   }
@@ -161,9 +171,9 @@ export class ClusterFront {
     return place === 'here' ? undefined : place
   }
 
-  async #bucket(name: string): Promise<Bucket | undefined> {
+  async #bucket(name: string, since?: Moment): Promise<Bucket | undefined> {
     try {
-      return await this.#parts.buckets.get(name)
+      return await this.#parts.buckets.get(name, since)
     } catch (error) {
       if (error instanceof Fault) return undefined
       throw error

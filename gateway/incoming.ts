@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
+import type { Moment } from '#src/world.ts'
 
 /** A request as it came from the socket. */
 export interface Incoming {
@@ -13,4 +14,6 @@ export interface Incoming {
   readonly isSecure: boolean
   /** The region that passed it on; absent: it came from the client. */
   readonly forwardedBy?: string
+  /** When it began, where what it reads was asked for then. */
+  readonly since?: Moment
 }

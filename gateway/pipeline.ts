@@ -139,6 +139,15 @@ function placed({ domains }: PipelineParts, asked: Address): Address | Promise<A
   return found instanceof Promise ? found.then(at) : at(found)
 }
 
+/** The request, with the moment at which it began, where what it will read is asked for at once. */
+function foreseen({ foresight }: Services, incoming: Incoming, { bucket, key, query }: Address): Incoming {
+  if (foresight === undefined) return incoming
+  const { method, headers } = incoming
+  const isSigned = headers.authorization !== undefined || query.has('X-Amz-Signature')
+  const isPlain = isSigned && [...query.keys()].every((name) => name === 'x-id' || name.startsWith('X-Amz-'))
+  return { ...incoming, since: foresight.begin({ method, bucket, key, isPlain }) }
+}
+
 type Account = Pick<Outcome, 'bucket' | 'isElsewhere' | 'recorded'>
 
 /** Whose request it was, and where it is to be told. */
@@ -158,22 +167,22 @@ function accountOf(
 
 /** Who may do what beside the request itself; of a copy, what it reads is noted. */
 function authorizing(access: Access, request: S3Request, values: ConditionValues, notes: Notes): Context['authorize'] {
-  const { caller } = request
+  const { caller, since } = request
   return async (action, resource) => {
     const { bucket, key, isNew } = resource
     const isOwn = bucket === request.bucket
     if (isOwn && (notes.match === undefined || !isCopy(notes.match))) {
-      return await access.authorize({ caller, action, values, ...resource, seen: (seen) => note(notes, seen) })
+      return await access.authorize({ caller, action, values, since, ...resource, seen: (seen) => note(notes, seen) })
     }
     if (isNew === true || key === undefined || notes.source !== undefined) {
-      return await access.authorize({ caller, action, values, ...resource })
+      return await access.authorize({ caller, action, values, since, ...resource })
     }
     const source: NonNullable<Notes['source']> = { key }
     notes.source = source
     const seen = (row: Bucket): void => {
       source.bucket = row
     }
-    const guard = await access.authorize({ caller, action, values, ...resource, seen })
+    const guard = await access.authorize({ caller, action, values, since, ...resource, seen })
     return (version, row) => {
       source.bucket ??= row
       if (version !== undefined) source.version = version
@@ -192,7 +201,7 @@ async function contextOf(
   notes: Notes,
   requestTags?: Tags,
 ): Promise<Context> {
-  const { caller, bucket, key, query } = request
+  const { caller, bucket, key, query, since } = request
   if (customerKeysNeedTls === true && !request.isSecure && hasCustomerKey(request.headers)) throw insecure()
   const values = conditionValues(request)
   const authorize = authorizing(access, request, values, notes)
@@ -206,7 +215,15 @@ async function contextOf(
   const action = operation.action(request)
   // Only of a read, which begins at once: what writes may wait for its body, and the bucket's policy may change meanwhile.
   const known = isRead.has(request.method) && notes.bucket?.name === bucket ? { known: notes.bucket } : {}
-  const asked: AccessRequest = { caller, action, values, ...resource, ...known, seen: (seen) => note(notes, seen) }
+  const asked: AccessRequest = {
+    caller,
+    action,
+    values,
+    since,
+    ...resource,
+    ...known,
+    seen: (seen) => note(notes, seen),
+  }
   notes.asked = asked
   const guard = action === 'each' ? refuseAll : noting(await access.authorize(asked), notes)
   const owner = request.headers['x-amz-expected-bucket-owner']
@@ -254,7 +271,7 @@ async function content(
 }
 
 function requestOf(
-  { id, remoteAddress, isSecure, forwardedBy }: Incoming,
+  { id, remoteAddress, isSecure, forwardedBy, since }: Incoming,
   method: Method,
   { scope, bucket, key, query, host }: Address,
   authenticated: Authenticated,
@@ -276,6 +293,7 @@ function requestOf(
     isSecure,
     host,
     authenticateForm,
+    since,
   }
 }
 
@@ -336,9 +354,10 @@ export function pipeline(parts: PipelineParts): Route {
     return withCharge(await operation.handle(request, authorized), notes)
   }
 
-  return async (incoming, asked) => {
+  return async (arrived, asked) => {
     const at = placed(parts, asked)
     const address = at instanceof Promise ? await at : at
+    const incoming = foreseen(services, arrived, address)
     // What is not carried out here is known by no other name.
     let operation = cluster === undefined ? incoming.method : 'Forwarded'
     const notes = new Notes()
@@ -347,16 +366,16 @@ export function pipeline(parts: PipelineParts): Route {
     const asking = crossOrigin(buckets, address, incoming)
     const corsHeaders = asking instanceof Promise ? await asking : asking
     try {
-      const here = () => {
+      const here = (settled: Incoming) => {
         operation = incoming.method
-        return answer(incoming, address, notes, (name, caller) => {
+        return answer(settled, address, notes, (name, caller) => {
           operation = name
           notes.caller = caller
         })
       }
       const seen = (bucket: Bucket): void => note(notes, bucket)
       outcome.response = await (cluster === undefined
-        ? here()
+        ? here(incoming)
         : cluster.answer(incoming, address, dispatch, here, seen))
     } catch (thrown) {
       outcome.thrown = thrown

@@ -2,17 +2,21 @@ import type { Volumes } from '#src/blobs/volumes.ts'
 import type { CellNodes } from '#src/cluster/cell-nodes.ts'
 import type { Config } from '#src/config/load.ts'
 import type { Keys } from '#src/encryption/key-provider.ts'
+import { layouts } from '#src/metadata/layouts.ts'
 import { Collector } from '#src/service/collector.ts'
 import { Compactor } from '#src/service/compactor.ts'
 import type { Foundation } from '#src/service/foundation.ts'
+import { LayoutUpgrade } from '#src/service/layout-upgrade.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { LogDelivery } from '#src/service/log-delivery.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import { Notifier } from '#src/service/notifier.ts'
 import { type Damage, Scrubber, type ScrubReport } from '#src/service/scrubber.ts'
+import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { Metrics } from '#src/telemetry/metrics.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
+import type { World } from '#src/world.ts'
 import { type BackgroundMeters, backgroundMeters } from './open-metrics.ts'
 import { performTasks } from './open-tiers.ts'
 
@@ -91,6 +95,22 @@ export async function tendRecords(
     new LogDelivery(foundation).run(signal, (error) => log.error('delivering a log failed', { error })),
     notify(foundation, config, log, signal),
   ])
+}
+
+/** Brings the rows of a cell to the newest layout, until they are, or the signal. `store`: the cell's, and nothing in between but the lead. */
+export async function raiseLayout(store: Store, world: World, log: Log, signal: AbortSignal): Promise<void> {
+  const upgrade = new LayoutUpgrade({
+    store,
+    world,
+    layouts,
+    report: ({ kind, ...fields }) => {
+      if (kind === 'failed') log.error("raising the metadata's layout failed, and is tried again", fields)
+      else if (kind === 'waiting') log.warn("raising the metadata's layout waits for nodes of an older version", fields)
+      else if (kind === 'done') log.info('the metadata has a new layout', fields)
+      else log.info("raising the metadata's layout", fields)
+    },
+  })
+  await upgrade.run(signal)
 }
 
 /** A node's own, which can encrypt. */

@@ -2,6 +2,8 @@ import type { Config } from '#src/config/load.ts'
 import { type ClusterOwner, DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import { readCopying } from '#src/metadata/copying.ts'
 import { keys } from '#src/metadata/keyspace.ts'
+import { readLayout, whyNotRead } from '#src/metadata/layout-records.ts'
+import { layouts } from '#src/metadata/layouts.ts'
 import { readNodes } from '#src/metadata/node-records.ts'
 import type { FoundationStore } from '#src/store/foundationdb/foundation-store.ts'
 import type { LmdbStore } from '#src/store/lmdb/lmdb-store.ts'
@@ -89,8 +91,15 @@ async function closedUnless(store: Store, check: Promise<void>): Promise<void> {
   }
 }
 
+/** Rows of a layout that is not known would be read wrongly (U1). */
+async function checkLayout(store: Store): Promise<void> {
+  const reason = whyNotRead(await store.snapshot(readLayout), layouts)
+  if (reason !== undefined) throw new DataDirectoryError(reason)
+}
+
 /** A copy that was cut short lacks rows, whose bytes would be swept. One that is whole is the metadata from now on. */
 async function checkWhole(store: Store): Promise<void> {
+  await checkLayout(store)
   const copying = await store.snapshot(readCopying)
   if (copying?.state === 'done') await store.transact(async (transaction) => transaction.clear(keys.copying))
   if (copying?.state === 'copying') {

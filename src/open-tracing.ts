@@ -3,6 +3,7 @@ import type { Blobs } from '#src/blobs/blobs.ts'
 import type { Config } from '#src/config/load.ts'
 import { Fault } from '#src/errors.ts'
 import { observedStore } from '#src/store/observed-store.ts'
+import { foreseen } from '#src/store/passing.ts'
 import type { Store } from '#src/store/store.ts'
 import { catalogue } from '#src/telemetry/catalogue.ts'
 import type { Log, LogFields } from '#src/telemetry/log.ts'
@@ -78,16 +79,17 @@ export function tracedStore(store: Store, tracer: Tracer | undefined, driver: st
   if (tracer === undefined) return store
   const options = { kind: 'client', attributes: { 'db.system.name': driver } } as const
   return {
-    transact: (body) => {
-      if (tracer.current === undefined) return store.transact(body)
-      return tracer.inSpan('metadata transaction', options, (span) => traced(store, span).transact(body))
+    transact: (body, since) => {
+      if (tracer.current === undefined) return store.transact(body, since)
+      return tracer.inSpan('metadata transaction', options, (span) => traced(store, span).transact(body, since))
     },
-    snapshot: (body) => {
-      if (tracer.current === undefined) return store.snapshot(body)
-      return tracer.inSpan('metadata read', options, () => store.snapshot(body))
+    snapshot: (body, since) => {
+      if (tracer.current === undefined) return store.snapshot(body, since)
+      return tracer.inSpan('metadata read', options, () => store.snapshot(body, since))
     },
     watch: (key, signal) => store.watch(key, signal),
     close: () => store.close(),
+    ...foreseen(store),
   }
 }
 
@@ -103,13 +105,13 @@ function traced(store: Store, span: Span | undefined): Pick<Store, 'transact'> {
     },
   )
   return {
-    transact: (body) => {
+    transact: (body, since) => {
       let isAgain = false
       return observed.transact((transaction) => {
         if (isAgain) span?.event('conflict: its body runs again')
         isAgain = true
         return body(transaction)
-      })
+      }, since)
     },
   }
 }

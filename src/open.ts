@@ -21,6 +21,7 @@ import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
 import { CellBucketNotifications } from '#src/service/bucket-notifications.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { NamespaceDomains } from '#src/service/domains.ts'
+import { Foresight } from '#src/service/foresight.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { Iam } from '#src/service/iam/iam.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -40,7 +41,14 @@ import type { Log } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { messageKeysOf, type NodeFoundation, tendRecords, tendVolumes, together } from './open-background.ts'
+import {
+  messageKeysOf,
+  type NodeFoundation,
+  raiseLayout,
+  tendRecords,
+  tendVolumes,
+  together,
+} from './open-background.ts'
 import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open-metrics.ts'
 import { openNodes } from './open-nodes.ts'
 import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
@@ -205,6 +213,7 @@ function servicesOf(
     configurations: new CellBucketConfigurations({ store, namespace }),
     usage: usage.service,
     domains,
+    ...(store.foresee !== undefined && { foresight: new Foresight({ store, world, namespace }) }),
   }
   return { services, access, accounts: openAccounts({ ...accountsParts, shadows: services.shadows }), shadows }
 }
@@ -225,11 +234,11 @@ function placedServices(
 ): Pick<Services, 'listings' | 'regions'> {
   const local = new CellListings(foundation)
   if (region === undefined || moves === undefined) return { listings: local }
-  const { members, routing, transport } = region
+  const { members, routing, transport, health } = region
   const { store, namespace } = foundation
   return {
     listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
-    regions: new ClusterRegions(members, moves, foundation.world),
+    regions: new ClusterRegions(members, moves, foundation.world, health),
   }
 }
 
@@ -322,6 +331,7 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
       const work = (signal: AbortSignal): Promise<void> =>
         together(signal, [
           (either) => tendRecords(once, tending, either),
+          (either) => raiseLayout(shared?.nodes.fenced(bare) ?? bare, world, options.log, either),
           (either) => shadows.work(options.log, either),
           (either) => region?.followRoot(either),
           (either) => peers?.work(either),

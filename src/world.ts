@@ -14,6 +14,15 @@ export interface World {
   sleep(milliseconds: number, signal: AbortSignal, options?: { readonly ref: boolean }): Promise<void>
 }
 
+/**
+ * When something began. What is read for its sake may come of any state of a store that is no older. Two that began at the same time are two:
+ * one object stands for one moment.
+ */
+export interface Moment {
+  /** By the world's monotonic clock, in milliseconds. */
+  readonly began: number
+}
+
 const origin = BigInt(Math.round(performance.timeOrigin * 1000))
 
 export const realWorld: World = {

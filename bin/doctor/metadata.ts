@@ -1,6 +1,9 @@
 import type { Config } from '#src/config/load.ts'
+import { type Layouts, nodesBefore, readLayout } from '#src/metadata/layout-records.ts'
+import { layouts } from '#src/metadata/layouts.ts'
 import { readNodes } from '#src/metadata/node-records.ts'
 import { clusterOf, type OpenedStore } from '#src/open-store.ts'
+import { nextStep } from '#src/service/layout-upgrade.ts'
 import type { Store } from '#src/store/store.ts'
 import { realWorld } from '#src/world.ts'
 import { type Finding, fail, median, ok, reasonOf, warn } from './finding.ts'
@@ -85,6 +88,28 @@ export function statusFindings(status: Status): readonly Finding[] {
   }
   for (const message of status.messages) findings.push(warn(about, message, 'see `status details` in fdbcli'))
   return findings
+}
+
+/** In which layout the metadata is, and how far it is on its way to another. */
+export async function layoutFindings(store: Store, known: Layouts = layouts): Promise<readonly Finding[]> {
+  const { standing, nodes } = await store.snapshot(async (snapshot) => ({
+    standing: await readLayout(snapshot),
+    nodes: await readNodes(snapshot),
+  }))
+  const { layout, raising } = standing
+  const step = nextStep(standing, known)
+  const is = `the metadata is in layout ${layout}`
+  if (raising !== undefined) {
+    const seconds = Math.round((realWorld.now() - raising.at) / 1000)
+    const says = `${is}, on its way to ${layout + 1}: ${raising.rows} rows were gone through, the last ${seconds} s ago`
+    return [ok('layout', step === undefined ? says : `${says} (${step.name})`)]
+  }
+  if (step === undefined) return [ok('layout', is)]
+  const before = nodesBefore(step.to, nodes)
+  const todo = 'start them with this version, or `meridian nodes remove` those that are gone'
+  if (before.length > 0)
+    return [warn('layout', `${is}, and stays it while older nodes may serve: ${before.join(', ')}`, todo)]
+  return [ok('layout', `${is}; a node that serves with this version raises it to ${step.to} (${step.name})`)]
 }
 
 /** Who shares the cell, and whether they live. */

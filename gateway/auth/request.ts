@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { Fault } from '#src/errors.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { FoundKey } from '#src/service/services.ts'
+import type { Moment } from '#src/world.ts'
 
 /** A request as it came, before anybody believes it. */
 export interface RawRequest {
@@ -21,6 +22,8 @@ export interface RawRequest {
   readonly payload?: string
   /** Of temporary credentials, where they are what it is signed with. */
   readonly token?: string
+  /** When it began: keys are looked for in no older state. Absent: in that of now. */
+  readonly since?: Moment
 }
 
 /** A form posted to `/` is a call of one of the query APIs, whose signatures cover the body's hash though no header names it. */

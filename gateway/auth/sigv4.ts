@@ -161,7 +161,7 @@ function mismatch(claim: Claim, stringToSign: string, canonicalRequest: string):
 async function verify(request: RawRequest, signable: Signable, verifier: Verifier): Promise<Signed> {
   const { credential, signedHeaders, signature, date, payload } = signable
   const lines = canonicalHeaders(request, signedHeaders, signable.isPresigned)
-  const found = await verifier.identity.findKey(credential.accessKeyId, request.token)
+  const found = await verifier.identity.findKey(credential.accessKeyId, request.token, request.since)
   if (found === undefined || !found.key.isActive) {
     throw new Fault('InvalidAccessKeyId', { AWSAccessKeyId: credential.accessKeyId })
   }

@@ -4,6 +4,7 @@ import type { Guard } from '#src/model/guard.ts'
 import type { Caller } from '#src/model/identity.ts'
 import type { Tags } from '#src/model/version.ts'
 import type { Services } from '#src/service/services.ts'
+import type { Moment } from '#src/world.ts'
 
 export type Scope = 'service' | 'bucket' | 'object'
 export type Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE' | 'OPTIONS' | 'PATCH'
@@ -67,6 +68,8 @@ export interface S3Request {
   readonly host: string
   /** Verifies the policy of a POST form, and that the form keeps to it. Absent where no form can come. */
   readonly authenticateForm?: (form: FormToSign) => Promise<FormAuthority>
+  /** When it began: the metadata is to be no older. Absent: as of when it is read. */
+  readonly since?: Moment | undefined
 }
 
 export type ResponseBody = Xml | string | Uint8Array | AsyncIterable<Uint8Array>

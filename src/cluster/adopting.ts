@@ -9,7 +9,7 @@ import type { Method } from './transport.ts'
 
 export interface AdoptingOptions {
   readonly foundation: Foundation
-  readonly copies: Pick<Copies, 'ensure' | 'repair'>
+  readonly copies: Pick<Copies, 'ensure' | 'place' | 'repair'>
   readonly failed: (error: unknown) => void
 }
 
@@ -63,7 +63,7 @@ export class Adopting {
     if (!isHere && isLost) {
       return await store.transact((transaction) => adoptLost(transaction, blob, { here: foundation, now: world.now() }))
     }
-    if (!isHere) await this.#take(blob)
+    if (!isHere) await this.#take(blob, 'ensure')
     else if (!(await isWholeHere(foundation, blob, record))) {
       copies.repair(blob)
       return 'wait'
@@ -72,13 +72,12 @@ export class Adopting {
   }
 
   /** Once at a time, however often it is asked for. That it failed is noted; whoever asked asks again. */
-  async #take(blob: BlobId): Promise<void> {
+  async #take(blob: BlobId, how: 'ensure' | 'place'): Promise<void> {
     const { copies, failed } = this.#options
     const under = this.#taking.get(blob)
     const taking =
       under ??
-      copies
-        .ensure(blob)
+      copies[how](blob)
         .catch(failed)
         .finally(() => this.#taking.delete(blob))
     this.#taking.set(blob, taking)
@@ -91,7 +90,7 @@ export class Adopting {
       for (const blob of blobs) await keptBy(transaction, blob, keeper, foundation)
     })
     if (holds) {
-      for (const blob of blobs) if (this.#taking.size < takenAtOnce) void this.#take(blob)
+      for (const blob of blobs) if (this.#taking.size < takenAtOnce) void this.#take(blob, 'place')
     }
     return new Uint8Array(0)
   }

@@ -1,20 +1,17 @@
 import { readBlob } from '#src/metadata/blob-records.ts'
 import { keptBy } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import { isGoing, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import type { Snapshot } from '#src/store/store.ts'
 import { decodeAdopted, encodeKeptBy, encodeOffer } from './keeper-wire.ts'
 import type { NeededOptions } from './needed.ts'
 import { within } from './patience.ts'
+import { targetsOf } from './restrictions.ts'
 import type { Transport } from './transport.ts'
 
 export interface HandingOnOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly foundation: Foundation
   readonly transport: Transport
-  readonly membership: () => Membership
-  /** The cells that a bucket is in; none: it is no more. Absent: buckets never leave a cell. */
-  readonly cellsOfBucket?: (from: Snapshot, bucket: number) => Promise<readonly number[]>
   /** Which of some blobs no region has a copy of, as all cells say. */
   readonly lostOf: (blobs: readonly BlobId[]) => Promise<ReadonlySet<BlobId>>
 }
@@ -58,6 +55,13 @@ export class HandingOn {
     return free
   }
 
+  /** Offers blobs that are kept here, and to be elsewhere, to the cells that are to hold them. Each takes its time. */
+  async yield(blobs: readonly BlobId[], cells: readonly number[]): Promise<void> {
+    const jobs = blobs.map((blob) => ({ blob }))
+    // All of these fetch it by themselves.
+    await this.#offer(jobs, cells, 1)
+  }
+
   async #offer<Job extends Left>(
     jobs: readonly Job[],
     cells: readonly number[],
@@ -99,13 +103,18 @@ export class HandingOn {
     return (await foundation.store.snapshot(async (from) => await durabilityOf?.(from, bucket))) ?? durabilityRegions
   }
 
-  /** Those first whose regions hold it already. */
+  /** Those first that are to hold it, and of them those whose regions hold it already. */
   async #order(blob: BlobId, cells: readonly number[]): Promise<readonly number[]> {
     const { foundation, membership } = this.#options
-    const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
-    const holding = record?.kind === 'bytes' ? record.holders.map(({ region }) => region) : []
-    const holds = (cell: number): boolean => holding.includes(memberOf(membership(), cell)?.region ?? '')
-    return [...cells.filter(holds), ...cells.filter((cell) => !holds(cell))]
+    const { record, targets } = await foundation.store.snapshot(async (snapshot) => {
+      const found = await readBlob(snapshot, blob)
+      const record = found?.kind === 'bytes' ? found : undefined
+      return { record, targets: record && (await targetsOf(snapshot, record, this.#options)) }
+    })
+    const holding = record?.holders.map(({ region }) => region) ?? []
+    const isWanted = (cell: number): number => (targets?.includes(cell) === true ? 2 : 0)
+    const holds = (cell: number): number => (holding.includes(memberOf(membership(), cell)?.region ?? '') ? 1 : 0)
+    return [...cells].sort((one, other) => isWanted(other) + holds(other) - isWanted(one) - holds(one))
   }
 
   /** All other cells, and then this one, get to know who keeps them. */

@@ -1,13 +1,16 @@
-import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
+import { copyIn, readBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { askElsewhere, giveUp, type Let, renumber } from '#src/metadata/keeping.ts'
+import { askElsewhere, giveUp, type Let, renumber, shed } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
+import type { Snapshot } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { Freeing, type FreeingOptions } from './freeing.ts'
 import { HandingOn, type HandingOnOptions } from './handing-on.ts'
 import { decodeHeld, decodeLet, encodeCopies, encodeGiven, type NumberedCopy } from './keeper-wire.ts'
 import { within } from './patience.ts'
+import { targetsOf } from './restrictions.ts'
 import type { Succession } from './succession.ts'
 
 /** Jobs looked at together: what a transaction of a keeper takes well. */
@@ -25,7 +28,7 @@ type KeeperJob = Exclude<BlobJob, { readonly kind: 'reserved' }>
 /** A job, its row, and the copy here that it is about. */
 interface BlobWork {
   readonly row: Uint8Array
-  readonly kind: 'hold' | 'leave'
+  readonly kind: KeeperJob['kind']
   readonly blob: BlobId
   readonly keeper: number
   readonly copy: number | undefined
@@ -34,11 +37,17 @@ interface BlobWork {
   readonly isKnown: boolean
   /** The bucket that named it here, and left. */
   readonly bucket?: number
+  /** Which regions are to keep it; undefined: all of its bucket may. */
+  readonly restriction?: Restriction | undefined
+  /** Of a `yield`: the cells that are to hold it. */
+  readonly targets?: readonly number[]
 }
 
 /**
  * Carries out what a cell asks of the keepers of blobs, and what it decides as one.
  *
+ * V8  what is named here and to be in other regions goes from here only once one of those keeps it, with a good copy, and says so: a
+ *     keeper that has no word of it lets nothing go.
  * V4  a copy here is forgotten only after its keeper said that it may go, and in a transaction that finds it as it was then;
  *     a keeper that cannot be reached is asked again, and until then nothing goes (I7).
  */
@@ -106,7 +115,11 @@ export class KeeperJobs {
   async #look(row: Uint8Array, job: KeeperJob): Promise<BlobWork> {
     const { kind, blob } = job
     const { store, region, cell } = this.#options.foundation
-    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    const { record, targets } = await store.snapshot(async (snapshot) => {
+      const record = await readBlob(snapshot, blob)
+      const targets = kind === 'yield' && record?.kind === 'bytes' ? await this.#yieldTo(snapshot, record) : undefined
+      return { record, targets }
+    })
     if (record?.kind !== 'bytes') {
       return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false, isKnown: false }
     }
@@ -114,7 +127,15 @@ export class KeeperJobs {
     const isNamed = record.isUnreferenced === undefined
     const left = job.kind === 'leave' && job.bucket !== undefined ? { bucket: job.bucket } : {}
     const copy = own === undefined ? undefined : (own.copy ?? 0)
-    return { row, kind, blob, keeper: record.keeper, copy, isNamed, isKnown: true, ...left }
+    const to = targets === undefined ? {} : { targets }
+    const { keeper, restriction } = record
+    return { row, kind, blob, keeper, copy, isNamed, isKnown: true, restriction, ...left, ...to }
+  }
+
+  /** The cells that are to hold a blob, where this is none of them. */
+  async #yieldTo(from: Snapshot, record: BlobRecord): Promise<readonly number[] | undefined> {
+    const targets = await targetsOf(from, record, this.#options)
+    return targets?.includes(this.#options.foundation.cell) === true ? undefined : targets
   }
 
   async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {
@@ -124,7 +145,11 @@ export class KeeperJobs {
     const leaves = work.filter(({ kind }) => kind === 'leave')
     const named = leaves.filter(({ isNamed }) => isNamed)
     const unnamed = leaves.filter(({ isNamed }) => !isNamed)
-    let done = await this.#holdAgain(named)
+    const yields = work.filter(({ kind }) => kind === 'yield')
+    // Who names it no more leaves it; and it may stay where none is left of those that it is to be in.
+    const isToGo = ({ isNamed, targets }: BlobWork): boolean => isNamed && targets !== undefined
+    let done = (await this.#holdAgain(named)) + (await this.#drop(yields.filter((each) => !isToGo(each))))
+    const going = yields.filter(isToGo)
     if (keeper !== cell && succession.isGoing(keeper)) {
       // The next pass asks the new one.
       await succession.resolve(work.map(({ blob }) => blob))
@@ -132,13 +157,24 @@ export class KeeperJobs {
     }
     if (keeper === cell) {
       const free = await this.#handing.hand(unnamed)
-      return done + (await this.#drop(holds)) + (await this.#freeing.free(free))
+      done += (await this.#drop(holds)) + (await this.#freeing.free(free))
+      await this.#handOver(going)
+      return done
     }
     const here = (each: BlobWork): each is BlobWork & NumberedCopy => each.copy !== undefined
-    done += await this.#drop([...holds, ...unnamed].filter((each) => !here(each)))
+    done += await this.#drop([...holds, ...unnamed, ...going].filter((each) => !here(each)))
     done += await this.#hold(keeper, holds.filter(here))
     done += await this.#leave(keeper, unnamed.filter(here))
+    done += await this.#shed(keeper, going.filter(here))
     return done
+  }
+
+  /** What is kept here, and to be elsewhere, is kept there from then on. */
+  async #handOver(work: readonly BlobWork[]): Promise<void> {
+    for (const [cells, some] of Map.groupBy(work, ({ targets = [] }) => targets.join())) {
+      const blobs = some.map(({ blob }) => blob)
+      await this.#handing.yield(blobs, cells.split(',').map(Number))
+    }
   }
 
   async #drop(work: readonly BlobWork[]): Promise<number> {
@@ -149,13 +185,15 @@ export class KeeperJobs {
     return work.length
   }
 
-  /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. */
+  /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. What was to go elsewhere still is. */
   async #holdAgain(work: readonly BlobWork[]): Promise<number> {
     if (work.length === 0) return 0
-    await this.#options.foundation.store.transact(async (transaction) => {
-      for (const { row, blob } of work) {
+    const { store, region } = this.#options.foundation
+    await store.transact(async (transaction) => {
+      for (const { row, blob, restriction } of work) {
         transaction.clear(row)
         addBlobJob(transaction, { kind: 'hold', blob })
+        yieldElsewhere(transaction, blob, restriction, region)
       }
     })
     return work.length
@@ -200,6 +238,24 @@ export class KeeperJobs {
         const left = await giveUp(transaction, { blob, region, copy }, keeper)
         // Named again meanwhile, it is looked at as such by the next pass.
         if (left !== 'gone') continue
+        transaction.clear(row)
+        done += 1
+      }
+    })
+    return done
+  }
+
+  async #shed(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
+    if (work.length === 0) return 0
+    const { store, region } = this.#options.foundation
+    const answers = decodeLet(await this.#ask(keeper, 'release', encodeGiven(work)))
+    let done = 0
+    await store.transact(async (transaction) => {
+      done = 0
+      for (const [index, { row, blob, copy }] of work.entries()) {
+        // A keeper that has not heard of it, and says that nobody names it, is no other copy.
+        if (answers[index] !== 'granted') continue
+        if (!(await shed(transaction, { blob, region, copy }, keeper))) continue
         transaction.clear(row)
         done += 1
       }

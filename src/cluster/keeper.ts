@@ -1,9 +1,10 @@
 import { BlobUnreadable } from '#src/blobs/blobs.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { bucketOf, copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { hasLeft } from '#src/metadata/departure-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import { countsIn, isGoing, memberOf } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -32,7 +33,6 @@ import type { Caller, Method } from './transport.ts'
 
 export interface KeeperOptions extends NeededOptions {
   readonly foundation: Foundation
-  readonly membership: () => Membership
   readonly positions: Positions
   readonly repair: (blob: BlobId) => void
   /** Has more copies made of blobs that this cell keeps, some time later. */
@@ -108,7 +108,7 @@ export class Keeper {
     const { word, isLacking, needed } = await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
-      const needed = isDying ? 1 : await this.#needed(transaction, copy)
+      const needed = isDying ? 1 : await this.#needed(transaction, copy, record)
       const counting = { here: foundation, needed, isCounted: countsIn(membership()) }
       const word = await release(transaction, { ...copy, region }, counting)
       const isKept = record?.kind === 'bytes' && record.keeper === foundation.cell
@@ -122,10 +122,15 @@ export class Keeper {
   }
 
   /** How many copies have to be left. Of a part of an object whose bucket is not told: as many as any bucket asks for. */
-  async #needed(from: Snapshot, { blob, bucket: left }: GivenCopy): Promise<number> {
+  async #needed(
+    from: Snapshot,
+    { blob, bucket: left }: GivenCopy,
+    record: Awaited<ReturnType<typeof readBlob>>,
+  ): Promise<number> {
     const { durabilityRegions, mostDurable } = this.#options
-    const bucket = (await bucketOf(from, blob)) ?? left
-    if (bucket !== undefined) return await neededIn(from, bucket, this.#options)
+    const restricted: Pick<BlobRecord, 'restriction'> = record?.kind === 'bytes' ? record : {}
+    const bucket = restricted.restriction?.bucket ?? (await bucketOf(from, blob)) ?? left
+    if (bucket !== undefined) return await neededIn(from, bucket, restricted, this.#options)
     return Math.max(1, (await mostDurable?.(from)) ?? durabilityRegions)
   }
 

@@ -12,7 +12,6 @@ import { Adopting } from './adopting.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
 import { Freeing } from './freeing.ts'
-import type { HandingOnOptions } from './handing-on.ts'
 import { Keeper } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
 import type { NeededOptions } from './needed.ts'
@@ -24,8 +23,7 @@ import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
 export interface RegionBytesOptions
-  extends Pick<HandingOnOptions, 'cellsOfBucket'>,
-    Pick<SuccessionOptions, 'askAgain' | 'lookAgain'>,
+  extends Pick<SuccessionOptions, 'askAgain' | 'lookAgain'>,
     Pick<SpreadingOptions, 'reservedFor'>,
     NeededOptions {
   /** Without `remote`, which is made here. */
@@ -76,16 +74,13 @@ export interface RegionBytes {
 }
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
-  const { foundation, counters, failed, cache, own, transport } = options
+  const { foundation, failed, cache, own } = options
   const remote: RegionBlobs = new RegionBlobs({ wanted: () => {}, ...options, repair: (blob) => copies.repair(blob) })
   const { cache: _, ...uncached } = options
   const passing = new RegionBlobs({ ...uncached, wanted: () => {}, repair: () => {} })
   const copies = new Copies({
-    foundation,
-    transport,
+    ...options,
     read: (...range) => remote.fetch(...range),
-    failed,
-    ...(counters !== undefined && { counters }),
   })
   const source = {
     foundation,

@@ -1,13 +1,13 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn } from '#src/metadata/blob-records.ts'
 import { countedIn } from '#src/metadata/keeping.ts'
-import { askFor } from '#src/metadata/outbox.ts'
 import { noteFound, noteLost } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, type Membership } from '#src/model/region.ts'
+import { countsIn, type Membership, memberIn } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import { fetchBlob } from './demand.ts'
-import { askKeeping, askToHold, type Told } from './succession-methods.ts'
+import type { ToldBy } from './heirs.ts'
+import { askForCopies, askKeeping, askToHold } from './succession-methods.ts'
+import { askedFor, isAmong } from './takers.ts'
 import type { Transport } from './transport.ts'
 
 export interface ReplenishingOptions {
@@ -33,18 +33,16 @@ export interface ShortBlob {
 }
 
 /** What there are too few copies of: at most as many are needed as there are regions. */
-export type Short = Kept & ShortBlob
+export interface Short extends Kept, ShortBlob {
+  /** The cells that are to hold it; undefined: all may. */
+  readonly targets: readonly number[] | undefined
+}
 
 /** What came of a look at blobs that are short of copies: of how many more were asked for, are lost, or can have no more. */
 export interface Replenished {
   readonly wanted: number
   readonly lost: number
   readonly short: number
-}
-
-export interface ToldBy extends Told {
-  readonly cell: number
-  readonly isActive: boolean
 }
 
 /** What the other cells say of blobs. `isWhole`: all did, and go by the same membership. */
@@ -65,9 +63,14 @@ export async function askAll(
   return { told, isWhole: !answers.includes(undefined) }
 }
 
-/** The regions whose copies count, as the blob's keeper knows them. */
-export function countedBy({ foundation, membership }: ReplenishingOptions, record: BlobRecord): readonly string[] {
-  return countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+/** The cells whose copies count, of those that are to hold it, as the blob's keeper knows them. */
+export function countedBy(
+  { foundation, membership }: ReplenishingOptions,
+  { record, targets }: Pick<Short, 'record' | 'targets'>,
+): readonly number[] {
+  const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
+  const cells = counted.flatMap((region) => memberIn(membership(), region)?.cell ?? [])
+  return cells.filter((cell) => isAmong(cell, targets))
 }
 
 /** Has copies made of blobs that this cell keeps, here or in other cells that name them. */
@@ -84,50 +87,35 @@ export class Replenishing {
     this.#asked.delete(`${this.#options.foundation.cell} ${blob}`)
   }
 
-  /** Has more copies made of what is short of them. Those count that are named where they are: others want to go. */
+  /** Has more copies made of what is short of them. */
   async replenish(short: readonly Short[]): Promise<Replenished> {
-    const { foundation } = this.#options
+    const { cell, region } = this.#options.foundation
     const { told, isWhole } = await askAll(
       this.#options,
       short.map(({ blob }) => blob),
     )
-    const here: BlobId[] = []
-    const there = new Map<number, BlobId[]>()
+    const wantedOf = new Map<number, BlobId[]>()
     const [lost, found]: [BlobId[], BlobId[]] = [[], []]
     let [wanted, unplaced] = [0, 0]
-    for (const [index, { blob, record, needed }] of short.entries()) {
+    for (const [index, each] of short.entries()) {
+      const { blob, record, needed, targets } = each
       const others = told[index] ?? []
-      const own = copyIn(record, foundation.region)
-      const isNowhere = own === undefined && !others.some(({ holds }) => holds)
-      if (isNowhere) {
+      const holds = copyIn(record, region) !== undefined
+      if (!holds && !others.some((other) => other.holds)) {
         if (isWhole) lost.push(blob)
         else wanted += 1
         continue
       }
       found.push(blob)
-      const takers = others.filter(({ names, holds, isActive }) => names && !holds && isActive).map(({ cell }) => cell)
-      const staying = others.filter(({ names, holds, isActive }) => names && holds && isActive)
-      const holding = staying.length + (own === undefined ? 0 : 1)
-      const missing = needed - holding
-      if (missing <= 0) {
-        // Those who hold it have yet to tell.
-        wanted += 1
-        continue
-      }
-      // No more regions have the bucket: it cannot be in more of them.
-      if (own !== undefined && takers.length === 0 && holding <= countedBy(this.#options, record).length) {
-        unplaced += 1
-        continue
-      }
-      wanted += 1
-      if (own === undefined) here.push(blob)
-      for (const cell of takers.slice(0, missing - (own === undefined ? 1 : 0))) {
-        there.set(cell, [...(there.get(cell) ?? []), blob])
-      }
+      const asked = askedFor({ cell, holds, needed, targets, counted: countedBy(this.#options, each) }, others)
+      if (asked === undefined) unplaced += 1
+      else wanted += 1
+      for (const taker of asked ?? []) wantedOf.set(taker, [...(wantedOf.get(taker) ?? []), blob])
     }
     await this.#noteLost(lost, found)
-    await this.#fetchHere(here)
-    for (const [cell, blobs] of there) await this.#fetchThere(cell, blobs)
+    for (const [taker, blobs] of wantedOf) {
+      await (taker === cell ? this.#fetchHere(blobs) : this.#fetchThere(taker, blobs))
+    }
     return { wanted, lost: lost.length, short: unplaced }
   }
 
@@ -166,8 +154,4 @@ export class Replenishing {
       for (const blob of unasked) this.#asked.delete(`${cell} ${blob}`)
     })
   }
-}
-
-function askForCopies(to: Parameters<typeof askFor>[0], blobs: readonly BlobId[], now: number): void {
-  for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
 }

@@ -1,9 +1,9 @@
 import { Fault } from '#src/errors.ts'
 import { type BlobNews, copyIn, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
 import { endReservation, type Reservation, reserve } from '#src/metadata/reservations.ts'
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { cellsOf, type Membership, memberOf } from '#src/model/region.ts'
+import { cellsOf, type Membership, memberOf, targetCells } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Durability, Spread } from '#src/service/spread.ts'
 import type { Copies } from './copies.ts'
@@ -57,12 +57,19 @@ export class Spreading implements Durability {
     this.#options = options
   }
 
-  async begin({ location, durability }: Bucket): Promise<Spread | undefined> {
+  async begin({ location, durability }: Bucket, restriction?: Restriction): Promise<Spread | undefined> {
     const { membership, isReachable, nearest, foundation } = this.#options
     const regions = durability ?? this.#options.regions
     const needed = regions - 1
     if (needed === 0) return undefined
-    const cells = cellsOf(location, membership()).filter((cell) => cell !== foundation.cell)
+    const all = cellsOf(location, membership())
+    const targets = restriction && targetCells(restriction.regions, all, membership())
+    if (targets !== undefined && targets.length < regions) {
+      throw new Fault('InvalidRequest', {
+        message: `The object is to be in ${targets.length} regions; what is written here has to be in ${regions}.`,
+      })
+    }
+    const cells = (targets ?? all).filter((cell) => cell !== foundation.cell)
     if (cells.length < needed) {
       throw new Fault('InvalidRequest', {
         message: `This bucket is in ${cells.length + 1} regions; what is written here has to be in ${regions}.`,

@@ -13,6 +13,7 @@ import type { BlobId } from '#src/model/blob.ts'
 import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
+import { heirOf, type ToldBy } from './heirs.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
 import {
   askAll,
@@ -22,8 +23,8 @@ import {
   type ReplenishingOptions,
   type Short,
   type ShortBlob,
-  type ToldBy,
 } from './replenishing.ts'
+import { mayKeep, targetsOf } from './restrictions.ts'
 import { askToInherit } from './succession-methods.ts'
 
 export interface SuccessionOptions extends Omit<NeededOptions, 'mostDurable'>, ReplenishingOptions {
@@ -48,20 +49,6 @@ interface Page {
 
 /** A number: of the cell that is to keep it, and does not yet. */
 type Settled = 'inherited' | 'told' | 'as it is' | number
-
-/**
- * Whom a blob gets as its keeper, as one cell sees it: one that keeps it already; or else the least of those that name it. Where
- * nobody names it, whoever has it keeps it for itself, and frees it.
- */
-export function heirOf(
-  self: { readonly cell: number; readonly isActive: boolean; readonly names: boolean },
-  others: readonly ToldBy[],
-): number {
-  const keeping = others.filter(({ keeps }) => keeps).map(({ cell }) => cell)
-  if (keeping.length > 0) return Math.min(...keeping)
-  const naming = [self, ...others].filter(({ isActive, names }) => isActive && names).map(({ cell }) => cell)
-  return naming.length === 0 ? self.cell : Math.min(...naming)
-}
 
 /**
  * Takes over what cells leave behind that are going, or gone: blobs that they kept get another keeper, and copies that were theirs are
@@ -194,9 +181,11 @@ export class Succession {
     return await foundation.store.snapshot(async (snapshot) => {
       const short: Short[] = []
       for (const each of named) {
-        const asked = (await copiesNeeded(snapshot, each.blob, this.#options)) ?? durabilityRegions
-        const needed = possible(asked, membership())
-        if (this.#isShort(each, needed)) short.push({ ...each, needed })
+        const targets = await targetsOf(snapshot, each.record, this.#options)
+        const asked =
+          targets?.length ?? (await copiesNeeded(snapshot, each.blob, each.record, this.#options)) ?? durabilityRegions
+        const found = { ...each, needed: possible(asked, membership()), targets }
+        if (this.#isShort(found)) short.push(found)
       }
       return short
     })
@@ -218,16 +207,18 @@ export class Succession {
         for (const { blob } of parts.slice(first, first + blobsTogether)) {
           const record = await readBlob(snapshot, blob)
           if (record?.kind !== 'bytes' || record.isUnreferenced === true) continue
-          const each = { blob, record, needed }
+          // What is restricted tells of its bucket itself.
+          if (record.restriction !== undefined) continue
+          const each = { blob, record, needed, targets: undefined }
           // What lacks more than that is found where it lies itself.
-          if (this.#isKept(each) && this.#isShort(each, needed) && !this.#isShort(each, usual)) short.push(each)
+          if (this.#isKept(each) && this.#isShort(each) && !this.#isShort({ ...each, needed: usual })) short.push(each)
         }
         return short
       })
     }
   }
 
-  #isShort = ({ record }: Kept, needed: number): boolean => countedBy(this.#options, record).length < needed
+  #isShort = (each: Short): boolean => countedBy(this.#options, each).length < each.needed
 
   /**
    * Gives blobs another keeper whose keeper is going, or gone. Gives how many have one now; nothing is decided while a cell cannot
@@ -267,7 +258,9 @@ export class Succession {
     if (record?.kind !== 'bytes' || !this.isGoing(record.keeper)) return 'as it is'
     const isActive = memberOf(membership(), cell)?.state === 'active'
     const before = record.keeper
-    const heir = heirOf({ cell, isActive, names: record.isUnreferenced === undefined }, others)
+    const names = record.isUnreferenced === undefined
+    const mayHold = await mayKeep(to, record, this.#options, foundation)
+    const heir = heirOf({ cell, isActive, names, mayHold }, others)
     if (heir === before) return 'as it is'
     if (heir === cell) {
       await becomeKeeper(to, blob, foundation)
@@ -302,7 +295,8 @@ export class Succession {
       for (const { blob, needed } of blobs) {
         const record = await readBlob(snapshot, blob)
         if (record?.kind !== 'bytes' || record.isUnreferenced === true) continue
-        const each = { blob, record, needed: possible(needed, membership()) }
+        const targets = await targetsOf(snapshot, record, this.#options)
+        const each = { blob, record, needed: possible(needed, membership()), targets }
         if (this.#isKept(each)) found.push(each)
       }
       return found

@@ -32,6 +32,11 @@ export class DecodedRows<Value> {
     return value
   }
 
+  /** What the row was when it was last read: it may be something else by now. */
+  last(name: string): Value | undefined {
+    return this.#rows.get(name)?.value
+  }
+
   #keep(name: string, bytes: Uint8Array, value: Value): void {
     this.#drop(name)
     if (bytes.length > this.#bytesMax) return

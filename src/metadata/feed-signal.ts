@@ -21,7 +21,8 @@ class SignallingTransaction extends PassingTransaction {
 /** The store of a cell that others follow (F2). */
 export const signalFeed = (store: Store): Store => ({
   ...passedOn(store),
-  transact: (body) => store.transact((transaction: Transaction) => body(new SignallingTransaction(transaction))),
+  transact: (body, since) =>
+    store.transact((transaction: Transaction) => body(new SignallingTransaction(transaction)), since),
 })
 
 /** Resolves once something was appended since the call; rejects with the signal's reason. */

@@ -1,7 +1,16 @@
 import type { BlobId } from '#src/model/blob.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { type BlobRecord, encodeBlob } from './blob-codec.ts'
-import { copyIn, forgetBlob, nextCopy, readBlob, type Sharing, setCopy } from './blob-records.ts'
+import {
+  addDead,
+  copyIn,
+  forgetBlob,
+  nextCopy,
+  readBlob,
+  type Sharing,
+  setCopy,
+  yieldElsewhere,
+} from './blob-records.ts'
 import { addBlobJob } from './jobs.ts'
 import { keys } from './keyspace.ts'
 import { noteLost } from './succession-records.ts'
@@ -187,6 +196,19 @@ export async function giveUp(to: Transaction, { blob, region, copy }: Copy, keep
   return 'gone'
 }
 
+/** Gives the copy here up of what is named here, and to be in other regions, after `keeper` let go of it. False: it is another copy now. */
+export async function shed(to: Transaction, { blob, region, copy }: Copy, keeper: number): Promise<boolean> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes') return true
+  const own = copyIn(record, region)
+  // Who names it no more leaves it, as any.
+  if (own === undefined || record.isUnreferenced === true) return true
+  if (record.keeper !== keeper || (own.copy ?? 0) > copy) return false
+  addDead(to, own.extents)
+  to.set(keys.blob(blob), encodeBlob({ ...record, holders: record.holders.filter((each) => each !== own) }))
+  return true
+}
+
 /** Gives the copy here, if there is one, another number: a copy with the one that it has does not count any more. */
 export async function renumber(to: Transaction, blob: BlobId, region: string, now: number): Promise<void> {
   const record = await readBlob(to, blob)
@@ -202,6 +224,7 @@ export async function becomeKeeper(to: Transaction, blob: BlobId, here: Sharing)
   const { released: _, ...rest } = record
   const own = copyIn(record, here.region)
   to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: own === undefined ? [] : [own] }))
+  yieldElsewhere(to, blob, record.restriction, here.region)
 }
 
 /** Has the copy here, if there is one, counted by another keeper than before, which is gone. */

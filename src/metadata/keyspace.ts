@@ -65,6 +65,7 @@ import { append, type pack } from '#src/store/tuple.ts'
  * | volume      | volume                             | the node that has it (node-records.ts)                        |
  * | lead        |                                    | the node that does what is done once in a cell (node-records.ts) |
  * | copying     |                                    | that this store is a copy, and whether it is whole (copying.ts) |
+ * | layout      |                                    | in which layout the rows are (layout-records.ts)              |
  * | namespaceForsaken |                              | in a replica: the root that it follows no more, and until when|
  * | migration   | bucket                             | how far the copying of its shadow has come (shadow-records.ts)|
  * | imported    | bucket, shadow, what               | atomic counter: what was brought from its shadow              |
@@ -123,6 +124,7 @@ export const subspace = {
   volume: 0x39,
   lead: 0x3a,
   copying: 0x3b,
+  layout: 0x3d,
   namespaceForsaken: 0x37,
   cursor: 0x20,
   conflict: 0x21,
@@ -244,6 +246,7 @@ export const keys = {
   volume: (volume: string) => append(prefixes.volume, [volume]),
   lead: prefixes.lead,
   copying: prefixes.copying,
+  layout: prefixes.layout,
   namespaceForsaken: prefixes.namespaceForsaken,
   migration: (bucket: number) => append(prefixes.migration, [bucket]),
   stored: (bucket: number, storageClass: string, what: string) => append(prefixes.stored, [bucket, storageClass, what]),

@@ -148,7 +148,7 @@ export function governNamespace(store: Store, cell: number): Store {
   const records = new ClusterRecords()
   return {
     ...passedOn(store),
-    transact: (body) =>
+    transact: (body, since) =>
       store.transact(async (transaction) => {
         const changed = new Map<string, Changed>()
         let left: Promise<boolean> | undefined
@@ -165,7 +165,7 @@ export function governNamespace(store: Store, cell: number): Store {
         if (membership?.root !== cell) throw new NotTheRoot()
         await record(transaction, [...changed.values()])
         return result
-      }),
+      }, since),
   }
 }
 

@@ -72,6 +72,16 @@ export class Namespace {
     return bucket
   }
 
+  /** Where the bucket of this name is, if there is one; undefined: there can be none. */
+  rowOfBucket(name: string): Uint8Array | undefined {
+    return name !== '' && isAskable(name) ? bucketKey(name) : undefined
+  }
+
+  /** The bucket as it was when this process last read it: good for guesses only. */
+  lastBucket(name: string): Bucket | undefined {
+    return this.#buckets.last(name)
+  }
+
   /** Of all accounts. */
   async buckets(from: Snapshot): Promise<readonly Bucket[]> {
     return (await all(from, allBuckets())).map((entry) => decodeBucket(entry.value))

@@ -18,6 +18,8 @@ export interface NodeRecord {
   readonly beat: number
   /** When it last said so, in milliseconds since the epoch: for people. */
   readonly at: number
+  /** The newest layout of rows that the program knows which it was last started with; absent: the first. */
+  readonly layout?: number
   /** It said that it stops. */
   readonly hasLeft?: boolean
 }
@@ -113,18 +115,18 @@ class OwnersTransaction extends PassingTransaction {
 /** The store of one of several nodes (N1). */
 export const guardVolumes = (store: Store, node: string): Store => ({
   ...passedOn(store),
-  transact: (body) => store.transact((transaction) => body(new OwnersTransaction(transaction, node))),
+  transact: (body, since) => store.transact((transaction) => body(new OwnersTransaction(transaction, node)), since),
 })
 
 /** The store of work that is done once in a cell: `lead` gives under which lead, at the time of the transaction (N2). */
 export const fenceLead = (store: Store, lead: () => Lead | undefined): Store => ({
   ...passedOn(store),
-  transact: (body) =>
+  transact: (body, since) =>
     store.transact(async (transaction) => {
       const [mine, now] = [lead(), await readLead(transaction)]
       if (mine === undefined || now?.node !== mine.node || now.term !== mine.term) {
         throw new StoreError('unavailable', 'another node has taken the lead')
       }
       return await body(transaction)
-    }),
+    }, since),
 })

@@ -11,7 +11,7 @@ import type { ConditionValues } from '#src/model/policy-variables.ts'
 import { isOfAccount, type Principal } from '#src/model/principal.ts'
 import { payerOf } from '#src/model/request-payment.ts'
 import type { ObjectVersion, Tags } from '#src/model/version.ts'
-import type { World } from '#src/world.ts'
+import type { Moment, World } from '#src/world.ts'
 import type { Buckets, Identity } from './services.ts'
 
 export interface AccessRequest {
@@ -27,6 +27,8 @@ export interface AccessRequest {
   readonly requestTags?: Tags
   /** What the request says of itself; who asks, and when, is added here. */
   readonly values: ConditionValues
+  /** When the request began: no older state is looked at. Absent: that of now. */
+  readonly since?: Moment | undefined
   /** The bucket, where this very request has read it already. */
   readonly known?: Bucket
   /** Is shown the bucket, once it was read. */
@@ -91,7 +93,7 @@ export class AccessControl implements QueryAccess {
       mayInAccount(caller, { action: rule.name, resource: `arn:aws:s3:::${request.bucket || '*'}`, values })
       return pass
     }
-    const bucket = request.known ?? (await this.#buckets.get(request.bucket ?? ''))
+    const bucket = request.known ?? (await this.#buckets.get(request.bucket ?? '', request.since))
     request.seen?.(bucket)
     checkPayer(bucket, request)
     const tenant = caller.kind === 'account' && caller.account.id !== bucket.owner ? caller.account.tenant : undefined

@@ -10,7 +10,7 @@ import type { Acl } from '#src/model/access.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { checkBucketName } from '#src/model/names.ts'
 import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
-import type { World } from '#src/world.ts'
+import type { Moment, World } from '#src/world.ts'
 import type { Page } from './page.ts'
 import type { Buckets, CreateBucket } from './services.ts'
 
@@ -117,8 +117,8 @@ export class NamespaceBuckets implements Buckets {
     return bucket
   }
 
-  async get(name: string): Promise<Bucket> {
-    return await this.#store.snapshot((snapshot) => this.#namespace.existingBucket(snapshot, name))
+  async get(name: string, since?: Moment): Promise<Bucket> {
+    return await this.#store.snapshot((snapshot) => this.#namespace.existingBucket(snapshot, name), since)
   }
 
   async list(owner: string, options: { prefix?: string; after?: string; limit: number }): Promise<Page<Bucket>> {

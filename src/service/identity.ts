@@ -5,8 +5,9 @@ import { OrganizationRecords } from '#src/metadata/organization-records.ts'
 import { clearTopicsOf } from '#src/metadata/topic-records.ts'
 import { folded } from '#src/model/iam.ts'
 import { type AccessKey, type Account, realmOf } from '#src/model/identity.ts'
-import type { Store, Transaction } from '#src/store/store.ts'
-import type { World } from '#src/world.ts'
+import type { Snapshot, Store, Transaction } from '#src/store/store.ts'
+import type { Moment, World } from '#src/world.ts'
+import { Habits } from './foresight.ts'
 import { Entities } from './iam/entities.ts'
 import { Principals } from './iam/principals.ts'
 import { alphanumeric, randomWord, upperCase } from './random-words.ts'
@@ -25,6 +26,7 @@ export class NamespaceIdentity implements Identity {
   readonly #records: IamRecords
   readonly #principals: Principals
   readonly #sessions: Sessions
+  readonly #habits: Habits
   readonly #organizations = new OrganizationRecords()
 
   /** `records`: where others read and change them too, the same. */
@@ -35,21 +37,26 @@ export class NamespaceIdentity implements Identity {
     const tokens = new SessionTokens({ ...parts, records: this.#records })
     this.#sessions = new Sessions({ entities, principals: this.#principals, tokens })
     this.#store = parts.store
+    this.#habits = new Habits(parts.store)
     this.#world = parts.world
     this.#namespace = parts.namespace
   }
 
-  async findKey(accessKeyId: string, token?: string): Promise<FoundKey | undefined> {
-    return await this.#store.snapshot(async (snapshot) => {
-      if (token !== undefined) return await this.#sessions.find(snapshot, accessKeyId, token)
-      const key = await this.#namespace.accessKey(snapshot, accessKeyId)
-      if (key === undefined) return undefined
-      const account = await this.#namespace.account(snapshot, key.accountId)
-      if (account === undefined) return undefined
-      const principal = await this.#principals.ofKey(snapshot, account, key)
-      if (principal === 'gone') return undefined
-      return principal === undefined ? { key, account } : { key, account, principal }
-    })
+  async findKey(accessKeyId: string, token?: string, since?: Moment): Promise<FoundKey | undefined> {
+    const find = (snapshot: Snapshot) => this.#find(snapshot, accessKeyId, token)
+    if (since === undefined) return await this.#store.snapshot(find)
+    return await this.#habits.snapshot(accessKeyId, since, find)
+  }
+
+  async #find(snapshot: Snapshot, accessKeyId: string, token?: string): Promise<FoundKey | undefined> {
+    if (token !== undefined) return await this.#sessions.find(snapshot, accessKeyId, token)
+    const key = await this.#namespace.accessKey(snapshot, accessKeyId)
+    if (key === undefined) return undefined
+    const account = await this.#namespace.account(snapshot, key.accountId)
+    if (account === undefined) return undefined
+    const principal = await this.#principals.ofKey(snapshot, account, key)
+    if (principal === 'gone') return undefined
+    return principal === undefined ? { key, account } : { key, account, principal }
   }
 
   async findAccount(id: string): Promise<Account | undefined> {

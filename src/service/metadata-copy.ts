@@ -3,6 +3,8 @@ import { readSelf, setSelf } from '#src/metadata/cluster-records.ts'
 import { type Copying, readCopying, setCopying } from '#src/metadata/copying.ts'
 import { type Change, decodeChange, entryBytes, setWithEntry } from '#src/metadata/feed.ts'
 import { keys, partitionOf, type Subspace, subspace, under } from '#src/metadata/keyspace.ts'
+import { readLayout, whyNotRead } from '#src/metadata/layout-records.ts'
+import { layouts } from '#src/metadata/layouts.ts'
 import { readNodes } from '#src/metadata/node-records.ts'
 import type { Entry, Snapshot, Store } from '#src/store/store.ts'
 import { afterKey, TupleReader } from '#src/store/tuple.ts'
@@ -232,6 +234,12 @@ export async function copyMetadata(
 ): Promise<CopyReport> {
   const unfinished = await source.snapshot(readCopying)
   if (unfinished?.state === 'copying') throw new CopyRefused('what is to be copied is itself a copy that was cut short')
+  const standing = await source.snapshot(readLayout)
+  const reason = whyNotRead(standing, layouts)
+  if (reason !== undefined) throw new CopyRefused(reason)
+  if (standing.raising !== undefined) {
+    throw new CopyRefused('the layout of what is to be copied is being raised: serve it until that is done')
+  }
   const nodes = await source.snapshot(readNodes)
   if (nodes.size > 1) throw new CopyRefused(`${nodes.size} nodes share what is to be copied: remove all but one first`)
   const copying: Copying = { state: 'copying', began: world.now() }

@@ -39,7 +39,7 @@ export async function commitDelete(foundation: Foundation, request: DeleteReques
     const deleted = await deleteFrom(foundation, transaction, target, request)
     await journalDelete(foundation, transaction, target, operation, deleted.versionId)
     return deleted
-  })
+  }, request.since)
 }
 
 /** Where the bucket keeps a journal, what was removed gets its line, in the same transaction (H1). */

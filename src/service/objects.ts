@@ -3,7 +3,6 @@ import { Fault } from '#src/errors.ts'
 import { readManifest } from '#src/metadata/blob-records.ts'
 import { readState, rewriteVersion } from '#src/metadata/object-records.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
-import type { ObjectName } from '#src/model/names.ts'
 import type { EventName } from '#src/model/notification.ts'
 import { changedRetention, checkNewRetention } from '#src/model/retention.ts'
 import type { Stamp } from '#src/model/stamp.ts'
@@ -13,7 +12,7 @@ import { checkTakesWrites } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
 import { durably, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, type Encrypting, ingest } from './ingest.ts'
+import { discard, type Encrypting, ingestObject } from './ingest.ts'
 import { journal } from './log-writing.ts'
 import { commitAppend } from './object-appends.ts'
 import { commitCopy } from './object-copies.ts'
@@ -50,14 +49,15 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
-    return await durably(this.#foundation, request.name.bucket, (spread) => this.#put(request, spread))
+    const { name } = request
+    return await durably(this.#foundation, name.bucket, (spread) => this.#put(request, spread), request)
   }
 
   async #put(request: PutObject, spread: Spread | undefined): Promise<Written> {
-    const { body, digests, conditions, encryption } = request
+    const { body, digests, conditions, encryption, restriction } = request
     if (Object.keys(conditions).length > 0) await this.#checkEarly(request)
-    const encrypting = encryption === undefined ? undefined : await this.#encrypting(request.name, encryption)
-    const here = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
+    const encrypting = encryption === undefined ? undefined : await this.#encrypting(request, encryption)
+    const here = await ingestObject(this.#foundation, body, digests, encrypting, restriction)
     const ingested = spread === undefined ? here : await spreadOut(this.#foundation, spread, here)
     try {
       return await commitPut(this.#foundation, request, ingested)
@@ -72,15 +72,18 @@ export class CellObjects implements Objects {
     return await commitAppend(this.#foundation, request)
   }
 
-  async #encrypting(name: ObjectName, encryption: EncryptionWish): Promise<Encrypting> {
+  async #encrypting(
+    { name, since }: Pick<PutObject, 'name' | 'since'>,
+    encryption: EncryptionWish,
+  ): Promise<Encrypting> {
     const { store, namespace } = this.#foundation
-    const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name.bucket))
+    const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name.bucket), since)
     return { contentKey: await makeContentKey(this.#foundation, bucket.id, encryption), part: 0 }
   }
 
   /** Spares a client the sending of a body that its own conditions forbid; the commit decides. */
-  async #checkEarly({ name, conditions, guard }: PutObject): Promise<void> {
-    const standing = await this.find({ name, guard }).catch((error: unknown) => {
+  async #checkEarly({ name, conditions, guard, since }: PutObject): Promise<void> {
+    const standing = await this.find({ name, guard, since }).catch((error: unknown) => {
       if (error instanceof Fault && error.code === 'NoSuchKey') return undefined
       throw error
     })
@@ -94,7 +97,7 @@ export class CellObjects implements Objects {
       const manifest = manifestOf(row.version.content)
       const parts = async () => (manifest === undefined ? [] : await readManifest(snapshot, manifest.blob))
       return { found: row, selection: await select(row.version, request.wanted, parts) }
-    })
+    }, request.since)
     await this.#checkKey(found, request)
     const { from, to, part } = this.#hides(found.version) ? { from: 0, to: 0 } : { part: undefined, ...selection }
     const { version, ...rest } = told(found)
@@ -128,7 +131,7 @@ export class CellObjects implements Objects {
       const from = await readSource(snapshot, row, request.name.key)
       const parts = async () => (from.kind === 'manifest' ? from.parts : [])
       return { found: row, source: from, selection: await select(row.version, request.wanted, parts) }
-    })
+    }, request.since)
     const opening = await openingOf(this.#foundation, found, source, request)
     const { from, to, part } = selection
     return {
@@ -141,17 +144,23 @@ export class CellObjects implements Objects {
   }
 
   async find(request: FindObject): Promise<Found> {
-    return await this.#foundation.store.snapshot((snapshot) => findRow(this.#foundation, snapshot, request))
+    return await this.#foundation.store.snapshot(
+      (snapshot) => findRow(this.#foundation, snapshot, request),
+      request.since,
+    )
   }
 
   async delete(request: DeleteRequest): Promise<Deleted> {
-    return await durably(this.#foundation, request.name.bucket, () => commitDelete(this.#foundation, request))
+    return await durably(this.#foundation, request.name.bucket, () => commitDelete(this.#foundation, request), {
+      since: request.since,
+    })
   }
 
   async copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }> {
-    return await durably(this.#foundation, request.name.bucket, (spread) =>
-      commitCopy(this.#foundation, request, spread),
-    )
+    const { name, restriction } = request
+    return await durably(this.#foundation, name.bucket, (spread) => commitCopy(this.#foundation, request, spread), {
+      restriction,
+    })
   }
 
   async rename(request: Parameters<Objects['rename']>[0]): Promise<Written> {

@@ -1,4 +1,5 @@
 import type { Acl } from '#src/model/access.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/checksum.ts'
 import type { Conditions } from '#src/model/conditions.ts'
@@ -13,9 +14,11 @@ import type { Principal } from '#src/model/principal.ts'
 import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
 import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { Moment } from '#src/world.ts'
 import type { BucketConfigurations } from './bucket-configurations.ts'
 import type { Cause } from './cause.ts'
 import type { Domains } from './domains.ts'
+import type { Foresight } from './foresight.ts'
 import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
@@ -44,9 +47,14 @@ export interface Services {
   readonly shadows: Shadows
   readonly domains: Domains
   readonly usage: Usage
+  /** Absent: to read one row after the other is as quick. */
+  readonly foresight?: Pick<Foresight, 'begin'>
   /** Absent: there is one. */
   readonly regions?: Regions
 }
+
+/** When the request began: a state of the metadata that is no older will do. Absent: that of when it is read. */
+type Since = Moment | undefined
 
 /** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState, TooManyBuckets. */
 export interface Buckets {
@@ -54,7 +62,7 @@ export interface Buckets {
   readonly most: number
   create(request: CreateBucket): Promise<Bucket>
   /** The bucket; Fault `NoSuchBucket` where there is none. Cheap: decoded once and kept while its row is unchanged. */
-  get(name: string): Promise<Bucket>
+  get(name: string, since?: Moment): Promise<Bucket>
   list(owner: string, options: { prefix?: string; after?: string; limit: number }): Promise<Page<Bucket>>
   /** Changes settings in one transaction; `change` may run again, and may throw a Fault. */
   update(name: string, change: (bucket: Bucket) => Bucket): Promise<Bucket>
@@ -82,7 +90,10 @@ export interface PutObject {
   readonly digests: ExpectedDigests
   readonly conditions: Conditions
   readonly encryption?: EncryptionWish
+  /** Which regions are to keep it; absent: all of its bucket may. */
+  readonly restriction?: Restriction
   readonly guard: Guard
+  readonly since?: Since
   /** The request, for events; `isForm`: a POST form brought it. */
   readonly cause?: Cause
   readonly isForm?: boolean
@@ -110,6 +121,7 @@ export interface FindObject {
   /** Where the object's bytes are encrypted with a key that its reader has (SSE-C). */
   readonly customerKey?: Uint8Array
   readonly guard: Guard
+  readonly since?: Since
 }
 
 export interface Found {
@@ -213,8 +225,9 @@ export interface CopyObject {
   readonly attributes: (source: ObjectVersion) => ObjectAttributes
   /** Compute this checksum over the copy; otherwise the source's is kept. */
   readonly checksum?: ChecksumAlgorithm
-  /** Of the copy; the source's own plays no part. */
+  /** Both of the copy; the source's own play no part. */
   readonly encryption?: EncryptionWish
+  readonly restriction?: Restriction
   readonly conditions: Conditions
   readonly guard: Guard
   readonly cause?: Cause
@@ -233,6 +246,7 @@ export interface Uploads {
     readonly initiator: string
     readonly checksum?: NonNullable<Upload['checksum']>
     readonly encryption?: EncryptionWish
+    readonly restriction?: Restriction
   }): Promise<Upload>
   /** The upload, for what depends on how it was started. */
   get(upload: UploadName): Promise<Upload>
@@ -362,7 +376,7 @@ export interface Identity {
    * The key and its account, and who else acts by it; undefined where there is none. Cheap: decoded once and kept while its
    * rows are unchanged. `token`: of temporary credentials, which say all by it; Fault `InvalidToken`, `ExpiredToken`.
    */
-  findKey(accessKeyId: string, token?: string): Promise<FoundKey | undefined>
+  findKey(accessKeyId: string, token?: string, since?: Moment): Promise<FoundKey | undefined>
   findAccount(id: string): Promise<Account | undefined>
   findAccountByEmail(email: string): Promise<Account | undefined>
   createAccount(request: CreateAccount): Promise<Account>

@@ -32,6 +32,12 @@ class Deferral {
   }
 }
 
+/** For what has to see what was done since. */
+const anew = <Request extends { readonly since?: unknown }>(request: Request): Request => ({
+  ...request,
+  since: undefined,
+})
+
 const isMissing = (error: unknown): error is Fault => error instanceof Fault && error.code === 'NoSuchKey'
 const hasConditions = (conditions: Conditions): boolean => Object.keys(conditions).length > 0
 
@@ -85,18 +91,20 @@ export class ShadowObjects implements Objects {
   }
 
   async put(request: Parameters<Objects['put']>[0]): ReturnType<Objects['put']> {
-    if (hasConditions(request.conditions)) await this.bring(request.name)
-    return await this.#inner.put(request)
+    if (!hasConditions(request.conditions)) return await this.#inner.put(request)
+    await this.bring(request.name)
+    return await this.#inner.put(anew(request))
   }
 
   async append(request: Parameters<Objects['append']>[0]): ReturnType<Objects['append']> {
     await this.bring(request.name)
-    return await this.#inner.append(request)
+    return await this.#inner.append(anew(request))
   }
 
   async delete(request: Parameters<Objects['delete']>[0]): ReturnType<Objects['delete']> {
-    if (hasConditions(request.conditions)) await this.bring(request.name)
-    return await this.#inner.delete(request)
+    if (!hasConditions(request.conditions)) return await this.#inner.delete(request)
+    await this.bring(request.name)
+    return await this.#inner.delete(anew(request))
   }
 
   async copy(request: Parameters<Objects['copy']>[0]): ReturnType<Objects['copy']> {
@@ -128,7 +136,7 @@ export class ShadowObjects implements Objects {
   ): Promise<Done> {
     return await this.#reading(request, run, async (unknown) => {
       const outcome = await this.#imports.begin(unknown).landed
-      return outcome === 'missing' ? undefined : await run(request)
+      return outcome === 'missing' ? undefined : await run(anew(request))
     })
   }
 
@@ -147,7 +155,7 @@ export class ShadowObjects implements Objects {
       if (request.versionId === undefined) {
         const unknown = { bucket, shadow: bucket.shadow, key: request.name.key }
         // Somebody brought, wrote or deleted it in between.
-        if (!(await this.#isUnknown(unknown))) return await run(request)
+        if (!(await this.#isUnknown(unknown))) return await run(anew(request))
         request.guard(blank(bucket), bucket)
         const done = await ask(unknown)
         if (done !== undefined) return done
@@ -180,7 +188,7 @@ export class ShadowObjects implements Objects {
       return await this.#ranged(request, unknown, object)
     }
     await flight.landed
-    return await this.#inner.get(request)
+    return await this.#inner.get(anew(request))
   }
 
   /** All of a large object, as it comes. */

@@ -1,4 +1,5 @@
 import { Draft } from './draft.ts'
+import { foreseen } from './passing.ts'
 import type { Store } from './store.ts'
 
 /** What became of a transaction. */
@@ -14,7 +15,7 @@ export interface Ended {
 /** The same store; told of each transaction when it ended. */
 export function observedStore(store: Store, now: () => number, ended: (transaction: Ended) => void): Store {
   return {
-    async transact(body) {
+    async transact(body, since) {
       const began = now()
       let runs = 0
       let last: unknown
@@ -24,15 +25,16 @@ export function observedStore(store: Store, now: () => number, ended: (transacti
           runs += 1
           last = transaction
           return body(transaction)
-        })
+        }, since)
         isCommitted = true
         return result
       } finally {
         ended({ isCommitted, milliseconds: now() - began, runs, bytes: last instanceof Draft ? last.bytes : 0 })
       }
     },
-    snapshot: (body) => store.snapshot(body),
+    snapshot: (body, since) => store.snapshot(body, since),
     watch: (key, signal) => store.watch(key, signal),
     close: () => store.close(),
+    ...foreseen(store),
   }
 }

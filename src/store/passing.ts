@@ -43,9 +43,14 @@ export class PassingTransaction implements Transaction {
   }
 }
 
+/** That what is foreseen reaches the store below, where that makes anything of it. */
+export const foreseen = (store: Store): Pick<Store, 'foresee'> =>
+  store.foresee === undefined ? {} : { foresee: (since, keys) => store.foresee?.(since, keys) }
+
 /** What a store that only changes transactions leaves to the one below it. */
 export const passedOn = (store: Store): Omit<Store, 'transact'> => ({
-  snapshot: (body) => store.snapshot(body),
+  snapshot: (body, since) => store.snapshot(body, since),
   watch: (key, signal) => store.watch(key, signal),
   close: () => store.close(),
+  ...foreseen(store),
 })

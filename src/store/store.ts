@@ -1,3 +1,5 @@
+import type { Moment } from '#src/world.ts'
+
 /**
  * An ordered key-value store with serialisable transactions: FoundationDB's model, which every driver keeps.
  *
@@ -9,10 +11,22 @@
  * K5  a value that does not match its checksum is never returned: the read rejects with StoreError `corrupt`.
  */
 export interface Store {
-  /** Commits what body wrote, all or nothing. Body may run again: it has no effect but through the transaction. */
-  transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<T>
-  /** Reads one state, no older than the last commit acknowledged by any process before the call; never conflicts. */
-  snapshot<T>(body: (snapshot: Snapshot) => Promise<T>): Promise<T>
+  /**
+   * Commits what body wrote, all or nothing. Body may run again: it has no effect but through the transaction. `since`: its first run may
+   * read a state that is no older than that, and older than the call; all that it read, and not relaxed, holds at the commit.
+   */
+  transact<T>(body: (transaction: Transaction) => Promise<T>, since?: Moment): Promise<T>
+  /**
+   * Reads one state, no older than the last commit acknowledged by any process before the call, or before `since`, where that is given; never
+   * conflicts. What was read since one moment may be of one state, or each of a newer one: so a moment is not for whoever wants to see
+   * what was written after it.
+   */
+  snapshot<T>(body: (snapshot: Snapshot) => Promise<T>, since?: Moment): Promise<T>
+  /**
+   * What will probably be read since that moment. Nothing follows from it, but that the reads may be quicker. Absent: they do not wait for
+   * anything that could be asked early.
+   */
+  foresee?(since: Moment, keys: readonly Uint8Array[]): void
   /**
    * Resolves once the key's value is no longer what it was at the time of the call, by whichever process; may resolve
    * without a change. Rejects with the signal's reason.

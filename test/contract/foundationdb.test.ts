@@ -18,6 +18,7 @@ import {
   type Transaction,
 } from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
+import { CountedOperations } from '../support/counted-foundationdb.ts'
 import { type CommitFault, faultyModule } from '../support/faulty-foundationdb.ts'
 import { freshPrefix, TestCluster, whyNoFoundationDb } from '../support/foundationdb.ts'
 import { bytes, PatientWorld, storeContract, text } from './store.contract.ts'
@@ -25,10 +26,9 @@ import { bytes, PatientWorld, storeContract, text } from './store.contract.ts'
 /** Milliseconds; long, since a busy machine is no fault of the store. */
 const timeout = 60_000
 const isError = (code: StoreErrorCode) => (error: unknown) => error instanceof StoreError && error.code === code
-const sumOf = async (store: Store, key: string): Promise<number> =>
-  Number(
-    Buffer.from((await store.snapshot((snapshot) => snapshot.get(bytes(key)))) ?? Buffer.alloc(8)).readBigInt64LE(),
-  )
+const sumIn = async (from: Snapshot, key: string): Promise<number> =>
+  Number(Buffer.from((await from.get(bytes(key))) ?? Buffer.alloc(8)).readBigInt64LE())
+const sumOf = (store: Store, key: string): Promise<number> => store.snapshot((snapshot) => sumIn(snapshot, key))
 const add = (store: Store, key: string): Promise<void> =>
   store.transact(async (transaction) => transaction.add(bytes(key), 1n))
 
@@ -223,6 +223,37 @@ if (reason !== undefined) {
       assert.equal(await new Marks(tomorrow, client).sweep(), 5)
       assert.equal(await rows(), 0)
       client.close()
+    })
+
+    test('X4: what was read since a moment stays for half a second, is read once, and is no conflict with others', async () => {
+      const world = new PatientWorld()
+      const prefix = freshPrefix()
+      const counted = new CountedOperations(prefix)
+      const store = await openAt(prefix, world)
+      const since = { began: world.monotonic() }
+      const look = () => store.snapshot((snapshot) => sumIn(snapshot, 'a'), since)
+      await add(store, 'a')
+      counted.take()
+      store.foresee(since, [bytes('a')])
+      assert.deepEqual(await Promise.all([look(), look()]), [1, 1])
+      assert.equal(await store.snapshot((snapshot) => sumIn(snapshot, 'a'), { began: world.monotonic() }), 1)
+      assert.deepEqual(
+        counted.take().map((each) => each.split(' ')[0]),
+        ['version', 'get', 'version', 'get'],
+      )
+      // Its mark was last used after the moment.
+      await add(store, 'a')
+      world.pass(10)
+      let runs = 0
+      await store.transact(async (transaction) => {
+        runs++
+        transaction.set(bytes('b'), bytes('1'))
+      }, since)
+      assert.equal(runs, 1)
+      assert.equal(await look(), 1)
+      world.pass(500)
+      assert.equal(await look(), 2)
+      await store.close()
     })
 
     test('a watch lasts longer than a transaction may', async () => {

@@ -234,6 +234,57 @@ export function storeContract(name: string, open: (world: World) => Promise<Stor
       }
     })
 
+    test('K3: what is read since a moment has all that was acknowledged before it, whoever reads at the same time', async () => {
+      for (let round = 0; round < 100; round++) {
+        const meanwhile = [read('a'), read('b')]
+        await write(`a=${round}`)
+        const since = { began: world.monotonic() }
+        meanwhile.push(read('a'))
+        store.foresee?.(since, [bytes('a')])
+        if (round % 2 === 0) await turn()
+        assert.equal(
+          await store.snapshot(async (snapshot) => text(await snapshot.get(bytes('a'))), since),
+          String(round),
+        )
+        await Promise.all(meanwhile)
+      }
+    })
+
+    test('K1: of transactions that go on from what was read since a moment, no update is lost', async () => {
+      const increment = async () => {
+        const since = { began: world.monotonic() }
+        await store.snapshot((snapshot) => number(snapshot, 'n'), since)
+        await turn()
+        await store.transact(async (transaction) => {
+          const before = await number(transaction, 'n')
+          transaction.set(bytes('n'), bytes(String(before + 1)))
+        }, since)
+      }
+      await Promise.all(Array.from({ length: 20 }, increment))
+      for (let round = 0; round < 5; round++) await increment()
+      assert.equal(await read('n'), '25')
+    })
+
+    test('K1: what was absent since a moment, and is there at the commit, is a conflict; read relaxed it is none', async () => {
+      const since = { began: world.monotonic() }
+      const look = (from: Snapshot) => from.get(bytes('x'))
+      assert.equal(await store.snapshot(look, since), undefined)
+      await write('x=1')
+      let runs = 0
+      await store.transact(async (transaction) => {
+        runs++
+        await look(transaction.relaxed)
+        transaction.set(bytes('y'), bytes('1'))
+      }, since)
+      assert.equal(runs, 1)
+      const seen = await store.transact(async (transaction) => {
+        const found = text(await look(transaction))
+        transaction.set(bytes('z'), bytes('1'))
+        return found
+      }, since)
+      assert.equal(seen, '1')
+    })
+
     test('K3: a transaction sees its own writes before it, also relaxed, and nobody else does before the commit', async () => {
       await write('a=1', 'b=1', 'c=1', 'd=1')
       await store.transact(async (transaction) => {

@@ -9,6 +9,7 @@ import type { Cluster } from './cluster.ts'
 import { anyKey, attributes, bodyOf, buckets, bytesOf, guard, md5Of, owner, type SimulatedBucket } from './content.ts'
 import type { Ledger } from './ledger.ts'
 import { checkObjects, checkVersions } from './listing-check.ts'
+import type { Naming } from './naming.ts'
 import { cellsIn } from './places.ts'
 import type { Region, RegionServices } from './region.ts'
 import type { Timeline } from './timeline.ts'
@@ -21,6 +22,7 @@ export interface ClientParts {
   readonly chance: Chance
   readonly ledger: Ledger
   readonly cluster: Cluster
+  readonly naming: Naming
 }
 
 const weights = {
@@ -104,7 +106,7 @@ export class Client {
   }
 
   async #do(region: Region, services: RegionServices, bucket: SimulatedBucket): Promise<void> {
-    const { chance, ledger } = this.#parts
+    const { chance, ledger, naming } = this.#parts
     const name = { bucket: bucket.name, key: anyKey(chance) }
     switch (chance.weighted(weights)) {
       case 'get':
@@ -113,7 +115,7 @@ export class Client {
         return await this.#deleteVersion(services, bucket, name.key)
       case 'copy':
       case 'rename':
-        return await this.#move(services, bucket, name.key)
+        return await this.#move(region, services, bucket, name.key)
       case 'tag': {
         const tags = new Map([['mark', `${region.member.cell}-${this.#written++}`]])
         await services.objects.update({ name, guard, change: () => ({ tags }) })
@@ -126,6 +128,7 @@ export class Client {
             completed: (version) => this.#promised(bucket, name.key, version),
           },
           name,
+          naming.restriction(region, bucket),
         )
       case 'list': {
         const check = chance.happens(0.5) ? checkObjects : checkVersions
@@ -167,11 +170,12 @@ export class Client {
     key: string,
     conditions: Conditions,
   ): Promise<void> {
-    const { ledger } = this.#parts
+    const { ledger, naming } = this.#parts
     const bytes = this.#bytes()
     ledger.bodies.set(md5Of(bytes), bytes)
     const name = { bucket: bucket.name, key }
-    const { version } = await objects.put({ name, attributes, body: bodyOf(bytes), digests: {}, conditions, guard })
+    const put = { name, attributes, body: bodyOf(bytes), digests: {}, conditions, guard }
+    const { version } = await objects.put({ ...put, ...naming.restriction(region, bucket) })
     ledger.sees(region.member.cell, bucket, key, version)
     this.#promised(bucket, key, version)
   }
@@ -186,14 +190,15 @@ export class Client {
     ledger.promises({ bucket: bucket.id, key, slot: isNull ? 0n : stamp, stamp }, regions, views)
   }
 
-  async #move({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
-    const { chance } = this.#parts
+  async #move(region: Region, { objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
+    const { chance, naming } = this.#parts
     const source = { bucket: bucket.name, key }
     const target = { bucket: bucket.name, key: anyKey(chance) }
     const conditions = {}
     if (chance.happens(0.7)) {
       const from = { name: source, guard, conditions }
-      const copied = await objects.copy({ source: from, name: target, attributes: () => attributes, conditions, guard })
+      const copy = { source: from, name: target, attributes: () => attributes, conditions, guard }
+      const copied = await objects.copy({ ...copy, ...naming.restriction(region, bucket) })
       this.#promised(bucket, target.key, copied.version)
     } else if (target.key !== key) {
       const request = { source, target, conditions, sourceConditions: {}, guard, sourceGuard: guard }

@@ -11,9 +11,10 @@ import type { Ledger } from './ledger.ts'
 import type { Network } from './network.ts'
 import { rowOf } from './places.ts'
 import { type Compose, Region, type RegionParts } from './region.ts'
-import type { Roster } from './roster.ts'
+import type { Roster, RosterListener } from './roster.ts'
 import { RowsRoster } from './rows-roster.ts'
 import type { Timeline } from './timeline.ts'
+import { Whereabouts } from './whereabouts.ts'
 
 const codes = ['fra', 'iad', 'syd', 'nrt'] as const
 /** How often one of at least three regions comes later than the others. */
@@ -42,6 +43,7 @@ export class Cluster {
   /** Undefined: all stay. */
   readonly leaver: Region | undefined
   readonly fate: Fate
+  readonly whereabouts = new Whereabouts(this)
   /** One root gives its place to another: there may be none that others could tell who they are. */
   isCrowning = false
   readonly #parts: ClusterParts
@@ -66,12 +68,13 @@ export class Cluster {
     this.leaver = members.length > 2 && chance.happens(leaving) ? this.regions[1] : undefined
     const first = this.late === undefined ? members : members.slice(0, -1)
     this.fate = parts.hasFates ? fateOf(seed, members.length) : usual
+    const heard: RosterListener = {
+      left: (cell, after) => this.#left(cell, after),
+      changed: () => this.whereabouts.look(),
+    }
     this.#roster = isUsual(this.fate)
-      ? new CommonRoster(first, (cell) => this.#left(cell))
-      : new RowsRoster(first, {
-          ...{ regions: this.regions, timeline, failed },
-          left: (cell, after) => this.#left(cell, after),
-        })
+      ? new CommonRoster(first, heard)
+      : new RowsRoster(first, { regions: this.regions, timeline, failed, ...heard })
   }
 
   #add(member: Member, seed = this.#parts.seed): Region {
@@ -80,11 +83,20 @@ export class Cluster {
       seed,
       member,
       roster: () => this.#roster,
+      committed: (...commit) => this.#committed(...commit),
       durability: () => this.fate.durability,
       strike: this.#atlas.strike.bind(this.#atlas),
     } satisfies RegionParts)
     this.#all.push(region)
     return region
+  }
+
+  #committed(...[region, writes, before, after]: Parameters<RegionParts['committed']>): void {
+    const { root } = this.membership
+    this.#roster.committed(region, writes, before, after)
+    if (![root, this.membership.root].includes(region.member.cell)) return
+    // Seen from without, it is committed by then.
+    this.#parts.timeline.after(0, () => this.whereabouts.look())
   }
 
   get membership(): Membership {
@@ -141,11 +153,11 @@ export class Cluster {
   }
 
   /** What it has written, and what it held, has to be in the others from here on; of a lost one, what any of them has. */
-  #left(cell: number, after?: View): void {
+  #left(cell: number, after: View): void {
     const region = this.regions.find(({ member }) => member.cell === cell)
     if (region === undefined || region.hasLeft) return
     region.hasLeft = true
-    if (region.isLost && after !== undefined) this.#mourn(region, after)
+    if (region.isLost) this.#mourn(region, after)
     this.#parts.timeline.after(0, () => {
       if (region.isUp) region.crash()
     })

@@ -4,17 +4,17 @@ import type { Member, Membership } from '#src/model/region.ts'
 import type { View } from '#src/store/overlay.ts'
 import type { Write } from '#src/store/writes.ts'
 import type { Region } from './region.ts'
-import type { Roster } from './roster.ts'
+import type { Roster, RosterListener } from './roster.ts'
 
 /** A membership that everybody knows at once; that one ends, the root says by its own transaction. */
 export class CommonRoster implements Roster {
   readonly isByRows = false
-  readonly #left: (cell: number) => void
+  readonly #heard: RosterListener
   #membership: Membership
 
-  constructor(members: readonly Member[], left: (cell: number) => void) {
+  constructor(members: readonly Member[], heard: RosterListener) {
     this.#membership = { epoch: 1, root: 1, members }
-    this.#left = left
+    this.#heard = heard
   }
 
   get membership(): Membership {
@@ -52,7 +52,7 @@ export class CommonRoster implements Roster {
     for (const { cell, state } of members) {
       if (state !== 'removed' || this.#stateOf(cell) === 'removed') continue
       this.#changeState(cell, 'removed')
-      this.#left(cell)
+      this.#heard.left(cell, after)
     }
   }
 
@@ -66,5 +66,6 @@ export class CommonRoster implements Roster {
 
   #change(members: readonly Member[]): void {
     this.#membership = { ...this.#membership, epoch: this.#membership.epoch + 1, members }
+    this.#heard.changed()
   }
 }

@@ -93,9 +93,9 @@ export const composeRegion: Compose = (parts) => {
   const foundation = { ...known, remote: bytes.remote, ...(isByRows && { durability: bytes.durability }) }
   /** As a region does that is told to hold what others write. */
   const arrived = (arrivals: readonly Arrival[]): void => {
-    for (const { content } of arrivals) {
+    for (const { content, isRestricted } of arrivals) {
       for (const { id } of content.kind === 'blob' ? [content.blob] : content.blobs) {
-        if (isEager()) bytes.copies.take(id).catch(surprised)
+        if (isEager() && !isRestricted) bytes.copies.take(id).catch(surprised)
       }
     }
   }

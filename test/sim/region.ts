@@ -92,13 +92,13 @@ export interface KnownMembers {
   knownIn(view: View): Membership
   /** Before anything begins: what a region's own store says of it. */
   prepare(region: Region): Promise<void>
-  /** Told of each commit, before anybody can see it. */
-  committed(region: Region, writes: readonly Write[], before: View, after: View): void
 }
 
 export interface RegionParts {
   readonly member: Member
   readonly roster: () => KnownMembers
+  /** Told of each commit, before anybody can see it. */
+  readonly committed: (region: Region, writes: readonly Write[], before: View, after: View) => void
   /** In how many regions writes have to be, by bucket; of what is missing, in one. */
   readonly durability: () => readonly number[]
   readonly seed: string
@@ -140,7 +140,7 @@ export class Region {
   #stop = new AbortController()
 
   constructor(parts: RegionParts) {
-    const { member, seed, timeline, ledger, faults, roster } = parts
+    const { member, seed, timeline, ledger, faults, committed } = parts
     this.#parts = parts
     this.member = member
     this.#chance = new Chance(`${seed}/${member.region}`)
@@ -161,7 +161,7 @@ export class Region {
       },
       committed: (writes, before, after) => {
         ledger.committed(this.member.cell, writes, before, after)
-        roster().committed(this, writes, before, after)
+        committed(this, writes, before, after)
       },
     })
   }

@@ -16,14 +16,12 @@ import { buckets } from './content.ts'
 import { isLater } from './fate.ts'
 import { rowOf } from './places.ts'
 import type { Region } from './region.ts'
-import type { Roster } from './roster.ts'
+import type { Roster, RosterListener } from './roster.ts'
 import type { Timeline } from './timeline.ts'
 
-export interface RowsRosterParts {
+export interface RowsRosterParts extends RosterListener {
   readonly regions: readonly Region[]
   readonly timeline: Timeline
-  /** A member was removed, by this view of the cell that did it. */
-  readonly left: (cell: number, after: View) => void
   readonly failed: (error: unknown) => void
 }
 
@@ -147,6 +145,7 @@ export class RowsRoster implements Roster {
   #replaceBy(known: Membership, after: View): void {
     const before = this.#membership
     this.#membership = known
+    this.#parts.changed()
     for (const { cell, state } of known.members) {
       const wasThere = before.members.some((each) => each.cell === cell && each.state !== 'removed')
       if (state === 'removed' && wasThere) this.#parts.left(cell, after)

@@ -1,5 +1,5 @@
 import type { Member } from '#src/model/region.ts'
-import { checkCopies, checkDurable, checkReferences, heldIn } from './blob-checkers.ts'
+import { checkCopies, checkDurable, checkPlaces, checkReferences, heldIn } from './blob-checkers.ts'
 import { Chance } from './chance.ts'
 import {
   checkConflicts,
@@ -16,6 +16,7 @@ import { buckets } from './content.ts'
 import { type FaultClass, Faults } from './faults.ts'
 import { Ledger } from './ledger.ts'
 import { Mover } from './mover.ts'
+import { Naming } from './naming.ts'
 import { Nemesis } from './nemesis.ts'
 import { Network } from './network.ts'
 import { Operator } from './operator.ts'
@@ -85,10 +86,11 @@ export async function simulate({
   const { regions, late } = cluster
   const clients = regions.flatMap((region) => {
     const parts = { region, timeline, ledger, cluster }
-    return Array.from(
-      { length: clientsPerRegion },
-      (_, number) => new Client({ ...parts, chance: new Chance(`${seed}/client/${region.member.cell}/${number}`) }),
-    )
+    return Array.from({ length: clientsPerRegion }, (_, number) => {
+      const name = `${region.member.cell}/${number}`
+      const naming = new Naming(seed, name, cluster)
+      return new Client({ ...parts, chance: new Chance(`${seed}/client/${name}`), naming })
+    })
   })
   const each = Math.ceil(operations / clients.length)
   const nemesis = new Nemesis({ timeline, chance: new Chance(`${seed}/nemesis`), network, faults, cluster })
@@ -198,9 +200,11 @@ async function checkRest(cluster: Cluster, ledger: Ledger): Promise<void> {
   }
   checkConverged(cells)
   checkCopies(cells, ledger.lostBlobs)
-  const { durability } = cluster.fate
-  const needed = new Map(buckets.map(({ id }, index) => [id, durability[index] ?? 1]))
-  if (durability.length > 0) checkDurable(cells, needed, lostOf(cells, ledger))
+  const lost = lostOf(cells, ledger)
+  const { fate, whereabouts } = cluster
+  checkPlaces(cells, lost, whereabouts)
+  const needed = new Map(buckets.map(({ id }, index) => [id, fate.durability[index] ?? 1]))
+  if (fate.durability.length > 0) checkDurable(cells, needed, lost, whereabouts)
 }
 
 /** Blobs that went with a region, and that nobody has. */

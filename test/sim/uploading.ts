@@ -1,11 +1,12 @@
 import { Fault } from '#src/errors.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import { multipartEtag } from '#src/model/digests.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { ObjectVersion, Part } from '#src/model/version.ts'
 import type { Uploads } from '#src/service/services.ts'
 import { Violation } from './births.ts'
 import type { Chance } from './chance.ts'
-import { attributes, bodyOf, guard, owner } from './content.ts'
+import { attributes, bodyOf, guard, md5Of, owner } from './content.ts'
 import type { Ledger } from './ledger.ts'
 
 export interface Uploading {
@@ -24,8 +25,9 @@ export interface Uploading {
 export async function upload(
   { uploads, chance, ledger, draft, completed }: Uploading,
   name: ObjectName,
+  restricted: { readonly restriction?: Restriction },
 ): Promise<void> {
-  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner })
+  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner, ...restricted })
   const sent = new Map<number, { readonly part: Part; readonly bytes: Uint8Array }>()
   const count = chance.pick([1, 2, 3, 5])
   for (let number = 1; number <= count; number++) {
@@ -41,7 +43,10 @@ export async function upload(
   }
   const named = [...sent.values()].filter((_, index) => index === 0 || !chance.happens(0.15))
   const parts = named.map(({ part: { number, etag } }) => ({ number, etag }))
-  ledger.bodies.set(multipartEtag(parts.map(({ etag }) => etag)), Buffer.concat(named.map(({ bytes }) => bytes)))
+  const whole = Buffer.concat(named.map(({ bytes }) => bytes))
+  ledger.bodies.set(multipartEtag(parts.map(({ etag }) => etag)), whole)
+  // A copy that is to be in other regions is written again, in one piece.
+  ledger.bodies.set(md5Of(whole), whole)
   const complete = () => uploads.complete({ name, uploadId, parts, conditions: {}, guard })
   const { version } = await complete()
   completed(version)

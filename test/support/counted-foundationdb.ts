@@ -19,6 +19,9 @@ function tableOf(key: Buffer, at: number): string {
 export class CountedOperations {
   readonly #noted: string[] = []
   readonly #prefixBytes: number
+  /** Whether anything was answered since the last question: then the next one may have waited for that. */
+  #isAnswered = true
+  #waits = 0
 
   /** Counts for all stores below prefixes of this length that the process opens from now on. */
   constructor(prefix: string) {
@@ -33,7 +36,24 @@ export class CountedOperations {
 
   /** What was asked since the last call. */
   take(): readonly string[] {
+    this.#isAnswered = true
+    this.#waits = 0
     return this.#noted.splice(0)
+  }
+
+  /** Since then: how often it was asked when there had been an answer. A read version, which is asked for with the first read, comes before. */
+  get roundTrips(): number {
+    return this.#waits + Number(this.#noted.includes('version'))
+  }
+
+  async #answer<Result>(question: Promise<Result>): Promise<Result> {
+    if (this.#isAnswered) this.#waits++
+    this.#isAnswered = false
+    try {
+      return await question
+    } finally {
+      this.#isAnswered = true
+    }
   }
 
   #note(kind: string, key: Buffer): void {
@@ -63,21 +83,29 @@ export class CountedOperations {
     }
     return {
       setOption: native.setOption.bind(native),
-      get: noted('get', native.get.bind(native)),
-      getRange: noted('range', native.getRange.bind(native)),
+      get: noted('get', (...read: Parameters<NativeTransaction['get']>) => this.#answer(native.get(...read))),
+      getRange: noted('range', (...read: Parameters<NativeTransaction['getRange']>) =>
+        this.#answer(native.getRange(...read)),
+      ),
       set: noted('set', native.set.bind(native)),
       clear: noted('clear', native.clear.bind(native)),
       clearRange: noted('clearRange', native.clearRange.bind(native)),
       atomicOp: atomic,
       addReadConflictRange: native.addReadConflictRange.bind(native),
       watch: native.watch.bind(native),
-      getReadVersion: native.getReadVersion.bind(native),
-      setReadVersion: native.setReadVersion.bind(native),
+      getReadVersion: () => {
+        begin()
+        return native.getReadVersion()
+      },
+      setReadVersion: (version) => {
+        hasVersion = true
+        native.setReadVersion(version)
+      },
       getApproximateSize: native.getApproximateSize.bind(native),
       commit: () => {
         begin()
         this.#noted.push('commit')
-        return native.commit()
+        return this.#answer(native.commit())
       },
       onError: async (code) => {
         await native.onError(code)

@@ -20,6 +20,7 @@ export const deleteObject = operation({
       ...bypass,
       caller: ownerOf(context.caller),
       cause: context.request,
+      since: context.request.since,
     })
   },
 

@@ -10,13 +10,14 @@ import { parseRange } from '#gateway/wire/range.ts'
 import { Fault } from '#src/errors.ts'
 import { type Conditions, checkRead } from '#src/model/conditions.ts'
 import type { Objects, Read, Wanted } from '#src/service/services.ts'
+import type { Moment } from '#src/world.ts'
 import { actionOf, type Target, targetOf } from './target.ts'
 
 /** Of an upload. */
 export const partNumberMax = 10_000
 
 interface ReadRequest {
-  readonly target: Target & { readonly customerKey?: Uint8Array }
+  readonly target: Target & { readonly customerKey?: Uint8Array; readonly since?: Moment | undefined }
   readonly conditions: Conditions
   readonly wanted?: Wanted
   /** If-Range: the wanted piece is sent only where these hold, and all of the object otherwise. */
@@ -59,7 +60,7 @@ function decodeRead(request: S3Request): ReadRequest {
   const ifRange = headers['if-range']
   const customerKey = decodeReadKey(headers)
   return {
-    target: { ...targetOf(request), ...(customerKey !== undefined && { customerKey }) },
+    target: { ...targetOf(request), since: request.since, ...(customerKey !== undefined && { customerKey }) },
     conditions: readConditions(headers),
     options: {
       overrides: decodeOverrides(query, caller.kind === 'anonymous'),

@@ -4,6 +4,7 @@ import { checkBound, checkKey } from '#src/store/writes.ts'
 import type { World } from '#src/world.ts'
 import { FdbError } from './native.ts'
 import type { Reads } from './reads.ts'
+import type { StateReads } from './shared-state.ts'
 
 /** One run of a transaction's body. Its writes go to FoundationDB only at the commit; until then they lie over what it reads. */
 export class FoundationAttempt extends Draft {
@@ -91,9 +92,9 @@ export class FoundationAttempt extends Draft {
 /** The reads of one state, for as long as a transaction may last. */
 export class FoundationSnapshot implements Snapshot {
   readonly #age: Age
-  readonly #reads: Reads
+  readonly #reads: StateReads
 
-  constructor(world: World, reads: Reads) {
+  constructor(world: World, reads: StateReads) {
     this.#age = new Age(world)
     this.#reads = reads
   }
@@ -101,7 +102,7 @@ export class FoundationSnapshot implements Snapshot {
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
     checkKey(key)
     this.#age.check()
-    return await this.#reads.get(key, true)
+    return await this.#reads.get(key)
   }
 
   async range(from: Uint8Array, to: Uint8Array, { limit, reverse = false }: RangeOptions): Promise<readonly Entry[]> {
@@ -109,6 +110,6 @@ export class FoundationSnapshot implements Snapshot {
     checkBound(to)
     this.#age.check()
     if (limit <= 0 || Buffer.compare(from, to) >= 0) return []
-    return await this.#reads.range(from, to, limit, reverse, true)
+    return await this.#reads.range(from, to, limit, reverse)
   }
 }

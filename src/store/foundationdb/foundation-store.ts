@@ -1,11 +1,12 @@
 import { type Snapshot, type Store, StoreError, type Transaction } from '#src/store/store.ts'
 import { checkKey, type Write } from '#src/store/writes.ts'
-import type { World } from '#src/world.ts'
+import type { Moment, World } from '#src/world.ts'
 import { type Client, contractError } from './client.ts'
 import { FoundationAttempt, FoundationSnapshot } from './foundation-attempt.ts'
 import { type Mark, Marks } from './marks.ts'
 import { errors, FdbError, mutations, type NativeTransaction, transactionOptions } from './native.ts'
 import { Reads } from './reads.ts'
+import { type SharedState, SharedStates } from './shared-state.ts'
 import { appendedKey, seal, sealAppended, sealStamped } from './values.ts'
 
 /** What became of one run of a body: it has a result for good, or has to run again, and why. */
@@ -31,6 +32,7 @@ export class FoundationStore implements Store {
   readonly #world: World
   readonly #client: Client
   readonly #marks: Marks
+  readonly #states: SharedStates
   readonly #commits = new Set<Promise<unknown>>()
   readonly #watching = new Set<(error: unknown) => void>()
   #closing: Promise<void> | undefined
@@ -40,17 +42,19 @@ export class FoundationStore implements Store {
     this.#world = world
     this.#client = client
     this.#marks = new Marks(world, client)
+    this.#states = new SharedStates(world, client)
   }
 
-  async transact<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
+  async transact<T>(body: (transaction: Transaction) => Promise<T>, since?: Moment): Promise<T> {
     this.#client.check()
     this.#marks.sweepIfDue()
-    const mark = this.#marks.take()
     let native = this.#client.transaction()
+    let state = since && (await this.#joined(native, since))
+    const mark = this.#marks.take(state?.departed)
     let old = 0
     for (;;) {
       // Not released where the outcome stays unknown: a commit with the mark may still come.
-      const outcome = await this.#run(native, mark, old < oldMost, body).catch((error: unknown) => {
+      const outcome = await this.#run(native, mark, old < oldMost, body, state).catch((error: unknown) => {
         if (!(error instanceof StoreError && error.code === 'unknown_result')) this.#marks.release(mark)
         throw error
       })
@@ -58,7 +62,8 @@ export class FoundationStore implements Store {
         this.#marks.release(mark)
         return outcome.result
       }
-      if (outcome.error.code === errors.transactionTooOld) old++
+      if (state === undefined && outcome.error.code === errors.transactionTooOld) old++
+      state = undefined
       try {
         native = await this.#renew(native, outcome.error)
       } catch (error) {
@@ -84,9 +89,30 @@ export class FoundationStore implements Store {
     }
   }
 
-  async snapshot<T>(body: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+  /** The state that was read for the moment, with the transaction at its version; undefined: there is none, or it is too old. */
+  async #joined(native: NativeTransaction, since: Moment): Promise<SharedState | undefined> {
+    const state = this.#states.known(since)
+    if (state === undefined) return undefined
+    try {
+      native.setReadVersion(await state.version())
+      return state
+    } catch (error) {
+      // Whatever it was, a version of its own is asked for in its own way.
+      if (error instanceof FdbError) return undefined
+      throw error
+    }
+  }
+
+  foresee(since: Moment, keys: readonly Uint8Array[]): void {
+    if (this.#closing !== undefined) return
+    const state = this.#states.of(since)
+    // Whoever reads it is told.
+    for (const key of keys) state.get(key).catch(() => undefined)
+  }
+
+  async snapshot<T>(body: (snapshot: Snapshot) => Promise<T>, since?: Moment): Promise<T> {
     this.#client.check()
-    const reads = new Reads(this.#world, this.#client, this.#client.transaction())
+    const reads = this.#states.of(since).visit()
     try {
       return await body(new FoundationSnapshot(this.#world, reads))
     } catch (error) {
@@ -143,8 +169,9 @@ export class FoundationStore implements Store {
     mark: Mark,
     mayBeOld: boolean,
     body: (transaction: Transaction) => Promise<T>,
+    state: SharedState | undefined,
   ): Promise<Outcome<T>> {
-    const reads = new Reads(this.#world, this.#client, native)
+    const reads = new Reads(this.#world, this.#client, native, state)
     const attempt = new FoundationAttempt(this.#world, reads)
     let result: T
     try {
@@ -154,14 +181,15 @@ export class FoundationStore implements Store {
     } catch (error) {
       // What the body threw may come of a read that failed.
       const cause = attempt.failure instanceof FdbError ? attempt.failure : oldOrSame(error)
-      if (cause instanceof FdbError && this.#mayRunAgain(cause, mayBeOld, attempt.ownMilliseconds))
-        return { isDone: false, error: cause }
+      // A version that was another's before is not this body's age.
+      const own = state === undefined ? attempt.ownMilliseconds : 0
+      if (cause instanceof FdbError && this.#mayRunAgain(cause, mayBeOld, own)) return { isDone: false, error: cause }
       throw contractError(cause)
     } finally {
       reads.end()
     }
     if (attempt.writes.length === 0) return { isDone: true, result }
-    const commit = this.#commit(native, mark, mayBeOld, attempt)
+    const commit = this.#commit(native, mark, mayBeOld, attempt, state !== undefined)
     this.#commits.add(commit)
     try {
       const error = await commit
@@ -177,8 +205,9 @@ export class FoundationStore implements Store {
     mark: Mark,
     mayBeOld: boolean,
     attempt: FoundationAttempt,
+    isShared: boolean,
   ): Promise<FdbError | undefined> {
-    const own = attempt.ownMilliseconds
+    const own = isShared ? 0 : attempt.ownMilliseconds
     for (const write of attempt.writes) send(write, native, this.#client)
     this.#marks.put(mark, native)
     if (this.#client.baseline !== undefined) await this.#client.baseline

@@ -12,13 +12,15 @@ import { exactly, FdbError, type NativeTransaction, transactionOptions } from '.
  * X2  the mark has not: then the mark is set to say so. The commit has the mark among what it read, so one that is still on its way
  *     comes too late from then on: it was not committed, and never will be, and the body may run again.
  *
- * A process uses few marks, one for each transaction that runs at the same time, again and again; nobody else reads or writes them. It is
- * taken before the transaction's first read, so that its last use is older than what the transaction reads, and does not look like a
- * conflict. Rows of processes that died are swept.
+ * A process uses few marks, one for each transaction that runs at the same time, again and again; nobody else reads or writes them. Its last
+ * use has to be older than what the transaction reads, or it would look like a conflict: so it is taken before the first read, and for a
+ * state that others read before, it is one that was given back before that. Rows of processes that died are swept.
  */
 export interface Mark {
   readonly key: Buffer
   number: bigint
+  /** When it was last given back, by the monotonic clock. */
+  released: number
 }
 
 const kinds = { committed: 1, void: 0 } as const
@@ -46,11 +48,16 @@ export class Marks {
     this.#nextSweep = world.monotonic() + chance * sweepEvery
   }
 
-  take(): Mark {
-    return this.#free.pop() ?? { key: this.#client.markKey(this.#world.randomBytes(idBytes)), number: 0n }
+  /** `until`: it must have been given back before that; absent: that it is free will do. */
+  take(until?: number): Mark {
+    // The first was given back first.
+    const [first] = this.#free
+    const free = until === undefined ? this.#free.pop() : first && first.released < until && this.#free.shift()
+    return free || { key: this.#client.markKey(this.#world.randomBytes(idBytes)), number: 0n, released: 0 }
   }
 
   release(mark: Mark): void {
+    mark.released = this.#world.monotonic()
     this.#free.push(mark)
   }
 

@@ -12,6 +12,11 @@ const pieceRows = 10_000
 /** Milliseconds before a read is asked again of a server that is behind; doubled each time. */
 const firstPause = 5
 
+/** Rows of the same version that were read before. */
+interface KnownRows {
+  known(key: Uint8Array): Promise<Uint8Array | undefined> | undefined
+}
+
 /** From its first key up to the second, which does not belong to it. */
 type Bounds = readonly [Buffer, Buffer]
 type Piece = Awaited<ReturnType<NativeTransaction['getRange']>>
@@ -20,28 +25,40 @@ type Piece = Awaited<ReturnType<NativeTransaction['getRange']>>
  * The reads of one native transaction: of one state, at the version that its first read got from the cluster.
  *
  * X3  what a transaction read, and not relaxed, is among what its commit is checked for, however often the cluster had to be asked. (Of a
- *     range that it could not read, FoundationDB's own client forgets that it was asked for.)
+ *     range that it could not read, FoundationDB's own client forgets that it was asked for; of what others read at this version, it knows
+ *     nothing.)
  */
 export class Reads {
   readonly #world: World
   readonly #client: Client
   readonly #native: NativeTransaction
-  #end: StoreError | undefined
+  readonly #state: KnownRows | undefined
+  #hasEnded = false
   #hasBegun = false
 
-  constructor(world: World, client: Client, native: NativeTransaction) {
+  /** `state`: at the same version, of which others may have read some already. */
+  constructor(world: World, client: Client, native: NativeTransaction, state?: KnownRows) {
     this.#world = world
     this.#client = client
     this.#native = native
+    this.#state = state
   }
 
   /** Reads that come later are refused. */
   end(): void {
-    this.#end = new StoreError('closed', 'the transaction has ended')
+    this.#hasEnded = true
   }
 
   async get(key: Uint8Array, isRelaxed: boolean): Promise<Uint8Array | undefined> {
     const whole = this.#client.dataKey(key)
+    const known = this.#state?.known(key)
+    if (known !== undefined) {
+      this.#check()
+      const value = await known
+      this.#check()
+      if (!isRelaxed) this.#native.addReadConflictRange(whole, Buffer.from(afterKey(whole)))
+      return value
+    }
     const ask = (native: NativeTransaction) => native.get(whole, isRelaxed)
     const stored = await this.#read(ask, isRelaxed ? undefined : () => [whole, Buffer.from(afterKey(whole))])
     return stored === undefined || stored === null ? undefined : unseal(key, stored)
@@ -107,7 +124,7 @@ export class Reads {
 
   #check(): void {
     this.#client.check()
-    if (this.#end !== undefined) throw this.#end
+    if (this.#hasEnded) throw new StoreError('closed', 'the transaction has ended')
   }
 
   #isMomentary(error: unknown): boolean {
