@@ -1,7 +1,7 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { askElsewhere, giveUp, type Let, renumber, shed } from '#src/metadata/keeping.ts'
+import { askElsewhere, forgetUnheld, giveUp, type Let, renumber, shed } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -162,7 +162,8 @@ export class KeeperJobs {
       return done
     }
     const here = (each: BlobWork): each is BlobWork & NumberedCopy => each.copy !== undefined
-    done += await this.#drop([...holds, ...unnamed, ...going].filter((each) => !here(each)))
+    done += await this.#drop([...holds, ...going].filter((each) => !here(each)))
+    done += await this.#forget(unnamed.filter((each) => !here(each)))
     done += await this.#hold(keeper, holds.filter(here))
     done += await this.#leave(keeper, unnamed.filter(here))
     done += await this.#shed(keeper, going.filter(here))
@@ -183,6 +184,22 @@ export class KeeperJobs {
       for (const { row } of work) transaction.clear(row)
     })
     return work.length
+  }
+
+  /** What was kept here without a copy, as of what is lost, is kept by another one now. */
+  async #forget(work: readonly BlobWork[]): Promise<number> {
+    if (work.length === 0) return 0
+    const { foundation } = this.#options
+    let done = 0
+    await foundation.store.transact(async (transaction) => {
+      done = 0
+      for (const { row, blob } of work) {
+        if (!(await forgetUnheld(transaction, blob, foundation))) continue
+        transaction.clear(row)
+        done += 1
+      }
+    })
+    return done
   }
 
   /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. What was to go elsewhere still is. */

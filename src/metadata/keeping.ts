@@ -13,7 +13,7 @@ import {
 } from './blob-records.ts'
 import { addBlobJob } from './jobs.ts'
 import { keys } from './keyspace.ts'
-import { noteLost } from './succession-records.ts'
+import { noteFound, noteLost } from './succession-records.ts'
 
 /**
  * What a blob's keeper decides, each in one transaction (C19).
@@ -180,6 +180,17 @@ export async function keptBy(to: Transaction, blob: BlobId, keeper: number, here
 export async function askElsewhere(to: Transaction, blob: BlobId, asked: number, keeper: number): Promise<void> {
   const record = await readBlob(to, blob)
   if (record?.kind === 'bytes' && record.keeper === asked) to.set(keys.blob(blob), encodeBlob({ ...record, keeper }))
+}
+
+/** Forgets what nothing names here, and is neither kept nor held here: nobody has to be asked. False: it is otherwise by now. */
+export async function forgetUnheld(to: Transaction, blob: BlobId, here: Sharing): Promise<boolean> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes') return true
+  const isHeld = copyIn(record, here.region) !== undefined
+  if (record.isUnreferenced !== true || record.keeper === here.cell || isHeld) return false
+  forgetBlob(to, blob, record)
+  noteFound(to, blob)
+  return true
 }
 
 /** What a `leave` came to: the blob is gone here, or named again, or has another copy than was asked about. */

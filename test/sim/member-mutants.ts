@@ -57,6 +57,14 @@ export const memberMutants: readonly Mutant[] = [
     killers: successionTest,
   },
   {
+    name: 'what-was-kept-unheld-stays',
+    rule: 'V6, K2',
+    file: 'src/cluster/keeper-jobs.ts',
+    from: '        if (!(await forgetUnheld(transaction, blob, foundation))) continue\n',
+    to: '',
+    killers: ['test/cluster/keeper.test.ts'],
+  },
+  {
     name: 'the-dead-are-not-mourned',
     rule: 'C16',
     file: 'src/cluster/keeper.ts',
