@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts'
 const keeping = 'src/metadata/keeping.ts'
 const blobRecords = 'src/metadata/blob-records.ts'
 const departureTest = ['test/cluster/departure.test.ts']
+const shortTest = ['test/cluster/short-of-copies.test.ts']
 const promotionTest = ['test/cluster/promotion.test.ts']
 const successionTest = ['test/cluster/succession.test.ts']
 
@@ -63,6 +64,78 @@ export const memberMutants: readonly Mutant[] = [
     from: '        if (!(await forgetUnheld(transaction, blob, foundation))) continue\n',
     to: '',
     killers: ['test/cluster/keeper.test.ts'],
+  },
+  {
+    name: 'refused-copies-wait-for-nobody',
+    rule: 'V7',
+    file: 'src/cluster/keeper.ts',
+    from: "    if (word === 'wait' && needed > 1) short.push({ blob: copy.blob, needed })\n",
+    to: '',
+    killers: shortTest,
+  },
+  {
+    name: 'as-many-copies-as-asked-for-wherever',
+    rule: 'C20',
+    file: 'src/cluster/needed.ts',
+    from: 'cells.length === 0 ? asked : Math.min(asked, cells.length)',
+    to: 'asked',
+    killers: shortTest,
+  },
+  {
+    name: 'parts-need-what-any-bucket-asks-for',
+    rule: 'C20',
+    file: 'src/cluster/keeper.ts',
+    from: '(await bucketOf(from, blob)) ?? left',
+    to: '(left === 0 ? left : await bucketOf(from, blob))',
+    killers: shortTest,
+  },
+  {
+    name: 'what-is-lost-is-handed-to-nobody',
+    rule: 'V6, K2',
+    file: 'src/cluster/adopting.ts',
+    from: 'if (!isHere && isLost) {',
+    to: 'if (isHere && isLost) {',
+    killers: shortTest,
+  },
+  {
+    name: 'handed-on-as-lost-before-all-were-asked',
+    rule: 'V6, K2',
+    file: 'src/cluster/succession.ts',
+    from: '    if (!isWhole) return new Set()\n',
+    to: '    if (isWhole && told.length < 0) return new Set()\n',
+    killers: shortTest,
+  },
+  {
+    name: 'reserved-longer-than-its-bucket-is-here',
+    rule: 'R3, V6',
+    file: 'src/metadata/blob-records.ts',
+    from: "  if (left !== undefined) to.clearRange(all.from, keys.reference(blob, firstBucket, '', 0n))\n",
+    to: '',
+    killers: shortTest,
+  },
+  {
+    name: 'short-for-a-day',
+    rule: 'C20',
+    file: 'src/cluster/succession.ts',
+    from: '(before?.short ?? 0) > 0 ?',
+    to: '(before?.short ?? 0) < 0 ?',
+    killers: shortTest,
+  },
+  {
+    name: 'copies-that-want-to-go-count',
+    rule: 'V7',
+    file: 'src/cluster/takers.ts',
+    from: 'each.names && each.holds && !each.keeps',
+    to: 'each.holds && !each.keeps',
+    killers: ['src/cluster/takers.test.ts'],
+  },
+  {
+    name: 'buckets-that-are-nowhere-stay-there',
+    rule: 'Z8',
+    file: 'src/model/move.ts',
+    from: '  if (before.length === 0) return { ...bucket, location, epoch: next }\n',
+    to: '',
+    killers: ['src/model/move.test.ts'],
   },
   {
     name: 'the-dead-are-not-mourned',
