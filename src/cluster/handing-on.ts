@@ -16,11 +16,18 @@ export interface HandingOnOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly lostOf: (blobs: readonly BlobId[]) => Promise<ReadonlySet<BlobId>>
 }
 
-/** A blob that is kept here, and that only a bucket named which is not here any more. */
+/** A blob that is kept here, and not named any more. */
 interface Left {
   readonly blob: BlobId
+  /** That named it, and is not here any more. */
   readonly bucket?: number
+  /** Others have had time to hear of that, if it was all. */
+  readonly isLate?: boolean
 }
+
+/** The bucket that named it, or `any`, where another one may still. */
+const whoseOf = ({ bucket, isLate }: Left): number | 'any' | undefined =>
+  bucket ?? (isLate === true ? 'any' : undefined)
 
 /** Longer than the other side takes by its own account, in milliseconds. */
 const askMilliseconds = 15_000
@@ -38,19 +45,20 @@ export class HandingOn {
     this.#options = options
   }
 
-  /** Gives those that no cell of their bucket names, and that therefore may be freed here. The others take their time. */
+  /**
+   * Gives those that no cell of their bucket names, and that therefore may be freed here. The others take their time. What another bucket
+   * names, which had left before this one let go, is told by nothing but that it is not freed: it is offered to all.
+   */
   async hand<Job extends Left>(jobs: readonly Job[]): Promise<readonly Job[]> {
-    const { foundation, cellsOfBucket, membership } = this.#options
+    const { foundation, membership } = this.#options
     const free: Job[] = []
-    for (const [bucket, left] of Map.groupBy(jobs, (each) => each.bucket)) {
-      const cells =
-        bucket === undefined || cellsOfBucket === undefined
-          ? []
-          : await foundation.store.snapshot((snapshot) => cellsOfBucket(snapshot, bucket))
+    for (const [bucket, left] of Map.groupBy(jobs, whoseOf)) {
+      const cells = await this.#cellsOf(bucket)
       const others = cells.filter((cell) => cell !== foundation.cell && !isGoing(membership(), cell))
       // One that has the bucket again, and names the blob no more, frees it like any other.
-      const isBack = cells.includes(foundation.cell)
-      free.push(...(isBack ? left : await this.#offer(left, others, await this.#needed(bucket))))
+      const isBack = bucket !== 'any' && cells.includes(foundation.cell)
+      const needed = await this.#needed(bucket === 'any' ? undefined : bucket)
+      free.push(...(isBack ? left : await this.#offer(left, others, needed)))
     }
     return free
   }
@@ -60,6 +68,13 @@ export class HandingOn {
     const jobs = blobs.map((blob) => ({ blob }))
     // All of these fetch it by themselves.
     await this.#offer(jobs, cells, 1)
+  }
+
+  async #cellsOf(bucket: number | 'any' | undefined): Promise<readonly number[]> {
+    const { foundation, cellsOfBucket, membership } = this.#options
+    if (bucket === undefined || cellsOfBucket === undefined) return []
+    if (bucket !== 'any') return await foundation.store.snapshot((snapshot) => cellsOfBucket(snapshot, bucket))
+    return membership().members.flatMap(({ cell, state }) => (state === 'active' ? [cell] : []))
   }
 
   async #offer<Job extends Left>(

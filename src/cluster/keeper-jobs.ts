@@ -18,6 +18,8 @@ const jobsTogether = 200
 const askMilliseconds = 10_000
 /** Idle time between passes. */
 const passMilliseconds = 1_000
+/** For so long others are given time to hear that nobody names a blob any more. Who names it still then goes on with it. */
+const lateMilliseconds = 60_000
 
 export interface KeeperJobsOptions extends FreeingOptions, HandingOnOptions {
   readonly succession: Pick<Succession, 'isGoing' | 'resolve'>
@@ -35,6 +37,8 @@ interface BlobWork {
   readonly isNamed: boolean
   /** Whether there is a record of it here. */
   readonly isKnown: boolean
+  /** Whether it was seen a while ago, and is still there. */
+  readonly isLate: boolean
   /** The bucket that named it here, and left. */
   readonly bucket?: number
   /** Which regions are to keep it; undefined: all of its bucket may. */
@@ -55,6 +59,8 @@ export class KeeperJobs {
   readonly #options: KeeperJobsOptions
   readonly #freeing: Freeing
   readonly #handing: HandingOn
+  /** By row, as of the last whole pass: when the job was first seen, by the monotonic clock. */
+  #seen: ReadonlyMap<string, number> = new Map()
 
   constructor(options: KeeperJobsOptions) {
     this.#options = options
@@ -73,13 +79,17 @@ export class KeeperJobs {
 
   /** Looks at every job once; `failed` hears of keepers that do not answer. Gives how many jobs were done. */
   async pass(failed: (error: unknown) => void = () => {}): Promise<number> {
-    const { store } = this.#options.foundation
+    const { store, world } = this.#options.foundation
+    const seen = new Map<string, number>()
     let done = 0
     let start: Uint8Array | undefined
     for (;;) {
       const rows = await store.snapshot((snapshot) => readBlobJobs(snapshot, start, jobsTogether))
       const last = rows.at(-1)
-      if (last === undefined) return done
+      if (last === undefined) {
+        this.#seen = seen
+        return done
+      }
       start = afterKey(last.key)
       const jobs = rows.map(({ key, value }) => ({ row: key, job: decodeBlobJob(value) }))
       const asked: { readonly row: Uint8Array; readonly job: KeeperJob }[] = []
@@ -87,7 +97,16 @@ export class KeeperJobs {
         if (job.kind === 'reserved') done += await this.#endReservation(row, job)
         else asked.push({ row, job })
       }
-      const looked = await Promise.all(asked.map(({ row, job }) => this.#look(row, job)))
+      const now = world.monotonic()
+      const sinceOf = (row: Uint8Array): number => {
+        const name = Buffer.from(row).toString('latin1')
+        const since = this.#seen.get(name) ?? now
+        seen.set(name, since)
+        return since
+      }
+      const looked = await Promise.all(
+        asked.map(({ row, job }) => this.#look(row, job, now - sinceOf(row) >= lateMilliseconds)),
+      )
       // Another job about the same blob was faster: nothing of it is left here that could be kept, or let go.
       done += await this.#drop(looked.filter(({ isKnown }) => !isKnown))
       const all = looked.filter(({ isKnown }) => isKnown)
@@ -112,7 +131,7 @@ export class KeeperJobs {
     return 1
   }
 
-  async #look(row: Uint8Array, job: KeeperJob): Promise<BlobWork> {
+  async #look(row: Uint8Array, job: KeeperJob, isLate: boolean): Promise<BlobWork> {
     const { kind, blob } = job
     const { store, region, cell } = this.#options.foundation
     const { record, targets } = await store.snapshot(async (snapshot) => {
@@ -121,7 +140,7 @@ export class KeeperJobs {
       return { record, targets }
     })
     if (record?.kind !== 'bytes') {
-      return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false, isKnown: false }
+      return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false, isKnown: false, isLate }
     }
     const own = copyIn(record, region)
     const isNamed = record.isUnreferenced === undefined
@@ -129,7 +148,7 @@ export class KeeperJobs {
     const copy = own === undefined ? undefined : (own.copy ?? 0)
     const to = targets === undefined ? {} : { targets }
     const { keeper, restriction } = record
-    return { row, kind, blob, keeper, copy, isNamed, isKnown: true, restriction, ...left, ...to }
+    return { row, kind, blob, keeper, copy, isNamed, isKnown: true, isLate, restriction, ...left, ...to }
   }
 
   /** The cells that are to hold a blob, where this is none of them. */

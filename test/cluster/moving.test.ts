@@ -364,6 +364,13 @@ test('V6: who hands a blob on keeps it until all others know who does', async ()
   assert.deepEqual(await handing.hand(jobs), [])
   assert.equal(await keeperIn(fra), iad.member.cell)
   assert.equal(await keeperIn(iad), iad.member.cell)
+  // That another bucket names it, which is not here, is told by nothing but that it is not let go.
+  await follow(fra, iad, 'k')
+  await remove(fra, 'k')
+  await fra.foundation.store.transact((to) => keptBy(to, blob, fra.member.cell, fra.member))
+  assert.deepEqual(await handing.hand([{ blob, isLate: false }]), [{ blob, isLate: false }])
+  assert.deepEqual(await handing.hand([{ blob, isLate: true }]), [])
+  assert.equal(await keeperIn(fra), iad.member.cell)
   // What nobody names is not handed to anybody.
   await remove(iad, 'k')
   assert.deepEqual(await handing.hand([{ blob: 'e'.repeat(32), bucket: 1 }]), [{ blob: 'e'.repeat(32), bucket: 1 }])

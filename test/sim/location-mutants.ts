@@ -77,6 +77,14 @@ export const locationMutants: readonly Mutant[] = [
     killers: ['test/cluster/moving.test.ts'],
   },
   {
+    name: 'what-another-bucket-names-is-kept-for-good',
+    rule: 'V6',
+    file: 'src/cluster/handing-on.ts',
+    from: "(isLate === true ? 'any' : undefined)",
+    to: '(isLate === true ? undefined : undefined)',
+    killers: ['test/cluster/moving.test.ts'],
+  },
+  {
     name: 'pages-are-applied-wherever-the-cursor-is',
     rule: 'C10',
     file: 'src/cluster/feed-pages.ts',
