@@ -1,7 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import type { Upload } from '#src/model/upload.ts'
-import type { Listing, Listings } from '#src/service/services.ts'
+import type { Listing, Listings } from '#src/service/listing-services.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Members } from './members.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'

@@ -99,7 +99,7 @@ export class KeeperJobs {
       }
       const now = world.monotonic()
       const sinceOf = (row: Uint8Array): number => {
-        const name = Buffer.from(row).toString('latin1')
+        const name = Buffer.from(row.buffer, row.byteOffset, row.length).toString('latin1')
         const since = this.#seen.get(name) ?? now
         seen.set(name, since)
         return since

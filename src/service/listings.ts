@@ -14,7 +14,7 @@ import { afterKey } from '#src/store/tuple.ts'
 import { checkIsHere } from './bucket-places.ts'
 import type { Foundation } from './foundation.ts'
 import { ListingScan, type ScanOptions } from './listing-scan.ts'
-import type { BucketSize, Listed, ListedVersion, Listing, Listings, ListQuery } from './services.ts'
+import type { BucketSize, Listed, ListedVersion, Listing, Listings, ListQuery } from './listing-services.ts'
 import { VersionWalk } from './version-walk.ts'
 
 const measuredRows = 1000

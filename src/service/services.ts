@@ -11,9 +11,8 @@ import type { Logging } from '#src/model/logging.ts'
 import type { CompletingPart } from '#src/model/multipart.ts'
 import type { ObjectName } from '#src/model/names.ts'
 import type { Principal } from '#src/model/principal.ts'
-import type { Restore } from '#src/model/tier.ts'
 import type { ObjectAttributes, Upload } from '#src/model/upload.ts'
-import type { DeleteMarker, ObjectSummary, ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
+import type { ObjectVersion, Part, Retention, Tags } from '#src/model/version.ts'
 import type { Moment } from '#src/world.ts'
 import type { BucketConfigurations } from './bucket-configurations.ts'
 import type { Cause } from './cause.ts'
@@ -21,6 +20,7 @@ import type { Domains } from './domains.ts'
 import type { Foresight } from './foresight.ts'
 import type { Iam } from './iam/iam.ts'
 import type { LifecycleDefaults } from './lifecycle-defaults.ts'
+import type { Listings } from './listing-services.ts'
 import type { BucketNotifications, Topics } from './notification-services.ts'
 import type { Page } from './page.ts'
 import type { Regions } from './regions.ts'
@@ -52,9 +52,6 @@ export interface Services {
   /** Absent: there is one. */
   readonly regions?: Regions
 }
-
-/** When the request began: a state of the metadata that is no older will do. Absent: that of when it is read. */
-type Since = Moment | undefined
 
 /** Throws NoSuchBucket, BucketAlreadyExists, BucketAlreadyOwnedByYou, BucketNotEmpty, InvalidBucketState, TooManyBuckets. */
 export interface Buckets {
@@ -93,14 +90,15 @@ export interface PutObject {
   /** Which regions are to keep it; absent: all of its bucket may. */
   readonly restriction?: Restriction
   readonly guard: Guard
-  readonly since?: Since
+  /** When the request began: a state of the metadata that is no older will do. Absent: that of when it is read. */
+  readonly since?: Moment | undefined
   /** The request, for events; `isForm`: a POST form brought it. */
   readonly cause?: Cause
   readonly isForm?: boolean
 }
 
 /** Fault `InvalidWriteOffset` where the object does not end at `offset`; also EncryptionTypeMismatch, TooManyParts, InvalidBucketState. */
-export interface AppendObject extends Omit<PutObject, 'isForm'> {
+export interface AppendObject extends Omit<PutObject, 'isForm' | 'since'> {
   readonly offset: number
   /** Whether the request itself says how it is encrypted, and not its bucket. */
   readonly asksEncryption: boolean
@@ -121,7 +119,8 @@ export interface FindObject {
   /** Where the object's bytes are encrypted with a key that its reader has (SSE-C). */
   readonly customerKey?: Uint8Array
   readonly guard: Guard
-  readonly since?: Since
+  /** When the request began: a state of the metadata that is no older will do. Absent: that of when it is read. */
+  readonly since?: Moment | undefined
 }
 
 export interface Found {
@@ -284,66 +283,6 @@ export interface Uploads {
   listParts(
     request: UploadName & { readonly after: number; readonly limit: number },
   ): Promise<{ readonly upload: Upload; readonly parts: readonly Part[]; readonly isTruncated: boolean }>
-}
-
-export interface ListQuery {
-  readonly bucket: string
-  readonly prefix: string
-  /** Empty: none. */
-  readonly delimiter: string
-  /** At most 1,000. */
-  readonly limit: number
-  readonly guard: Guard
-  /** Whether to tell what was restored, which is read for it alone. */
-  readonly showsRestores?: boolean
-  /** Of a bucket with a shadow: what is here alone, or there alone. Default: here, and there too where it is written through. */
-  readonly source?: 'here' | 'shadow'
-}
-
-export interface Listed {
-  readonly key: string
-  readonly version: ObjectSummary
-  readonly restore?: Restore
-}
-
-export interface ListedVersion {
-  readonly key: string
-  readonly version: ObjectSummary | DeleteMarker
-  readonly restore?: Restore
-  /** `null` or a stamp. */
-  readonly versionId: string
-  readonly isLatest: boolean
-}
-
-export interface Listing<Item> {
-  readonly items: readonly Item[]
-  readonly prefixes: readonly string[]
-  readonly isTruncated: boolean
-  /** The last key or prefix of this page, where it was cut: the next page starts after it. */
-  readonly nextKey?: string
-  /** A stamp, also of a `null` version. */
-  readonly nextVersionId?: string
-  readonly nextUploadId?: string
-}
-
-/** What lies in a bucket: current objects, and their bytes. */
-export interface BucketSize {
-  readonly objects: number
-  readonly bytes: number
-}
-
-/** Ordered by UTF-8 bytes; costs grow with the answer, never with the bucket, but for `measure`. */
-export interface Listings {
-  /** Counts, key by key; undefined: there are more objects than `most`. What changes meanwhile is counted or not. */
-  measure(bucket: Bucket, most: number): Promise<BucketSize | undefined>
-  /** `after`: keys, and prefixes, greater than this only. */
-  objects(query: ListQuery & { readonly after?: string }): Promise<Listing<Listed>>
-  versions(
-    query: ListQuery & { readonly keyMarker?: string; readonly versionIdMarker?: string },
-  ): Promise<Listing<ListedVersion>>
-  uploads(
-    query: ListQuery & { readonly keyMarker?: string; readonly uploadIdMarker?: string },
-  ): Promise<Listing<Upload>>
 }
 
 export interface FoundKey {

@@ -2,7 +2,7 @@ import { isKnown } from '#src/metadata/object-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Shadow } from '#src/model/shadow.ts'
 import type { Foundation } from './foundation.ts'
-import type { Listed, Listing, Listings, ListQuery } from './services.ts'
+import type { Listed, Listing, Listings, ListQuery } from './listing-services.ts'
 import { ShadowFailed, type ShadowImports, virtualVersion } from './shadow-imports.ts'
 
 type ObjectsQuery = Parameters<Listings['objects']>[0]

@@ -98,7 +98,7 @@ export class ShadowObjects implements Objects {
 
   async append(request: Parameters<Objects['append']>[0]): ReturnType<Objects['append']> {
     await this.bring(request.name)
-    return await this.#inner.append(anew(request))
+    return await this.#inner.append(request)
   }
 
   async delete(request: Parameters<Objects['delete']>[0]): ReturnType<Objects['delete']> {

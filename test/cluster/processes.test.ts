@@ -34,7 +34,7 @@ async function send(server: ServerProcess, method: string, path: string, text?: 
   }
 }
 
-/** Until the answer is as wanted, for twenty seconds at most. */
+/** Until the answer is as wanted, for ninety seconds at most. */
 async function eventually(ask: () => Promise<Answer>, isSo: (answer: Answer) => boolean): Promise<void> {
   const end = performance.now() + 90_000
   for (;;) {

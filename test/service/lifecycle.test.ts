@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import type { Filter, LifecycleRule } from '#src/model/lifecycle.ts'
 import { dueAction, withLifecycle } from '#src/model/lifecycle.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
+import type { ListedVersion } from '#src/service/listing-services.ts'
 import { CellListings } from '#src/service/listings.ts'
-import type { ListedVersion } from '#src/service/services.ts'
 import { acl, attributes, body, openCell, owner, stoppedWorld } from './cell.ts'
 
 /** A short day: the naive model counts milliseconds one by one. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { ListedVersion } from '#src/service/listing-services.ts'
 import { CellListings } from '#src/service/listings.ts'
-import type { ListedVersion } from '#src/service/services.ts'
 import { acl, attributes, body, openCell, owner } from './cell.ts'
 
 const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))

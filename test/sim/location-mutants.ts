@@ -81,7 +81,7 @@ export const locationMutants: readonly Mutant[] = [
     rule: 'V6',
     file: 'src/cluster/handing-on.ts',
     from: "(isLate === true ? 'any' : undefined)",
-    to: '(isLate === true ? undefined : undefined)',
+    to: "(isLate === undefined ? 'any' : undefined)",
     killers: ['test/cluster/moving.test.ts'],
   },
   {

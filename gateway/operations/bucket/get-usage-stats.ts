@@ -1,7 +1,7 @@
 import { operation } from '#gateway/operations/operation.ts'
 import { el, renderPlain } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
-import type { BucketSize } from '#src/service/services.ts'
+import type { BucketSize } from '#src/service/listing-services.ts'
 import { measuredMost } from './head-bucket.ts'
 
 const unlimited = '-1'

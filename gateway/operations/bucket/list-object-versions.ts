@@ -7,7 +7,7 @@ import { findOwners } from '#gateway/wire/owners.ts'
 import { el, type Xml } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
 import type { Person } from '#src/model/acl.ts'
-import type { ListedVersion } from '#src/service/services.ts'
+import type { ListedVersion } from '#src/service/listing-services.ts'
 import { asksRestores } from './optional-attributes.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html */

@@ -5,7 +5,7 @@ import { listingQuery } from '#gateway/wire/listing-query.ts'
 import { findOwners } from '#gateway/wire/owners.ts'
 import { el } from '#gateway/xml/render.ts'
 import { Fault } from '#src/errors.ts'
-import type { ListQuery } from '#src/service/services.ts'
+import type { ListQuery } from '#src/service/listing-services.ts'
 import { asksRestores } from './optional-attributes.ts'
 import { prefetchListed } from './prefetch.ts'
 

@@ -33,15 +33,11 @@ export const putObject = operation({
   async run({ bounded: body, requested, digests, conditions, offset }, context) {
     const { request, guard, services } = context
     const created = await resolveNewObject(requested, context)
-    const { since } = request
-    const put = { name: nameOf(request), ...created, body, digests, conditions, guard, cause: request, since }
-    if (offset === undefined) return { written: await services.objects.put(put), isAppended: false }
-    const written = await services.objects.append({
-      ...put,
-      since: undefined,
-      offset,
-      asksEncryption: asksEncryption(request.headers),
-    })
+    const put = { name: nameOf(request), ...created, body, digests, conditions, guard, cause: request }
+    if (offset === undefined) {
+      return { written: await services.objects.put({ ...put, since: request.since }), isAppended: false }
+    }
+    const written = await services.objects.append({ ...put, offset, asksEncryption: asksEncryption(request.headers) })
     return { written, isAppended: true }
   },
 
