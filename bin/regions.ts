@@ -7,7 +7,7 @@ import type { Config, Setting } from '#src/config/load.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
-import { memberIn } from '#src/model/region.ts'
+import { type Member, type Membership, memberIn, memberOf } from '#src/model/region.ts'
 import { openMaintenance } from '#src/open-beside.ts'
 import { openStore } from '#src/open-store.ts'
 import { lostObjects } from '#src/service/lost-objects.ts'
@@ -51,6 +51,17 @@ const list = defineCommand({
 /** Named in the message at most. */
 const namedMost = 5
 
+/** What is only in a region goes with it: whoever ends it has to say so. `way`: how that is said, or what is to be done instead. */
+async function checkBuckets(store: Store, membership: Membership, member: Member, way: string): Promise<void> {
+  const buckets = await store.snapshot((snapshot) => new Namespace().buckets(snapshot))
+  const only = onlyIn(buckets, membership, member.cell)
+  if (only.length === 0) return
+  const named = only.slice(0, namedMost).join(', ')
+  throw new Error(`${only.length} buckets are in ${member.region} only (${named}): ${way}`)
+}
+
+const givesUp = '--lose-buckets gives them up'
+
 const remove = defineCommand({
   meta: {
     name: 'remove',
@@ -71,20 +82,14 @@ const remove = defineCommand({
       if (member.cell === self.cell) {
         throw new Error('the root region cannot be removed: `meridian regions promote` makes another one the root')
       }
-      const namespace = new Namespace()
-      const buckets = await store.snapshot((snapshot) => namespace.buckets(snapshot))
-      const only = onlyIn(buckets, membership, member.cell)
       // What it has written must have somewhere to go.
-      if (only.length > 0 && (args.lost !== true || args['lose-buckets'] !== true)) {
-        const named = only.slice(0, namedMost).join(', ')
-        const way = args.lost === true ? '--lose-buckets gives them up' : 'give them another location, or delete them'
-        throw new Error(`${only.length} buckets are in ${args.region} only (${named}): ${way}`)
-      }
+      const way = args.lost === true ? givesUp : 'give them another location, or delete them'
+      if (args.lost !== true || args['lose-buckets'] !== true) await checkBuckets(store, membership, member, way)
       const governed = governNamespace(store, self.cell)
       // One that joins has taken no writes.
       const isOver = args.lost === true || member.state === 'joining'
       const after = isOver
-        ? await dismiss(governed, namespace, member.cell)
+        ? await dismiss(governed, new Namespace(), member.cell)
         : await changeMember(governed, member.cell, (each) => ({ ...each, state: 'leaving' }))
       await printRegions(store, { self, membership: after }, args.json)
     }),
@@ -96,6 +101,7 @@ const promote = defineCommand({
     ...flagsOf(callingSettings),
     ...json,
     lost: { type: 'boolean', description: 'the root is lost, and does not come back' },
+    'lose-buckets': { type: 'boolean', description: 'with --lost: even if some buckets are in the lost root only' },
     without: {
       type: 'string',
       description: 'with --lost: go on although these regions cannot be asked, which may know more',
@@ -107,6 +113,10 @@ const promote = defineCommand({
       const secret = clusterSecretOf(config)
       if (secret === undefined) throw new Error('other regions are asked: --cluster-secret-file is needed')
       const members = new Members({ store, records: new ClusterRecords(), ...standing })
+      const root = memberOf(standing.membership, standing.membership.root)
+      if (args.lost === true && args['lose-buckets'] !== true && root !== undefined) {
+        await checkBuckets(store, standing.membership, root, givesUp)
+      }
       const transport = new PeerClient({ secret, members, world: realWorld })
       try {
         const promotion = new Promotion({ store, world: realWorld, members, transport })

@@ -200,8 +200,11 @@ function bytesOf(
     firstRead: (blob) => prefetching.read(blob),
     failed: (error) => log.error('a copy of what another region holds could not be asked for', { error }),
   })
+  const cellsOfBucket: RegionBytesOptions['cellsOfBucket'] = (from, bucket) => cells.standing(from, bucket)
   const prefetching: Prefetching = new Prefetching({
     foundation,
+    membership: parts.membership,
+    cellsOfBucket,
     hold: (blobs) => demand.hold(blobs),
     cache: (blob, record) => bytes.fetch(blob, record),
     siblings: config.prefetchSiblings,
@@ -210,7 +213,7 @@ function bytesOf(
     ...parts,
     ...places,
     wanted: demand.wanted,
-    cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
+    cellsOfBucket,
     durabilityOf: (from, bucket) => cells.durability(from, bucket),
     mostDurable: (from) => mostDurable(from, foundation.namespace, config.durabilityRegions),
     durabilityRegions: config.durabilityRegions,

@@ -234,11 +234,11 @@ function placedServices(
 ): Pick<Services, 'listings' | 'regions'> {
   const local = new CellListings(foundation)
   if (region === undefined || moves === undefined) return { listings: local }
-  const { members, routing, transport } = region
+  const { members, routing, transport, health } = region
   const { store, namespace } = foundation
   return {
     listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
-    regions: new ClusterRegions(members, moves, foundation.world),
+    regions: new ClusterRegions(members, moves, foundation.world, health),
   }
 }
 

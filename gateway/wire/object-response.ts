@@ -60,6 +60,8 @@ export function objectHeaders({ version, versionId, expiry, isElsewhere }: Found
   encodeRestore(version, headers)
   // https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html
   if (version.replication !== undefined) headers['x-amz-replication-status'] = version.replication
+  // The regions that keep it; of any other, all of its bucket may.
+  if (version.regions !== undefined) headers['x-tigris-regions'] = version.regions.join(',')
   // As Tigris tells whoever waits for a migration.
   if (isElsewhere === true) headers['x-tigris-read-source'] = 'block_shadow'
   const tags = version.tags?.value.size ?? 0

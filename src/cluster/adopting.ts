@@ -1,15 +1,15 @@
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
-import { type Adopted, adopt, keptBy } from '#src/metadata/keeping.ts'
+import { type Adopted, adopt, adoptLost, keptBy } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Copies } from './copies.ts'
-import { decodeBlobs, decodeKeptBy, encodeAdopted, type KeptBy } from './keeper-wire.ts'
+import { decodeKeptBy, decodeOffer, encodeAdopted, type KeptBy, type Offer } from './keeper-wire.ts'
 import type { Method } from './transport.ts'
 
 export interface AdoptingOptions {
   readonly foundation: Foundation
-  readonly copies: Pick<Copies, 'ensure' | 'repair'>
+  readonly copies: Pick<Copies, 'ensure' | 'place' | 'repair'>
   readonly failed: (error: unknown) => void
 }
 
@@ -29,7 +29,7 @@ export class Adopting {
 
   get methods(): readonly Method[] {
     return [
-      { name: 'adopt', answer: async (request) => encodeAdopted(await this.#adopt(decodeBlobs(request))) },
+      { name: 'adopt', answer: async (request) => encodeAdopted(await this.#adopt(decodeOffer(request))) },
       { name: 'kept-by', answer: async (request) => await this.#keptBy(decodeKeptBy(request)) },
     ]
   }
@@ -39,26 +39,31 @@ export class Adopting {
     while (this.#taking.size > 0) await Promise.all(this.#taking.values())
   }
 
-  async #adopt(blobs: readonly BlobId[]): Promise<readonly Adopted[]> {
+  async #adopt({ blobs, lost }: Offer): Promise<readonly Adopted[]> {
     const { world } = this.#options.foundation
     const until = world.monotonic() + answerMilliseconds
     const words = new Map<BlobId, Adopted>()
     const waiting = [...blobs]
     const some = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        words.set(next, world.monotonic() < until ? await this.#adoptOne(next) : 'wait')
+        words.set(next, world.monotonic() < until ? await this.#adoptOne(next, lost.has(next)) : 'wait')
       }
     }
     await Promise.all(Array.from({ length: takenAtOnce }, some))
     return blobs.map((blob) => words.get(blob) ?? 'wait')
   }
 
-  async #adoptOne(blob: BlobId): Promise<Adopted> {
+  /** `isLost`: no region has a copy, so that none is waited for. */
+  async #adoptOne(blob: BlobId, isLost: boolean): Promise<Adopted> {
     const { foundation, copies } = this.#options
-    const { store, region } = foundation
+    const { store, region, world } = foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes' || record.isUnreferenced === true) return 'unnamed'
-    if (copyIn(record, region) === undefined) await this.#take(blob)
+    const isHere = copyIn(record, region) !== undefined
+    if (!isHere && isLost) {
+      return await store.transact((transaction) => adoptLost(transaction, blob, { here: foundation, now: world.now() }))
+    }
+    if (!isHere) await this.#take(blob, 'ensure')
     else if (!(await isWholeHere(foundation, blob, record))) {
       copies.repair(blob)
       return 'wait'
@@ -67,13 +72,12 @@ export class Adopting {
   }
 
   /** Once at a time, however often it is asked for. That it failed is noted; whoever asked asks again. */
-  async #take(blob: BlobId): Promise<void> {
+  async #take(blob: BlobId, how: 'ensure' | 'place'): Promise<void> {
     const { copies, failed } = this.#options
     const under = this.#taking.get(blob)
     const taking =
       under ??
-      copies
-        .ensure(blob)
+      copies[how](blob)
         .catch(failed)
         .finally(() => this.#taking.delete(blob))
     this.#taking.set(blob, taking)
@@ -86,7 +90,7 @@ export class Adopting {
       for (const blob of blobs) await keptBy(transaction, blob, keeper, foundation)
     })
     if (holds) {
-      for (const blob of blobs) if (this.#taking.size < takenAtOnce) void this.#take(blob)
+      for (const blob of blobs) if (this.#taking.size < takenAtOnce) void this.#take(blob, 'place')
     }
     return new Uint8Array(0)
   }

@@ -1,33 +1,68 @@
 import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { durable, moved } from '#src/model/move.ts'
-import { cellsOf, isKnown, type Member, memberIn } from '#src/model/region.ts'
+import { cellsOf, isKnown, type Member, memberIn, memberOf } from '#src/model/region.ts'
 import type { MoveProgress, Regions } from '#src/service/regions.ts'
 import type { World } from '#src/world.ts'
 import type { BucketMoves } from './bucket-moves.ts'
 import type { Members } from './members.ts'
+import type { PeerHealth } from './peer-health.ts'
 
 /** New buckets are not put where one is about to go. */
 const isStaying = (state: Member['state']): boolean => state !== 'leaving' && state !== 'removed'
 
-/** Which locations buckets may be given. */
+const namesIn = (text: string): readonly string[] =>
+  [...new Set(text.split(',').map((each) => each.trim()))].filter((each) => each !== '')
+
+const invalid = (message: string, text: string): Fault =>
+  new Fault('InvalidArgument', { message, ArgumentName: 'X-Tigris-Regions', ArgumentValue: text })
+
+/** Which locations buckets may be given, and regions objects. */
 export class ClusterRegions implements Regions {
   readonly #members: Members
   readonly #moves: Pick<BucketMoves, 'progress'>
   readonly #world: World
+  readonly #health: Pick<PeerHealth, 'nearest'>
 
-  constructor(members: Members, moves: Pick<BucketMoves, 'progress'>, world: World) {
+  constructor(
+    members: Members,
+    moves: Pick<BucketMoves, 'progress'>,
+    world: World,
+    health: Pick<PeerHealth, 'nearest'>,
+  ) {
     this.#members = members
     this.#moves = moves
     this.#world = world
+    this.#health = health
   }
 
   chosen(text: string): string {
-    const names = [...new Set(text.split(',').map((each) => each.trim()))].filter((each) => each !== '')
+    const names = namesIn(text)
     const bad = names.find((name) => !this.#isPlace(name, names.length === 1))
     if (bad === undefined && names.length > 0) return names.join(',')
-    const message = `There is no region ${bad ?? ''} in this cluster.`
-    throw new Fault('InvalidArgument', { message, ArgumentName: 'X-Tigris-Regions', ArgumentValue: text })
+    throw invalid(`There is no region ${bad ?? ''} in this cluster.`, text)
+  }
+
+  keeping({ location }: Bucket, text: string): readonly string[] | undefined {
+    const { membership } = this.#members
+    const members = cellsOf(location, membership).flatMap((cell) => memberOf(membership, cell) ?? [])
+    const there = members.filter(({ state }) => isStaying(state))
+    // As for buckets, with Tigris' partner API.
+    const names = namesIn(text).filter((each) => each !== 'global')
+    const codes = new Set(names.filter((name) => there.some(({ region }) => region === name)))
+    for (const name of names.filter((each) => !codes.has(each))) {
+      const within = there.filter(({ geography }) => geography === name)
+      const nearest = this.#nearest(within.filter(({ region }) => codes.has(region))) ?? this.#nearest(within)
+      if (nearest === undefined) throw invalid(`This bucket is in no region ${name}.`, text)
+      codes.add(nearest.region)
+    }
+    return codes.size === 0 ? undefined : [...codes].sort()
+  }
+
+  #nearest(members: readonly Member[]): Member | undefined {
+    const { self } = this.#members
+    const [first] = this.#health.nearest(members.map(({ cell }) => cell))
+    return members.find(({ cell }) => cell === self.cell) ?? members.find(({ cell }) => cell === first)
   }
 
   constrained(location: string): string {

@@ -10,6 +10,7 @@ import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
 import { encodeCopies } from './keeper-wire.ts'
 import { within } from './patience.ts'
+import { mayKeep, type RestrictionOptions } from './restrictions.ts'
 import type { Transport } from './transport.ts'
 
 /** Repairs that wait; of more, the next read or the scrubber tells again. */
@@ -18,7 +19,7 @@ const askMilliseconds = 5_000
 /** How long a repair that failed is left alone, in milliseconds. */
 const againMilliseconds = 60_000
 
-export interface CopiesOptions {
+export interface CopiesOptions extends RestrictionOptions {
   readonly foundation: Foundation
   readonly read: RemoteBlobs['read']
   readonly transport: Transport
@@ -78,11 +79,12 @@ export class Copies {
 
   /** Whether it was damaged, and is not any more. */
   async #mend(blob: BlobId): Promise<boolean> {
-    const { store, region } = this.#options.foundation
+    const { store, region, cell } = this.#options.foundation
     const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
     if (record?.kind !== 'bytes') return false
     if (copyIn(record, region) === undefined) {
-      await this.ensure(blob)
+      // Who keeps it has a copy of its own before others go, wherever it is to be.
+      await (record.keeper === cell ? this.ensure(blob) : this.place(blob))
       return false
     }
     // A disk that failed once may read it now: then there is nothing to replace.
@@ -106,6 +108,16 @@ export class Copies {
       await renumber(transaction, blob, region, world.now())
       addBlobJob(transaction, { kind: 'hold', blob })
     })
+  }
+
+  /** As `ensure`, but not of what is to be in other regions only. */
+  async place(blob: BlobId): Promise<void> {
+    const { foundation } = this.#options
+    const isWanted = await foundation.store.snapshot(async (snapshot) => {
+      const record = await readBlob(snapshot, blob)
+      return record?.kind === 'bytes' && (await mayKeep(snapshot, record, this.#options, foundation))
+    })
+    if (isWanted) await this.ensure(blob)
   }
 
   /** Holds a blob here too, if it is named here and not held already. Rejects as `take`. */

@@ -1,4 +1,4 @@
-import { askFor } from '#src/metadata/outbox.ts'
+import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import type { Arrival } from '#src/metadata/receive.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
@@ -13,9 +13,6 @@ const windowMilliseconds = 3_600_000
 const countedMost = 20_000
 /** Jobs that one transaction asks for. */
 const jobsTogether = 500
-
-/** A job of the outbox: a blob is to be durable here too. */
-export const fetchBlob = 'fetch blob'
 
 export interface DemandOptions {
   readonly foundation: Pick<Foundation, 'store' | 'world'>
@@ -83,7 +80,7 @@ export class Demand {
       const found = await Promise.all(buckets.map((id) => cells.bucket(snapshot, id)))
       return new Set(found.flatMap((each) => (each !== undefined && isEager(each) ? [each.id] : [])))
     })
-    const wanted = arrivals.filter(({ bucket }) => eager.has(bucket))
+    const wanted = arrivals.filter(({ bucket, isRestricted }) => eager.has(bucket) && !isRestricted)
     await this.#ask(wanted.flatMap(({ content }) => blobsOf(content)))
   }
 

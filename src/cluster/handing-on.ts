@@ -1,20 +1,19 @@
 import { readBlob } from '#src/metadata/blob-records.ts'
 import { keptBy } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import { isGoing, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import type { Snapshot } from '#src/store/store.ts'
-import { decodeAdopted, encodeBlobs, encodeKeptBy } from './keeper-wire.ts'
+import { decodeAdopted, encodeKeptBy, encodeOffer } from './keeper-wire.ts'
 import type { NeededOptions } from './needed.ts'
 import { within } from './patience.ts'
+import { targetsOf } from './restrictions.ts'
 import type { Transport } from './transport.ts'
 
 export interface HandingOnOptions extends Omit<NeededOptions, 'mostDurable'> {
   readonly foundation: Foundation
   readonly transport: Transport
-  readonly membership: () => Membership
-  /** The cells that a bucket is in; none: it is no more. Absent: buckets never leave a cell. */
-  readonly cellsOfBucket?: (from: Snapshot, bucket: number) => Promise<readonly number[]>
+  /** Which of some blobs no region has a copy of, as all cells say. */
+  readonly lostOf: (blobs: readonly BlobId[]) => Promise<ReadonlySet<BlobId>>
 }
 
 /** A blob that is kept here, and not named any more. */
@@ -37,7 +36,7 @@ const askMilliseconds = 15_000
  * Hands the keeping of blobs on to the cells that go on with their bucket.
  *
  * V6  who hands a blob on is its keeper until all other cells know the new one, which has a good copy by then: at no moment is
- *     there a copy that counts with nobody, and none is let go by one who keeps the blob no more.
+ *     there a copy that counts with nobody, and none is let go by one who keeps the blob no more. Of what is lost no copy is waited for.
  */
 export class HandingOn {
   readonly #options: HandingOnOptions
@@ -64,6 +63,13 @@ export class HandingOn {
     return free
   }
 
+  /** Offers blobs that are kept here, and to be elsewhere, to the cells that are to hold them. Each takes its time. */
+  async yield(blobs: readonly BlobId[], cells: readonly number[]): Promise<void> {
+    const jobs = blobs.map((blob) => ({ blob }))
+    // All of these fetch it by themselves.
+    await this.#offer(jobs, cells, 1)
+  }
+
   async #cellsOf(bucket: number | 'any' | undefined): Promise<readonly number[]> {
     const { foundation, cellsOfBucket, membership } = this.#options
     if (bucket === undefined || cellsOfBucket === undefined) return []
@@ -76,11 +82,13 @@ export class HandingOn {
     cells: readonly number[],
     needed: number,
   ): Promise<readonly Job[]> {
+    const lost = await this.#lost(jobs)
     let rest = await Promise.all(jobs.map(async (job) => ({ job, cells: await this.#order(job.blob, cells) })))
     for (let turn = 0; turn < cells.length && rest.length > 0; turn++) {
       const unnamed: typeof rest = []
       for (const [cell, offered] of Map.groupBy(rest, (each) => each.cells[turn] as number)) {
-        const words = decodeAdopted(await this.#ask(cell, 'adopt', encodeBlobs(offered.map(({ job }) => job.blob))))
+        const offer = encodeOffer({ blobs: offered.map(({ job }) => job.blob), lost })
+        const words = decodeAdopted(await this.#ask(cell, 'adopt', offer))
         const adopted = offered.filter((_, index) => words[index] === 'adopted').map(({ job }) => job.blob)
         await this.#tell(adopted, cell, cells, needed)
         unnamed.push(...offered.filter((_, index) => words[index] === 'unnamed'))
@@ -90,19 +98,38 @@ export class HandingOn {
     return rest.map(({ job }) => job)
   }
 
+  /** Only of those that it knows to be nowhere: others are not asked about each blob. */
+  async #lost(jobs: readonly Left[]): Promise<ReadonlySet<BlobId>> {
+    const { foundation, lostOf } = this.#options
+    const suspected = await foundation.store.snapshot(async (snapshot) => {
+      const found: BlobId[] = []
+      for (const { blob } of jobs) {
+        const record = await readBlob(snapshot, blob)
+        if (record?.kind === 'bytes' && record.holders.length === 0) found.push(blob)
+      }
+      return found
+    })
+    return suspected.length === 0 ? new Set() : await lostOf(suspected)
+  }
+
   async #needed(bucket: number | undefined): Promise<number> {
     const { foundation, durabilityOf, durabilityRegions } = this.#options
     if (bucket === undefined) return durabilityRegions
     return (await foundation.store.snapshot(async (from) => await durabilityOf?.(from, bucket))) ?? durabilityRegions
   }
 
-  /** Those first whose regions hold it already. */
+  /** Those first that are to hold it, and of them those whose regions hold it already. */
   async #order(blob: BlobId, cells: readonly number[]): Promise<readonly number[]> {
     const { foundation, membership } = this.#options
-    const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
-    const holding = record?.kind === 'bytes' ? record.holders.map(({ region }) => region) : []
-    const holds = (cell: number): boolean => holding.includes(memberOf(membership(), cell)?.region ?? '')
-    return [...cells.filter(holds), ...cells.filter((cell) => !holds(cell))]
+    const { record, targets } = await foundation.store.snapshot(async (snapshot) => {
+      const found = await readBlob(snapshot, blob)
+      const record = found?.kind === 'bytes' ? found : undefined
+      return { record, targets: record && (await targetsOf(snapshot, record, this.#options)) }
+    })
+    const holding = record?.holders.map(({ region }) => region) ?? []
+    const isWanted = (cell: number): number => (targets?.includes(cell) === true ? 2 : 0)
+    const holds = (cell: number): number => (holding.includes(memberOf(membership(), cell)?.region ?? '') ? 1 : 0)
+    return [...cells].sort((one, other) => isWanted(other) + holds(other) - isWanted(one) - holds(one))
   }
 
   /** All other cells, and then this one, get to know who keeps them. */

@@ -1,13 +1,16 @@
-import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
+import { copyIn, readBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { addBlobJob, type BlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { askElsewhere, giveUp, type Let, renumber } from '#src/metadata/keeping.ts'
+import { askElsewhere, forgetUnheld, giveUp, type Let, renumber, shed } from '#src/metadata/keeping.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
+import type { Snapshot } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { Freeing, type FreeingOptions } from './freeing.ts'
 import { HandingOn, type HandingOnOptions } from './handing-on.ts'
-import { decodeHeld, decodeLet, encodeCopies, type NumberedCopy } from './keeper-wire.ts'
+import { decodeHeld, decodeLet, encodeCopies, encodeGiven, type NumberedCopy } from './keeper-wire.ts'
 import { within } from './patience.ts'
+import { targetsOf } from './restrictions.ts'
 import type { Succession } from './succession.ts'
 
 /** Jobs looked at together: what a transaction of a keeper takes well. */
@@ -27,7 +30,7 @@ type KeeperJob = Exclude<BlobJob, { readonly kind: 'reserved' }>
 /** A job, its row, and the copy here that it is about. */
 interface BlobWork {
   readonly row: Uint8Array
-  readonly kind: 'hold' | 'leave'
+  readonly kind: KeeperJob['kind']
   readonly blob: BlobId
   readonly keeper: number
   readonly copy: number | undefined
@@ -38,11 +41,17 @@ interface BlobWork {
   readonly isLate: boolean
   /** The bucket that named it here, and left. */
   readonly bucket?: number
+  /** Which regions are to keep it; undefined: all of its bucket may. */
+  readonly restriction?: Restriction | undefined
+  /** Of a `yield`: the cells that are to hold it. */
+  readonly targets?: readonly number[]
 }
 
 /**
  * Carries out what a cell asks of the keepers of blobs, and what it decides as one.
  *
+ * V8  what is named here and to be in other regions goes from here only once one of those keeps it, with a good copy, and says so: a
+ *     keeper that has no word of it lets nothing go.
  * V4  a copy here is forgotten only after its keeper said that it may go, and in a transaction that finds it as it was then;
  *     a keeper that cannot be reached is asked again, and until then nothing goes (I7).
  */
@@ -125,7 +134,11 @@ export class KeeperJobs {
   async #look(row: Uint8Array, job: KeeperJob, isLate: boolean): Promise<BlobWork> {
     const { kind, blob } = job
     const { store, region, cell } = this.#options.foundation
-    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    const { record, targets } = await store.snapshot(async (snapshot) => {
+      const record = await readBlob(snapshot, blob)
+      const targets = kind === 'yield' && record?.kind === 'bytes' ? await this.#yieldTo(snapshot, record) : undefined
+      return { record, targets }
+    })
     if (record?.kind !== 'bytes') {
       return { row, kind, blob, keeper: cell, copy: undefined, isNamed: false, isKnown: false, isLate }
     }
@@ -133,7 +146,15 @@ export class KeeperJobs {
     const isNamed = record.isUnreferenced === undefined
     const left = job.kind === 'leave' && job.bucket !== undefined ? { bucket: job.bucket } : {}
     const copy = own === undefined ? undefined : (own.copy ?? 0)
-    return { row, kind, blob, keeper: record.keeper, copy, isNamed, isKnown: true, isLate, ...left }
+    const to = targets === undefined ? {} : { targets }
+    const { keeper, restriction } = record
+    return { row, kind, blob, keeper, copy, isNamed, isKnown: true, isLate, restriction, ...left, ...to }
+  }
+
+  /** The cells that are to hold a blob, where this is none of them. */
+  async #yieldTo(from: Snapshot, record: BlobRecord): Promise<readonly number[] | undefined> {
+    const targets = await targetsOf(from, record, this.#options)
+    return targets?.includes(this.#options.foundation.cell) === true ? undefined : targets
   }
 
   async #do(keeper: number, work: readonly BlobWork[]): Promise<number> {
@@ -143,7 +164,11 @@ export class KeeperJobs {
     const leaves = work.filter(({ kind }) => kind === 'leave')
     const named = leaves.filter(({ isNamed }) => isNamed)
     const unnamed = leaves.filter(({ isNamed }) => !isNamed)
-    let done = await this.#holdAgain(named)
+    const yields = work.filter(({ kind }) => kind === 'yield')
+    // Who names it no more leaves it; and it may stay where none is left of those that it is to be in.
+    const isToGo = ({ isNamed, targets }: BlobWork): boolean => isNamed && targets !== undefined
+    let done = (await this.#holdAgain(named)) + (await this.#drop(yields.filter((each) => !isToGo(each))))
+    const going = yields.filter(isToGo)
     if (keeper !== cell && succession.isGoing(keeper)) {
       // The next pass asks the new one.
       await succession.resolve(work.map(({ blob }) => blob))
@@ -151,13 +176,25 @@ export class KeeperJobs {
     }
     if (keeper === cell) {
       const free = await this.#handing.hand(unnamed)
-      return done + (await this.#drop(holds)) + (await this.#freeing.free(free))
+      done += (await this.#drop(holds)) + (await this.#freeing.free(free))
+      await this.#handOver(going)
+      return done
     }
     const here = (each: BlobWork): each is BlobWork & NumberedCopy => each.copy !== undefined
-    done += await this.#drop([...holds, ...unnamed].filter((each) => !here(each)))
+    done += await this.#drop([...holds, ...going].filter((each) => !here(each)))
+    done += await this.#forget(unnamed.filter((each) => !here(each)))
     done += await this.#hold(keeper, holds.filter(here))
     done += await this.#leave(keeper, unnamed.filter(here))
+    done += await this.#shed(keeper, going.filter(here))
     return done
+  }
+
+  /** What is kept here, and to be elsewhere, is kept there from then on. */
+  async #handOver(work: readonly BlobWork[]): Promise<void> {
+    for (const [cells, some] of Map.groupBy(work, ({ targets = [] }) => targets.join())) {
+      const blobs = some.map(({ blob }) => blob)
+      await this.#handing.yield(blobs, cells.split(',').map(Number))
+    }
   }
 
   async #drop(work: readonly BlobWork[]): Promise<number> {
@@ -168,30 +205,46 @@ export class KeeperJobs {
     return work.length
   }
 
-  /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. */
+  /** What was kept here without a copy, as of what is lost, is kept by another one now. */
+  async #forget(work: readonly BlobWork[]): Promise<number> {
+    if (work.length === 0) return 0
+    const { foundation } = this.#options
+    let done = 0
+    await foundation.store.transact(async (transaction) => {
+      done = 0
+      for (const { row, blob } of work) {
+        if (!(await forgetUnheld(transaction, blob, foundation))) continue
+        transaction.clear(row)
+        done += 1
+      }
+    })
+    return done
+  }
+
+  /** Named again since: its keeper may have let go meanwhile, and is told of the copy once more. What was to go elsewhere still is. */
   async #holdAgain(work: readonly BlobWork[]): Promise<number> {
     if (work.length === 0) return 0
-    await this.#options.foundation.store.transact(async (transaction) => {
-      for (const { row, blob } of work) {
+    const { store, region } = this.#options.foundation
+    await store.transact(async (transaction) => {
+      for (const { row, blob, restriction } of work) {
         transaction.clear(row)
         addBlobJob(transaction, { kind: 'hold', blob })
+        yieldElsewhere(transaction, blob, restriction, region)
       }
     })
     return work.length
   }
 
-  async #ask(keeper: number, method: string, copies: readonly NumberedCopy[]): Promise<Uint8Array> {
+  async #ask(keeper: number, method: string, request: Uint8Array): Promise<Uint8Array> {
     const { transport, foundation } = this.#options
-    return await within(foundation.world, askMilliseconds, (signal) =>
-      transport.ask(keeper, method, encodeCopies(copies), signal),
-    )
+    return await within(foundation.world, askMilliseconds, (signal) => transport.ask(keeper, method, request, signal))
   }
 
   async #hold(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
     if (work.length === 0) return 0
     const { foundation } = this.#options
     const { store, region, world } = foundation
-    const answers = decodeHeld(await this.#ask(keeper, 'hold', work))
+    const answers = decodeHeld(await this.#ask(keeper, 'hold', encodeCopies(work)))
     let done = 0
     await store.transact(async (transaction) => {
       done = 0
@@ -211,7 +264,7 @@ export class KeeperJobs {
   async #leave(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
     if (work.length === 0) return 0
     const { store, region } = this.#options.foundation
-    const answers = decodeLet(await this.#ask(keeper, 'release', work))
+    const answers = decodeLet(await this.#ask(keeper, 'release', encodeGiven(work)))
     let done = 0
     await store.transact(async (transaction) => {
       done = 0
@@ -221,6 +274,24 @@ export class KeeperJobs {
         const left = await giveUp(transaction, { blob, region, copy }, keeper)
         // Named again meanwhile, it is looked at as such by the next pass.
         if (left !== 'gone') continue
+        transaction.clear(row)
+        done += 1
+      }
+    })
+    return done
+  }
+
+  async #shed(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
+    if (work.length === 0) return 0
+    const { store, region } = this.#options.foundation
+    const answers = decodeLet(await this.#ask(keeper, 'release', encodeGiven(work)))
+    let done = 0
+    await store.transact(async (transaction) => {
+      done = 0
+      for (const [index, { row, blob, copy }] of work.entries()) {
+        // A keeper that has not heard of it, and says that nobody names it, is no other copy.
+        if (answers[index] !== 'granted') continue
+        if (!(await shed(transaction, { blob, region, copy }, keeper))) continue
         transaction.clear(row)
         done += 1
       }

@@ -56,6 +56,29 @@ export function decodeCopies(bytes: Uint8Array): readonly NumberedCopy[] {
   return from.list(() => ({ blob: from.hex(16), copy: from.integer() }))
 }
 
+/** A copy that is to go. */
+export interface GivenCopy extends NumberedCopy {
+  /** The bucket that named it, and has left the region; of a part of an object, nothing tells its keeper that. */
+  readonly bucket?: number
+}
+
+/** As `encodeCopies`, and behind it the buckets: releases before this one read no further than they know. */
+export function encodeGiven(copies: readonly GivenCopy[]): Uint8Array {
+  writer.raw(encodeCopies(copies)).integer(copies.length)
+  for (const { bucket = 0 } of copies) writer.integer(bucket)
+  return writer.take()
+}
+
+export function decodeGiven(bytes: Uint8Array): readonly GivenCopy[] {
+  const from = readerOf(bytes)
+  const copies = from.list(() => ({ blob: from.hex(16), copy: from.integer() }))
+  const buckets = from.ended ? [] : from.list(() => from.integer())
+  return copies.map((each, index) => {
+    const bucket = buckets[index] ?? 0
+    return bucket === 0 ? each : { ...each, bucket }
+  })
+}
+
 function readWord<Word>(from: RecordReader, all: readonly Word[]): Word {
   const word = all[from.byte()]
   assert.ok(word !== undefined, 'an answer of a keeper that is known')
@@ -95,15 +118,27 @@ export function decodeAdopted(bytes: Uint8Array): readonly Adopted[] {
   return from.list(() => readWord(from, adoptions))
 }
 
-export function encodeBlobs(blobs: readonly BlobId[]): Uint8Array {
+/** Blobs that a cell is to keep. */
+export interface Offer {
+  readonly blobs: readonly BlobId[]
+  /** Those of which no region has a copy. */
+  readonly lost: ReadonlySet<BlobId>
+}
+
+/** First the blobs, and behind them which are lost: releases before this one read no further than they know. */
+export function encodeOffer({ blobs, lost }: Offer): Uint8Array {
   writer.byte(format).integer(blobs.length)
   for (const blob of blobs) writer.hex(blob)
+  writer.integer(blobs.length)
+  for (const blob of blobs) writer.byte(lost.has(blob) ? 1 : 0)
   return writer.take()
 }
 
-export function decodeBlobs(bytes: Uint8Array): readonly BlobId[] {
+export function decodeOffer(bytes: Uint8Array): Offer {
   const from = readerOf(bytes)
-  return from.list(() => from.hex(16))
+  const blobs = from.list(() => from.hex(16))
+  const flags = from.ended ? [] : from.list(() => from.byte())
+  return { blobs, lost: new Set(blobs.filter((_, index) => flags[index] === 1)) }
 }
 
 /** Who keeps blobs from now on. */

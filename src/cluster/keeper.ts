@@ -1,9 +1,10 @@
 import { BlobUnreadable } from '#src/blobs/blobs.ts'
-import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
+import { bucketOf, copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { hasLeft } from '#src/metadata/departure-records.ts'
 import { clearVote, type Held, hold, isVoteGood, type Let, lose, release, vote } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
+import { countsIn, isGoing, memberOf } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -13,32 +14,36 @@ import {
   type ConfirmRequest,
   decodeConfirm,
   decodeCopies,
+  decodeGiven,
   decodeVote,
   encodeConfirmAnswer,
   encodeHeld,
   encodeLet,
   encodeVoteAnswer,
+  type GivenCopy,
   type NumberedCopy,
   type VoteAnswer,
   type VoteRequest,
 } from './keeper-wire.ts'
-import { copiesNeeded, type NeededOptions } from './needed.ts'
+import { type NeededOptions, neededIn } from './needed.ts'
 import type { Positions } from './positions.ts'
+import type { ShortBlob } from './replenishing.ts'
 import { mayCount } from './succession.ts'
 import type { Caller, Method } from './transport.ts'
 
 export interface KeeperOptions extends NeededOptions {
   readonly foundation: Foundation
-  readonly membership: () => Membership
   readonly positions: Positions
   readonly repair: (blob: BlobId) => void
+  /** Has more copies made of blobs that this cell keeps, some time later. */
+  readonly replenish: (blobs: readonly ShortBlob[]) => void
 }
 
 /**
  * What a cell answers about the blobs that it keeps, and to those that keep others.
  *
- * V7  a keeper that names a blob, and has no copy of it, takes one where another wants to go: that one does not wait for a copy that
- *     nobody makes.
+ * V7  a keeper that names a blob, and has no copy of it, takes one where another wants to go; and where too few would be left, it has
+ *     others take one that name the blob: nobody waits for a copy that nobody makes.
  * V3  a keeper frees a blob only after two rounds: each cell said that nothing there names it, and then, once all that any cell
  *     had said before has arrived everywhere, that nothing there named it since. At any moment between the rounds nobody named
  *     it, and what was on its way had arrived: so nobody can name it again (C19).
@@ -58,7 +63,7 @@ export class Keeper {
     return [
       method('holders', async (request) => encodeRegions(await this.#holders(decodeBlobId(request)))),
       method('hold', (request, caller) => this.#hold(decodeCopies(request), caller)),
-      method('release', (request, caller) => this.#release(decodeCopies(request), caller)),
+      method('release', (request, caller) => this.#release(decodeGiven(request), caller)),
       method('lost', (request, caller) => this.#lose(decodeCopies(request), caller)),
       method('vote', async (request) => encodeVoteAnswer(await this.vote(decodeVote(request)))),
       method('confirm', async (request) => encodeConfirmAnswer(await this.confirm(decodeConfirm(request), true))),
@@ -84,38 +89,49 @@ export class Keeper {
     )
   }
 
-  async #release(copies: readonly NumberedCopy[], caller: Caller): Promise<Uint8Array> {
+  async #release(copies: readonly GivenCopy[], caller: Caller): Promise<Uint8Array> {
     const words: Let[] = []
-    for (const copy of copies) words.push(await this.#releaseOne(copy, caller))
+    const short: ShortBlob[] = []
+    for (const copy of copies) words.push(await this.#releaseOne(copy, caller, short))
+    if (short.length > 0) this.#options.replenish(short)
     return encodeLet(words)
   }
 
-  async #releaseOne(copy: NumberedCopy, { region }: Caller): Promise<Let> {
+  /** `short`: where those go of which too few others are left. */
+  async #releaseOne(copy: GivenCopy, { region }: Caller, short: ShortBlob[]): Promise<Let> {
     const { foundation, membership, repair } = this.#options
     const { store } = foundation
     // Others keep now what was kept here, or will.
     if (isGoing(membership(), foundation.cell)) return 'wait'
     // What is let go must not leave a copy behind that nobody could read; also where nothing names the blob here: another cell may.
     if (!(await this.#isReadable(copy.blob))) return 'wait'
-    const { word, isLacking } = await store.transact(async (transaction) => {
+    const { word, isLacking, needed } = await store.transact(async (transaction) => {
       const record = await readBlob(transaction, copy.blob)
       const isDying = record?.kind === 'bytes' && record.isUnreferenced === true
-      const needed = isDying ? 1 : await this.#needed(transaction, copy.blob)
+      const needed = isDying ? 1 : await this.#needed(transaction, copy, record)
       const counting = { here: foundation, needed, isCounted: countsIn(membership()) }
       const word = await release(transaction, { ...copy, region }, counting)
       const isKept = record?.kind === 'bytes' && record.keeper === foundation.cell
-      return { word, isLacking: isKept && !isDying && copyIn(record, foundation.region) === undefined }
+      const isLacking = isKept && !isDying && copyIn(record, foundation.region) === undefined
+      return { word, isLacking, needed: isKept ? needed : 1 }
     })
     // Whoever asks names it no more, as of a bucket that has left its region, and may have the last one that is good.
     if (word === 'wait' && isLacking) repair(copy.blob)
+    if (word === 'wait' && needed > 1) short.push({ blob: copy.blob, needed })
     return word
   }
 
-  /** How many copies have to be left. Of a part of an object nothing tells the bucket: as many as any asks for. */
-  async #needed(from: Snapshot, blob: BlobId): Promise<number> {
+  /** How many copies have to be left. Of a part of an object whose bucket is not told: as many as any bucket asks for. */
+  async #needed(
+    from: Snapshot,
+    { blob, bucket: left }: GivenCopy,
+    record: Awaited<ReturnType<typeof readBlob>>,
+  ): Promise<number> {
     const { durabilityRegions, mostDurable } = this.#options
-    const needed = (await copiesNeeded(from, blob, this.#options)) ?? (await mostDurable?.(from))
-    return Math.max(1, needed ?? durabilityRegions)
+    const restricted: Pick<BlobRecord, 'restriction'> = record?.kind === 'bytes' ? record : {}
+    const bucket = restricted.restriction?.bucket ?? (await bucketOf(from, blob)) ?? left
+    if (bucket !== undefined) return await neededIn(from, bucket, restricted, this.#options)
+    return Math.max(1, (await mostDurable?.(from)) ?? durabilityRegions)
   }
 
   /** Whether the copy here, if there is one, is good. */

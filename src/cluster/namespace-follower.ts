@@ -83,25 +83,24 @@ export class NamespaceFollower {
   /** Copies or follows by one page; waits for a change where there is none. */
   async step(signal: AbortSignal): Promise<void> {
     const cursor = await this.#standing()
-    if (cursor === undefined || cursor.copiedTo !== undefined) await this.#copy(cursor, signal)
+    if (cursor === undefined || cursor.copiedTo !== undefined) await this.#copy(cursor, cursor?.copiedTo, signal)
     else await this.#follow(cursor, signal)
   }
 
   async #standing(): Promise<NamespaceCursor | undefined> {
     return await this.#parts.store.snapshot(async (snapshot) => {
-      const cursor = await readNamespaceCursor(snapshot)
-      if (cursor !== undefined) await this.#checkForsaken(snapshot, cursor)
-      return cursor
+      await this.#checkForsaken(snapshot)
+      return await readNamespaceCursor(snapshot)
     })
   }
 
   /** What a lost root says from now on, those who compare how far they are do not know of (Y17). */
-  async #checkForsaken(from: Snapshot, { incarnation }: NamespaceCursor): Promise<void> {
+  async #checkForsaken(from: Snapshot): Promise<void> {
     const { world, members } = this.#parts
     const { membership } = members
-    const root = memberOf(membership, membership.root)
-    if (root === undefined || rootOf(root.incarnation, membership) !== incarnation) return
-    if (!(await isForsaken(from, incarnation, world.now()))) return
+    const { incarnation = '' } = memberOf(membership, membership.root) ?? {}
+    const root = rootOf(incarnation, membership)
+    if (!(await isForsaken(from, { root, reign: membership.reign ?? 0 }, world.now()))) return
     throw new Error('the root is lost, and another region takes its place')
   }
 
@@ -110,7 +109,7 @@ export class NamespaceFollower {
     for (;;) {
       const cursor = await this.#parts.store.snapshot(readNamespaceCursor)
       if (cursor !== undefined && cursor.copiedTo === undefined) return
-      await this.#copy(cursor, signal)
+      await this.#copy(cursor, cursor?.copiedTo, signal)
     }
   }
 
@@ -124,24 +123,23 @@ export class NamespaceFollower {
     return decodeMessage<Answer>(answer)
   }
 
-  async #copy(cursor: NamespaceCursor | undefined, signal: AbortSignal): Promise<void> {
-    const { copiedTo } = cursor ?? {}
-    const request = copiedTo === undefined ? {} : { after: textOf(copiedTo) }
+  /** What stands is served until each part of it is replaced; how far this cell was with another root is known until then (Y17). */
+  async #copy(cursor: NamespaceCursor | undefined, after: Uint8Array | undefined, signal: AbortSignal): Promise<void> {
+    const request = after === undefined ? {} : { after: textOf(after) }
     const answer = await this.#ask<CopyAnswer>('namespace-copy', request, signal)
-    if (cursor !== undefined && answer.incarnation !== cursor.incarnation) {
-      // Another root than the one whose rows came so far.
-      await this.#forget(cursor)
-      return
-    }
+    // Another root than the one whose rows came so far.
+    if (after !== undefined && answer.incarnation !== cursor?.incarnation)
+      return await this.#copy(cursor, undefined, signal)
     const rows = readRows(answer.rows)
     const last = rows.at(-1)
-    const from = copiedTo === undefined ? wholeNamespace.from : afterKey(copiedTo)
+    const from = after === undefined ? wholeNamespace.from : afterKey(after)
     const to = answer.hasMore && last !== undefined ? afterKey(last.key) : wholeNamespace.to
     await this.#apply(cursor, async (transaction) => {
       transaction.clearRange(from, to)
       for (const { key, value } of rows) transaction.set(key, value)
       // The position of the first page: what changed behind it is followed, whether or not later pages show it already.
-      const { incarnation, position } = cursor ?? { incarnation: answer.incarnation, position: bytesOf(answer.head) }
+      const begun = after === undefined ? undefined : cursor
+      const { incarnation, position } = begun ?? { incarnation: answer.incarnation, position: bytesOf(answer.head) }
       const next: NamespaceCursor = { incarnation, position }
       setNamespaceCursor(transaction, answer.hasMore && last !== undefined ? { ...next, copiedTo: last.key } : next)
     })
@@ -152,7 +150,7 @@ export class NamespaceFollower {
     const request: FollowRequest = { incarnation, position: textOf(position), wait }
     const answer = await this.#ask<FollowAnswer>('namespace-follow', request, signal)
     if (answer.kind === 'other') {
-      await this.#forget(cursor)
+      await this.#copy(cursor, undefined, signal)
       return
     }
     const end = bytesOf(answer.end)
@@ -170,20 +168,13 @@ export class NamespaceFollower {
     })
   }
 
-  /** Copies anew; what stands is served until each part of it is replaced. */
-  async #forget(cursor: NamespaceCursor): Promise<void> {
-    await this.#parts.store.transact(async (transaction) => {
-      if (isAt(await readNamespaceCursor(transaction), cursor)) transaction.clear(keys.namespaceCursor)
-    })
-  }
-
   async #apply(cursor: NamespaceCursor | undefined, body: (transaction: Transaction) => Promise<void>): Promise<void> {
     const { store, world } = this.#parts
     const now = world.now()
     await store.transact(async (transaction) => {
       if (!isAt(await readNamespaceCursor(transaction), cursor))
         throw new Error('another process follows the root as well')
-      if (cursor !== undefined) await this.#checkForsaken(transaction, cursor)
+      await this.#checkForsaken(transaction)
       await body(transaction)
       setNamespaceHeard(transaction, now)
     })

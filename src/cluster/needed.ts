@@ -1,10 +1,12 @@
+import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { bucketOf } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Snapshot } from '#src/store/store.ts'
+import { type RestrictionOptions, targetsOf } from './restrictions.ts'
 
 /** In how many regions blobs have to be (C20). */
-export interface NeededOptions {
+export interface NeededOptions extends RestrictionOptions {
   /** Those that somebody names, at least, where their bucket does not say. */
   readonly durabilityRegions: number
   /** What is in a bucket, where that says so; undefined: as above. Absent: none does. */
@@ -13,15 +15,35 @@ export interface NeededOptions {
   readonly mostDurable?: (from: Snapshot) => Promise<number>
 }
 
-/** How many copies a blob needs, by its bucket; undefined: nothing beside it tells of one, as of the parts of an object. */
+/** In how many regions what is in a bucket has to be: as many as it asks for, as far as it is in so many, and may be. */
+export async function neededIn(
+  from: Snapshot,
+  bucket: number,
+  record: Pick<BlobRecord, 'restriction'>,
+  options: NeededOptions,
+): Promise<number> {
+  const { durabilityRegions, durabilityOf, cellsOfBucket } = options
+  const asked = (await durabilityOf?.(from, bucket)) ?? durabilityRegions
+  const cells = (await targetsOf(from, record, options)) ?? (await cellsOfBucket?.(from, bucket)) ?? []
+  return Math.max(1, cells.length === 0 ? asked : Math.min(asked, cells.length))
+}
+
+/**
+ * How many copies a blob needs, by its bucket, and by the regions that it is restricted to, if there are fewer. Undefined: nothing
+ * beside it tells of a bucket, as of the parts of an object.
+ */
 export async function copiesNeeded(
   from: Snapshot,
   blob: BlobId,
-  { durabilityRegions, durabilityOf }: NeededOptions,
+  record: Pick<BlobRecord, 'restriction'>,
+  options: NeededOptions,
 ): Promise<number | undefined> {
-  const bucket = await bucketOf(from, blob)
+  const { durabilityRegions, durabilityOf } = options
+  const bucket = record.restriction?.bucket ?? (await bucketOf(from, blob))
   if (bucket === undefined) return undefined
-  return (await durabilityOf?.(from, bucket)) ?? durabilityRegions
+  const needed = (await durabilityOf?.(from, bucket)) ?? durabilityRegions
+  const targets = await targetsOf(from, record, options)
+  return Math.min(needed, targets?.length ?? needed)
 }
 
 /** In how many regions a blob can be that is to be in so many. */

@@ -6,8 +6,9 @@ import type { BlobId } from '#src/model/blob.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { afterKey, TupleReader } from '#src/store/tuple.ts'
+import { mayKeep, type RestrictionOptions } from './restrictions.ts'
 
-export interface PrefetchingOptions {
+export interface PrefetchingOptions extends RestrictionOptions {
   readonly foundation: Pick<Foundation, 'store' | 'world' | 'namespace' | 'region' | 'hasBucket'>
   /** Has blobs held here, durably, some time later. */
   readonly hold: (blobs: readonly BlobId[]) => Promise<void>
@@ -132,9 +133,8 @@ export class Prefetching {
     const found: (readonly [BlobId, BlobRecord])[] = []
     for (const blob of blobs) {
       const record = await readBlob(from, blob)
-      if (record?.kind === 'bytes' && copyIn(record, this.#options.foundation.region) === undefined) {
-        found.push([blob, record])
-      }
+      if (record?.kind !== 'bytes' || copyIn(record, this.#options.foundation.region) !== undefined) continue
+      if (await mayKeep(from, record, this.#options, this.#options.foundation)) found.push([blob, record])
     }
     return found
   }

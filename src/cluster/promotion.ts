@@ -5,11 +5,12 @@ import { governNamespace, readNamespaceHead } from '#src/metadata/namespace-feed
 import {
   clearNamespaceCursor,
   forsake,
-  type NamespaceCursor,
   readNamespaceCursor,
+  setNamespaceCursor,
+  setNamespaceHeard,
 } from '#src/metadata/namespace-replica.ts'
 import { type Member, type Membership, memberOf } from '#src/model/region.ts'
-import type { Store } from '#src/store/store.ts'
+import type { Store, Transaction } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
 import { type Removal, removed, settleBuckets } from './founding.ts'
 import type { Members } from './members.ts'
@@ -30,9 +31,18 @@ interface Standing {
   readonly root: string
   readonly position: string
   readonly isWhole: boolean
+  /** Of the membership that it knows; absent: of a release before this one. */
+  readonly epoch?: number
+  /** It takes no part yet, by its own row: nobody waits for what it knows (C24). */
+  readonly isJoining?: boolean
 }
 
 type Position = Pick<Standing, 'position'>
+
+interface ForsakeRequest {
+  /** Of the root that is lost. */
+  readonly reign: number
+}
 
 const askMilliseconds = 10_000
 /** How long the lost root is not followed while another one takes its place, and by when that one must have, in milliseconds. */
@@ -55,9 +65,10 @@ export const rootOf = (incarnation: string, membership: Membership): string =>
 /**
  * What cells say to each other when the root changes (C25).
  *
- * Y16  a root gives its place up in a transaction in which the one that follows has all that it ever changed; from then on it changes nothing.
- * Y17  the place of a lost root is taken only by a replica that is as far as every other one that is asked, after all of those follow the
- *      lost one no more: what any of them confirms, the new root has.
+ * Y16  a root gives its place up in a transaction in which the one that follows has all that it ever changed; from then on it changes
+ *      nothing, and is as far with itself as anybody can be.
+ * Y17  the place of a lost root is taken only by a replica that is as far as every other one that is asked, with the latest root that any of
+ *      them has followed, after all of those follow the lost one no more, nor any before it: what any of them confirms, the new root has.
  */
 export function promotionMethods({ store, world, members }: Omit<PromotionParts, 'transport'>): readonly Method[] {
   const records = new ClusterRecords()
@@ -65,21 +76,20 @@ export function promotionMethods({ store, world, members }: Omit<PromotionParts,
     {
       name: 'abdicate',
       answer: async (request, { cell }) => {
-        const answer = await abdicate(store, members.self.cell, cell, decodeMessage<Position>(request))
+        const asked = { heir: cell, now: world.now(), ...decodeMessage<Position>(request) }
+        const answer = await abdicate(store, members.self.cell, asked)
         await members.refresh()
         return encodeMessage(answer ?? null)
       },
     },
     {
       name: 'forsake',
-      answer: async () => {
-        const standing = await store.transact(async (transaction) => {
-          const cursor = await readNamespaceCursor(transaction)
-          if (cursor !== undefined)
-            forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
-          return cursor
-        })
-        return encodeMessage(standing === undefined ? null : standingOf(standing))
+      answer: async (request) => {
+        // A release before this one says nothing.
+        const { reign = -1 } = request.length === 0 ? {} : decodeMessage<ForsakeRequest>(request)
+        const parts = { cell: members.self.cell, reign, now: world.now() }
+        const standing = await store.transact((transaction) => forsakeRoot(transaction, records, parts))
+        return encodeMessage(standing ?? null)
       },
     },
     {
@@ -99,18 +109,47 @@ export function promotionMethods({ store, world, members }: Omit<PromotionParts,
 }
 
 const nothing = new Uint8Array(0)
-const standingOf = ({ incarnation, position, copiedTo }: NamespaceCursor): Standing => ({
-  root: incarnation,
-  position: textOf(position),
-  isWhole: copiedTo === undefined,
-})
+const isStateOf = (membership: Membership, cell: number, state: Member['state']): boolean =>
+  memberOf(membership, cell)?.state === state
+
+interface Forsaking extends ForsakeRequest {
+  /** This one. */
+  readonly cell: number
+  readonly now: number
+}
+
+/** Follows the root no more, and tells how far it was; undefined: it never followed one. */
+async function forsakeRoot(
+  to: Transaction,
+  records: ClusterRecords,
+  { cell, reign, now }: Forsaking,
+): Promise<Standing | undefined> {
+  const cursor = await readNamespaceCursor(to)
+  const root = cursor?.incarnation ?? ''
+  forsake(to, { root, until: now + forsakenMilliseconds, ...(reign >= 0 && { reign }) })
+  const membership = await records.membership(to)
+  if (cursor === undefined || membership === undefined) return undefined
+  const { position, copiedTo } = cursor
+  const isJoining = isStateOf(membership, cell, 'joining')
+  return { root, position: textOf(position), isWhole: copiedTo === undefined, epoch: membership.epoch, isJoining }
+}
+
+/** The reign of a root, as `rootOf` names it. */
+const reignIn = (root: string): number => Number(root.split('/')[1] ?? 0)
+
+/** Whether a replica knows more than another one: of a later root, or more of the same one. */
+function isAhead(one: Standing, other: Standing): boolean {
+  if (reignIn(one.root) !== reignIn(other.root)) return reignIn(one.root) > reignIn(other.root)
+  // The root was reborn in its reign: positions before mean nothing, and others know of it by a later membership.
+  if (one.root !== other.root) return (one.epoch ?? 0) > (other.epoch ?? 0)
+  return Buffer.compare(bytesOf(one.position), bytesOf(other.position)) > 0
+}
 
 /** Undefined: the one that asks has not all yet. */
 async function abdicate(
   store: Store,
   here: number,
-  heir: number,
-  { position }: Position,
+  { heir, position, now }: Position & { readonly heir: number; readonly now: number },
 ): Promise<Membership | undefined> {
   const records = new ClusterRecords()
   return await store.transact(async (transaction) => {
@@ -120,7 +159,11 @@ async function abdicate(
     if (membership.root !== here) throw refusal('This cell is not the root.')
     if (memberOf(membership, heir)?.state !== 'active')
       throw refusal('A region that joins or leaves cannot be the root.')
-    if (Buffer.compare(await readNamespaceHead(transaction), bytesOf(position)) !== 0) return undefined
+    const head = await readNamespaceHead(transaction)
+    if (Buffer.compare(head, bytesOf(position)) !== 0) return undefined
+    const { incarnation = '' } = memberOf(membership, here) ?? {}
+    setNamespaceCursor(transaction, { incarnation: rootOf(incarnation, membership), position: head })
+    setNamespaceHeard(transaction, now)
     const next: Membership = { ...membership, epoch: membership.epoch + 1, root: heir, reign: reignOf(membership) + 1 }
     records.setMembership(transaction, next)
     return next
@@ -162,6 +205,7 @@ export class Promotion {
     const { world, members } = this.#parts
     const { membership, self } = members
     if (members.isRoot) throw refusal('This region is the root already.')
+    if (isStateOf(membership, self.cell, 'joining')) throw refusal('A region that joins cannot be the root.')
     if (await this.#answers(membership.root)) throw refusal('The root answers: it can give its place up itself.')
     const began = world.monotonic()
     const others = membership.members.filter(
@@ -189,18 +233,19 @@ export class Promotion {
   }
 
   async #forsake(): Promise<Standing> {
-    const { store, world } = this.#parts
+    const { store, world, members } = this.#parts
+    const parts = { cell: members.self.cell, reign: reignOf(members.membership), now: world.now() }
     return await store.transact(async (transaction) => {
-      const cursor = await readNamespaceCursor(transaction)
-      if (cursor === undefined || cursor.copiedTo !== undefined) throw refusal('This region never had all settings.')
-      forsake(transaction, { root: cursor.incarnation, until: world.now() + forsakenMilliseconds })
-      return standingOf(cursor)
+      const standing = await forsakeRoot(transaction, this.#records, parts)
+      if (standing?.isWhole !== true) throw refusal('This region has not all settings.')
+      return standing
     })
   }
 
   async #forsaken({ cell, region }: Member): Promise<Standing | undefined> {
     try {
-      return decodeMessage<Standing | null>(await this.#ask(cell, 'forsake', nothing)) ?? undefined
+      const request = encodeMessage({ reign: reignOf(this.#parts.members.membership) } satisfies ForsakeRequest)
+      return decodeMessage<Standing | null>(await this.#ask(cell, 'forsake', request)) ?? undefined
     } catch (cause) {
       const message = `The region ${region} cannot be asked, and may know more: --without ${region} goes on all the same.`
       throw new Fault('InvalidRequest', { message }, { cause })
@@ -208,8 +253,8 @@ export class Promotion {
   }
 
   #compare(own: Standing, { region }: Member, theirs: Standing | undefined): void {
-    if (theirs === undefined || !theirs.isWhole || theirs.root !== own.root) return
-    if (Buffer.compare(bytesOf(theirs.position), bytesOf(own.position)) <= 0) return
+    if (theirs === undefined || !theirs.isWhole || theirs.isJoining === true) return
+    if (!isAhead(theirs, own)) return
     throw refusal(`The region ${region} knows more of what the root changed: make that one the root.`)
   }
 

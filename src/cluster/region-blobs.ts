@@ -6,7 +6,7 @@ import { Fault } from '#src/errors.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, regionsBeside } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { type Membership, memberIn, memberOf } from '#src/model/region.ts'
+import { memberIn, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
@@ -15,6 +15,7 @@ import { decodeRegions, encodeBlobId, encodeChunksRequest, isHere } from './blob
 import { ByteStream } from './byte-stream.ts'
 import { Flight } from './flight.ts'
 import { isOver, within } from './patience.ts'
+import { mayKeep, type RestrictionOptions } from './restrictions.ts'
 import type { Transport } from './transport.ts'
 
 /** Milliseconds without a byte after which another region is asked. */
@@ -24,10 +25,9 @@ const askMilliseconds = 5_000
 /** Of lists of checksums that are kept, in bytes: those of some 130 GiB. */
 const checksumBytesMost = 4 * 2 ** 20
 
-export interface RegionBlobsOptions {
-  readonly foundation: Pick<Foundation, 'world' | 'region' | 'cell'>
+export interface RegionBlobsOptions extends RestrictionOptions {
+  readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell'>
   readonly transport: Transport
-  readonly membership: () => Membership
   /** The regions, nearest first. */
   readonly nearest: (regions: readonly string[]) => readonly string[]
   readonly cache?: BlobCache
@@ -48,6 +48,7 @@ export interface RegionBlobsOptions {
  *     digest in the blob's record: neither a source nor a cache is believed (I3).
  * Y2  a source that breaks off is followed by the next one at the same chunk; only when none is left, a read fails, with
  *     ServiceUnavailable and never with a 404 (C21).
+ * Y5  what is restricted to other regions leaves nothing behind here: no cached copy, and no count of reads that would bring one.
  * Y3  however many read a chunk at the same time in a process, it is fetched once.
  */
 export class RegionBlobs implements RemoteBlobs {
@@ -65,8 +66,28 @@ export class RegionBlobs implements RemoteBlobs {
   }
 
   read(blob: BlobId, record: BlobRecord, from: number, to: number): AsyncGenerator<Uint8Array> {
-    if (copyIn(record, this.#options.foundation.region) === undefined) this.#options.wanted(blob)
+    const { foundation, wanted } = this.#options
+    const isElsewhere = copyIn(record, foundation.region) === undefined
+    if (record.restriction !== undefined) return this.#restricted(blob, record, from, to, isElsewhere)
+    if (isElsewhere) wanted(blob)
     return this.fetch(blob, record, from, to)
+  }
+
+  /** As `read` of what may be for other regions only. */
+  async *#restricted(
+    blob: BlobId,
+    record: BlobRecord,
+    from: number,
+    to: number,
+    isElsewhere: boolean,
+  ): AsyncGenerator<Uint8Array> {
+    if (isElsewhere && (await this.#mayKeep(record))) this.#options.wanted(blob)
+    yield* this.fetch(blob, record, from, to)
+  }
+
+  async #mayKeep(record: BlobRecord): Promise<boolean> {
+    const { store } = this.#options.foundation
+    return await store.snapshot((snapshot) => mayKeep(snapshot, record, this.#options, this.#options.foundation))
   }
 
   /** As `read`, on nobody's behalf who might come again. */
@@ -156,7 +177,9 @@ export class RegionBlobs implements RemoteBlobs {
     signal: AbortSignal,
     source: { region: string },
   ): AsyncGenerator<Uint8Array> {
-    const { cache, counters, fetched, membership } = this.#options
+    const { counters, fetched, membership } = this.#options
+    const isKept = record.restriction === undefined || (await this.#mayKeep(record))
+    const cache = isKept ? this.#options.cache : undefined
     let next = first
     let cause: unknown
     for await (const cell of this.#sources(blob, record)) {

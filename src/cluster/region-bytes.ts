@@ -12,20 +12,19 @@ import { Adopting } from './adopting.ts'
 import { blobMethod } from './blob-source.ts'
 import { Copies } from './copies.ts'
 import { Freeing } from './freeing.ts'
-import type { HandingOnOptions } from './handing-on.ts'
 import { Keeper } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
 import type { NeededOptions } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
-import { Spreading, spreadMethods } from './spreading.ts'
+import { Spreading, type SpreadingOptions, spreadMethods } from './spreading.ts'
 import { Succession, type SuccessionOptions } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
 import type { Method, Transport } from './transport.ts'
 
 export interface RegionBytesOptions
-  extends Pick<HandingOnOptions, 'cellsOfBucket'>,
-    Pick<SuccessionOptions, 'askAgain'>,
+  extends Pick<SuccessionOptions, 'askAgain' | 'lookAgain'>,
+    Pick<SpreadingOptions, 'reservedFor'>,
     NeededOptions {
   /** Without `remote`, which is made here. */
   readonly foundation: Foundation
@@ -75,16 +74,13 @@ export interface RegionBytes {
 }
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
-  const { foundation, counters, failed, cache, own, transport } = options
+  const { foundation, failed, cache, own } = options
   const remote: RegionBlobs = new RegionBlobs({ wanted: () => {}, ...options, repair: (blob) => copies.repair(blob) })
   const { cache: _, ...uncached } = options
   const passing = new RegionBlobs({ ...uncached, wanted: () => {}, repair: () => {} })
   const copies = new Copies({
-    foundation,
-    transport,
+    ...options,
     read: (...range) => remote.fetch(...range),
-    failed,
-    ...(counters !== undefined && { counters }),
   })
   const source = {
     foundation,
@@ -93,9 +89,13 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...(cache !== undefined && { cache }),
     ...(own !== undefined && { own }),
   }
-  const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob) })
   const succession = new Succession(options)
-  const jobs = new KeeperJobs({ ...options, keeper, succession })
+  const keeper = new Keeper({
+    ...options,
+    repair: (blob) => copies.repair(blob),
+    replenish: (blobs) => void succession.replenish(blobs).catch(failed),
+  })
+  const jobs = new KeeperJobs({ ...options, keeper, succession, lostOf: (blobs) => succession.lostOf(blobs) })
   const freeing = new Freeing({ ...options, keeper })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
   const adopting = new Adopting({ foundation, copies, failed })

@@ -21,7 +21,7 @@ export interface Asked {
   readonly uploadId: string | undefined
   /** `X-Tigris-Consistent: true`: at the bucket's home cell (C23). */
   readonly isConsistent: boolean
-  /** `X-Tigris-Regions` of a request for an object: in one of these, where the bucket is there. */
+  /** `X-Tigris-Regions` of a request for an object, regions and geographies: in one of these, where the bucket is there. */
   readonly regions: readonly string[]
 }
 
@@ -55,7 +55,8 @@ export class Routing {
       if (member !== undefined && member.state !== 'removed') return this.#at(this.#reading([member.cell], source)[0])
     }
     if (isConsistent) return this.#at(this.#reading([this.home(bucket)], source)[0])
-    const cells = this.#chosen(this.#reading(this.cells(bucket), source), regions)
+    // What is written is to be in these: that its source is elsewhere is the lesser evil.
+    const cells = this.#reading(this.#chosen(this.cells(bucket), regions), source)
     const { self, isServing } = this.#members
     if (isServing && cells.includes(self.cell)) return 'here'
     const others = cells.filter((cell) => cell !== self.cell)
@@ -83,7 +84,10 @@ export class Routing {
 
   #chosen(cells: readonly number[], regions: readonly string[]): readonly number[] {
     if (regions.length === 0) return cells
-    const chosen = cells.filter((cell) => regions.includes(memberOf(this.#members.membership, cell)?.region ?? ''))
+    const chosen = cells.filter((cell) => {
+      const { region = '', geography = '' } = memberOf(this.#members.membership, cell) ?? {}
+      return regions.includes(region) || (geography !== '' && regions.includes(geography))
+    })
     return chosen.length > 0 ? chosen : cells
   }
 

@@ -1,9 +1,10 @@
 import { Fault } from '#src/errors.ts'
 import { type BlobNews, copyIn, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
 import { endReservation, type Reservation, reserve } from '#src/metadata/reservations.ts'
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { cellsOf, type Membership, memberOf } from '#src/model/region.ts'
+import { sharingCells } from '#src/model/move.ts'
+import { cellsOf, type Membership, memberOf, targetCells } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Durability, Spread } from '#src/service/spread.ts'
 import type { Copies } from './copies.ts'
@@ -12,7 +13,7 @@ import { within } from './patience.ts'
 import type { Positions } from './positions.ts'
 import type { Caller, Method, Transport } from './transport.ts'
 
-/** How long a write under way keeps what it needs, in milliseconds: longer than the largest part takes to be fetched. */
+/** Longer than the largest part takes to be fetched. */
 const reservedMilliseconds = 3_600_000
 /** For other cells to commit a record, in milliseconds; then the answer is that nobody knows. */
 const confirmMilliseconds = 15_000
@@ -34,6 +35,8 @@ export interface SpreadingOptions {
   readonly positions: Positions
   /** In how many regions a write has to be before it is acknowledged, where its bucket does not say. */
   readonly regions: number
+  /** How long a write under way keeps what it needs, in milliseconds; default: an hour. */
+  readonly reservedFor?: number
 }
 
 interface KeepRequest {
@@ -44,6 +47,8 @@ interface KeepRequest {
 
 interface ReachedRequest {
   readonly heads: string
+  /** By its name; of releases before this one, absent. */
+  readonly bucket?: string
   readonly reservations: readonly Reservation[]
 }
 
@@ -55,12 +60,19 @@ export class Spreading implements Durability {
     this.#options = options
   }
 
-  async begin({ location, durability }: Bucket): Promise<Spread | undefined> {
+  async begin({ name, location, durability }: Bucket, restriction?: Restriction): Promise<Spread | undefined> {
     const { membership, isReachable, nearest, foundation } = this.#options
     const regions = durability ?? this.#options.regions
     const needed = regions - 1
     if (needed === 0) return undefined
-    const cells = cellsOf(location, membership()).filter((cell) => cell !== foundation.cell)
+    const all = cellsOf(location, membership())
+    const targets = restriction && targetCells(restriction.regions, all, membership())
+    if (targets !== undefined && targets.length < regions) {
+      throw new Fault('InvalidRequest', {
+        message: `The object is to be in ${targets.length} regions; what is written here has to be in ${regions}.`,
+      })
+    }
+    const cells = (targets ?? all).filter((cell) => cell !== foundation.cell)
     if (cells.length < needed) {
       throw new Fault('InvalidRequest', {
         message: `This bucket is in ${cells.length + 1} regions; what is written here has to be in ${regions}.`,
@@ -71,7 +83,7 @@ export class Spreading implements Durability {
     if (reachable.length < needed) throw new Fault('ServiceUnavailable')
     const order = nearest(reachable.map(({ region }) => region))
     const sorted = order.flatMap((code) => reachable.filter(({ region }) => region === code).map(({ cell }) => cell))
-    return new SpreadWrite(this.#options, sorted, needed)
+    return new SpreadWrite(this.#options, name, sorted, needed)
   }
 }
 
@@ -79,16 +91,19 @@ class SpreadWrite implements Spread {
   readonly token: number
   readonly until: number
   readonly #options: SpreadingOptions
+  readonly #bucket: string
   readonly #needed: number
   /** Nearest first; once some hold its bytes, those. */
   #cells: readonly number[]
   #reservations: readonly Reservation[] = []
 
-  constructor(options: SpreadingOptions, cells: readonly number[], needed: number) {
-    const { world } = options.foundation
+  constructor(options: SpreadingOptions, bucket: string, cells: readonly number[], needed: number) {
+    const { foundation, reservedFor = reservedMilliseconds } = options
+    const { world } = foundation
     this.token = Buffer.from(world.randomBytes(6)).readUIntBE(0, 6)
-    this.until = world.now() + reservedMilliseconds
+    this.until = world.now() + reservedFor
     this.#options = options
+    this.#bucket = bucket
     this.#cells = cells
     this.#needed = needed
   }
@@ -133,12 +148,11 @@ class SpreadWrite implements Spread {
   }
 
   async confirm(): Promise<void> {
-    const { foundation, positions, transport } = this.#options
+    const { foundation, positions } = this.#options
     const heads = textOf(await foundation.store.snapshot((snapshot) => positions.heads(snapshot)))
-    const request = encodeMessage({ heads, reservations: this.#reservations } satisfies ReachedRequest)
-    const asked = this.#cells.map((cell) =>
-      within(foundation.world, confirmMilliseconds, (signal) => transport.ask(cell, 'reached', request, signal)),
-    )
+    const [bucket, reservations] = [this.#bucket, this.#reservations]
+    const request = encodeMessage({ heads, bucket, reservations } satisfies ReachedRequest)
+    const asked = this.#cells.map((cell) => this.#confirmAt(cell, request))
     try {
       await firstOf(asked, this.#needed)
     } catch (cause) {
@@ -146,6 +160,25 @@ class SpreadWrite implements Spread {
       throw new Fault('ServiceUnavailable', { message }, { cause })
     }
   }
+
+  async #confirmAt(cell: number, request: Uint8Array): Promise<void> {
+    const { foundation, membership, transport } = this.#options
+    await within(foundation.world, confirmMilliseconds, (signal) => transport.ask(cell, 'reached', request, signal))
+    // To a cell that the bucket has left meanwhile the record did not go: it has come past it.
+    if (!(await isShared(foundation, membership(), this.#bucket, cell))) throw new Fault('ServiceUnavailable')
+  }
+}
+
+/** By its own row, whether a cell gives a bucket's records to another one, or takes them. */
+async function isShared(
+  { store, namespace }: Foundation,
+  membership: Membership,
+  name: string,
+  cell: number,
+): Promise<boolean> {
+  const bucket = await store.snapshot((snapshot) => namespace.bucket(snapshot, name))
+  // What comes before its bucket is taken.
+  return bucket === undefined || sharingCells(bucket, membership).includes(cell)
 }
 
 /** Resolves once so many have; rejects once so many cannot any more. */
@@ -169,11 +202,12 @@ export interface KeepingOptions {
   readonly foundation: Foundation
   readonly copies: Copies
   readonly positions: Positions
+  readonly membership: () => Membership
 }
 
 /**
  * What a cell answers to one that spreads a write out. `keep`: a blob is durable here, and reserved. `reached`: all that the asking
- * cell had committed is applied here, and what was reserved for it is here and named.
+ * cell had committed is applied here, that its bucket is here too, and that what was reserved for it is here and named.
  */
 export function spreadMethods(options: KeepingOptions): readonly Method[] {
   return [
@@ -207,14 +241,18 @@ async function isHere({ store, region }: Foundation, blob: BlobId): Promise<bool
 }
 
 async function reached(
-  { foundation, positions }: KeepingOptions,
-  { heads, reservations }: ReachedRequest,
+  { foundation, positions, membership }: KeepingOptions,
+  { heads, bucket, reservations }: ReachedRequest,
   { cell }: Caller,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const { store, world } = foundation
   while (!(await store.snapshot((snapshot) => positions.hasReached(snapshot, cell, bytesOf(heads))))) {
     await world.sleep(lookMilliseconds, signal)
+  }
+  // What comes late to a cell that the bucket has left is not taken (C22).
+  if (bucket !== undefined && !(await isShared(foundation, membership(), bucket, foundation.cell))) {
+    throw new Fault('ServiceUnavailable')
   }
   for (const reservation of reservations) {
     if (!(await isHere(foundation, reservation.blob))) throw new Fault('ServiceUnavailable')

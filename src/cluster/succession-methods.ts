@@ -1,23 +1,25 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
+import { addBlobJob } from '#src/metadata/jobs.ts'
 import { countedIn } from '#src/metadata/keeping.ts'
-import { askFor } from '#src/metadata/outbox.ts'
+import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import { isSettled, readSuccession } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, isGoing, type Membership } from '#src/model/region.ts'
+import { countsIn, isGoing } from '#src/model/region.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import type { Snapshot } from '#src/store/store.ts'
-import { fetchBlob } from './demand.ts'
+import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
 import { within } from './patience.ts'
+import { mayKeep } from './restrictions.ts'
 import type { Method, Transport } from './transport.ts'
 
 /**
  * What cells ask each other when one is going, or gone.
  *
- * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too.
+ * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too, or
+ * to tell their keeper again where it does.
  * `sheltered`: whether it keeps blobs of which enough copies are left without the asking cell, which is leaving.
  */
 interface BlobsRequest {
@@ -32,11 +34,12 @@ export interface Told {
   /** It is the blob's keeper, and goes on being it. */
   readonly keeps: boolean
   readonly holds: boolean
+  /** Its region may: what is restricted to others is not asked of it. */
+  readonly mayHold: boolean
 }
 
 export interface SuccessionMethodsOptions extends NeededOptions {
   readonly foundation: Foundation
-  readonly membership: () => Membership
   readonly repair: (blob: BlobId) => void
   readonly resolve: (blobs: readonly BlobId[]) => Promise<number>
 }
@@ -47,13 +50,20 @@ const shelterMilliseconds = 120_000
 const verifiedMost = 200_000
 const nothing = new Uint8Array(0)
 
-async function tell(from: Snapshot, blob: BlobId, { region, cell }: Foundation, isStaying: boolean): Promise<Told> {
+async function tell(
+  from: Snapshot,
+  blob: BlobId,
+  options: SuccessionMethodsOptions,
+  isStaying: boolean,
+): Promise<Told> {
+  const { region, cell } = options.foundation
   const record = await readBlob(from, blob)
-  if (record?.kind !== 'bytes') return { names: false, keeps: false, holds: false }
+  if (record?.kind !== 'bytes') return { names: false, keeps: false, holds: false, mayHold: false }
   return {
     names: record.isUnreferenced === undefined,
     keeps: isStaying && record.keeper === cell,
     holds: copyIn(record, region) !== undefined,
+    mayHold: await mayKeep(from, record, options, options.foundation),
   }
 }
 
@@ -70,7 +80,7 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
         const isStaying = !isGoing(membership(), cell)
         const told = await store.snapshot(async (snapshot) => {
           const all: Told[] = []
-          for (const blob of blobs) all.push(await tell(snapshot, blob, foundation, isStaying))
+          for (const blob of blobs) all.push(await tell(snapshot, blob, options, isStaying))
           return all
         })
         return encodeMessage(told)
@@ -89,7 +99,12 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
       async answer(request) {
         const { blobs } = decodeMessage<BlobsRequest>(request)
         await store.transact(async (transaction) => {
-          for (const blob of blobs) askFor(transaction, { kind: fetchBlob, payload: { blob } }, world.now())
+          for (const blob of blobs) {
+            const record = await readBlob(transaction, blob)
+            const isHeld = record?.kind === 'bytes' && copyIn(record, foundation.region) !== undefined
+            if (isHeld) addBlobJob(transaction, { kind: 'hold', blob })
+            else askForCopies(transaction, [blob], world.now())
+          }
         })
         return nothing
       },
@@ -105,6 +120,10 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
       },
     },
   ]
+}
+
+export function askForCopies(to: Transaction, blobs: readonly BlobId[], now: number): void {
+  for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
 }
 
 /** Whether this cell keeps the blob, and enough copies of it are left without those of regions that are going. */
@@ -128,7 +147,7 @@ async function isEnough(options: SuccessionMethodsOptions, blob: BlobId, record:
   const { foundation, membership, durabilityRegions, mostDurable } = options
   const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
   return await foundation.store.snapshot(async (snapshot) => {
-    const needed = await copiesNeeded(snapshot, blob, options)
+    const needed = await copiesNeeded(snapshot, blob, record, options)
     if (counted.length < possible(needed ?? durabilityRegions, membership())) return false
     if (needed !== undefined) return true
     // A part of an object: if its bucket asks for more, whoever looks at all objects sees that, or has more copies made.

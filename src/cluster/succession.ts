@@ -1,33 +1,35 @@
-import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
+import { decodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, bucketOf, copyIn, readBlob, readManifest } from '#src/metadata/blob-records.ts'
-import { becomeKeeper, changeKeeper, countedIn, forgetCopies } from '#src/metadata/keeping.ts'
+import { becomeKeeper, changeKeeper, forgetCopies } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
-import { askFor } from '#src/metadata/outbox.ts'
 import {
   isSettled,
-  noteFound,
   noteInherited,
-  noteLost,
   readSuccession,
   type SuccessionState,
   setSuccession,
 } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { countsIn, isGoing, type Membership, memberOf } from '#src/model/region.ts'
-import type { Foundation } from '#src/service/foundation.ts'
+import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
-import { fetchBlob } from './demand.ts'
+import { heirOf, type ToldBy } from './heirs.ts'
 import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
-import { askKeeping, askToHold, askToInherit, type Told } from './succession-methods.ts'
-import type { Transport } from './transport.ts'
+import {
+  askAll,
+  countedBy,
+  type Kept,
+  Replenishing,
+  type ReplenishingOptions,
+  type Short,
+  type ShortBlob,
+} from './replenishing.ts'
+import { mayKeep, targetsOf } from './restrictions.ts'
+import { askToInherit } from './succession-methods.ts'
 
-export interface SuccessionOptions extends Omit<NeededOptions, 'mostDurable'> {
-  readonly foundation: Pick<Foundation, 'store' | 'world' | 'region' | 'cell'>
-  readonly transport: Transport
-  readonly membership: () => Membership
-  /** After which a copy that was asked for, and is not there, is asked for again, in milliseconds. */
-  readonly askAgain?: number
+export interface SuccessionOptions extends Omit<NeededOptions, 'mostDurable'>, ReplenishingOptions {
+  /** After which all is looked at again where blobs are short of copies that their bucket has no region for, in milliseconds. */
+  readonly lookAgain?: number
 }
 
 /** Blobs that one look is about: what a transaction takes well. */
@@ -36,19 +38,8 @@ const blobsTogether = 200
 const pauses = { busy: 1_000, idle: 5_000 }
 /** After which all is looked at again, in milliseconds. */
 const period = 86_400_000
-const askAgain = 600_000
-const askedMost = 100_000
-
-interface Kept {
-  readonly blob: BlobId
-  readonly record: BlobRecord
-}
-
-/** What there are too few copies of. */
-interface Short extends Kept {
-  /** How many there are to be, at most as many as there are regions. */
-  readonly needed: number
-}
+/** Their bucket may have come to another region since. */
+const lookAgain = 3_600_000
 
 interface Page {
   readonly kept: readonly Kept[]
@@ -58,25 +49,6 @@ interface Page {
 
 /** A number: of the cell that is to keep it, and does not yet. */
 type Settled = 'inherited' | 'told' | 'as it is' | number
-
-interface ToldBy extends Told {
-  readonly cell: number
-  readonly isActive: boolean
-}
-
-/**
- * Whom a blob gets as its keeper, as one cell sees it: one that keeps it already; or else the least of those that name it. Where
- * nobody names it, whoever has it keeps it for itself, and frees it.
- */
-export function heirOf(
-  self: { readonly cell: number; readonly isActive: boolean; readonly names: boolean },
-  others: readonly ToldBy[],
-): number {
-  const keeping = others.filter(({ keeps }) => keeps).map(({ cell }) => cell)
-  if (keeping.length > 0) return Math.min(...keeping)
-  const naming = [self, ...others].filter(({ isActive, names }) => isActive && names).map(({ cell }) => cell)
-  return naming.length === 0 ? self.cell : Math.min(...naming)
-}
 
 /**
  * Takes over what cells leave behind that are going, or gone: blobs that they kept get another keeper, and copies that were theirs are
@@ -89,10 +61,11 @@ export function heirOf(
  */
 export class Succession {
   readonly #options: SuccessionOptions
-  readonly #asked = new Map<string, number>()
+  readonly #replenishing: Replenishing
 
   constructor(options: SuccessionOptions) {
     this.#options = options
+    this.#replenishing = new Replenishing(options)
   }
 
   isGoing(cell: number): boolean {
@@ -121,9 +94,10 @@ export class Succession {
     const before = await store.snapshot(readSuccession)
     // One that leaves writes on, until it has left.
     const isDone = isSettled(before, epoch) && !this.isGoing(foundation.cell)
-    if (isDone && world.now() - before.at < period) return false
+    const pause = (before?.short ?? 0) > 0 ? (this.#options.lookAgain ?? lookAgain) : period
+    if (isDone && world.now() - before.at < pause) return false
     const mourned = before?.mourned ?? []
-    const total = { blobs: 0, orphans: 0, wanted: 0, lost: 0 }
+    const total = { blobs: 0, orphans: 0, wanted: 0, lost: 0, short: 0 }
     for await (const page of this.#pages()) {
       const found = await this.#look(
         page,
@@ -133,6 +107,7 @@ export class Succession {
       total.orphans += found.orphans
       total.wanted += found.wanted
       total.lost += found.lost
+      total.short += found.short
     }
     if (membership().epoch !== epoch) return true
     return await store.transact(async (transaction) => {
@@ -172,7 +147,7 @@ export class Succession {
     const resolved = orphans.length === 0 ? 0 : await this.resolve(orphans.map(({ blob }) => blob))
     const kept = all.filter(this.#isKept)
     // Asked for while nobody named it, it was not fetched; named again, it is asked for anew.
-    for (const { blob, record } of kept) if (record.isUnreferenced) this.#asked.delete(`${foundation.cell} ${blob}`)
+    for (const { blob, record } of kept) if (record.isUnreferenced) this.#replenishing.forget(blob)
     const regions = new Set(gone.map((each) => memberOf(membership(), each)?.region))
     const mourning = kept.filter(({ record }) => record.holders.some(({ region }) => regions.has(region)))
     if (mourning.length > 0) {
@@ -182,12 +157,13 @@ export class Succession {
         }
       })
     }
-    const found = { orphans: orphans.length - resolved, wanted: 0, lost: 0 }
+    const found = { orphans: orphans.length - resolved, wanted: 0, lost: 0, short: 0 }
     const add = async (short: readonly Short[]): Promise<void> => {
       if (short.length === 0) return
-      const { wanted, lost } = await this.#replenish(short)
-      found.wanted += wanted
-      found.lost += lost
+      const still = await this.#replenishing.replenish(short)
+      found.wanted += still.wanted
+      found.lost += still.lost
+      found.short += still.short
     }
     await add(await this.#shortOf(kept))
     for (const manifest of manifests) for await (const short of this.#shortParts(manifest)) await add(short)
@@ -205,9 +181,11 @@ export class Succession {
     return await foundation.store.snapshot(async (snapshot) => {
       const short: Short[] = []
       for (const each of named) {
-        const asked = (await copiesNeeded(snapshot, each.blob, this.#options)) ?? durabilityRegions
-        const needed = possible(asked, membership())
-        if (this.#isShort(each, needed)) short.push({ ...each, needed })
+        const targets = await targetsOf(snapshot, each.record, this.#options)
+        const asked =
+          targets?.length ?? (await copiesNeeded(snapshot, each.blob, each.record, this.#options)) ?? durabilityRegions
+        const found = { ...each, needed: possible(asked, membership()), targets }
+        if (this.#isShort(found)) short.push(found)
       }
       return short
     })
@@ -229,21 +207,18 @@ export class Succession {
         for (const { blob } of parts.slice(first, first + blobsTogether)) {
           const record = await readBlob(snapshot, blob)
           if (record?.kind !== 'bytes' || record.isUnreferenced === true) continue
-          const each = { blob, record, needed }
+          // What is restricted tells of its bucket itself.
+          if (record.restriction !== undefined) continue
+          const each = { blob, record, needed, targets: undefined }
           // What lacks more than that is found where it lies itself.
-          if (this.#isKept(each) && this.#isShort(each, needed) && !this.#isShort(each, usual)) short.push(each)
+          if (this.#isKept(each) && this.#isShort(each) && !this.#isShort({ ...each, needed: usual })) short.push(each)
         }
         return short
       })
     }
   }
 
-  #counted(record: BlobRecord): readonly string[] {
-    const { foundation, membership } = this.#options
-    return countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
-  }
-
-  #isShort = ({ record }: Kept, needed: number): boolean => this.#counted(record).length < needed
+  #isShort = (each: Short): boolean => countedBy(this.#options, each).length < each.needed
 
   /**
    * Gives blobs another keeper whose keeper is going, or gone. Gives how many have one now; nothing is decided while a cell cannot
@@ -253,7 +228,7 @@ export class Succession {
     const { foundation, membership } = this.#options
     const { store } = foundation
     const { epoch } = membership()
-    const { told, isWhole } = await this.#ask(blobs)
+    const { told, isWhole } = await askAll(this.#options, blobs)
     if (!isWhole || membership().epoch !== epoch) return 0
     const { done, left } = await store.transact(async (transaction) => {
       const settled: Settled[] = []
@@ -283,7 +258,9 @@ export class Succession {
     if (record?.kind !== 'bytes' || !this.isGoing(record.keeper)) return 'as it is'
     const isActive = memberOf(membership(), cell)?.state === 'active'
     const before = record.keeper
-    const heir = heirOf({ cell, isActive, names: record.isUnreferenced === undefined }, others)
+    const names = record.isUnreferenced === undefined
+    const mayHold = await mayKeep(to, record, this.#options, foundation)
+    const heir = heirOf({ cell, isActive, names, mayHold }, others)
     if (heir === before) return 'as it is'
     if (heir === cell) {
       await becomeKeeper(to, blob, foundation)
@@ -294,100 +271,38 @@ export class Succession {
     return 'told'
   }
 
-  /** What the other cells say of blobs. `isWhole`: all did, and go by the same membership. */
-  async #ask(blobs: readonly BlobId[]): Promise<{ told: readonly (readonly ToldBy[])[]; isWhole: boolean }> {
+  /** Of some blobs those of which no region has a copy; none while a cell cannot be asked (K2). */
+  async lostOf(blobs: readonly BlobId[]): Promise<ReadonlySet<BlobId>> {
+    const { store, region } = this.#options.foundation
+    const { told, isWhole } = await askAll(this.#options, blobs)
+    if (!isWhole) return new Set()
+    const elsewhere = blobs.filter((_, index) => (told[index] ?? []).every(({ holds }) => !holds))
+    return await store.snapshot(async (snapshot) => {
+      const lost = new Set<BlobId>()
+      for (const blob of elsewhere) {
+        const record = await readBlob(snapshot, blob)
+        if (record?.kind === 'bytes' && copyIn(record, region) === undefined) lost.add(blob)
+      }
+      return lost
+    })
+  }
+
+  /** Has copies made of blobs that this cell keeps, and of which another copy can go only then. */
+  async replenish(blobs: readonly ShortBlob[]): Promise<void> {
     const { foundation, membership } = this.#options
-    const { epoch, members } = membership()
-    const others = members.filter(({ cell, state }) => cell !== foundation.cell && state !== 'removed')
-    const answers = await Promise.all(
-      others.map(async ({ cell, state }) => {
-        const told = await askKeeping(this.#options, cell, { epoch, blobs }).catch(() => undefined)
-        return told?.map((each) => ({ ...each, cell, isActive: state === 'active' }))
-      }),
-    )
-    const told = blobs.map((_, index) => answers.flatMap((answer) => answer?.[index] ?? []))
-    return { told, isWhole: !answers.includes(undefined) }
-  }
-
-  /** Has more copies made of what is short of them. */
-  async #replenish(short: readonly Short[]): Promise<{ wanted: number; lost: number }> {
-    const { foundation } = this.#options
-    const { told, isWhole } = await this.#ask(short.map(({ blob }) => blob))
-    const here: BlobId[] = []
-    const there = new Map<number, BlobId[]>()
-    const [lost, found]: [BlobId[], BlobId[]] = [[], []]
-    let wanted = 0
-    for (const [index, { blob, record, needed }] of short.entries()) {
-      const others = told[index] ?? []
-      const own = copyIn(record, foundation.region)
-      const isNowhere = own === undefined && !others.some(({ holds }) => holds)
-      if (isNowhere) {
-        if (isWhole) lost.push(blob)
-        else wanted += 1
-        continue
+    const short = await foundation.store.snapshot(async (snapshot) => {
+      const found: Short[] = []
+      for (const { blob, needed } of blobs) {
+        const record = await readBlob(snapshot, blob)
+        if (record?.kind !== 'bytes' || record.isUnreferenced === true) continue
+        const targets = await targetsOf(snapshot, record, this.#options)
+        const each = { blob, record, needed: possible(needed, membership()), targets }
+        if (this.#isKept(each)) found.push(each)
       }
-      found.push(blob)
-      const takers = others.filter(({ names, holds, isActive }) => names && !holds && isActive).map(({ cell }) => cell)
-      const holding = others.filter(({ holds, isActive }) => holds && isActive).length + (own === undefined ? 0 : 1)
-      const missing = needed - holding
-      if (missing <= 0) {
-        // Those who hold it have yet to tell.
-        wanted += 1
-        continue
-      }
-      // No more regions have the bucket: it cannot be in more of them.
-      if (own !== undefined && takers.length === 0 && holding === this.#counted(record).length) continue
-      wanted += 1
-      if (own === undefined) here.push(blob)
-      for (const cell of takers.slice(0, missing - (own === undefined ? 1 : 0))) {
-        there.set(cell, [...(there.get(cell) ?? []), blob])
-      }
-    }
-    await this.#noteLost(lost, found)
-    await this.#fetchHere(here)
-    for (const [cell, blobs] of there) await this.#fetchThere(cell, blobs)
-    return { wanted, lost: lost.length }
-  }
-
-  async #noteLost(lost: readonly BlobId[], found: readonly BlobId[]): Promise<void> {
-    const { store, world } = this.#options.foundation
-    await store.transact(async (transaction) => {
-      for (const blob of lost) await noteLost(transaction, blob, world.now())
-      for (const blob of found) noteFound(transaction, blob)
+      return found
     })
+    if (short.length > 0) await this.#replenishing.replenish(short)
   }
-
-  /** Those that were not asked for lately, which they are from now on. */
-  #unasked(cell: number, blobs: readonly BlobId[]): readonly BlobId[] {
-    const now = this.#options.foundation.world.monotonic()
-    if (this.#asked.size > askedMost) this.#asked.clear()
-    return blobs.filter((blob) => {
-      const name = `${cell} ${blob}`
-      const asked = this.#asked.get(name)
-      if (asked !== undefined && now - asked < (this.#options.askAgain ?? askAgain)) return false
-      this.#asked.set(name, now)
-      return true
-    })
-  }
-
-  async #fetchHere(blobs: readonly BlobId[]): Promise<void> {
-    const { store, world, cell } = this.#options.foundation
-    const unasked = this.#unasked(cell, blobs)
-    await store.transact(async (transaction) => askForCopies(transaction, unasked, world.now()))
-  }
-
-  async #fetchThere(cell: number, blobs: readonly BlobId[]): Promise<void> {
-    const unasked = this.#unasked(cell, blobs)
-    if (unasked.length === 0) return
-    // One that cannot be asked now is asked again with the next look.
-    await askToHold(this.#options, cell, { epoch: this.#options.membership().epoch, blobs: unasked }).catch(() => {
-      for (const blob of unasked) this.#asked.delete(`${cell} ${blob}`)
-    })
-  }
-}
-
-function askForCopies(to: Parameters<typeof askFor>[0], blobs: readonly BlobId[], now: number): void {
-  for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
 }
 
 /** Whether copies of a region that a cell tells of may be counted: not while copies of one before it, which is gone, still are. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Extent } from '#src/model/blob.ts'
+import type { Extent, Restriction } from '#src/model/blob.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
 
 /** One blob of bytes. */
@@ -15,6 +15,8 @@ export interface BlobRecord {
   readonly isUnreferenced?: true
   /** At the keeper: copies that regions gave up, by the number of the last one. */
   readonly released?: readonly Released[]
+  /** Absent: all regions of its bucket may keep it. */
+  readonly restriction?: Restriction
 }
 
 /** A durable copy. Of another region's only the name is known: its extents are empty here. */
@@ -37,8 +39,8 @@ export interface ManifestRecord {
   readonly parts: number
 }
 
-/** What most blobs need; and what those of regions may need besides. */
-const formats = { plain: 1, kept: 2 } as const
+/** What most blobs need; what those of regions may need besides; and of what is restricted to some regions, at the end, to which. */
+const formats = { plain: 1, kept: 2, restricted: 3 } as const
 const kinds = { bytes: 0, manifest: 1 } as const
 const writer = new RecordWriter()
 
@@ -49,12 +51,12 @@ export function encodeBlob(record: BlobRecord | ManifestRecord): Uint8Array {
   if (record.kind === 'manifest') {
     return writer.byte(formats.plain).byte(kinds.manifest).integer(record.size).integer(record.parts).take()
   }
-  const { size, digest, keeper, holders, isUnreferenced, released = [] } = record
-  const format = isPlain(record) ? formats.plain : formats.kept
+  const { size, digest, keeper, holders, isUnreferenced, released = [], restriction } = record
+  const format = restriction !== undefined ? formats.restricted : isPlain(record) ? formats.plain : formats.kept
   writer.byte(format).byte(kinds.bytes).integer(size).hex(digest).integer(keeper).integer(holders.length)
   for (const { region, extents, copy = 0 } of holders) {
     writer.text(region)
-    if (format === formats.kept) writer.integer(copy)
+    if (format !== formats.plain) writer.integer(copy)
     writer.integer(extents.length)
     for (const { volume, segment, generation, offset, size: bytes } of extents) {
       writer.text(volume).integer(segment).integer(generation).integer(offset).integer(bytes)
@@ -63,19 +65,20 @@ export function encodeBlob(record: BlobRecord | ManifestRecord): Uint8Array {
   if (format === formats.plain) return writer.take()
   writer.byte(isUnreferenced === true ? 1 : 0).integer(released.length)
   for (const { region, copy } of released) writer.text(region).integer(copy)
+  if (restriction !== undefined) writer.integer(restriction.bucket).text(restriction.regions.join(','))
   return writer.take()
 }
 
 export function decodeBlob(bytes: Uint8Array): BlobRecord | ManifestRecord {
   const from = new RecordReader(bytes)
   const format = from.byte()
-  assert.ok(format === formats.plain || format === formats.kept, 'a known format of a blob record')
+  assert.ok(Object.values<number>(formats).includes(format), 'a known format of a blob record')
   const kind = from.byte()
   const size = from.integer()
   if (kind === kinds.manifest) return { kind: 'manifest', size, parts: from.integer() }
   const digest = from.hex(32)
   const keeper = from.integer()
-  const holders = from.list(() => readHolder(from, format === formats.kept))
+  const holders = from.list(() => readHolder(from, format !== formats.plain))
   const record = { kind: 'bytes', size, digest, keeper, holders } as const
   if (format === formats.plain) return record
   const isUnreferenced = from.byte() === 1
@@ -84,7 +87,12 @@ export function decodeBlob(bytes: Uint8Array): BlobRecord | ManifestRecord {
     ...record,
     ...(isUnreferenced && { isUnreferenced }),
     ...(released.length > 0 && { released }),
+    ...(format === formats.restricted && { restriction: readRestriction(from) }),
   }
+}
+
+function readRestriction(from: RecordReader): Restriction {
+  return { bucket: from.integer(), regions: from.text().split(',') }
 }
 
 function readHolder(from: RecordReader, hasCopy: boolean): Holder {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Fault } from '#src/errors.ts'
-import type { BlobId, Extent, StoredBlob } from '#src/model/blob.ts'
+import type { BlobId, Extent, Restriction, StoredBlob } from '#src/model/blob.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
@@ -26,6 +26,8 @@ export interface Reference {
 }
 
 const format = 1
+/** References of reservations (R3) lie before those of any bucket. */
+const firstBucket = 1
 /** Some 130 bytes each, so a page stays below the limit of a value. */
 const partsPerPage = 500
 const writer = new RecordWriter()
@@ -54,6 +56,8 @@ export interface BlobNews {
   readonly keeper: number
   /** Those that hold it. */
   readonly regions: readonly string[]
+  /** Where it is to be, if not everywhere. */
+  readonly restriction?: Restriction
 }
 
 /** Which cell a store is, once it shares its blobs with others. */
@@ -76,11 +80,12 @@ async function readSharing(from: Snapshot): Promise<Sharing | undefined> {
   return { region: reader.text(), cell: reader.integer() }
 }
 
-export const newsOf = ({ size, digest, keeper, holders }: BlobRecord): BlobNews => ({
+export const newsOf = ({ size, digest, keeper, holders, restriction }: BlobRecord): BlobNews => ({
   size,
   digest,
   keeper,
   regions: holders.map(({ region }) => region),
+  ...(restriction !== undefined && { restriction }),
 })
 
 /**
@@ -88,7 +93,7 @@ export const newsOf = ({ size, digest, keeper, holders }: BlobRecord): BlobNews 
  * it already stays, and what this region holds, or who holds what this cell keeps, is known here best.
  */
 export async function receiveBlob(to: Transaction, blob: BlobId, news: BlobNews, here: Sharing): Promise<void> {
-  const { size, digest, keeper, regions } = news
+  const { size, digest, keeper, regions, restriction } = news
   // Whoever was told that nothing here names it must not go by that (V1).
   to.clear(keys.vote(blob))
   const known = await readBlob(to, blob)
@@ -101,15 +106,39 @@ export async function receiveBlob(to: Transaction, blob: BlobId, news: BlobNews,
   }
   const isKnown = known !== undefined && known.isUnreferenced === undefined
   if (isKnown && holders.length === known.holders.length) return
-  const { isUnreferenced: _, ...rest } = known ?? { kind: 'bytes', size, digest, keeper }
+  const fresh: Omit<BlobRecord, 'holders'> = {
+    kind: 'bytes',
+    size,
+    digest,
+    keeper,
+    ...(restriction && { restriction }),
+  }
+  const { isUnreferenced: _, ...rest } = known ?? fresh
   to.set(keys.blob(blob), encodeBlob({ ...rest, holders }))
 }
 
-/** Records bytes that are durable here (I2). */
-export async function addBlob(to: Transaction, stored: StoredBlob, region: string, keeper: number): Promise<void> {
+/** Records bytes that are durable here (I2). `restriction`: where they are to be; absent: anywhere. */
+export async function addBlob(
+  to: Transaction,
+  stored: StoredBlob,
+  region: string,
+  keeper: number,
+  restriction?: Restriction,
+): Promise<void> {
   const { id, size, digest, extents } = stored
   await checkGenerations(to, extents)
-  to.set(keys.blob(id), encodeBlob({ kind: 'bytes', size, digest, keeper, holders: [{ region, extents }] }))
+  const record = { kind: 'bytes', size, digest, keeper, holders: [{ region, extents }] } as const
+  to.set(keys.blob(id), encodeBlob(restriction === undefined ? record : { ...record, restriction }))
+}
+
+/** What is named here, and held or kept, and is to be in other regions, goes there, some time later. */
+export function yieldElsewhere(
+  to: Transaction,
+  blob: BlobId,
+  restriction: Restriction | undefined,
+  region: string,
+): void {
+  if (restriction?.regions.includes(region) === false) addBlobJob(to, { kind: 'yield', blob })
 }
 
 /**
@@ -130,6 +159,7 @@ export async function replaceCopy(
   if (before !== undefined) addDead(to, before)
   setCopy(to, id, record, { region, extents, copy })
   addBlobJob(to, { kind: 'hold', blob: id })
+  yieldElsewhere(to, id, record.restriction, region)
   return true
 }
 
@@ -165,7 +195,7 @@ export function addReference(to: Transaction, blob: BlobId, { bucket, key, slot 
 export async function bucketOf(from: Snapshot, blob: BlobId): Promise<number | undefined> {
   const all = under('reference', [Buffer.from(blob, 'hex')])
   // Reservations lie before all versions (R3), and tell of no bucket.
-  const [row] = await from.range(keys.reference(blob, 1, '', 0n), all.to, { limit: 1 })
+  const [row] = await from.range(keys.reference(blob, firstBucket, '', 0n), all.to, { limit: 1 })
   if (row === undefined) return undefined
   const reader = new TupleReader(row.key, 1)
   reader.bytes()
@@ -181,6 +211,8 @@ export async function dropReference(
 ): Promise<void> {
   const own = keys.reference(blob, bucket, key, slot)
   const all = under('reference', [Buffer.from(blob, 'hex')])
+  // Writes to a bucket that is not here any more come to nothing here; and their end does not tell of which bucket the blob was.
+  if (left !== undefined) to.clearRange(all.from, keys.reference(blob, firstBucket, '', 0n))
   // Two tell whether there is another one; and before the own one is cleared they are found by one look, not by one more past it.
   const references = await to.range(all.from, all.to, { limit: 2 })
   to.clear(own)

@@ -18,6 +18,8 @@ export type Job =
 export type BlobJob =
   /** A copy is durable here, and does not count yet. */
   | { readonly kind: 'hold'; readonly blob: string }
+  /** A copy is durable here, or kept here, of what is to be in other regions: it goes there, and then from here. */
+  | { readonly kind: 'yield'; readonly blob: string }
   /** Nothing here names the blob any more. `bucket`: since that one is not here any more, and its cells may name it. */
   | { readonly kind: 'leave'; readonly blob: string; readonly bucket?: number }
   /** A write under way needs the blob, until then: milliseconds since the epoch. */

@@ -1,9 +1,19 @@
 import type { BlobId } from '#src/model/blob.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { type BlobRecord, encodeBlob } from './blob-codec.ts'
-import { copyIn, forgetBlob, nextCopy, readBlob, type Sharing, setCopy } from './blob-records.ts'
+import {
+  addDead,
+  copyIn,
+  forgetBlob,
+  nextCopy,
+  readBlob,
+  type Sharing,
+  setCopy,
+  yieldElsewhere,
+} from './blob-records.ts'
 import { addBlobJob } from './jobs.ts'
 import { keys } from './keyspace.ts'
+import { noteFound, noteLost } from './succession-records.ts'
 
 /**
  * What a blob's keeper decides, each in one transaction (C19).
@@ -143,6 +153,21 @@ export async function adopt(to: Transaction, blob: BlobId, here: Sharing): Promi
   return 'adopted'
 }
 
+/** As `adopt`, of a blob of which no region has a copy: that it is lost is what its new keeper tells from now on. */
+export async function adoptLost(
+  to: Transaction,
+  blob: BlobId,
+  { here, now }: { readonly here: Sharing; readonly now: number },
+): Promise<Adopted> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.isUnreferenced === true) return 'unnamed'
+  if (copyIn(record, here.region) !== undefined) return 'wait'
+  const { released: _, ...rest } = record
+  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: [] }))
+  await noteLost(to, blob, now)
+  return 'adopted'
+}
+
 /** From now on that cell keeps the blob, if it is known here; a copy here is told to it. */
 export async function keptBy(to: Transaction, blob: BlobId, keeper: number, here: Sharing): Promise<void> {
   const record = await readBlob(to, blob)
@@ -157,6 +182,17 @@ export async function askElsewhere(to: Transaction, blob: BlobId, asked: number,
   if (record?.kind === 'bytes' && record.keeper === asked) to.set(keys.blob(blob), encodeBlob({ ...record, keeper }))
 }
 
+/** Forgets what nothing names here, and is neither kept nor held here: nobody has to be asked. False: it is otherwise by now. */
+export async function forgetUnheld(to: Transaction, blob: BlobId, here: Sharing): Promise<boolean> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes') return true
+  const isHeld = copyIn(record, here.region) !== undefined
+  if (record.isUnreferenced !== true || record.keeper === here.cell || isHeld) return false
+  forgetBlob(to, blob, record)
+  noteFound(to, blob)
+  return true
+}
+
 /** What a `leave` came to: the blob is gone here, or named again, or has another copy than was asked about. */
 export type Left = 'gone' | 'named' | 'other'
 
@@ -169,6 +205,19 @@ export async function giveUp(to: Transaction, { blob, region, copy }: Copy, keep
   if ((copyIn(record, region)?.copy ?? 0) > copy) return 'other'
   forgetBlob(to, blob, record)
   return 'gone'
+}
+
+/** Gives the copy here up of what is named here, and to be in other regions, after `keeper` let go of it. False: it is another copy now. */
+export async function shed(to: Transaction, { blob, region, copy }: Copy, keeper: number): Promise<boolean> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes') return true
+  const own = copyIn(record, region)
+  // Who names it no more leaves it, as any.
+  if (own === undefined || record.isUnreferenced === true) return true
+  if (record.keeper !== keeper || (own.copy ?? 0) > copy) return false
+  addDead(to, own.extents)
+  to.set(keys.blob(blob), encodeBlob({ ...record, holders: record.holders.filter((each) => each !== own) }))
+  return true
 }
 
 /** Gives the copy here, if there is one, another number: a copy with the one that it has does not count any more. */
@@ -186,6 +235,7 @@ export async function becomeKeeper(to: Transaction, blob: BlobId, here: Sharing)
   const { released: _, ...rest } = record
   const own = copyIn(record, here.region)
   to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: own === undefined ? [] : [own] }))
+  yieldElsewhere(to, blob, record.restriction, here.region)
 }
 
 /** Has the copy here, if there is one, counted by another keeper than before, which is gone. */

@@ -1,5 +1,5 @@
 import type { Stamp } from '#src/model/stamp.ts'
-import { blobOf, type ObjectVersion } from '#src/model/version.ts'
+import { blobOf, type ObjectVersion, restrictionOf } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, readBlob } from './blob-records.ts'
 import { readConflict } from './conflict-records.ts'
@@ -51,7 +51,7 @@ async function readCopy(
   return { version: there, slot: slotOf(there) }
 }
 
-async function mendContent(to: Transaction, record: Telling, { here }: Receiving): Promise<boolean> {
+async function mendContent(to: Transaction, record: Telling, receiving: Receiving): Promise<boolean> {
   const { bucket, key, content } = record
   const copy = content === undefined ? undefined : await readCopy(to, record)
   if (content === undefined || copy === undefined) return false
@@ -68,7 +68,7 @@ async function mendContent(to: Transaction, record: Telling, { here }: Receiving
   const isNamed = (await to.get(keys.reference(blob, bucket, key, slot))) !== undefined
   if (isNamed && (await readBlob(to, blob)) !== undefined) return false
   addReference(to, blob, { bucket, key, slot })
-  await addContent(to, content, here)
+  await addContent(to, content, receiving, restrictionOf(bucket, version))
   return true
 }
 

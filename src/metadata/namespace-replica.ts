@@ -64,6 +64,8 @@ export function clearNamespaceCursor(to: Transaction): void {
 export interface Forsaken {
   /** As the cursor has it. */
   readonly root: string
+  /** That of the one that is lost: none of that reign, or an earlier one, is followed. Absent: `root` alone is not. */
+  readonly reign?: number
   /** Milliseconds since the epoch. */
   readonly until: number
 }
@@ -72,9 +74,14 @@ export function forsake(to: Transaction, forsaken: Forsaken): void {
   to.set(keys.namespaceForsaken, encodeJson(format, forsaken))
 }
 
-export async function isForsaken(from: Snapshot, root: string, now: number): Promise<boolean> {
+/** `followed`: a root, and its reign. */
+export async function isForsaken(
+  from: Snapshot,
+  followed: { readonly root: string; readonly reign: number },
+  now: number,
+): Promise<boolean> {
   const bytes = await from.get(keys.namespaceForsaken)
   if (bytes === undefined) return false
-  const forsaken = decodeJson<Forsaken>(format, bytes)
-  return forsaken.root === root && forsaken.until > now
+  const { root, reign = -1, until } = decodeJson<Forsaken>(format, bytes)
+  return until > now && (root === followed.root || followed.reign <= reign)
 }

@@ -28,6 +28,9 @@ export interface OutboxJob {
 export type NewJob = Pick<OutboxJob, 'kind' | 'payload' | 'trace'>
 type Stored = Omit<OutboxJob, 'id'>
 
+/** A kind of job: a blob, `blob` in its payload, is to be durable here too. */
+export const fetchBlob = 'fetch blob'
+
 const format = 1
 const queue = 'region'
 const prefix = keys.job(queue)

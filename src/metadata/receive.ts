@@ -7,7 +7,7 @@ import {
   type Removal,
 } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import { blobOf, type ObjectVersion, type Version } from '#src/model/version.ts'
+import { blobOf, type ObjectVersion, restrictionOf, type Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, type Sharing } from './blob-records.ts'
 import { readConflict, setConflict } from './conflict-records.ts'
@@ -55,6 +55,8 @@ export interface Receiving {
 /** A version that came with what it refers to. */
 export interface Arrival extends Place {
   readonly content: Exclude<ReceivedContent, { readonly kind: 'inline' }>
+  /** It is for some regions only, which fetch it by themselves. */
+  readonly isRestricted: boolean
 }
 
 export interface Receipt {
@@ -274,8 +276,9 @@ class Merging {
     const blob = blobOf(version.content)
     if (blob !== undefined) addReference(this.#to, blob, { bucket, key, slot })
     if (source === 'here' || source === undefined || source.kind === 'inline') return
-    await addContent(this.#to, source, this.#receiving.here)
-    this.#receipt.arrivals.push({ bucket, key, content: source })
+    const restriction = restrictionOf(bucket, version)
+    await addContent(this.#to, source, this.#receiving, restriction)
+    this.#receipt.arrivals.push({ bucket, key, content: source, isRestricted: restriction !== undefined })
   }
 }
 

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Conflict, Removal } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { encodeBlob } from './blob-codec.ts'
-import { type BlobNews, decodePage, newsOf, readBlob, receiveBlob, type Sharing } from './blob-records.ts'
+import { type BlobNews, copyIn, decodePage, newsOf, readBlob, receiveBlob, type Sharing } from './blob-records.ts'
 import { keys, under } from './keyspace.ts'
 import type { Place } from './object-records.ts'
+import { askFor, fetchBlob } from './outbox.ts'
 
 /** What other cells may know of a blob: not where in a region it lies. */
 export interface BlobNote extends BlobNews {
@@ -78,21 +79,44 @@ async function noteOf(from: Snapshot, id: BlobId): Promise<BlobNote | undefined>
   return record?.kind === 'bytes' ? { id, ...newsOf(record) } : undefined
 }
 
+/** Where what comes is added, and since when: milliseconds since the epoch. */
+export interface Adding {
+  readonly here: Sharing
+  readonly now: number
+}
+
 /** Makes what a received version refers to known here; what is known already only learns of more regions. */
 export async function addContent(
   to: Transaction,
   content: Exclude<ReceivedContent, { readonly kind: 'inline' }>,
-  here: Sharing,
+  adding: Adding,
+  restriction: Restriction | undefined,
 ): Promise<void> {
   if (content.kind === 'blob') {
-    await receiveBlob(to, content.blob.id, content.blob, here)
+    await addNoted(to, content.blob, adding, restriction)
     return
   }
   const { id, size, parts, pages, blobs } = content
   if ((await readBlob(to, id)) !== undefined) return
-  for (const blob of blobs) await receiveBlob(to, blob.id, blob, here)
+  for (const blob of blobs) await addNoted(to, blob, adding, restriction)
   to.set(keys.blob(id), encodeBlob({ kind: 'manifest', size, parts }))
   for (const [page, bytes] of pages.entries()) to.set(keys.manifest(id, page), bytes)
+}
+
+/** What is to be in some regions is fetched by each of them. */
+async function addNoted(
+  to: Transaction,
+  { id, ...news }: BlobNote,
+  { here, now }: Adding,
+  restriction: Restriction | undefined,
+): Promise<void> {
+  if (restriction === undefined) return await receiveBlob(to, id, news, here)
+  await receiveBlob(to, id, { ...news, restriction }, here)
+  const record = await readBlob(to, id)
+  const isLacking = record?.kind === 'bytes' && copyIn(record, here.region) === undefined
+  if (isLacking && restriction.regions.includes(here.region)) {
+    askFor(to, { kind: fetchBlob, payload: { blob: id } }, now)
+  }
 }
 
 /** Whether bytes are what a version's ETag says; undefined: it does not say. */

@@ -18,6 +18,8 @@ export interface SuccessionState {
   readonly wanted: number
   /** Blobs kept here of which no region has a copy. */
   readonly lost: number
+  /** Blobs kept here of which too few copies are left, while their bucket is in no more regions; absent: none. */
+  readonly short?: number
   /** Blobs that were ever inherited here; absent: none. */
   readonly inherited?: number
   /** Cells whose copies are counted no more by any blob kept here. */

@@ -20,13 +20,21 @@ const writer = new RecordWriter()
 export const partsMax = 10_000
 
 /** As JSON: an upload is written once and read as often as it has parts. */
-export function encodeUpload({ attributes, initiated, initiator, checksum, encryption }: Upload): Uint8Array {
+export function encodeUpload({
+  attributes,
+  initiated,
+  initiator,
+  checksum,
+  encryption,
+  restriction,
+}: Upload): Uint8Array {
   const { metadata, tags, ...rest } = attributes
   const stored: StoredUpload = {
     initiated,
     initiator,
     ...(checksum !== undefined && { checksum }),
     ...(encryption !== undefined && { encryption }),
+    ...(restriction !== undefined && { restriction }),
     attributes: { ...rest, metadata: [...metadata], ...(tags !== undefined && { tags: [...tags] }) },
   }
   return encodeJson(format, stored)

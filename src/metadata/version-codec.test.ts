@@ -94,6 +94,7 @@ const object: fc.Arbitrary<ObjectVersion> = fc.record(
     remote,
     restore,
     replication: fc.constantFrom('PENDING' as const, 'COMPLETED', 'FAILED', 'REPLICA'),
+    regions: fc.uniqueArray(fc.constantFrom('fra', 'iad', 'syd'), { minLength: 1 }),
   },
   {
     ...plain,

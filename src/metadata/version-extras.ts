@@ -6,20 +6,26 @@ import type { RecordReader, RecordWriter } from './codec.ts'
 import { readEncryption, writeEncryption } from './encryption-codec.ts'
 
 /** What few versions say of themselves: a byte that tells which of these follow, in this order. */
-const extra = { encryption: 1, remote: 2, restore: 4, replication: 8, moved: 16 } as const
+const extra = { encryption: 1, remote: 2, restore: 4, replication: 8, moved: 16, regions: 32 } as const
 
-type Extras = Pick<ObjectVersion, 'encryption' | 'remote' | 'restore' | 'replication' | 'moved'>
+type Extras = Pick<ObjectVersion, 'encryption' | 'remote' | 'restore' | 'replication' | 'moved' | 'regions'>
 
 /** Whether there is anything that older formats have no place for. */
-export const hasExtras = ({ remote, restore, replication, moved }: Extras): boolean =>
-  remote !== undefined || restore !== undefined || replication !== undefined || moved !== undefined
+export const hasExtras = ({ remote, restore, replication, moved, regions }: Extras): boolean =>
+  remote !== undefined ||
+  restore !== undefined ||
+  replication !== undefined ||
+  moved !== undefined ||
+  regions !== undefined
 
-export function writeExtras(to: RecordWriter, { encryption, remote, restore, replication, moved }: Extras): void {
+export function writeExtras(to: RecordWriter, extras: Extras): void {
+  const { encryption, remote, restore, replication, moved, regions } = extras
   let present = encryption === undefined ? 0 : extra.encryption
   if (remote !== undefined) present |= extra.remote
   if (restore !== undefined) present |= extra.restore
   if (replication !== undefined) present |= extra.replication
   if (moved !== undefined) present |= extra.moved
+  if (regions !== undefined) present |= extra.regions
   to.byte(present)
   if (encryption !== undefined) writeEncryption(to, encryption)
   if (remote !== undefined) {
@@ -33,6 +39,7 @@ export function writeExtras(to: RecordWriter, { encryption, remote, restore, rep
   if (restore !== undefined) writeRestore(to, restore)
   if (replication !== undefined) to.byte(replicationStatuses.indexOf(replication))
   if (moved !== undefined) to.stamp(moved)
+  if (regions !== undefined) to.text(regions.join(','))
 }
 
 function writeRestore(to: RecordWriter, restore: Restore): void {
@@ -50,6 +57,7 @@ export function readExtras(from: RecordReader): Extras {
     ...(has('restore') && { restore: readRestore(from) }),
     ...(has('replication') && { replication: readReplication(from) }),
     ...(has('moved') && { moved: from.stamp() }),
+    ...(has('regions') && { regions: from.text().split(',') }),
   }
 }
 

@@ -15,6 +15,14 @@ export interface Extent {
   readonly size: number
 }
 
+/** Which regions keep a blob: of those of its bucket, and with no durable copy in another. Stays as it is, as the bytes do. */
+export interface Restriction {
+  /** By its id. */
+  readonly bucket: number
+  /** Their codes. */
+  readonly regions: readonly string[]
+}
+
 /** What a finished write tells: where the bytes are, and what they are. */
 export interface StoredBlob {
   readonly id: BlobId

@@ -46,6 +46,8 @@ export function moved(bucket: Bucket, location: string, membership: Membership, 
   if (location === bucket.location) return bucket
   checkDurability(bucket, location, membership)
   const [before, after] = [cellsOf(bucket.location, membership), cellsOf(location, membership)]
+  // Where no cell has it any more, nothing is to be copied, or to come to its end: it begins anew, empty.
+  if (before.length === 0) return { ...bucket, location, epoch: next }
   const isSame = before.length === after.length && after.every((cell) => before.includes(cell))
   if (isSame) return { ...bucket, location, epoch: next }
   return { ...bucket, move: { step: 'preparing', other: location, epoch: next, since: now }, epoch: next }

@@ -59,6 +59,22 @@ export function countsIn(membership: Membership): (region: string) => boolean {
   }
 }
 
+/**
+ * Of a bucket's cells those that are to keep what is restricted to some regions: as of a bucket's location, names that nobody has any
+ * more count as none. Undefined where none is left: then it may be kept by all.
+ */
+export function targetCells(
+  regions: readonly string[],
+  cells: readonly number[],
+  membership: Membership,
+): readonly number[] | undefined {
+  const left = cells.filter((cell) => {
+    const member = memberOf(membership, cell)
+    return member !== undefined && regions.includes(member.region) && !isGoing(membership, cell)
+  })
+  return left.length === 0 ? undefined : left
+}
+
 const isIn = ({ state }: Member): boolean => state !== 'removed'
 
 /**

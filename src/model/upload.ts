@@ -1,4 +1,5 @@
 import type { Acl } from './access.ts'
+import type { Restriction } from './blob.ts'
 import type { Checksum, ChecksumAlgorithm } from './checksum.ts'
 import type { WrappedKey } from './encryption.ts'
 import type { ObjectName } from './names.ts'
@@ -29,4 +30,6 @@ export interface Upload {
   readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly type: Checksum['type'] }
   /** Of its parts' bytes. */
   readonly encryption?: WrappedKey
+  /** Which regions are to keep its parts; absent: all of its bucket may. */
+  readonly restriction?: Restriction
 }

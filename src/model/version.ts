@@ -1,5 +1,5 @@
 import type { Acl } from './access.ts'
-import type { BlobId } from './blob.ts'
+import type { BlobId, Restriction } from './blob.ts'
 import type { Checksum } from './checksum.ts'
 import type { Encryption } from './encryption.ts'
 import type { ReplicationStatus } from './replication-status.ts'
@@ -104,9 +104,15 @@ export interface ObjectVersion extends VersionBase {
   readonly restore?: Restore
   /** What became of it by the bucket's replication; `REPLICA`: it is what became of another. */
   readonly replication?: ReplicationStatus
+  /** Of the regions that are to keep its bytes, the codes; absent: all of its bucket may. */
+  readonly regions?: readonly string[]
 }
 
 export type Version = ObjectVersion | DeleteMarker
+
+/** Which regions are to keep the blobs of a version in a bucket; undefined: all of the bucket may. */
+export const restrictionOf = (bucket: number, { regions }: ObjectVersion): Restriction | undefined =>
+  regions === undefined ? undefined : { bucket, regions }
 
 /** What a listing tells of an object; read without decoding the rest of its record. */
 export type ObjectSummary = Pick<

@@ -1,11 +1,12 @@
 import { Fault } from '#src/errors.ts'
-import { addBlob, addDead, addManifest } from '#src/metadata/blob-records.ts'
+import { addBlob, addDead, addManifest, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { clearParts, partsMax, readParts, setPart } from '#src/metadata/upload-records.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Content, ObjectVersion, Part } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import type { Foundation } from './foundation.ts'
-import { type Ingested, ingest } from './ingest.ts'
+import { type Ingested, ingest, ingestObject } from './ingest.ts'
 import { bodyOf } from './object-copies.ts'
 import type { ContentKey } from './object-encryption.ts'
 import { randomId } from './random-words.ts'
@@ -21,33 +22,35 @@ export interface ContentToWrite {
   readonly contentKey: ContentKey | undefined
   /** Under which upload its parts are kept until all are there: who begins anew frees those of the one before. */
   readonly staging: string
+  /** Which regions are to keep it; absent: all of the bucket may. */
+  readonly restriction: Restriction | undefined
 }
 
 /** Durable bytes that no version has yet. */
 export type WrittenContent =
   | { readonly kind: 'whole'; readonly ingested: Ingested }
-  | { readonly kind: 'parts'; readonly staging: string }
+  | { readonly kind: 'parts'; readonly staging: string; readonly restriction: Restriction | undefined }
 
 /** Writes the bytes; they are read to their end, and what is thrown there counts. `isMine`: whether the staging still is this one's. */
 export async function writeContent(
   foundation: Foundation,
   plain: AsyncGenerator<Uint8Array>,
-  { size, parts, contentKey, staging }: ContentToWrite,
+  { size, parts, contentKey, staging, restriction }: ContentToWrite,
   isMine: (from: Snapshot) => Promise<boolean>,
 ): Promise<WrittenContent> {
   if (parts !== undefined) {
-    await writeParts(foundation, plain, { parts, contentKey, staging }, isMine)
-    return { kind: 'parts', staging }
+    await writeParts(foundation, plain, { parts, contentKey, staging, restriction }, isMine)
+    return { kind: 'parts', staging, restriction }
   }
   const encrypting = contentKey === undefined ? undefined : { contentKey, part: 0 }
   const body = bodyOf(plain, size)
-  return { kind: 'whole', ingested: await ingest(foundation, body, {}, foundation.inlineBytesMax, encrypting) }
+  return { kind: 'whole', ingested: await ingestObject(foundation, body, {}, encrypting, restriction) }
 }
 
 async function writeParts(
   foundation: Foundation,
   plain: AsyncGenerator<Uint8Array>,
-  { parts, contentKey, staging }: Omit<ContentToWrite, 'size'> & { readonly parts: readonly Part[] },
+  { parts, contentKey, staging, restriction }: Omit<ContentToWrite, 'size'> & { readonly parts: readonly Part[] },
   isMine: (from: Snapshot) => Promise<boolean>,
 ): Promise<void> {
   const { store, region, cell } = foundation
@@ -61,7 +64,7 @@ async function writeParts(
       const { stored } = content
       await store.transact(async (transaction) => {
         if (!(await isMine(transaction))) throw new Error('another one has taken this over')
-        await addBlob(transaction, stored, region, cell)
+        await addBlob(transaction, stored, region, cell, restriction)
         setPart(transaction, staging, { ...part, blob: stored.id })
       })
     }
@@ -83,15 +86,17 @@ export async function placeContent(
   written: WrittenContent,
 ): Promise<PlacedContent> {
   if (written.kind === 'whole') {
-    const { content } = written.ingested
+    const { content, restriction } = written.ingested
     if (content.kind === 'inline') return { content: { kind: 'inline' }, parts: undefined }
-    await addBlob(to, content.stored, foundation.region, foundation.cell)
+    await addBlob(to, content.stored, foundation.region, foundation.cell, restriction)
+    yieldElsewhere(to, content.stored.id, restriction, foundation.region)
     return { content: { kind: 'blob', blob: content.stored.id }, parts: undefined }
   }
   const parts = await readParts(to, written.staging, 0, partsMax)
   clearParts(to, written.staging)
   const blob = randomId(foundation.world)
   addManifest(to, blob, parts)
+  for (const part of parts) yieldElsewhere(to, part.blob, written.restriction, foundation.region)
   return { content: { kind: 'manifest', blob, parts: parts.length }, parts }
 }
 

@@ -1,19 +1,26 @@
 import { addBlob } from '#src/metadata/blob-records.ts'
 import { endReservation, reserve } from '#src/metadata/reservations.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Moment } from '#src/world.ts'
 import type { Foundation } from './foundation.ts'
 import type { Ingested } from './ingest.ts'
 import type { Durability, Spread } from './spread.ts'
+
+interface Asked {
+  /** Of what is written. */
+  readonly restriction?: Restriction | undefined
+  readonly since?: Moment | undefined
+}
 
 /** Carries a write out, between what must be so before it and what must be so after it. */
 export function durably<Done>(
   foundation: Foundation,
   bucket: string,
   write: (spread: Spread | undefined) => Promise<Done>,
-  since?: Moment,
+  request: Asked = {},
 ): Promise<Done> {
   const { durability } = foundation
-  return durability === undefined ? write(undefined) : spreading(foundation, durability, bucket, write, since)
+  return durability === undefined ? write(undefined) : spreading(foundation, durability, bucket, write, request)
 }
 
 async function spreading<Done>(
@@ -21,10 +28,10 @@ async function spreading<Done>(
   durability: Durability,
   name: string,
   write: (spread: Spread | undefined) => Promise<Done>,
-  since: Moment | undefined,
+  { restriction, since }: Asked,
 ): Promise<Done> {
   const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name), since)
-  const spread = await durability.begin(bucket)
+  const spread = await durability.begin(bucket, restriction)
   const done = await write(spread)
   await spread?.confirm()
   return done
@@ -36,13 +43,13 @@ export async function spreadOut(
   spread: Spread | undefined,
   ingested: Ingested,
 ): Promise<Ingested> {
-  const { content } = ingested
+  const { content, restriction } = ingested
   if (spread === undefined || content.kind === 'inline') return ingested
   const { store, region, cell } = foundation
   const { stored } = content
   const reservation = { blob: stored.id, token: spread.token }
   await store.transact(async (transaction) => {
-    await addBlob(transaction, stored, region, cell)
+    await addBlob(transaction, stored, region, cell, restriction)
     reserve(transaction, reservation, spread.until)
   })
   try {

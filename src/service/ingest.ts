@@ -4,7 +4,7 @@ import { ContentCipher, sealedSize } from '#src/encryption/content-cipher.ts'
 import { Fault } from '#src/errors.ts'
 import { addDead } from '#src/metadata/blob-records.ts'
 import { endReservation, type Reservation } from '#src/metadata/reservations.ts'
-import type { BlobId, StoredBlob } from '#src/model/blob.ts'
+import type { BlobId, Restriction, StoredBlob } from '#src/model/blob.ts'
 import type { Checksum, ExpectedDigests } from '#src/model/checksum.ts'
 import { createDigest, type Digest, hexToBase64 } from '#src/model/digests.ts'
 import type { Foundation } from './foundation.ts'
@@ -25,6 +25,8 @@ export interface Ingested {
   readonly contentKey?: ContentKey
   /** Its blob has a record already, which this keeps until a version names it. */
   readonly reservation?: Reservation
+  /** Which regions are to keep its blob; absent: all of the bucket may. */
+  readonly restriction?: Restriction
 }
 
 /** A data key, and the part of an object that it encrypts. */
@@ -65,6 +67,18 @@ export async function ingest(
     size += next.value.length
   }
   return await ingestLarge(foundation, chunks(first, source), body.length, digests, encrypting)
+}
+
+/** As `ingest`, of a whole object: what is for some regions only never lies beside its record, which goes to all (C17). */
+export async function ingestObject(
+  foundation: Foundation,
+  body: Body,
+  digests: ExpectedDigests,
+  encrypting: Encrypting | undefined,
+  restriction: Restriction | undefined,
+): Promise<Ingested> {
+  if (restriction === undefined) return await ingest(foundation, body, digests, foundation.inlineBytesMax, encrypting)
+  return { ...(await ingest(foundation, body, digests, 0, encrypting)), restriction }
 }
 
 async function* chunks(first: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -6,18 +6,19 @@ import {
   isForTaking,
   readManifest,
   surrenderBlob,
+  yieldElsewhere,
 } from '#src/metadata/blob-records.ts'
 import { slotOf } from '#src/metadata/keyspace.ts'
 import { type KeyState, type Row, readCurrent } from '#src/metadata/object-records.ts'
 import { appendedChecksum, checkAppend, checkOffset, digestsOf } from '#src/model/append.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { multipartEtag } from '#src/model/digests.ts'
-import type { Content, ObjectVersion, Part } from '#src/model/version.ts'
+import { type Content, type ObjectVersion, type Part, restrictionOf } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { checkIsHere } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, type Encrypting, type Ingested, ingest } from './ingest.ts'
+import { discard, type Encrypting, type Ingested, ingest, ingestObject } from './ingest.ts'
 import { bodyOf } from './object-copies.ts'
 import { type ContentKey, isSameScheme, makeContentKey, openKeyOf } from './object-encryption.ts'
 import { tellWritten } from './object-events.ts'
@@ -122,7 +123,8 @@ async function begin(foundation: Foundation, request: AppendObject, { bucket, ro
       : await keyOf(foundation, request, { bucket, row }, row.version)
   const encrypting = contentKey === undefined ? undefined : { contentKey, part: 0 }
   const expected = digestsOf(row?.version.checksum, digests)
-  const ingested = await ingest(foundation, body, expected, foundation.inlineBytesMax, encrypting)
+  const restriction = row === undefined ? request.restriction : restrictionOf(bucket.id, row.version)
+  const ingested = await ingestObject(foundation, body, expected, encrypting, restriction)
   return await committed(foundation, request, ingested, async (transaction, target) => {
     const standing = target.state.current?.version
     if (standing?.stamp !== row?.version.stamp) throw new Fault('OperationAborted')
@@ -210,8 +212,11 @@ async function add(foundation: Foundation, request: AppendObject, known: Known):
     checkAppend(before, standing.size, ingested.size)
     // Written again meanwhile, with as many bytes.
     if (current?.version.stamp !== standing.stamp) throw new Fault('OperationAborted')
+    const restriction = restrictionOf(target.bucket.id, standing)
     for (const { content } of [known.rewritten, ingested].filter((each) => each !== undefined)) {
-      if (content.kind === 'blob') await addBlob(transaction, content.stored, foundation.region, foundation.cell)
+      if (content.kind !== 'blob') continue
+      await addBlob(transaction, content.stored, foundation.region, foundation.cell, restriction)
+      yieldElsewhere(transaction, content.stored.id, restriction, foundation.region)
     }
     const parts = [...before, partOf(foundation, ingested, number)]
     const blob = Buffer.from(foundation.world.randomBytes(16)).toString('hex')
@@ -225,6 +230,7 @@ async function add(foundation: Foundation, request: AppendObject, known: Known):
       content,
       ...(checksum !== undefined && { checksum }),
       ...(contentKey !== undefined && { contentKey, parts }),
+      ...(restriction !== undefined && { restriction }),
     }
     return await writeVersion(foundation, transaction, { ...target, state }, draft, attributesOf(current.version))
   })

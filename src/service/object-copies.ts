@@ -4,12 +4,12 @@ import { readManifest } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { checkRead } from '#src/model/conditions.ts'
 import { checkNewRetention } from '#src/model/retention.ts'
-import type { ObjectVersion } from '#src/model/version.ts'
+import { type ObjectVersion, restrictionOf } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { openingOf, readContent } from './content.ts'
 import { spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, type Ingested, ingest } from './ingest.ts'
+import { discard, type Ingested, ingestObject } from './ingest.ts'
 import {
   type ContentKey,
   checkCustomerKey,
@@ -73,8 +73,10 @@ async function spreadSource(foundation: Foundation, spread: Spread, { content }:
   await spread.keep(blobs, content.blob)
 }
 
-function keepsContent({ checksum, encryption }: ObjectVersion, request: CopyObject): boolean {
+function keepsContent({ checksum, encryption, regions }: ObjectVersion, request: CopyObject): boolean {
   if (!isSameScheme(encryption, request.encryption)) return false
+  // Where a blob is to be stays as it is.
+  if (regions?.join() !== request.restriction?.regions.join()) return false
   return request.checksum === undefined || checksum?.algorithm === request.checksum
 }
 
@@ -195,10 +197,17 @@ export async function draftOfVersion(
 ): Promise<{ readonly source: Source | undefined; readonly draft: Draft }> {
   const { version, bucket } = found
   const { size, etag, content, checksum, encryption } = version
+  const restriction = restrictionOf(bucket.id, version)
   const contentKey = neededKey(known, bucket.id, encryption)
   const isNeeded = content.kind === 'inline' || (content.kind === 'manifest' && encryption !== undefined)
   const source = isNeeded ? await readSource(from, found, key) : undefined
-  const draft = { size, etag, content, ...(checksum !== undefined && { checksum }) }
+  const draft = {
+    size,
+    etag,
+    content,
+    ...(checksum !== undefined && { checksum }),
+    ...(restriction !== undefined && { restriction }),
+  }
   if (contentKey === undefined || encryption === undefined) return { source, draft }
   const parts = source?.kind === 'manifest' ? { parts: source.parts } : {}
   checkSeal(contentKey, encryption, { ...version, key, ...parts })
@@ -224,7 +233,7 @@ async function rewrite(
     encryption === undefined
       ? undefined
       : { contentKey: await makeContentKey(foundation, target.id, encryption), part: 0 }
-  const here = await ingest(foundation, bodyOf(bytes, size), digests, foundation.inlineBytesMax, encrypting)
+  const here = await ingestObject(foundation, bodyOf(bytes, size), digests, encrypting, request.restriction)
   const ingested = await spreadOut(foundation, spread, here)
   try {
     return await commitRewrite(foundation, request, found, ingested)

@@ -1,8 +1,9 @@
 import { Fault } from '#src/errors.ts'
-import { addBlob } from '#src/metadata/blob-records.ts'
+import { addBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { keys, slotOf } from '#src/metadata/keyspace.ts'
 import { insertVersion, type KeyState, readState, seenVector } from '#src/metadata/object-records.ts'
 import { endReservation, isReserved } from '#src/metadata/reservations.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { type Conditions, checkWrite } from '#src/model/conditions.ts'
 import { expiryOf } from '#src/model/lifecycle.ts'
@@ -67,9 +68,11 @@ export interface Draft extends Pick<ObjectVersion, 'size' | 'etag' | 'content' |
   readonly contentKey?: ContentKey
   /** Of an encrypted object in parts. */
   readonly parts?: readonly Part[]
+  /** Which regions are to keep its bytes; absent: all of the bucket may. */
+  readonly restriction?: Restriction
 }
 
-export function draftOf({ size, etag, checksum, content, contentKey }: Ingested): Draft {
+export function draftOf({ size, etag, checksum, content, contentKey, restriction }: Ingested): Draft {
   const where: Content = content.kind === 'inline' ? { kind: 'inline' } : { kind: 'blob', blob: content.stored.id }
   return {
     size,
@@ -77,6 +80,7 @@ export function draftOf({ size, etag, checksum, content, contentKey }: Ingested)
     content: where,
     ...(checksum !== undefined && { checksum }),
     ...(contentKey !== undefined && { contentKey }),
+    ...(restriction !== undefined && { restriction }),
   }
 }
 
@@ -85,14 +89,15 @@ export async function writeVersion(
   foundation: Foundation,
   to: Transaction,
   { bucket, state, stamp }: Target,
-  { contentKey, parts, ...draft }: Draft,
+  { contentKey, parts, restriction, ...draft }: Draft,
   attributes: ObjectAttributes,
 ): Promise<Written> {
   const { owner, headers, metadata, storageClass, tags, acl, hold } = attributes
   const now = foundation.world.now()
   const retention = attributes.retention ?? retentionOfNew(bucket, now)
-  // Made anew under the same name meanwhile: the data key is bound to the bucket that was.
+  // Made anew under the same name meanwhile: the data key is bound to the bucket that was, and so is where bytes are to be.
   if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
+  if (restriction !== undefined && restriction.bucket !== bucket.id) throw new Fault('OperationAborted')
   const made: ObjectVersion = {
     kind: 'object',
     stamp,
@@ -108,6 +113,7 @@ export async function writeVersion(
     ...(tags !== undefined && tags.size > 0 && { tags: { stamp, value: tags } }),
     ...(hold !== undefined && { hold: { stamp, value: hold } }),
     ...(retention !== undefined && { retention: { stamp, value: retention } }),
+    ...(restriction !== undefined && { regions: restriction.regions }),
     ...(contentKey !== undefined && {
       encryption: sealedBy(contentKey, { ...draft, stamp, key: state.key, ...(parts !== undefined && { parts }) }),
     }),
@@ -130,13 +136,15 @@ export async function writeIngested(
   ingested: Ingested,
   attributes: ObjectAttributes,
 ): Promise<Written> {
-  const { content, reservation } = ingested
+  const { content, reservation, restriction } = ingested
   if (content.kind === 'blob') {
-    if (reservation === undefined) await addBlob(to, content.stored, foundation.region, foundation.cell)
+    const { region, cell } = foundation
+    if (reservation === undefined) await addBlob(to, content.stored, region, cell, restriction)
     // Its time was over, and it may be gone: whoever waited so long waits for nothing.
     else if (!(await isReserved(to, reservation))) throw new Fault('ServiceUnavailable')
   }
   const written = await writeVersion(foundation, to, target, draftOf(ingested), attributes)
+  if (content.kind === 'blob') yieldElsewhere(to, content.stored.id, restriction, foundation.region)
   if (reservation !== undefined) await endReservation(to, reservation)
   if (content.kind === 'inline') {
     const { bucket, key } = target.state

@@ -12,7 +12,7 @@ import { checkTakesWrites } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
 import { durably, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
-import { discard, type Encrypting, ingest } from './ingest.ts'
+import { discard, type Encrypting, ingestObject } from './ingest.ts'
 import { journal } from './log-writing.ts'
 import { commitAppend } from './object-appends.ts'
 import { commitCopy } from './object-copies.ts'
@@ -49,14 +49,15 @@ export class CellObjects implements Objects {
 
   async put(request: PutObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
-    return await durably(this.#foundation, request.name.bucket, (spread) => this.#put(request, spread), request.since)
+    const { name } = request
+    return await durably(this.#foundation, name.bucket, (spread) => this.#put(request, spread), request)
   }
 
   async #put(request: PutObject, spread: Spread | undefined): Promise<Written> {
-    const { body, digests, conditions, encryption } = request
+    const { body, digests, conditions, encryption, restriction } = request
     if (Object.keys(conditions).length > 0) await this.#checkEarly(request)
     const encrypting = encryption === undefined ? undefined : await this.#encrypting(request, encryption)
-    const here = await ingest(this.#foundation, body, digests, this.#foundation.inlineBytesMax, encrypting)
+    const here = await ingestObject(this.#foundation, body, digests, encrypting, restriction)
     const ingested = spread === undefined ? here : await spreadOut(this.#foundation, spread, here)
     try {
       return await commitPut(this.#foundation, request, ingested)
@@ -150,18 +151,16 @@ export class CellObjects implements Objects {
   }
 
   async delete(request: DeleteRequest): Promise<Deleted> {
-    return await durably(
-      this.#foundation,
-      request.name.bucket,
-      () => commitDelete(this.#foundation, request),
-      request.since,
-    )
+    return await durably(this.#foundation, request.name.bucket, () => commitDelete(this.#foundation, request), {
+      since: request.since,
+    })
   }
 
   async copy(request: CopyObject): Promise<Written & { readonly sourceVersionId: string | undefined }> {
-    return await durably(this.#foundation, request.name.bucket, (spread) =>
-      commitCopy(this.#foundation, request, spread),
-    )
+    const { name, restriction } = request
+    return await durably(this.#foundation, name.bucket, (spread) => commitCopy(this.#foundation, request, spread), {
+      restriction,
+    })
   }
 
   async rename(request: Parameters<Objects['rename']>[0]): Promise<Written> {

@@ -15,6 +15,8 @@ export interface Placement {
   /** Milliseconds since the epoch. */
   readonly modified: number
   readonly storageClass: string
+  /** The regions that are to keep its bytes; absent: all of its bucket may. */
+  readonly regions?: readonly string[]
   /** `shadow`: only where the bucket's shadow has it. */
   readonly kind: Content['kind'] | 'shadow'
   /** The cell that drew its stamp. */
@@ -53,7 +55,7 @@ async function placementOf(
   snapshot: Snapshot,
   { version, versionId, isElsewhere }: Pick<Found, 'version' | 'versionId' | 'isElsewhere'>,
 ): Promise<Placement> {
-  const { content, size, modified, storageClass, stamp } = version
+  const { content, size, modified, storageClass, stamp, regions } = version
   const blobs = isElsewhere === true ? [] : await blobsOf(snapshot, content)
   const counted = blobs.slice(0, countedMost)
   const holders = new Map<string, number>()
@@ -68,6 +70,7 @@ async function placementOf(
     size,
     modified,
     storageClass,
+    ...(regions !== undefined && { regions }),
     kind: isElsewhere === true ? 'shadow' : content.kind,
     writtenIn: Number(stamp % cells),
     blobs: blobs.length,

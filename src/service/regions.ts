@@ -6,6 +6,11 @@ export interface Regions {
   chosen(text: string): string
   /** As `chosen`; what names no region at all is another store's constraint, and stays. Fault `InvalidLocationConstraint`. */
   constrained(location: string): string
+  /**
+   * The regions that are to keep an object of a bucket, by their codes, from a text like that of `chosen`, where several geographies
+   * may stand too: of each, its nearest region. Undefined: it names none. Fault `InvalidArgument`.
+   */
+  keeping(bucket: Bucket, text: string): readonly string[] | undefined
   /** Home of a bucket that is created through a region, or here: undefined where that region is none of the bucket's (C23). */
   homeOfNew(location: string, region: string | undefined): Bucket['home']
   /** A bucket that is asked to be at another location, from `chosen`. Fault `OperationAborted`: not now. */

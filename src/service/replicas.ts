@@ -59,7 +59,9 @@ export function replicaOf(
   state: KeyState,
   { destination }: ReplicationRule,
 ): ObjectVersion {
-  const { remote: _remote, restore: _restore, encryption: _encryption, retention, hold, ...rest } = version
+  // Where the source is to be has nothing to do with where another bucket is.
+  const { remote: _remote, restore: _restore, encryption: _encryption, regions: _regions, ...described } = version
+  const { retention, hold, ...rest } = described
   if ((retention?.value !== undefined || hold?.value === true) && !target.hasObjectLock) {
     throw new Fault('InvalidRequest', { message: 'The destination has no object lock.' })
   }

@@ -174,7 +174,7 @@ export class Replicator {
     const written = await writeContent(
       this.#foundation,
       until(bytes, signal),
-      { size, parts, contentKey, staging },
+      { size, parts, contentKey, staging, restriction: undefined },
       (from) => this.#isMine(from, task, staging),
     )
     return { written, contentKey }

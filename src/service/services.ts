@@ -1,4 +1,5 @@
 import type { Acl } from '#src/model/access.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { Checksum, ChecksumAlgorithm, ExpectedDigests } from '#src/model/checksum.ts'
 import type { Conditions } from '#src/model/conditions.ts'
@@ -86,6 +87,8 @@ export interface PutObject {
   readonly digests: ExpectedDigests
   readonly conditions: Conditions
   readonly encryption?: EncryptionWish
+  /** Which regions are to keep it; absent: all of its bucket may. */
+  readonly restriction?: Restriction
   readonly guard: Guard
   /** When the request began: a state of the metadata that is no older will do. Absent: that of when it is read. */
   readonly since?: Moment | undefined
@@ -221,8 +224,9 @@ export interface CopyObject {
   readonly attributes: (source: ObjectVersion) => ObjectAttributes
   /** Compute this checksum over the copy; otherwise the source's is kept. */
   readonly checksum?: ChecksumAlgorithm
-  /** Of the copy; the source's own plays no part. */
+  /** Both of the copy; the source's own play no part. */
   readonly encryption?: EncryptionWish
+  readonly restriction?: Restriction
   readonly conditions: Conditions
   readonly guard: Guard
   readonly cause?: Cause
@@ -241,6 +245,7 @@ export interface Uploads {
     readonly initiator: string
     readonly checksum?: NonNullable<Upload['checksum']>
     readonly encryption?: EncryptionWish
+    readonly restriction?: Restriction
   }): Promise<Upload>
   /** The upload, for what depends on how it was started. */
   get(upload: UploadName): Promise<Upload>

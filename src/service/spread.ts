@@ -1,4 +1,4 @@
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 
 /**
@@ -10,9 +10,9 @@ import type { Bucket } from '#src/model/bucket.ts'
 export interface Durability {
   /**
    * Before a body. Undefined: one region is enough. Rejects with Fault `ServiceUnavailable` where too few regions can be reached,
-   * and with `InvalidRequest` where the bucket lives in too few.
+   * and with `InvalidRequest` where the bucket lives in too few, or what is written is restricted to too few.
    */
-  begin(bucket: Bucket): Promise<Spread | undefined>
+  begin(bucket: Bucket, restriction?: Restriction): Promise<Spread | undefined>
 }
 
 /** One write. */

@@ -16,7 +16,7 @@ import { endOfDays, dayMilliseconds as usualDay } from '#src/model/lifecycle.ts'
 import type { EventName } from '#src/model/notification.ts'
 import { formatStamp } from '#src/model/stamp.ts'
 import type { RemoteCopy } from '#src/model/tier.ts'
-import type { ObjectVersion } from '#src/model/version.ts'
+import { type ObjectVersion, restrictionOf } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { placeContent, setInline, throwAway, type WrittenContent, writeContent } from './content-placing.ts'
 import type { Foundation } from './foundation.ts'
@@ -94,7 +94,8 @@ export class TierRestores {
       contentKey === undefined
         ? sent
         : new ContentCipher(contentKey.plain, { id: remote.sealedAs ?? '', part: 0 }).open(span, () => sent)
-    const wanted = { size: version.size, parts: found.parts, contentKey, staging: from.staging }
+    const restriction = restrictionOf(found.bucket.id, version)
+    const wanted = { size: version.size, parts: found.parts, contentKey, staging: from.staging, restriction }
     return await writeContent(this.#foundation, plain, wanted, (to) => this.#isMine(to, task, from.staging))
   }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { Fault } from '#src/errors.ts'
-import { addBlob, addManifest, freeBlob } from '#src/metadata/blob-records.ts'
+import { addBlob, addManifest, freeBlob, yieldElsewhere } from '#src/metadata/blob-records.ts'
 import { addJob } from '#src/metadata/jobs.ts'
 import {
   clearParts,
@@ -14,7 +14,7 @@ import {
   setPart,
   setUpload,
 } from '#src/metadata/upload-records.ts'
-import type { BlobId } from '#src/model/blob.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { ExpectedDigests } from '#src/model/checksum.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import { joinParts } from '#src/model/multipart.ts'
@@ -74,7 +74,8 @@ export class CellUploads implements Uploads {
     return await store.transact(async (transaction) => {
       const bucket = await namespace.existingBucket(transaction, request.name.bucket)
       checkTakesWrites(this.#foundation, bucket)
-      if (contentKey !== undefined && contentKey.bucket !== bucket.id) throw new Fault('OperationAborted')
+      if ([contentKey, request.restriction].some((each) => each !== undefined && each.bucket !== bucket.id))
+        throw new Fault('OperationAborted')
       const encryption = contentKey === undefined ? {} : { encryption: contentKey.wrapped }
       const upload: Upload = { ...described, ...encryption, id, initiated: world.now() }
       setUpload(transaction, bucket.id, upload)
@@ -152,10 +153,10 @@ export class CellUploads implements Uploads {
     const { region, cell, world } = this.#foundation
     const { content, size, etag, checksum } = ingested
     if (content.kind === 'inline') throw new Error('a part that was not written to a volume')
-    await this.#find(to, name)
+    const { upload } = await this.#find(to, name)
     const before = await readPart(to, name.uploadId, number)
     if (before !== undefined) await freeBlob(to, before.blob)
-    await addBlob(to, content.stored, region, cell)
+    await addBlob(to, content.stored, region, cell, upload.restriction)
     const blob = content.stored.id
     const part = { number, size, etag, blob, modified: world.now(), ...(checksum !== undefined && { checksum }) }
     setPart(to, name.uploadId, part)
@@ -163,11 +164,24 @@ export class CellUploads implements Uploads {
   }
 
   async complete(request: Complete): Promise<Written> {
-    return await durably(this.#foundation, request.name.bucket, async (spread) => {
+    const write = async (spread: Spread | undefined): Promise<Written> => {
       const kept = spread === undefined ? undefined : await this.#spreadParts(request, spread)
       return await withContentKey(this.#foundation, request.customerKey, (known) =>
         this.#foundation.store.transact((transaction) => this.#completeOnce(transaction, request, known, kept)),
       )
+    }
+    return await durably(this.#foundation, request.name.bucket, write, {
+      restriction: await this.#restriction(request),
+    })
+  }
+
+  /** Where the parts are to be, where that is of account; of an upload that is completed already it is not. */
+  async #restriction({ name, uploadId }: Complete): Promise<Restriction | undefined> {
+    const { durability, store, namespace } = this.#foundation
+    if (durability === undefined) return undefined
+    return await store.snapshot(async (snapshot) => {
+      const bucket = await namespace.existingBucket(snapshot, name.bucket)
+      return (await readUpload(snapshot, bucket.id, name, uploadId))?.restriction
     })
   }
 
@@ -206,8 +220,15 @@ export class CellUploads implements Uploads {
     addManifest(transaction, blob, parts)
     const contentKey = neededKey(known, target.bucket.id, upload.encryption)
     const content = { kind: 'manifest', blob, parts: parts.length } as const
-    const draft = { ...joined, content, ...(contentKey !== undefined && { contentKey, parts }) }
+    const { restriction } = upload
+    const draft = {
+      ...joined,
+      content,
+      ...(contentKey !== undefined && { contentKey, parts }),
+      ...(restriction !== undefined && { restriction }),
+    }
     const written = await writeVersion(this.#foundation, transaction, target, draft, upload.attributes)
+    for (const part of parts) yieldElsewhere(transaction, part.blob, restriction, this.#foundation.region)
     clearUpload(transaction, target.bucket.id, upload)
     clearParts(transaction, upload.id)
     freeUnused(transaction, uploaded, parts)

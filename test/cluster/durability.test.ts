@@ -106,6 +106,28 @@ describe('C20: two regions', () => {
     assert.equal((await get(fra, 'k')).length, large, 'it stands all the same')
   })
 
+  for (const [who, cell] of [
+    ['the region that writes', 0],
+    ['the region that is asked', 1],
+  ] as const) {
+    test(`D3: a region that a bucket has left, as ${who} knows, is none of those that have it`, async () => {
+      const { regions, peers } = await three()
+      const [fra, knowing] = [regions[0], regions[cell]]
+      assert.ok(fra !== undefined && knowing !== undefined)
+      const [kept, refused] = [put(fra, 'before', randomBytes(large)), randomBytes(large)]
+      await kept
+      let isAsked = false
+      peers.between = async (call) => {
+        if (call !== '2 reached' || isAsked) return
+        isAsked = true
+        await knowing.cell.buckets.update(bucket, (each) => ({ ...each, location: 'fra,syd' }))
+      }
+      await assert.rejects(put(fra, 'k', refused), isFault('ServiceUnavailable'))
+      assert.ok(isAsked)
+      assert.ok((await get(fra, 'k')).equals(refused), 'it stands all the same')
+    })
+  }
+
   test('D3: nothing is committed before the bytes are in the other region', async () => {
     const { fra, peers } = await three()
     let isKept = false

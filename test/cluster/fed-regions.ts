@@ -13,6 +13,7 @@ import { openRegionBytes } from '#src/cluster/region-bytes.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { CellObjects } from '#src/service/objects.ts'
@@ -78,6 +79,7 @@ async function openRegion(member: Member, peers: Peers, cluster: Known, durabili
     nearest: (all) => all,
     isReachable: (other) => peers.faults.get(other)?.isDown !== true,
     positions,
+    cellsOfBucket: (from, id) => cells.standing(from, id),
     durabilityRegions,
     counters,
     failed: (error) => errors.push(error),
@@ -170,8 +172,29 @@ async function openRegion(member: Member, peers: Peers, cluster: Known, durabili
 
 export type FedRegion = Awaited<ReturnType<typeof openRegion>>
 
-export const put = ({ objects }: FedRegion, key: string, bytes: Uint8Array, name = bucket) =>
-  objects.put({ name: { bucket: name, key }, attributes, body: body(bytes), digests: {}, conditions: {}, guard })
+export const put = (
+  { objects }: FedRegion,
+  key: string,
+  bytes: Uint8Array,
+  name = bucket,
+  restricted: Restricted = {},
+) =>
+  objects.put({
+    name: { bucket: name, key },
+    attributes,
+    body: body(bytes),
+    digests: {},
+    conditions: {},
+    guard,
+    ...restricted,
+  })
+
+interface Restricted {
+  readonly restriction?: Restriction
+}
+
+/** What is to be kept by these regions only, of `bucket`. */
+export const only = (...regions: readonly string[]): Restricted => ({ restriction: { bucket: 1, regions } })
 
 export async function get({ objects }: FedRegion, key: string): Promise<Buffer> {
   const read = await objects.get({ name: { bucket, key }, guard, conditions: {} })
@@ -181,8 +204,9 @@ export async function get({ objects }: FedRegion, key: string): Promise<Buffer> 
 export const remove = ({ objects }: FedRegion, key: string) =>
   objects.delete({ name: { bucket, key }, guard, conditions: {}, bypassGovernance: false, caller: owner })
 
-export const copy = ({ objects }: FedRegion, from: string, to: string) =>
+export const copy = ({ objects }: FedRegion, from: string, to: string, restricted: Restricted = {}) =>
   objects.copy({
+    ...restricted,
     source: { name: { bucket, key: from }, conditions: {}, guard },
     name: { bucket, key: to },
     attributes: () => attributes,
@@ -191,9 +215,14 @@ export const copy = ({ objects }: FedRegion, from: string, to: string) =>
   })
 
 /** An object in parts of these bytes. */
-export async function inParts({ uploads }: FedRegion, key: string, bodies: readonly Uint8Array[]): Promise<void> {
+export async function inParts(
+  { uploads }: FedRegion,
+  key: string,
+  bodies: readonly Uint8Array[],
+  restricted: Restricted = {},
+): Promise<void> {
   const name = { bucket, key }
-  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner })
+  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner, ...restricted })
   const parts: { number: number; etag: string }[] = []
   for (const [index, bytes] of bodies.entries()) {
     const number = index + 1

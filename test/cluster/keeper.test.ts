@@ -6,8 +6,9 @@ import { decodeLet, encodeCopies } from '#src/cluster/keeper-wire.ts'
 import { decodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, readBlob } from '#src/metadata/blob-records.ts'
 import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { hold, release } from '#src/metadata/keeping.ts'
+import { adoptLost, hold, keptBy, release } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
+import { readLost } from '#src/metadata/succession-records.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
 import {
@@ -168,6 +169,25 @@ describe('the keeper of a blob', () => {
       },
       2,
     )
+  })
+
+  test('V6 K2: what was kept here without a copy, and is kept elsewhere now, is forgotten once nothing names it', async () => {
+    await withRegions(2, async (_, fra, iad) => {
+      assert.ok(fra !== undefined && iad !== undefined)
+      await put(fra, 'k', randomBytes(100_000))
+      const blob = await follow(iad, fra, 'k')
+      const { store } = iad.foundation
+      const adopted = await store.transact((transaction) =>
+        adoptLost(transaction, blob, { here: iad.foundation, now: 1 }),
+      )
+      assert.equal(adopted, 'adopted')
+      await remove(iad, 'k')
+      assert.equal((await store.snapshot((snapshot) => readBlob(snapshot, blob)))?.kind, 'bytes', 'kept here, it stays')
+      await store.transact((transaction) => keptBy(transaction, blob, fra.member.cell, iad.foundation))
+      await iad.bytes.jobs.pass()
+      assert.deepEqual([await blobsOf(iad), await jobsOf(iad)], [[], []])
+      assert.deepEqual(await store.snapshot((snapshot) => readLost(snapshot, undefined, 10)), [])
+    })
   })
 
   test('V1: a message about a copy that was given up does not count it again, however late it comes', async () => {

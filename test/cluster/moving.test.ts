@@ -350,6 +350,7 @@ test('V6: who hands a blob on keeps it until all others know who does', async ()
     membership: () => all,
     durabilityRegions: 1,
     cellsOfBucket: async () => [iad.member.cell],
+    lostOf: async () => new Set(),
   })
   const keeperIn = async ({ foundation }: typeof fra) => {
     const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))

@@ -4,7 +4,7 @@ import { afterEach, test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import { Prefetching } from '#src/cluster/prefetching.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { bucket, type FedRegion, inParts, openFedRegions, put, single, until } from './fed-regions.ts'
+import { bucket, type FedRegion, inParts, only, openFedRegions, put, single, until } from './fed-regions.ts'
 
 type Opened = Awaited<ReturnType<typeof openFedRegions>>
 const opened: Opened[] = []
@@ -21,6 +21,7 @@ async function two(siblings: number) {
   const cached: BlobId[] = []
   const prefetching = new Prefetching({
     foundation: iad.foundation,
+    membership: () => all.cluster.membership,
     hold: async (blobs) => {
       held.push(...blobs)
     },
@@ -63,6 +64,20 @@ test('what a listing showed is held here, once, also of objects in parts; what i
   await put(fra, 'k', randomBytes(chunkBytes), single)
   await prefetching.listed(single, ['k'])
   assert.equal(held.length, 3)
+})
+
+test('C17: what is to be in other regions is neither held nor fetched ahead', async () => {
+  const { fra, iad, held, cached, prefetching } = await two(3)
+  const keys = Array.from({ length: 8 }, (_, index) => `a/${index}`)
+  for (const key of keys)
+    await put(fra, key, randomBytes(chunkBytes), bucket, Number(key.at(-1)) > 4 ? only('fra') : {})
+  await put(fra, 'here', randomBytes(chunkBytes), bucket, only('fra', 'iad'))
+  for (const key of [...keys, 'here']) await arrives(iad, key)
+  for (const key of keys.slice(0, 4)) await prefetching.read(await blobOf(iad, key))
+  await until(async () => cached.length === 1)
+  assert.deepEqual(cached, [await blobOf(iad, 'a/4')])
+  await prefetching.listed(bucket, ['a/5', 'a/6', 'a/7'])
+  assert.deepEqual(held, [])
 })
 
 test('what stands behind keys of a prefix that is read is fetched ahead, and no more than asked', async () => {

@@ -132,6 +132,88 @@ test('C25 Y17: a lost root is replaced by the one that knows most; what was conf
   assert.equal(await has(syd, 'confirmed by nobody'), false)
 })
 
+test('C25 Y17: a root that gave its place up, and then its heir is lost, is the one that knows most', async () => {
+  const { wire, fra, iad, syd } = await three()
+  wire.cut.add(syd.cell)
+  await add(fra, 'unheard by syd')
+  const taking = promotionOf(iad).succeed()
+  await drain(iad, fra)
+  await taking
+  wire.cut.delete(syd.cell)
+  await proclaim(iad)
+  assert.equal(syd.region.members.membership.root, iad.cell)
+  wire.cut.add(iad.cell)
+  await assert.rejects(promotionOf(syd).replace([]), /region fra knows more/)
+  await promotionOf(fra).replace([])
+  await proclaim(fra)
+  await drain(syd, fra)
+  for (const replica of [fra, syd]) assert.ok(await has(replica, 'unheard by syd'))
+})
+
+test('C25 Y17: who has followed a later root knows more than who was far with the one before', async () => {
+  const { wire, fra, iad, syd } = await three()
+  // So that places in the feed of fra are behind those in that of iad, as bytes.
+  for (let count = 0; count < 20; count++) await add(fra, `before ${count}`)
+  const taking = promotionOf(iad).succeed()
+  await drain(iad, fra)
+  await drain(syd, fra)
+  await taking
+  await add(iad, 'in the reign of iad')
+  await proclaim(iad)
+  await drain(fra, iad)
+  wire.cut.add(iad.cell)
+  await assert.rejects(promotionOf(syd).replace([]), /region fra knows more/)
+  await promotionOf(fra).replace([])
+  assert.ok(await has(fra, 'in the reign of iad'))
+})
+
+test('Y17: how far a cell was with a root is known until it has a first part of what another one tells', async () => {
+  const { wire, iad, syd } = await three()
+  const before = await syd.bare.snapshot(readNamespaceCursor)
+  await promotionOf(iad).succeed()
+  await proclaim(iad)
+  const { transport } = syd.region
+  const ask = transport.ask.bind(transport)
+  transport.ask = async (cell, method, ...rest) => {
+    if (method === 'namespace-copy') wire.cut.add(iad.cell)
+    return await ask(cell, method, ...rest)
+  }
+  await assert.rejects(syd.region.follower.step(never), /cannot be reached/)
+  assert.deepEqual(await syd.bare.snapshot(readNamespaceCursor), before)
+})
+
+test('Y17: an heir that is lost too is not followed by who had not heard of it when asked how far it is', async () => {
+  const { fra, iad, syd } = await three()
+  await promotionOf(iad).succeed()
+  const { transport } = fra.region
+  await transport.ask(syd.cell, 'forsake', Buffer.from(JSON.stringify({ reign: 1 })), never)
+  await proclaim(iad)
+  assert.equal(syd.region.members.membership.root, iad.cell)
+  await add(iad, 'too late')
+  await assert.rejects(syd.region.follower.step(never), /the root is lost/)
+  assert.equal(await has(syd, 'too late'), false)
+  // One that takes its place is.
+  const taking = promotionOf(fra).succeed()
+  await drain(fra, iad)
+  await taking
+  await proclaim(fra)
+  await drain(syd, fra)
+  assert.ok(await has(syd, 'too late'))
+})
+
+test('Y17: who joins takes no part: what it has heard of alone holds nobody up, and it is no heir', async () => {
+  const { wire, fra, iad, syd } = await three()
+  const nrt = await openReplica(wire, fra, 'nrt')
+  for (const replica of [iad, syd]) await drain(replica, fra)
+  await add(fra, 'heard by who joins')
+  await drain(nrt, fra)
+  await Promise.all([iad, syd].map(({ region }) => region.members.refresh()))
+  wire.cut.add(fra.cell)
+  await assert.rejects(promotionOf(nrt).replace([]), /joins cannot be the root/)
+  await promotionOf(iad).replace([])
+  assert.equal(iad.region.members.isRoot, true)
+})
+
 test('Y17: whoever said how far it is follows the lost root no more, also with what was on its way', async () => {
   const { fra, syd, iad } = await three()
   const { transport } = iad.region

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { heirOf } from '#src/cluster/succession.ts'
+import { heirOf } from '#src/cluster/heirs.ts'
 import { askSheltered } from '#src/cluster/succession-methods.ts'
 import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
 import {
@@ -339,13 +339,14 @@ describe('when a region is gone', () => {
 })
 
 test('K1: who keeps it already stays the keeper; else the least that names it, and stays; else whoever has it', () => {
-  const self = { cell: 2, isActive: true, names: true }
+  const self = { cell: 2, isActive: true, names: true, mayHold: true }
   const other = (cell: number, names: boolean, keeps = false, isActive = true) => ({
     cell,
     names,
     keeps,
     isActive,
     holds: false,
+    mayHold: true,
   })
   assert.equal(heirOf(self, [other(1, false), other(3, true, true)]), 3)
   assert.equal(heirOf(self, [other(1, true), other(3, true)]), 1)
@@ -353,6 +354,9 @@ test('K1: who keeps it already stays the keeper; else the least that names it, a
   assert.equal(heirOf({ ...self, names: false }, [other(1, false), other(3, true)]), 3)
   assert.equal(heirOf({ ...self, names: false }, [other(1, false), other(3, false)]), 2)
   assert.equal(heirOf({ ...self, isActive: false }, [other(3, true)]), 3)
+  assert.equal(heirOf(self, [{ ...other(1, true), mayHold: false }, other(3, true)]), 2)
+  assert.equal(heirOf({ ...self, mayHold: false }, [{ ...other(1, true), mayHold: false }, other(3, true)]), 3)
+  assert.equal(heirOf({ ...self, mayHold: false }, [{ ...other(1, true), mayHold: false }, other(3, false)]), 1)
 })
 
 test('K1 I7 C19: whatever happens around the removal of a region, what another one held can be read there', async () => {

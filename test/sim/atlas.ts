@@ -13,30 +13,33 @@ import type { Region } from './region.ts'
 export class Atlas {
   readonly #faults: Faults
   readonly #regions: readonly Region[]
+  readonly #spares: () => number
 
-  constructor(faults: Faults, regions: readonly Region[]) {
+  /** `spares`: how many good copies have to be left, as of now. */
+  constructor(faults: Faults, regions: readonly Region[], spares: () => number) {
     this.#faults = faults
     this.#regions = regions
+    this.#spares = spares
   }
 
   /** Asked at each read of a chunk. */
   strike(region: Region, blob: BlobId): UnreadableReason | undefined {
     if (this.#faults.happens('failed read')) return 'failed'
     for (const fault of ['corrupt chunk', 'missing chunk'] as const) {
-      if (!this.#faults.draws(fault) || !this.#hasSpare(region, blob)) continue
+      if (!this.#faults.draws(fault) || !this.#hasSpares(region, blob)) continue
       this.#faults.fired(fault)
       return fault === 'corrupt chunk' ? 'corrupt' : 'missing'
     }
     return undefined
   }
 
-  /** Whether another region holds the blob whole, names it, and is counted upon by its keeper. */
-  #hasSpare(struck: Region, blob: BlobId): boolean {
+  /** Whether other regions hold the blob whole, name it, and are counted upon by its keeper. */
+  #hasSpares(struck: Region, blob: BlobId): boolean {
     const own = recordIn(struck, blob)
     const keeper = this.#regions.find(({ member }) => member.cell === own?.keeper)
     const counted = keeper === undefined ? undefined : recordIn(keeper, blob)
-    return this.#regions.some((region) => {
-      if (region === struck) return false
+    const spares = this.#regions.filter((region) => {
+      if (region === struck || region.isLost) return false
       const name = region.member.region
       const record = recordIn(region, blob)
       if (record === undefined || record.isUnreferenced === true) return false
@@ -44,6 +47,7 @@ export class Atlas {
       if (copy === undefined || !region.blobs.isWhole(copy.extents)) return false
       return region === keeper || counted?.holders.some((holder) => holder.region === name) === true
     })
+    return spares.length >= this.#spares()
   }
 }
 

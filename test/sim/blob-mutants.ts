@@ -144,6 +144,22 @@ export const blobMutants: readonly Mutant[] = [
     killers: ['test/cluster/durability.test.ts'],
   },
   {
+    name: 'acknowledged-by-who-got-nothing',
+    rule: 'C20, D3',
+    file: 'src/cluster/spreading.ts',
+    from: "    if (!(await isShared(foundation, membership(), this.#bucket, cell))) throw new Fault('ServiceUnavailable')\n",
+    to: '',
+    killers: ['test/cluster/durability.test.ts'],
+  },
+  {
+    name: 'acknowledged-by-who-took-nothing',
+    rule: 'C20, D3',
+    file: 'src/cluster/spreading.ts',
+    from: 'if (bucket !== undefined && !(await isShared(foundation, membership(), bucket, foundation.cell))) {',
+    to: 'if (bucket === undefined) {',
+    killers: ['test/cluster/durability.test.ts'],
+  },
+  {
     name: 'bytes-stay-in-their-region',
     rule: 'C20, D3',
     file: 'src/cluster/spreading.ts',

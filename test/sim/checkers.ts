@@ -4,12 +4,15 @@ import { keys, partitionOf, type subspace, under } from '#src/metadata/keyspace.
 import { entryOf } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
+import type { Objects } from '#src/service/services.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
+import { type Birth, standing, Violation } from './births.ts'
+import { placesOf } from './blob-checkers.ts'
 import { buckets, bytesOf, guard } from './content.ts'
-import { type Birth, type Ledger, standing, Violation } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
 import type { QuietCell } from './quiet-cell.ts'
-import type { Region } from './region.ts'
+import type { Region, RegionServices } from './region.ts'
 import type { Timeline } from './timeline.ts'
 
 const everything = Number.POSITIVE_INFINITY
@@ -45,15 +48,21 @@ export function checkNothingLost(ledger: Ledger, { name, view, here }: QuietCell
   for (const births of ledger.births.values()) {
     const [one] = births.values()
     if (one === undefined || !here.has(one.bucket)) continue
-    if (one.slot === 0n) checkNullSlot(name, view, [...births.values()])
-    else checkVersion(name, view, [...births.values()])
+    // What only a region had that was lost is as if it had never been; and so nothing of it may stand.
+    const counted = ledger.standingBirths(births)
+    if (one.slot === 0n) checkNullSlot(name, view, one, counted)
+    else checkVersion(name, view, one, counted)
   }
 }
 
-function checkNullSlot(cell: string, view: View, births: readonly Birth[]): void {
-  const newest = births.reduce((most, each) => (each.stamp > most.stamp ? each : most))
-  const { bucket, key } = newest
+function checkNullSlot(cell: string, view: View, { bucket, key }: Birth, births: readonly Birth[]): void {
   const stands = standing(view, bucket, key)
+  const [first] = births
+  if (first === undefined) {
+    if (stands !== undefined) throw new Violation(`${cell}: ${key} stands at ${stands.stamp}, which was lost`)
+    return
+  }
+  const newest = births.reduce((most, each) => (each.stamp > most.stamp ? each : most), first)
   if (stands === undefined) {
     if (newest.kind !== 'tombstone') throw new Violation(`${cell}: ${key} at ${newest.stamp} is lost`)
   } else if (stands.stamp !== newest.stamp) {
@@ -69,17 +78,13 @@ function checkNullSlot(cell: string, view: View, births: readonly Birth[]): void
 const isKept = (view: View, { bucket, key, stamp }: Birth): boolean =>
   view.get(keys.conflict(bucket, key, stamp)) !== undefined
 
-function checkVersion(cell: string, view: View, births: readonly Birth[]): void {
-  const removed = births.find(({ kind }) => kind === 'tombstone')
-  const written = births.find(({ kind }) => kind !== 'tombstone')
-  if (written === undefined) return
-  const row = view.get(keys.version(written.bucket, written.key, written.slot))
-  if (removed === undefined && row === undefined) {
-    throw new Violation(`${cell}: version ${written.slot} of ${written.key} is lost`)
-  }
-  if (removed !== undefined && row !== undefined) {
-    throw new Violation(`${cell}: version ${written.slot} of ${written.key} was removed, and is back`)
-  }
+function checkVersion(cell: string, view: View, { bucket, key, slot }: Birth, births: readonly Birth[]): void {
+  const isRemoved = births.some(({ kind }) => kind === 'tombstone')
+  const isWritten = births.some(({ kind }) => kind !== 'tombstone')
+  const row = view.get(keys.version(bucket, key, slot))
+  if (isWritten && !isRemoved && row === undefined) throw new Violation(`${cell}: version ${slot} of ${key} is lost`)
+  if (row !== undefined && isRemoved) throw new Violation(`${cell}: version ${slot} of ${key} was removed, and is back`)
+  if (row !== undefined && !isWritten) throw new Violation(`${cell}: version ${slot} of ${key} is back, and was lost`)
 }
 
 /**
@@ -95,6 +100,7 @@ export function checkConflicts(ledger: Ledger, { name, view }: QuietCell): void 
       throw new Violation(`${name}: the conflict ${stamp} of ${key} is settled, and nobody restored it`)
     }
     const births = ledger.birthsOf(bucket, key, 0n)
+    // One that was lost too: it may have told of what it replaced before it could tell of itself.
     const isUnseen = [...births.values()].some((later) => later.stamp > stamp && !hasSeen(births, later, stamp))
     if (!isUnseen) throw new Violation(`${name}: ${key} at ${stamp} is kept, and all that came later had seen it`)
   }
@@ -142,10 +148,19 @@ export function checkFeed({ name, view }: QuietCell): void {
   for (const entry of wanted) throw new Violation(`${name}: a record whose entry is not in the feed: ${entry}`)
 }
 
-/** C21, I3: all that stands can be read in every cell, and is what was written; every old version too that is asked for. */
-export async function checkReadable(region: Region, ledger: Ledger, timeline: Timeline): Promise<void> {
+/**
+ * C21, I3: all that stands can be read in every cell, and is what was written; every old version too that is asked for. `lost`: blobs
+ * that nobody has any more.
+ */
+export async function checkReadable(
+  region: Region,
+  ledger: Ledger,
+  timeline: Timeline,
+  lost: ReadonlySet<string>,
+): Promise<void> {
   const { services, member } = region
   if (services === undefined) throw new Error(`${member.region} is down`)
+  const unreadable = lost.size === 0 ? lost : placesOf(region.store.view, lost)
   for (const bucket of buckets) {
     if (!region.has(bucket.name)) continue
     const query = { bucket: bucket.name, prefix: '', delimiter: '', limit: 1000, guard }
@@ -153,6 +168,14 @@ export async function checkReadable(region: Region, ledger: Ledger, timeline: Ti
     for (const { key, versionId, version, isLatest } of items) {
       if (version.kind === 'marker' || !(isLatest || Number(version.stamp / 1000n) % oldVersionsRead === 0)) continue
       const request = { name: { bucket: bucket.name, key }, versionId, guard, conditions: {} }
+      const slot = version.isNull ? 0n : version.stamp
+      if (unreadable.has(`${bucket.id} ${key} ${slot}`)) {
+        if (ledger.isPromised({ bucket: bucket.id, key, slot, stamp: version.stamp })) {
+          throw new Violation(`${key} at ${versionId} was acknowledged as in several regions, and its bytes are lost`)
+        }
+        await checkRefused(services, request, `${member.region}: ${key} at ${versionId}`)
+        continue
+      }
       const read = await insisting(timeline, async () => {
         const found = await services.objects.get(request)
         return { version: found.version, bytes: await bytesOf(found) }
@@ -162,6 +185,22 @@ export async function checkReadable(region: Region, ledger: Ledger, timeline: Ti
       ledger.checkRead(bucket, key, read.version, read.bytes)
     }
   }
+}
+
+/** C21: that its bytes are lost does not make it one that is not there. */
+async function checkRefused(
+  { objects }: RegionServices,
+  request: Parameters<Objects['get']>[0],
+  what: string,
+): Promise<void> {
+  const outcome = await objects
+    .get(request)
+    .then(bytesOf)
+    .then(
+      () => 'read',
+      (error: unknown) => (error instanceof Fault ? error.code : String(error)),
+    )
+  if (outcome !== 'ServiceUnavailable') throw new Violation(`${what}, which is lost: ${outcome}`)
 }
 
 /** One in so many. */

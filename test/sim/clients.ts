@@ -1,12 +1,15 @@
 import { Fault } from '#src/errors.ts'
 import type { Conditions } from '#src/model/conditions.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
+import type { ObjectVersion } from '#src/model/version.ts'
 import { StoreError } from '#src/store/store.ts'
+import { Violation } from './births.ts'
 import type { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
 import { anyKey, attributes, bodyOf, buckets, bytesOf, guard, md5Of, owner, type SimulatedBucket } from './content.ts'
-import { type Ledger, Violation } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
 import { checkObjects, checkVersions } from './listing-check.ts'
+import type { Naming } from './naming.ts'
 import { cellsIn } from './places.ts'
 import type { Region, RegionServices } from './region.ts'
 import type { Timeline } from './timeline.ts'
@@ -19,6 +22,7 @@ export interface ClientParts {
   readonly chance: Chance
   readonly ledger: Ledger
   readonly cluster: Cluster
+  readonly naming: Naming
 }
 
 const weights = {
@@ -64,9 +68,10 @@ export class Client {
   }
 
   async #once(): Promise<void> {
-    const { timeline, region, chance } = this.#parts
+    const { timeline, cluster, chance } = this.#parts
     const bucket = chance.pick(buckets)
-    const serving = region.isUp ? this.#serving(bucket) : undefined
+    const region = cluster.standIn(this.#parts.region, chance)
+    const serving = region.isUp ? this.#serving(region, bucket) : undefined
     const services = serving?.services
     if (serving === undefined || services === undefined) {
       this.refused++
@@ -82,23 +87,26 @@ export class Client {
     } catch (error) {
       if (error instanceof Violation) throw error
       if (error instanceof Fault && isAnswer(error)) this.acknowledged++
-      else if (error instanceof Fault) this.refused++
-      else if (error instanceof StoreError) this.unknown++
+      else if (error instanceof Fault) {
+        this.refused++
+        // Where regions are lost, and until they are replaced, it is long until it may be tried again.
+        if (cluster.roster.isByRows) await timeline.sleep(chance.between(200, 1_000))
+      } else if (error instanceof StoreError) this.unknown++
       else throw error
     }
   }
 
   /** The region that carries it out: the own one, if that has the bucket as it knows, or one of those that have it. */
-  #serving({ name }: SimulatedBucket): Region | undefined {
-    const { region, cluster, chance } = this.#parts
+  #serving(region: Region, { name }: SimulatedBucket): Region | undefined {
+    const { cluster, chance } = this.#parts
     if (region.has(name)) return region
-    const cells = cellsIn(region.store.view, name, cluster.membership)
+    const cells = cellsIn(region.store.view, name, cluster.roster.knownIn(region.store.view))
     const others = cluster.regions.filter((each) => each.isUp && cells.includes(each.member.cell) && each.has(name))
     return others.length === 0 ? undefined : chance.pick(others)
   }
 
   async #do(region: Region, services: RegionServices, bucket: SimulatedBucket): Promise<void> {
-    const { chance, ledger } = this.#parts
+    const { chance, ledger, naming } = this.#parts
     const name = { bucket: bucket.name, key: anyKey(chance) }
     switch (chance.weighted(weights)) {
       case 'get':
@@ -107,14 +115,21 @@ export class Client {
         return await this.#deleteVersion(services, bucket, name.key)
       case 'copy':
       case 'rename':
-        return await this.#move(services, bucket, name.key)
+        return await this.#move(region, services, bucket, name.key)
       case 'tag': {
         const tags = new Map([['mark', `${region.member.cell}-${this.#written++}`]])
         await services.objects.update({ name, guard, change: () => ({ tags }) })
         return
       }
       case 'upload':
-        return await upload({ uploads: services.uploads, chance, ledger, draft: () => this.#bytes() }, name)
+        return await upload(
+          {
+            ...{ uploads: services.uploads, chance, ledger, draft: () => this.#bytes() },
+            completed: (version) => this.#promised(bucket, name.key, version),
+          },
+          name,
+          naming.restriction(region, bucket),
+        )
       case 'list': {
         const check = chance.happens(0.5) ? checkObjects : checkVersions
         // What stands now is what the snapshot shows that the listing takes at once.
@@ -155,24 +170,39 @@ export class Client {
     key: string,
     conditions: Conditions,
   ): Promise<void> {
-    const { ledger } = this.#parts
+    const { ledger, naming } = this.#parts
     const bytes = this.#bytes()
     ledger.bodies.set(md5Of(bytes), bytes)
     const name = { bucket: bucket.name, key }
-    const { version } = await objects.put({ name, attributes, body: bodyOf(bytes), digests: {}, conditions, guard })
+    const put = { name, attributes, body: bodyOf(bytes), digests: {}, conditions, guard }
+    const { version } = await objects.put({ ...put, ...naming.restriction(region, bucket) })
     ledger.sees(region.member.cell, bucket, key, version)
+    this.#promised(bucket, key, version)
   }
 
-  async #move({ objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
-    const { chance } = this.#parts
+  /** What is acknowledged is where the bucket asks for it to be. */
+  #promised(bucket: SimulatedBucket, key: string, { isNull, stamp }: ObjectVersion): void {
+    const { cluster, ledger } = this.#parts
+    const regions = cluster.fate.durability[buckets.indexOf(bucket)] ?? 1
+    if (regions === 1) return
+    // Also of one that was lost since: it had what it said that it has.
+    const views = cluster.regions.map(({ store }) => store.view)
+    ledger.promises({ bucket: bucket.id, key, slot: isNull ? 0n : stamp, stamp }, regions, views)
+  }
+
+  async #move(region: Region, { objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {
+    const { chance, naming } = this.#parts
     const source = { bucket: bucket.name, key }
     const target = { bucket: bucket.name, key: anyKey(chance) }
     const conditions = {}
     if (chance.happens(0.7)) {
       const from = { name: source, guard, conditions }
-      await objects.copy({ source: from, name: target, attributes: () => attributes, conditions, guard })
+      const copy = { source: from, name: target, attributes: () => attributes, conditions, guard }
+      const copied = await objects.copy({ ...copy, ...naming.restriction(region, bucket) })
+      this.#promised(bucket, target.key, copied.version)
     } else if (target.key !== key) {
-      await objects.rename({ source, target, conditions, sourceConditions: {}, guard, sourceGuard: guard })
+      const request = { source, target, conditions, sourceConditions: {}, guard, sourceGuard: guard }
+      this.#promised(bucket, target.key, (await objects.rename(request)).version)
     }
   }
 

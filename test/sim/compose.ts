@@ -11,26 +11,21 @@ import { Departing, passedMethod } from '#src/cluster/departure.ts'
 import { type FeedServer, feedMethods } from '#src/cluster/feed-methods.ts'
 import { feedPositions } from '#src/cluster/feed-positions.ts'
 import { Forgetter } from '#src/cluster/forgetter.ts'
-import { letGo } from '#src/cluster/founding.ts'
-import { decodeMessage } from '#src/cluster/messages.ts'
-import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
-import { NamespaceRoot } from '#src/cluster/namespace-root.ts'
+import type { NeededOptions } from '#src/cluster/needed.ts'
 import { OutOfPatience } from '#src/cluster/patience.ts'
 import { rangeMethods } from '#src/cluster/range-methods.ts'
 import { openRegionBytes } from '#src/cluster/region-bytes.ts'
-import { type Method, PeerUnreachable } from '#src/cluster/transport.ts'
+import { PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
-import { ClusterRecords } from '#src/metadata/cluster-records.ts'
-import type { Departure } from '#src/metadata/departure-records.ts'
-import { Namespace } from '#src/metadata/namespace.ts'
-import { governNamespace } from '#src/metadata/namespace-feed.ts'
+import type { Namespace } from '#src/metadata/namespace.ts'
+import { NotTheRoot } from '#src/metadata/namespace-feed.ts'
 import type { Arrival } from '#src/metadata/receive.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { cellsOf, type Member, type Membership, memberOf } from '#src/model/region.ts'
+import { cellsOf, type Member } from '#src/model/region.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Collector } from '#src/service/collector.ts'
-import { passedOn } from '#src/store/passing.ts'
-import { type Store, StoreError } from '#src/store/store.ts'
+import { StoreError } from '#src/store/store.ts'
+import { commonKnowledge, knowledgeByRows } from './knowledge.ts'
 import type { Compose } from './region.ts'
 
 /** Longer than any simulation. */
@@ -40,55 +35,34 @@ const conflictMilliseconds = 365 * 24 * 3_600_000
 const isExpected = (error: unknown): boolean =>
   [PeerUnreachable, StoreError, OutOfPatience, Fault].some((kind) => error instanceof kind)
 
-const nothing = new Uint8Array(0)
+const lookMilliseconds = 200
 
-/** As the root's. The simulation keeps the membership: each transaction finds it as it is, and the row that ends one is heard of. */
-function rootMethods(store: Store, membership: () => Membership): readonly Method[] {
-  const records = new ClusterRecords()
-  const recording: Store = {
-    ...passedOn(store),
-    transact: (body) =>
-      store.transact(async (transaction) => {
-        records.setMembership(transaction, membership())
-        return await body(transaction)
-      }),
-  }
-  return [
-    { name: 'member-leaving', answer: async () => nothing },
-    {
-      name: 'member-left',
-      async answer(request, { cell }) {
-        await letGo(recording, new Namespace(), cell, decodeMessage<Departure>(request))
-        return nothing
-      },
-    },
-  ]
-}
+/** Whether all that active members had to tell was applied. */
+const isLevel = (peers: readonly Member[], { state }: Followers): boolean =>
+  peers.every((peer) => peer.state !== 'active' || state.get(peer.cell)?.level !== undefined)
+
+/** As src/open-peers.ts has it. */
+const durabilityOfBuckets = (cells: BucketCells, namespace: Namespace): Partial<NeededOptions> => ({
+  durabilityOf: (from, bucket) => cells.durability(from, bucket),
+  mostDurable: async (from) =>
+    (await namespace.buckets(from)).reduce((most, { durability = 1 }) => Math.max(most, durability), 1),
+})
 
 const moveOptions = { pause: 100, patience: 2_000, fence: 3_000, again: 200 }
 
-/** What a cell knows of itself and the others, and its store as all but the follower of the namespace have it. */
-function placesOf(bare: Store, self: Member, membership: () => Membership) {
-  const members = {
-    self,
-    get membership() {
-      return membership()
-    },
-    get peers() {
-      return membership().members.filter(({ cell, state }) => cell !== self.cell && state !== 'removed')
-    },
-    isRoot: membership().root === self.cell,
-    get isRemoved() {
-      return memberOf(membership(), self.cell)?.state === 'removed'
-    },
-  }
-  return { members, store: governNamespace(bare, self.cell) }
-}
-
 /** A region as src/open.ts and bin/ make it, without sockets and files. */
-export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
-  const { transport, self, membership, isEager, failed } = parts
-  const { members, store } = placesOf(bare.store, self, membership)
+export const composeRegion: Compose = (parts) => {
+  const { foundation: bare, transport, self, isByRows, isEager, failed } = parts
+  const surprised = (error: unknown): void => {
+    const isOfChange = isByRows && error instanceof NotTheRoot
+    if (!isExpected(error) && !isOfChange) failed(error)
+  }
+  const caughtUp = async (signal: AbortSignal): Promise<void> => {
+    while (!isLevel(members.peers, followers)) await bare.world.sleep(lookMilliseconds, signal)
+  }
+  const knowledge = isByRows ? knowledgeByRows(parts, surprised, caughtUp) : commonKnowledge(parts, surprised)
+  const { members, store } = knowledge
+  const membership = () => members.membership
   const peers = () => members.peers
   const guard = new ClockGuard({
     world: bare.world,
@@ -99,9 +73,6 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
   const hasBucket = ({ location }: Bucket): boolean => cellsOf(location, membership()).includes(self.cell)
   const known = { ...bare, store, world: guard.world, clock: guard, hasBucket }
   const { incarnation } = self
-  const surprised = (error: unknown): void => {
-    if (!isExpected(error)) failed(error)
-  }
   const positions = feedPositions(incarnation, membership)
   const cells = new BucketCells(bare.namespace, membership)
   const bytes = openRegionBytes({
@@ -109,19 +80,22 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
     transport,
     membership,
     nearest: (regions) => regions,
-    isReachable: () => true,
+    isReachable: knowledge.isReachable,
     positions,
     cellsOfBucket: (from, bucket) => cells.standing(from, bucket),
     durabilityRegions: 1,
+    ...(isByRows && durabilityOfBuckets(cells, bare.namespace)),
+    reservedFor: 90_000,
     askAgain: 20_000,
+    lookAgain: 20_000,
     failed: surprised,
   })
-  const foundation = { ...known, remote: bytes.remote }
+  const foundation = { ...known, remote: bytes.remote, ...(isByRows && { durability: bytes.durability }) }
   /** As a region does that is told to hold what others write. */
   const arrived = (arrivals: readonly Arrival[]): void => {
-    for (const { content } of arrivals) {
+    for (const { content, isRestricted } of arrivals) {
       for (const { id } of content.kind === 'blob' ? [content.blob] : content.blobs) {
-        if (isEager()) bytes.copies.take(id).catch(surprised)
+        if (isEager() && !isRestricted) bytes.copies.take(id).catch(surprised)
       }
     }
   }
@@ -139,8 +113,6 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
   const rows = { store, world: foundation.world, namespace: foundation.namespace }
   const moving = new BucketMoving({ ...rows, target, members, transport, positions, nearest: (of) => of })
   const moves = new BucketMoves({ ...rows, members, transport, moving, options: moveOptions })
-  const { world } = bare
-  const follower = new NamespaceFollower({ store: bare.store, world, transport, members })
   const followers = new Followers({
     target,
     transport,
@@ -172,21 +144,22 @@ export const composeRegion: Compose = ({ foundation: bare, ...parts }) => {
   })
   return {
     foundation,
+    ...(knowledge.admits !== undefined && { admits: knowledge.admits }),
     buckets: new NamespaceBuckets({ ...rows, isEmpty: async () => true }),
     methods: [
-      ...new NamespaceRoot({ store: bare.store, world, members }).methods(),
+      ...knowledge.methods,
       ...rangeMethods({ foundation, cells, incarnation }),
       ...moving.methods,
       clockMethod(bare.world),
       ...feedMethods({ foundation, cells, incarnation, world: foundation.world, passed }),
       ...bytes.methods,
       passedMethod(foundation, positions),
-      ...rootMethods(store, membership),
     ],
     run: async (signal) => {
       await Promise.all([
         guard.run(signal),
-        members.isRoot ? moves.run(signal, surprised) : follower.run(signal, surprised),
+        knowledge.run(signal),
+        ...(isByRows || members.isRoot ? [moves.run(signal, surprised)] : []),
         followers.run(signal),
         bytes.jobs.run(signal, surprised),
         bytes.succession.run(signal, surprised),

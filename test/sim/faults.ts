@@ -18,8 +18,22 @@ export const faultClasses = [
   'late region',
   'leaving region',
   'bucket moved',
+  'region lost',
+  'root lost',
+  'region replaced',
+  'bucket lost',
+  'root promoted',
 ] as const
 export type FaultClass = (typeof faultClasses)[number]
+
+/** Those that only some seeds have. */
+export const rareFaults: ReadonlySet<FaultClass> = new Set([
+  'region lost',
+  'root lost',
+  'region replaced',
+  'bucket lost',
+  'root promoted',
+])
 
 type Rates = Readonly<Record<FaultClass, number>>
 
@@ -41,6 +55,11 @@ const rates: Rates = {
   'late region': 0,
   'leaving region': 0,
   'bucket moved': 0,
+  'region lost': 0,
+  'root lost': 0,
+  'region replaced': 0,
+  'bucket lost': 0,
+  'root promoted': 0,
 }
 
 /** What goes wrong, from the seed; and how often it did. Off: nothing does. */

@@ -1,38 +1,19 @@
 import assert from 'node:assert/strict'
+import { conflictOfRow } from '#src/metadata/conflict-records.ts'
 import { keys, subspace } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
+import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { ObjectVersion, Version } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import type { Write } from '#src/store/writes.ts'
+import { type Disks, heldBy, holds, tagsIn, withSeen } from './bereavement.ts'
+import { type Birth, standing, Violation } from './births.ts'
 import type { SimulatedBucket } from './content.ts'
 import { cellsIn, nameOfBucket } from './places.ts'
-
-/** One change that a cell made by itself, as it stood in its commit. */
-export interface Birth {
-  readonly cell: number
-  readonly bucket: number
-  readonly key: string
-  /** 0: the `null` slot. */
-  readonly slot: Stamp
-  readonly stamp: Stamp
-  readonly kind: 'object' | 'marker' | 'tombstone'
-  /** What stood in the slot in that cell, of whatever kind. */
-  readonly replaced: Stamp | undefined
-  /** Of an object: of its content. */
-  readonly etag: string | undefined
-}
-
-/** What stands in the `null` slot of a key. */
-export interface Standing {
-  readonly stamp: Stamp
-  readonly kind: Birth['kind']
-}
-
-export class Violation extends Error {}
 
 /**
  * Keeps books of every commit of every cell, from outside: what was born where, and what stood before. Nothing of the code
@@ -49,13 +30,22 @@ export class Ledger {
   readonly restored = new Set<string>()
   /** When the tags of a version were last changed: bucket, key, content stamp. */
   readonly tagged = new Map<string, Stamp>()
+  /** Blobs that nobody but a region that was lost could give. */
+  readonly lostBlobs = new Set<BlobId>()
+  /** What was born, and went with a region that was lost: only that one had it. */
+  readonly #lost = new Set<Birth>()
+  /** What was acknowledged once several regions had it (C20). */
+  readonly #promised = new Set<Birth>()
+  /** Removals that a cell forgot, since all others had them. */
+  readonly #forgotten = new Set<string>()
   readonly #seen = new Map<string, Stamp>()
   readonly #largest = new Map<string, Stamp>()
   readonly #fail: (error: Violation) => void
 
-  readonly #membership: () => Membership
+  readonly #membership: (view: View) => Membership
 
-  constructor(membership: () => Membership, fail: (error: Violation) => void) {
+  /** `membership`: as a cell knows it. */
+  constructor(membership: (view: View) => Membership, fail: (error: Violation) => void) {
     this.#membership = membership
     this.#fail = fail
   }
@@ -77,6 +67,84 @@ export class Ledger {
 
   birthsOf(bucket: number, key: string, slot: Stamp): ReadonlyMap<Stamp, Birth> {
     return this.births.get(nameOf(bucket, key, slot)) ?? new Map()
+  }
+
+  /** Of a slot: what was born there, but for what was lost with a region. */
+  standingBirths(births: ReadonlyMap<Stamp, Birth>): readonly Birth[] {
+    return [...births.values()].filter((birth) => !this.#lost.has(birth))
+  }
+
+  /**
+   * A region that is gone for good was removed. `having`: by bucket, what the cells have that go on with it. What none of them has,
+   * and nothing that any of them has had seen, is lost; nothing else may be.
+   */
+  loses(lost: Disks, alive: readonly Disks[], having: ReadonlyMap<number, readonly View[]>): void {
+    for (const births of this.births.values()) {
+      const [one] = births.values()
+      const views = one === undefined ? [] : (having.get(one.bucket) ?? [])
+      const had = [...births.values()].filter(
+        (birth) => views.length > 0 && (this.#forgotten.has(idOf(birth)) || views.some((view) => holds(view, birth))),
+      )
+      const kept = withSeen(births, had)
+      for (const birth of births.values()) if (!kept.has(birth)) this.#lose(birth)
+    }
+    this.tagged.clear()
+    for (const [bucket, views] of having)
+      for (const [place, stamp] of tagsIn(views, bucket)) this.tagged.set(place, stamp)
+    this.#unsee()
+    const held = new Set(alive.flatMap((each) => [...heldBy(each)]))
+    for (const blob of heldBy(lost)) if (!held.has(blob)) this.lostBlobs.add(blob)
+  }
+
+  #lose(birth: Birth): void {
+    this.#lost.add(birth)
+    if (!this.#promised.has(birth)) return
+    const { key, stamp, cell } = birth
+    this.#fail(
+      new Violation(`${key} at ${stamp} was acknowledged as in several regions, and is lost with cell ${cell}`),
+    )
+  }
+
+  /** C20: what is acknowledged is in so many regions by now, or what has seen it is. `views`: of all regions. */
+  promises(place: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>, regions: number, views: readonly View[]): void {
+    const births = this.birthsOf(place.bucket, place.key, place.slot)
+    const birth = births.get(place.stamp)
+    if (birth === undefined) throw new Violation(`${place.key} was acknowledged at ${place.stamp}, which nobody wrote`)
+    this.#promised.add(birth)
+    const having = views.filter((view) => {
+      const had = [...births.values()].filter((each) => holds(view, each))
+      return withSeen(births, had).has(birth)
+    })
+    if (having.length >= regions) return
+    throw new Violation(`${place.key} at ${place.stamp} was acknowledged, and is in ${having.length} regions only`)
+  }
+
+  isPromised({ bucket, key, slot, stamp }: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>): boolean {
+    const birth = this.birthsOf(bucket, key, slot).get(stamp)
+    return birth !== undefined && this.#promised.has(birth)
+  }
+
+  /** Nobody saw what is lost: at most what was there before. */
+  #unsee(): void {
+    for (const [name, stamp] of this.#seen) {
+      const [, bucket, key = ''] = name.split(' ')
+      const births = this.birthsOf(Number(bucket), key, 0n)
+      const left = this.standingBirths(births).map((birth) => birth.stamp)
+      const most =
+        left
+          .filter((each) => each <= stamp)
+          .sort(byStamp)
+          .at(-1) ?? 0n
+      this.#seen.set(name, most)
+    }
+  }
+
+  /** It was on its way when the region went that alone had it. */
+  #found(bucket: number, key: string, slot: Stamp, stamp: Stamp): void {
+    if (this.#lost.size === 0) return
+    const births = this.birthsOf(bucket, key, slot)
+    const birth = births.get(stamp)
+    if (birth !== undefined) for (const each of withSeen(births, [birth])) this.#lost.delete(each)
   }
 
   slotsOf(bucket: number, key: string): readonly ReadonlyMap<Stamp, Birth>[] {
@@ -119,11 +187,12 @@ export class Ledger {
   /** `looked`: which keys of this commit have been. */
   #row(cell: number, key: Uint8Array, before: View, after: View, looked: Set<string>): void {
     const space = key[0]
+    if (space === subspace.conflict) this.#conflict(cell, key, after)
     if (space !== subspace.current && space !== subspace.version && space !== subspace.tombstone) return
     const reader = new TupleReader(key, 1)
     const place = { bucket: reader.number(), key: reader.text() }
     // Of a bucket that it is no cell of, by its own row, a cell forgets all; and nobody asks it.
-    if (!cellsIn(after, nameOfBucket(place.bucket), this.#membership()).includes(cell)) {
+    if (!cellsIn(after, nameOfBucket(place.bucket), this.#membership(after)).includes(cell)) {
       this.#checkNotBorn(cell, key, place, before, after)
       return
     }
@@ -131,10 +200,14 @@ export class Ledger {
     if (!looked.has(name)) this.#checkStanding(cell, place, before, after)
     looked.add(name)
     const value = after.get(key)
-    if (value === undefined) return
+    if (value === undefined) {
+      if (space === subspace.tombstone) this.#forgot(place, BigInt(reader.integer()), before.get(key), after)
+      return
+    }
     if (space === subspace.tombstone) {
       const slot = BigInt(reader.integer())
       const { stamp } = decodeTombstone(value)
+      this.#found(place.bucket, place.key, slot, stamp)
       this.#maybeBorn(cell, { ...place, slot, stamp, kind: 'tombstone', etag: undefined }, before)
       this.#had(cell, place, stamp)
       return
@@ -142,6 +215,7 @@ export class Ledger {
     const version = decodeVersion(value)
     const slot = version.isNull ? 0n : version.stamp
     const etag = version.kind === 'object' ? version.etag : undefined
+    this.#found(place.bucket, place.key, slot, version.stamp)
     const isNew = this.#maybeBorn(cell, { ...place, slot, stamp: version.stamp, kind: version.kind, etag }, before)
     if (isNew) this.#checkBytes(version, place, after)
     this.#had(cell, place, version.stamp)
@@ -150,6 +224,21 @@ export class Ledger {
       const last = this.tagged.get(tagged) ?? 0n
       if (version.tags.stamp > last) this.tagged.set(tagged, version.tags.stamp)
     }
+  }
+
+  #conflict(cell: number, row: Uint8Array, after: View): void {
+    const value = this.#lost.size === 0 ? undefined : after.get(row)
+    if (value === undefined) return
+    const { bucket, key, conflict } = conflictOfRow({ key: row, value })
+    const isHere = cellsIn(after, nameOfBucket(bucket), this.#membership(after)).includes(cell)
+    if (isHere) this.#found(bucket, key, 0n, conflict.version.stamp)
+  }
+
+  /** C10: a removal is forgotten once all others have it. What replaced it tells of itself. */
+  #forgot(place: { bucket: number; key: string }, slot: Stamp, was: Uint8Array | undefined, after: View): void {
+    if (was === undefined) return
+    if (slot === 0n && standing(after, place.bucket, place.key) !== undefined) return
+    this.#forgotten.add(idOf({ ...place, slot, stamp: decodeTombstone(was).stamp }))
   }
 
   /** C22: nothing is written in a cell that is none of the bucket's. */
@@ -221,19 +310,9 @@ export class Ledger {
   }
 }
 
-const nameOf = (bucket: number, key: string, slot: Stamp): string => `${bucket} ${slot} ${key}`
+const byStamp = (one: Stamp, other: Stamp): number => Number(one - other)
 
-export function standing(view: View, bucket: number, key: string): Standing | undefined {
-  const current = view.get(keys.current(bucket, key))
-  const version = current === undefined ? undefined : decodeVersion(current)
-  if (version?.isNull === true) return { stamp: version.stamp, kind: version.kind }
-  const pointer = view.get(keys.nullVersion(bucket, key))
-  if (pointer !== undefined) {
-    const stamp = Buffer.from(pointer).readBigUInt64BE(1)
-    const stowed = view.get(keys.version(bucket, key, stamp))
-    if (stowed === undefined) throw new Violation(`${key} has a pointer to a null version that is not there`)
-    return { stamp, kind: decodeVersion(stowed).kind }
-  }
-  const tombstone = view.get(keys.tombstone(bucket, key, 0n))
-  return tombstone === undefined ? undefined : { stamp: decodeTombstone(tombstone).stamp, kind: 'tombstone' }
-}
+const idOf = ({ bucket, key, slot, stamp }: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>): string =>
+  `${bucket} ${slot} ${key} ${stamp}`
+
+const nameOf = (bucket: number, key: string, slot: Stamp): string => `${bucket} ${slot} ${key}`

@@ -5,8 +5,8 @@ import type { Version } from '#src/model/version.ts'
 import type { Listings } from '#src/service/listing-services.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
+import { Violation } from './births.ts'
 import { guard, type SimulatedBucket } from './content.ts'
-import { Violation } from './ledger.ts'
 
 /** The versions of each key of a bucket, newest first, from the rows alone: nothing of the code that lists is used. */
 function versionsIn(view: View, bucket: number): ReadonlyMap<string, readonly Version[]> {

@@ -22,6 +22,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     journal: { type: 'string' },
     processes: { type: 'string', default: String(availableParallelism()) },
+    fates: { type: 'boolean', default: false },
     'until-failure': { type: 'boolean', default: false },
   },
 })
@@ -34,13 +35,16 @@ const processes = Number(values.processes)
 if (![operations, first, count, processes - 1].every((each) => Number.isSafeInteger(each) && each >= 0)) {
   throw new Error('--seeds, --from, --operations and --processes are whole numbers')
 }
+/** Whether the root changes in some of them, and regions are lost. */
+const fates = values.fates ? { fates: true as const } : {}
 const numbered: readonly Seed[] = Array.from({ length: count }, (_, index) => ({
   seed: String(first + index),
   operations,
+  ...fates,
 }))
 // Those that failed once come first: what they found may be back.
 const known = knownSeeds()
-const asked = values.seed === undefined ? [...known, ...numbered] : [{ seed: values.seed, operations }]
+const asked = values.seed === undefined ? [...known, ...numbered] : [{ seed: values.seed, operations, ...fates }]
 const journal = values.journal === undefined ? undefined : new Journal(values.journal)
 const before = journal?.read() ?? []
 const wanted = asked.filter((each) => !before.some(({ ran }) => isSame(ran, each)))
@@ -61,7 +65,9 @@ function hear(told: Told): void {
   journal?.add(told)
   if (failure !== undefined) {
     console.log(`\nseed ${ran.seed} FAILED: ${failure}`)
-    console.log(`again: npm run sim -- --seed ${ran.seed} --operations ${ran.operations}\n`)
+    console.log(
+      `again: npm run sim -- --seed ${ran.seed} --operations ${ran.operations}${ran.fates === true ? ' --fates' : ''}\n`,
+    )
     remember(ran)
     if (values['until-failure']) wanted.length = 0
   }

@@ -1,4 +1,5 @@
 import { Fault } from '#src/errors.ts'
+import { NotTheRoot } from '#src/metadata/namespace-feed.ts'
 import { StoreError } from '#src/store/store.ts'
 import type { Chance } from './chance.ts'
 import type { Cluster } from './cluster.ts'
@@ -15,6 +16,7 @@ export interface MoverParts {
   readonly cluster: Cluster
 }
 
+const gatherTimes = 10
 /** How many seeds of three have buckets that move. */
 const kinds = [false, true, true]
 
@@ -54,7 +56,8 @@ export class Mover {
     // The root may die with it in hand.
     const silence = timeline.sleep(5_000)
     await Promise.race([change, silence]).catch((error: unknown) => {
-      if (!(error instanceof Fault) && !(error instanceof StoreError)) throw error
+      const isExpected = [Fault, StoreError, NotTheRoot].some((kind) => error instanceof kind)
+      if (!isExpected) throw error
     })
   }
 
@@ -68,6 +71,30 @@ export class Mover {
         if (cells.every((each) => each === cell)) await this.#move(name, '')
       }
       await timeline.sleep(500)
+    }
+  }
+
+  /** Some bucket goes to one region alone, if what it asks for lets it; it has some time for that. */
+  async gather({ member }: Region): Promise<void> {
+    const { timeline, chance, cluster } = this.#parts
+    const { name } = chance.pick(buckets)
+    const isGathered = (): boolean => cellsIn(cluster.root.store.view, name, cluster.membership).length === 1
+    for (let times = 0; times < gatherTimes && !isGathered(); times++) {
+      await this.#move(name, member.region)
+      await timeline.sleep(500)
+    }
+  }
+
+  /** As the operator does who gave up what a lost region alone had: buckets that are nowhere begin anew, empty. */
+  async placeAnew(): Promise<void> {
+    const { timeline, cluster } = this.#parts
+    const isNowhere = ({ name }: { readonly name: string }): boolean =>
+      cellsIn(cluster.root.store.view, name, cluster.membership).length === 0
+    for (const bucket of buckets.filter(isNowhere)) {
+      while (isNowhere(bucket)) {
+        await this.#move(bucket.name, '')
+        await timeline.sleep(500)
+      }
     }
   }
 

@@ -2,6 +2,7 @@ import { blobMutants } from './blob-mutants.ts'
 import { locationMutants } from './location-mutants.ts'
 import { memberMutants } from './member-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { restrictionMutants } from './restriction-mutants.ts'
 
 const receive = 'src/metadata/receive.ts'
 const merge = 'src/model/merge.ts'
@@ -15,6 +16,7 @@ const clockTest = ['src/cluster/clock-guard.test.ts']
 export const mutants: readonly Mutant[] = [
   ...blobMutants,
   ...memberMutants,
+  ...restrictionMutants,
   {
     name: 'stamps-by-the-clock-alone',
     rule: 'C7',

@@ -9,6 +9,14 @@ const patience = 15_000
 
 type Methods = ReadonlyMap<string, Method>
 
+/** Who asks, with what a call says of it. */
+export interface Asker extends Caller {
+  readonly incarnation: string
+}
+
+/** Whether a cell listens to who asks (C16). */
+export type Admission = (asker: Asker) => boolean
+
 /**
  * What lies between cells. A message is delayed, lost, brought twice, or overtaken by a later one; a link is cut in one
  * direction or both. What was lost is found out by nobody but the one who waits.
@@ -17,7 +25,7 @@ export class Network {
   readonly #timeline: Timeline
   readonly #chance: Chance
   readonly #faults: Faults
-  readonly #answering = new Map<number, Methods>()
+  readonly #answering = new Map<number, { readonly methods: Methods; readonly admits: Admission }>()
   readonly #cut = new Set<string>()
 
   constructor(timeline: Timeline, chance: Chance, faults: Faults) {
@@ -27,8 +35,8 @@ export class Network {
   }
 
   /** From now on the cell answers; until it is disconnected, as when its process dies. */
-  connect(cell: number, methods: readonly Method[]): void {
-    this.#answering.set(cell, new Map(methods.map((each) => [each.name, each])))
+  connect(cell: number, methods: readonly Method[], admits: Admission = () => true): void {
+    this.#answering.set(cell, { methods: new Map(methods.map((each) => [each.name, each])), admits })
   }
 
   disconnect(cell: number): void {
@@ -47,7 +55,7 @@ export class Network {
     return this.#cut.has(`${from}>${to}`)
   }
 
-  transport(self: Caller): Transport {
+  transport(self: Asker): Transport {
     return {
       ask: (cell, method, request, signal) => this.#ask(self, cell, method, request, signal),
       stream: (cell, method, request, signal) => this.#stream(self, cell, method, request, signal),
@@ -68,7 +76,7 @@ export class Network {
     return this.#faults.happens('delay') ? usual + this.#chance.between(100, 3_000) : usual
   }
 
-  #ask(self: Caller, cell: number, name: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  #ask(self: Asker, cell: number, name: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
     if (signal.aborted) {
       reject(signal.reason)
@@ -99,15 +107,20 @@ export class Network {
   }
 
   #deliver(
-    self: Caller,
+    self: Asker,
     cell: number,
     name: string,
     request: Uint8Array,
     signal: AbortSignal,
     back: (answer: (resolve: (bytes: Uint8Array) => void, reject: (error: unknown) => void) => void) => void,
   ): void {
-    const method = this.#answering.get(cell)?.get(name)
-    if (method === undefined) return
+    const there = this.#answering.get(cell)
+    const method = there?.methods.get(name)
+    if (there === undefined || method === undefined) return
+    if (!there.admits(self)) {
+      if (this.#carries(cell, self.cell)) back((_, reject) => reject(new PeerUnreachable(cell)))
+      return
+    }
     const answer = method.answer(request, self, signal)
     if (!(answer instanceof Promise)) throw new Error(`${name} answers with a stream`)
     const reply = (say: Parameters<typeof back>[0]): void => {
@@ -120,7 +133,7 @@ export class Network {
   }
 
   async *#stream(
-    self: Caller,
+    self: Asker,
     cell: number,
     name: string,
     request: Uint8Array,
@@ -132,8 +145,9 @@ export class Network {
       if (!isCarried || !this.#answering.has(cell)) throw new PeerUnreachable(cell)
     }
     await pass(self.cell, cell)
-    const method = this.#answering.get(cell)?.get(name)
-    if (method === undefined) throw new PeerUnreachable(cell)
+    const there = this.#answering.get(cell)
+    const method = there?.methods.get(name)
+    if (there === undefined || method === undefined || !there.admits(self)) throw new PeerUnreachable(cell)
     const answer = method.answer(Buffer.from(request), self, signal)
     if (answer instanceof Promise) throw new Error(`${name} answers with one piece`)
     for await (const bytes of answer) {

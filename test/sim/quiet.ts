@@ -1,24 +1,31 @@
 import { isDeepStrictEqual } from 'node:util'
 import { readHeads } from '#src/cluster/feed-methods.ts'
 import { readCursor } from '#src/metadata/cursors.ts'
-import { readBlobJobs, readJobs } from '#src/metadata/jobs.ts'
+import { decodeBlobJob, readBlobJobs, readJobs } from '#src/metadata/jobs.ts'
+import { isSettled as isTakenOver, readSuccession } from '#src/metadata/succession-records.ts'
+import { memberOf } from '#src/model/region.ts'
 import type { Cluster } from './cluster.ts'
 import { buckets } from './content.ts'
 import { rowOf } from './places.ts'
 import type { Region } from './region.ts'
 
-/** Whether every cell has applied all that any other one has to tell, and has done what it owes. */
-export async function isQuiet(cluster: Cluster): Promise<boolean> {
+/** Why regions are not at rest; undefined: every cell has applied all that any other one has to tell, and has done what it owes. */
+export async function unrest(cluster: Cluster): Promise<string | undefined> {
   const { staying: regions, root } = cluster
-  if (!isSettled(regions, root)) return false
-  for (const { store } of regions) {
-    const owed = await store.snapshot(
-      async (snapshot) => (await readBlobJobs(snapshot, undefined, 1)).length + (await readJobs(snapshot, 1)).length,
-    )
-    if (owed > 0) return false
+  const moving = movingAmong(regions, root)
+  if (moving !== undefined) return moving
+  const behind = cluster.roster.isByRows ? await membersBehind(cluster) : undefined
+  if (behind !== undefined) return behind
+  for (const { store, member } of regions) {
+    const { blobs, others } = await store.snapshot(async (snapshot) => ({
+      blobs: await readBlobJobs(snapshot, undefined, jobsMost),
+      others: await readJobs(snapshot, 1),
+    }))
+    const owed = blobs.map(({ value }) => decodeBlobJob(value))
+    if (owed.length + others.length > 0) return `${member.region} has jobs left: ${JSON.stringify(owed)}`
   }
   for (const source of regions) {
-    const { cell, incarnation } = source.member
+    const { cell, incarnation, region } = source.member
     const heads = await source.store.snapshot(readHeads)
     for (const target of regions) {
       if (target === source) continue
@@ -30,16 +37,38 @@ export async function isQuiet(cluster: Cluster): Promise<boolean> {
         }
         return true
       })
-      if (!isLevel) return false
+      if (!isLevel) return `${target.member.region} has not all of ${region}`
     }
   }
-  return true
+  return undefined
 }
 
-/** Whether no bucket is on its way, and all regions know where they are. */
-function isSettled(regions: readonly Region[], root: Region): boolean {
-  return buckets.every(({ name }) => {
+/** Told of, where there are more. */
+const jobsMost = 5
+
+/** Whether all know the same members, all of them active, and have taken over what those left behind that are gone. */
+async function membersBehind({ staying, membership, roster }: Cluster): Promise<string | undefined> {
+  const isGone = membership.members.some(({ state }) => state === 'removed')
+  for (const { store, member } of staying) {
+    const known = roster.knownIn(store.view)
+    const state = memberOf(known, member.cell)?.state
+    if (known.epoch !== membership.epoch) return `${member.region} does not know all members`
+    if (state !== 'active') return `${member.region} is ${state}`
+    const succession = isGone ? await store.snapshot(readSuccession) : undefined
+    if (isGone && !isTakenOver(succession, membership.epoch)) {
+      return `${member.region} has not taken over what was left: ${JSON.stringify(succession)}`
+    }
+  }
+  return undefined
+}
+
+/** Whether a bucket is on its way, or a region does not know where it is. */
+function movingAmong(regions: readonly Region[], root: Region): string | undefined {
+  for (const { name } of buckets) {
     const row = rowOf(root.store.view, name)
-    return row?.move === undefined && regions.every(({ store }) => isDeepStrictEqual(rowOf(store.view, name), row))
-  })
+    if (row?.move !== undefined) return `the bucket ${name} moves: ${JSON.stringify(row)}`
+    const other = regions.find(({ store }) => !isDeepStrictEqual(rowOf(store.view, name), row))
+    if (other !== undefined) return `${other.member.region} does not know where the bucket ${name} is`
+  }
+  return undefined
 }

@@ -3,12 +3,15 @@ import type { Method, Transport } from '#src/cluster/transport.ts'
 import { beginSharing } from '#src/metadata/blob-records.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { signalFeed } from '#src/metadata/feed-signal.ts'
+import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { governNamespace } from '#src/metadata/namespace-feed.ts'
 import { readReplicated, replicatedSpaces } from '#src/metadata/replicated-rows.ts'
+import { endReservation } from '#src/metadata/reservations.ts'
+import { abortUploads } from '#src/metadata/upload-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import { moved } from '#src/model/move.ts'
-import type { Member, Membership } from '#src/model/region.ts'
+import { durable, moved } from '#src/model/move.ts'
+import { type Member, type Membership, memberOf } from '#src/model/region.ts'
 import { NamespaceBuckets } from '#src/service/buckets.ts'
 import { Conflicts } from '#src/service/conflicts.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -19,15 +22,17 @@ import type { Objects, Uploads } from '#src/service/services.ts'
 import { CellUploads } from '#src/service/uploads.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import type { View } from '#src/store/overlay.ts'
+import type { Store } from '#src/store/store.ts'
 import type { Write } from '#src/store/writes.ts'
 import type { World } from '#src/world.ts'
 import { MemoryBlobs } from '../support/memory-blobs.ts'
+import type { Disks } from './bereavement.ts'
 import { Chance } from './chance.ts'
 import { acl, buckets, owner } from './content.ts'
 import type { Faults } from './faults.ts'
 import type { Ledger } from './ledger.ts'
 import { Life, MortalStore, mortalWorld } from './life.ts'
-import type { Network } from './network.ts'
+import type { Admission, Network } from './network.ts'
 import { cellsIn } from './places.ts'
 import type { QuietCell } from './quiet-cell.ts'
 import { type Clock, simulatedWorld, type Timeline } from './timeline.ts'
@@ -37,6 +42,8 @@ export interface Composition {
   readonly methods: readonly Method[]
   /** Of the foundation that services have. */
   readonly foundation: Foundation
+  /** What it answers to who asks, or why it does not; absent: it answers everybody. */
+  readonly admits?: Admission
   readonly buckets: NamespaceBuckets
   /** Until the signal. */
   run(signal: AbortSignal): Promise<void>
@@ -47,9 +54,19 @@ export interface Composing {
   readonly transport: Transport
   readonly self: Member
   readonly membership: () => Membership
+  /** Whether the cell knows the members by its own rows alone, and any cell may become the root. */
+  readonly isByRows: boolean
   /** Whether a copy is taken of what another region wrote, asked for each. */
   readonly isEager: () => boolean
   readonly failed: (error: unknown) => void
+}
+
+/** What an operator's command has at hand. */
+export interface Operating {
+  /** Neither recorded nor guarded. */
+  readonly store: Store
+  readonly transport: Transport
+  readonly world: World
 }
 
 /** What clients ask of a region. */
@@ -58,23 +75,39 @@ export interface RegionServices {
   readonly uploads: Uploads
   readonly listings: Listings
   readonly conflicts: Conflicts
+  /** Carries out what an operator asks for beside the region's server, and which ends with it. */
+  operate<Done>(command: (parts: Operating) => Promise<Done>): Promise<Done>
   /** In the root: asks for a bucket to be elsewhere. */
   move(bucket: string, location: string): Promise<unknown>
 }
 
 export type Compose = (parts: Composing) => Composition
 
+/** Who is a member, as regions ask for it. */
+export interface KnownMembers {
+  /** As it is. */
+  readonly membership: Membership
+  /** Whether each cell knows it by its own rows alone; else all know it at once. */
+  readonly isByRows: boolean
+  /** As a cell knows it, by what its store holds. */
+  knownIn(view: View): Membership
+  /** Before anything begins: what a region's own store says of it. */
+  prepare(region: Region): Promise<void>
+}
+
 export interface RegionParts {
   readonly member: Member
-  readonly membership: () => Membership
+  readonly roster: () => KnownMembers
+  /** Told of each commit, before anybody can see it. */
+  readonly committed: (region: Region, writes: readonly Write[], before: View, after: View) => void
+  /** In how many regions writes have to be, by bucket; of what is missing, in one. */
+  readonly durability: () => readonly number[]
   readonly seed: string
   readonly timeline: Timeline
   readonly network: Network
   readonly ledger: Ledger
   readonly faults: Faults
   readonly compose: Compose
-  /** Told of what it commits, before anybody can see it. */
-  readonly committed: (region: Region, writes: readonly Write[], after: View) => void
   /** What happens to a chunk that is read. */
   readonly strike: (region: Region, blob: BlobId) => UnreadableReason | undefined
   readonly failed: (error: unknown) => void
@@ -82,6 +115,7 @@ export interface RegionParts {
 
 /** Objects of up to so many bytes lie beside their record; clients write larger ones too. */
 const inlineBytesMax = 64
+const leftMost = 10_000
 /** How often a region takes a copy of what came, by the seed. */
 const eagerness = [0, 0.2, 0.6]
 
@@ -94,6 +128,11 @@ export class Region {
   services: RegionServices | undefined
   /** It is no member any more, and does not come back. */
   hasLeft = false
+  /** Its disks are gone. */
+  isLost = false
+  /** It may not start yet. */
+  isHeld = false
+  #isAwaited = false
   readonly #parts: RegionParts
   readonly #chance: Chance
   readonly #world: World
@@ -102,7 +141,7 @@ export class Region {
   #stop = new AbortController()
 
   constructor(parts: RegionParts) {
-    const { member, seed, timeline, ledger, faults } = parts
+    const { member, seed, timeline, ledger, faults, committed } = parts
     this.#parts = parts
     this.member = member
     this.#chance = new Chance(`${seed}/${member.region}`)
@@ -122,8 +161,8 @@ export class Region {
         return faults.happens('unknown lost') ? 'unknown_lost' : undefined
       },
       committed: (writes, before, after) => {
-        ledger.committed(member.cell, writes, before, after)
-        parts.committed(this, writes, after)
+        ledger.committed(this.member.cell, writes, before, after)
+        committed(this, writes, before, after)
       },
     })
   }
@@ -131,8 +170,10 @@ export class Region {
   /** The buckets are made in the root; the others hear of them. */
   async prepare(): Promise<void> {
     const { region, cell } = this.member
+    const { roster, durability } = this.#parts
     await this.store.transact((transaction) => beginSharing(transaction, { region, cell }))
-    const membership = this.#parts.membership()
+    await roster().prepare(this)
+    const { membership } = roster()
     if (membership.root !== cell) return
     await this.store.transact(async (transaction) => new ClusterRecords().setMembership(transaction, membership))
     const store = governNamespace(this.store, cell)
@@ -142,15 +183,23 @@ export class Region {
       namespace: new Namespace(),
       isEmpty: async () => true,
     })
-    for (const { name, versioning } of buckets) {
+    for (const [index, { name, versioning }] of buckets.entries()) {
       await all.create({ name, owner, acl, location: '', hasObjectLock: false })
+      const regions = durability()[index]
+      if (regions !== undefined) await all.update(name, (bucket) => durable(bucket, regions, membership))
       if (versioning !== 'off') await all.update(name, (bucket) => ({ ...bucket, versioning }))
     }
   }
 
   start(): void {
-    if (this.hasLeft) return
-    const { membership, timeline, network, compose, failed } = this.#parts
+    if (this.hasLeft || this.isLost) return
+    if (this.isHeld) {
+      this.#isAwaited = true
+      return
+    }
+    const { roster, timeline, network, compose, failed } = this.#parts
+    const membership = (): Membership => this.#membership
+    const { isByRows } = roster()
     const self = this.member
     this.#life = new Life()
     this.#stop = new AbortController()
@@ -162,7 +211,7 @@ export class Region {
     const { blobs } = this
     const limits = { inlineBytesMax, partBytesMin: 1 }
     const bare: Foundation = { store, world, namespace, blobs, region, cell, hasPeers: true, ...limits }
-    const caller = { cell, region }
+    const caller = { cell, region, incarnation: self.incarnation }
     const transport = network.transport(caller)
     const alive: Transport = {
       ask: (...request) => life.hold(transport.ask(...request)),
@@ -174,20 +223,23 @@ export class Region {
       run,
       foundation,
       buckets: all,
+      admits,
     } = compose({
       foundation: bare,
       transport: alive,
       self,
       membership,
+      isByRows,
       isEager,
       failed,
     })
-    network.connect(cell, methods)
+    network.connect(cell, methods, admits)
     this.services = {
       objects: new CellObjects(foundation),
       uploads: new CellUploads(foundation),
       listings: new CellListings(foundation),
       conflicts: new Conflicts(foundation),
+      operate: (command) => life.hold(command({ store, transport: alive, world })),
       move: (name, location) =>
         all.update(name, (bucket) => moved(bucket, location, membership(), Math.floor(foundation.world.now()))),
     }
@@ -205,14 +257,43 @@ export class Region {
     this.services = undefined
   }
 
+  get disks(): Disks {
+    return { name: this.member.region, view: this.store.view, isWhole: this.blobs.isWhole.bind(this.blobs) }
+  }
+
+  /** As `crash`; and nothing is left of it. */
+  lose(): void {
+    this.isLost = true
+    if (this.isUp) this.crash()
+  }
+
+  /** It may start, and does so if that was asked for meanwhile. */
+  release(): void {
+    this.isHeld = false
+    if (this.#isAwaited) this.start()
+    this.#isAwaited = false
+  }
+
+  /** Nobody comes back to uploads that clients left, nor to writes whose time a clock that was far ahead has drawn out. */
+  async endWhatWasLeft(): Promise<void> {
+    await this.store.transact(async (transaction) => {
+      for (const { id } of buckets) await abortUploads(transaction, id, leftMost)
+      for (const { key, value } of await readBlobJobs(transaction, undefined, leftMost)) {
+        const job = decodeBlobJob(value)
+        if (job.kind !== 'reserved') continue
+        await endReservation(transaction, job)
+        transaction.clear(key)
+      }
+    })
+  }
+
   /** What it holds, when nothing is under way any more. */
   async quiet(): Promise<QuietCell> {
     const rows = new Map<string, string>()
-    const { view } = this.store
     const { cell } = this.member
-    const membership = this.#parts.membership()
+    const membership = this.#membership
     const here = new Set(
-      buckets.flatMap(({ id, name }) => (cellsIn(view, name, membership).includes(cell) ? [id] : [])),
+      buckets.flatMap(({ id, name }) => (cellsIn(this.store.view, name, membership).includes(cell) ? [id] : [])),
     )
     await this.store.snapshot(async (snapshot) => {
       for (const { id } of buckets) {
@@ -226,12 +307,25 @@ export class Region {
         }
       }
     })
-    return { name: this.member.region, view, here, rows, isWhole: this.blobs.isWhole.bind(this.blobs) }
+    return { ...this.disks, here, rows }
   }
 
   /** Whether it is one of a bucket's cells, as it knows itself. */
   has(bucket: string): boolean {
-    return cellsIn(this.store.view, bucket, this.#parts.membership()).includes(this.member.cell)
+    return this.#state !== 'joining' && cellsIn(this.store.view, bucket, this.#membership).includes(this.member.cell)
+  }
+
+  /** Takes requests of clients. */
+  get isServing(): boolean {
+    return this.isUp && !this.hasLeft && this.#state === 'active'
+  }
+
+  get #membership(): Membership {
+    return this.#parts.roster().knownIn(this.store.view)
+  }
+
+  get #state(): Member['state'] | undefined {
+    return memberOf(this.#membership, this.member.cell)?.state
   }
 
   get isUp(): boolean {

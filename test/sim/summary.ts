@@ -1,4 +1,4 @@
-import { faultClasses } from './faults.ts'
+import { type FaultClass, faultClasses, rareFaults } from './faults.ts'
 import type { Told } from './worker.ts'
 
 /** What C29 asks of a run that is worth something. */
@@ -7,6 +7,8 @@ const acknowledgedLeast = 0.6
 const acknowledgedOfSeed = 0.5
 /** With fewer seeds chance alone may leave a class of faults out. */
 const seedsForFaults = 20
+const seedsForRareFaults = 300
+const refusing: ReadonlySet<string> = new Set<FaultClass>(['skew', 'region lost', 'root lost', 'root promoted'])
 
 /** Sums of all seeds of a run, and whether they were enough to show anything. */
 export class Summary {
@@ -14,6 +16,7 @@ export class Summary {
   readonly #faults = new Map<string, number>()
   readonly #weak: string[] = []
   #seeds = 0
+  #fated = 0
   #acknowledged = 0
   #refused = 0
   #unknown = 0
@@ -28,6 +31,7 @@ export class Summary {
 
   add({ ran, report, cpu }: Told, isKnown = false): void {
     this.#seeds++
+    if (ran.fates === true) this.#fated++
     this.#cpu += cpu
     if (report === undefined) {
       this.failed.push(ran.seed)
@@ -42,9 +46,10 @@ export class Summary {
     this.#milliseconds += report.lasted
     if (!isKnown) this.#fewest = Math.min(this.#fewest, all)
     for (const [fault, times] of report.faults) this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + times)
-    const isSkewed = report.faults.some(([fault]) => fault === 'skew')
-    // Where clocks are turned, refusing writes is what is asked for (C8).
-    if (!isSkewed && acknowledged < acknowledgedOfSeed * all) this.#weak.push(`${ran.seed} (${acknowledged} of ${all})`)
+    const mayRefuse = report.faults.some(([fault]) => refusing.has(fault))
+    // Where clocks are turned, or too few regions are left, refusing writes is what is asked for (C8, C20).
+    if (!mayRefuse && acknowledged < acknowledgedOfSeed * all)
+      this.#weak.push(`${ran.seed} (${acknowledged} of ${all})`)
   }
 
   get #operations(): number {
@@ -68,8 +73,9 @@ export class Summary {
     if (this.#fewest < operationsLeast) found.push(`a seed of ${this.#fewest} operations: at least ${operationsLeast}`)
     if (this.#acknowledged < acknowledgedLeast * this.#operations) found.push('too few operations were acknowledged')
     for (const seed of this.#weak) found.push(`too few operations of seed ${seed} were acknowledged`)
-    if (this.#seeds >= seedsForFaults) {
-      for (const fault of faultClasses) if (!this.#faults.has(fault)) found.push(`the fault '${fault}' never happened`)
+    for (const fault of faultClasses) {
+      const isEnough = rareFaults.has(fault) ? this.#fated >= seedsForRareFaults : this.#seeds >= seedsForFaults
+      if (isEnough && !this.#faults.has(fault)) found.push(`the fault '${fault}' never happened`)
     }
     return found
   }

@@ -1,5 +1,5 @@
 import { composeRegion } from './compose.ts'
-import { isQuiet } from './quiet.ts'
+import { unrest } from './quiet.ts'
 import type { Seed } from './seeds.ts'
 import { type SimulationReport, simulate } from './simulation.ts'
 
@@ -20,7 +20,7 @@ async function run(ran: Seed): Promise<Told> {
     return (user + system) / 1000
   }
   try {
-    const report = await simulate({ ...ran, compose: composeRegion, isQuiet })
+    const report = await simulate({ ...ran, compose: composeRegion, unrest })
     return { ran, cpu: cpu(), report: { ...report, faults: [...report.faults] } }
   } catch (error) {
     return { ran, cpu: cpu(), failure: error instanceof Error ? `${error.stack}${causeOf(error)}` : String(error) }

@@ -6,6 +6,7 @@ import { map, type Place } from './map.ts'
 interface Copies {
   readonly kind: 'inline' | 'blob' | 'manifest' | 'remote' | 'shadow'
   readonly storageClass: string
+  readonly regions?: readonly string[]
   readonly writtenIn?: string
   readonly blobs: number
   readonly counted: number
@@ -18,7 +19,7 @@ interface Copies {
 
 /** Where the bytes are, and why there, in a sentence or two. */
 function why(copies: Copies): string {
-  const { kind, storageClass, blobs, counted, holders, bucketRegions } = copies
+  const { kind, storageClass, blobs, counted, holders, bucketRegions, regions } = copies
   if (kind === 'shadow') return 'Only the bucket’s shadow has it: it comes here when it is first read.'
   if (kind === 'remote')
     return `Its bytes are at the endpoint of the class ${storageClass}, where a rule of the bucket has moved them.`
@@ -33,7 +34,10 @@ function why(copies: Copies): string {
       : `It is made of ${plural(blobs, 'part')}, on the volumes of this node.`
   const whole = holders.filter((each) => each.blobs === counted).length
   const parts = kind === 'manifest' ? `It is made of ${plural(blobs, 'part')}. ` : ''
-  return `${parts}${plural(whole, 'region')} hold${whole === 1 ? 's' : ''} it whole. Others fetch it when it is read there, and keep a copy where it is read often.`
+  const held = `${parts}${plural(whole, 'region')} hold${whole === 1 ? 's' : ''} it whole.`
+  if (regions?.some((each) => bucketRegions.includes(each)) === true)
+    return `${held} Who wrote it said which regions are to keep it: others pass its bytes on when it is read there, and keep nothing.`
+  return `${held} Others fetch it when it is read there, and keep a copy where it is read often.`
 }
 
 const locationOf = ({ location, bucketRegions = [] }: Copies): string =>
@@ -83,6 +87,7 @@ export async function copiesPanel(
       pairs([
         ...rows,
         ['Bucket is in', locationOf(copies)],
+        ...(copies.regions === undefined ? [] : [['To be kept in', copies.regions.join(', ')] as const]),
         ...(copies.writtenIn === undefined ? [] : [['Written in', copies.writtenIn] as const]),
         ...(copies.keepers.length === 0
           ? []

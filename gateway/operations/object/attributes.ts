@@ -6,6 +6,7 @@ import { decodeStorageClass } from '#gateway/wire/storage-class.ts'
 import { parseTaggingHeader } from '#gateway/wire/tagging-header.ts'
 import { Fault } from '#src/errors.ts'
 import { type AclWish, aclWish } from '#src/model/acl.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { EncryptionWish } from '#src/model/encryption.ts'
 import type { Caller } from '#src/model/identity.ts'
@@ -19,10 +20,12 @@ export interface RequestedAttributes extends Pick<ObjectAttributes, 'headers' | 
   readonly tags?: Tags
   readonly lock: ObjectLock
   readonly wish?: AclWish
+  /** Regions that are to keep the bytes, as on the wire. */
+  readonly regions?: string
 }
 
 export function decodeAttributes(headers: S3Request['headers']): RequestedAttributes {
-  const tagging = headers['x-amz-tagging']
+  const { 'x-amz-tagging': tagging, 'x-tigris-regions': regions } = headers
   const wish = aclWish((name) => headers[name])
   return {
     headers: decodeContentHeaders(headers),
@@ -31,6 +34,7 @@ export function decodeAttributes(headers: S3Request['headers']): RequestedAttrib
     lock: decodeObjectLock(headers),
     ...(tagging !== undefined && { tags: parseTaggingHeader(tagging) }),
     ...(wish !== undefined && { wish }),
+    ...(regions !== undefined && { regions }),
   }
 }
 
@@ -38,9 +42,10 @@ export function decodeAttributes(headers: S3Request['headers']): RequestedAttrib
 export interface NewObject {
   readonly attributes: ObjectAttributes
   readonly encryption?: EncryptionWish
+  readonly restriction?: Restriction
 }
 
-/** What is asked, joined with what the bucket has a say in: whose the object is, its ACL, its lock, its encryption. */
+/** What is asked, joined with what the bucket has a say in: whose the object is, its ACL, its lock, its encryption, its regions. */
 export async function resolveNewObject(requested: RequestedAttributes, context: Context): Promise<NewObject> {
   const { services, request, caller } = context
   const bucket = await services.buckets.get(request.bucket, request.since)
@@ -52,7 +57,13 @@ export async function resolveNewObject(requested: RequestedAttributes, context: 
   const { owner, acl } = await new Acls(services.identity).ofNewObject(bucket, caller, wish)
   const attributes = { owner, acl, headers, metadata, storageClass, ...lock, ...(tags !== undefined && { tags }) }
   const encryption = encryptionOf(request, bucket)
-  return encryption === undefined ? { attributes } : { attributes, encryption }
+  // A node without others has no choice.
+  const regions = requested.regions === undefined ? undefined : services.regions?.keeping(bucket, requested.regions)
+  return {
+    attributes,
+    ...(encryption !== undefined && { encryption }),
+    ...(regions !== undefined && { restriction: { bucket: bucket.id, regions } }),
+  }
 }
 
 /**

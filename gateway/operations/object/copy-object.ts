@@ -113,6 +113,7 @@ function refuseNoChange(
     headers['x-amz-storage-class'] !== undefined ||
     headers['x-amz-website-redirect-location'] !== undefined ||
     headers['x-amz-checksum-algorithm'] !== undefined ||
+    headers['x-tigris-regions'] !== undefined ||
     asksEncryption(headers)
   if (!isItself || isChange) return
   throw new Fault('InvalidRequest', {

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Bucket } from './bucket.ts'
+import { moved } from './move.ts'
+import type { Member, Membership } from './region.ts'
+
+const member = (region: string, cell: number, state: Member['state'] = 'active'): Member => ({
+  region,
+  cell,
+  state,
+  geography: '',
+  incarnation: '',
+  peer: '',
+})
+const bucket: Bucket = {
+  documents: {},
+  name: 'bucket',
+  id: 1,
+  owner: 'owner',
+  created: 0,
+  location: 'iad',
+  epoch: 4,
+  state: 'active',
+  versioning: 'off',
+  hasObjectLock: false,
+  acl: { owner: 'owner', grants: [] },
+}
+
+test('Z8: a bucket that no cell has any more begins anew elsewhere at once: nobody could give it to others', () => {
+  const all: Membership = { epoch: 1, root: 0, members: [member('fra', 0), member('iad', 1)] }
+  const changing = moved(bucket, 'fra', all, 7)
+  assert.equal(changing.location, 'iad')
+  assert.deepEqual(changing.move, { step: 'preparing', other: 'fra', epoch: 5, since: 7 })
+  const lost: Membership = { epoch: 2, root: 0, members: [member('fra', 0), member('iad', 1, 'removed')] }
+  assert.deepEqual(moved(bucket, 'fra', lost, 7), { ...bucket, location: 'fra', epoch: 5 })
+})

@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { HandingOn } from '#src/cluster/handing-on.ts'
+import { decodeLet, encodeCopies, encodeGiven } from '#src/cluster/keeper-wire.ts'
+import { neededIn } from '#src/cluster/needed.ts'
+import { encodeBlob } from '#src/metadata/blob-codec.ts'
+import { blobOfRow, dropReference, readBlob } from '#src/metadata/blob-records.ts'
+import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
+import { keys, under } from '#src/metadata/keyspace.ts'
+import { fetchBlob, readOutbox } from '#src/metadata/outbox.ts'
+import { isReserved, reserve } from '#src/metadata/reservations.ts'
+import { readLost, readSuccession } from '#src/metadata/succession-records.ts'
+import type { Membership } from '#src/model/region.ts'
+import { realWorld, type World } from '#src/world.ts'
+import {
+  bucket,
+  copyOf,
+  follow,
+  openRegions,
+  pull,
+  put,
+  type Region,
+  type RegionsOptions,
+  remove,
+} from './byte-regions.ts'
+
+type Opened = Awaited<ReturnType<typeof openRegions>>
+
+const bytes = randomBytes(1000)
+const never = new AbortController().signal
+
+async function three(
+  work: (all: Opened, fra: Region, iad: Region, syd: Region) => Promise<void>,
+  options: Partial<RegionsOptions> = {},
+): Promise<void> {
+  const all = await openRegions({ count: 3, ...options })
+  try {
+    const [fra, iad, syd] = all.regions
+    assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
+    await work(all, fra, iad, syd)
+  } finally {
+    await all.close()
+  }
+}
+
+async function recordIn({ foundation }: Region, blob: string) {
+  const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+  return record?.kind === 'bytes' ? record : undefined
+}
+
+const without = ({ epoch, root, members }: Membership, cell: number): Membership => ({
+  epoch: epoch + 1,
+  root,
+  members: members.map((each) => (each.cell === cell ? { ...each, state: 'removed' } : each)),
+})
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  for (const begun = Date.now(); !(await isSo()); ) {
+    assert.ok(Date.now() - begun < 30_000)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+test('V7: where too few copies would be left, others take one that name the blob, and then the copy goes', async () => {
+  await three(
+    async (_, fra, iad, syd) => {
+      await put(fra, 'k', bytes)
+      const blob = await follow(iad, fra, 'k')
+      await follow(syd, fra, 'k')
+      assert.ok(await iad.bytes.copies.take(blob))
+      await iad.bytes.jobs.pass()
+      // As of a bucket that leaves a region: nothing names it there, and elsewhere it goes on.
+      await remove(iad, 'k')
+      await iad.bytes.jobs.pass()
+      assert.ok((await copyOf(iad, blob)) !== undefined, 'it may not go yet')
+      const wanted = async () => await syd.foundation.store.snapshot((snapshot) => readOutbox(snapshot, undefined, 10))
+      await until(async () => (await wanted()).length > 0)
+      assert.deepEqual(
+        (await wanted()).map(({ kind, payload }) => ({ kind, payload })),
+        [{ kind: fetchBlob, payload: { blob } }],
+      )
+      await syd.bytes.copies.ensure(blob)
+      await syd.bytes.jobs.pass()
+      await iad.bytes.jobs.pass()
+      assert.equal(await recordIn(iad, blob), undefined)
+    },
+    { durabilityRegions: 2 },
+  )
+})
+
+test('C20: of what a bucket asks for that is in fewer regions, or that may be in fewer, not more are needed', async () => {
+  await three(async ({ membership }, { foundation }) => {
+    const needed = (cells: readonly number[], regions?: readonly string[]) =>
+      foundation.store.snapshot((snapshot) =>
+        neededIn(snapshot, 7, regions === undefined ? {} : { restriction: { bucket: 7, regions } }, {
+          membership: () => membership,
+          durabilityRegions: 1,
+          durabilityOf: async () => 3,
+          cellsOfBucket: async () => cells,
+        }),
+      )
+    assert.equal(await needed([1, 2, 3]), 3)
+    assert.equal(await needed([1, 2]), 2)
+    assert.equal(await needed([]), 3, 'it is not known where the bucket is')
+    assert.equal(await needed([1, 2, 3], ['fra', 'iad']), 2)
+    assert.equal(await needed([1, 3], ['fra', 'iad']), 1)
+    assert.equal(await needed([1, 3], ['iad']), 2, 'where none is left, all may')
+  })
+})
+
+test('C20: a part of an object needs what its bucket asks for, if the cell that this has left says which it was', async () => {
+  await three(
+    async ({ peers }, fra, iad) => {
+      await put(fra, 'k', bytes)
+      const blob = await follow(iad, fra, 'k')
+      assert.ok(await iad.bytes.copies.take(blob))
+      await iad.bytes.jobs.pass()
+      // Nothing beside a part names a bucket.
+      const { from, to } = under('reference', [Buffer.from(blob, 'hex')])
+      await fra.foundation.store.transact(async (transaction) => transaction.clearRange(from, to))
+      const { id } = await fra.cell.buckets.get(bucket)
+      const copy = (await copyOf(iad, blob))?.copy ?? 0
+      const given = async (request: Uint8Array) =>
+        decodeLet(await peers.transport(iad.member).ask(1, 'release', request, never))
+      assert.deepEqual(await given(encodeCopies([{ blob, copy }])), ['wait'])
+      assert.deepEqual(await given(encodeGiven([{ blob, copy, bucket: id }])), ['wait'])
+      assert.deepEqual(await given(encodeGiven([{ blob, copy, bucket: id + 1 }])), ['granted'])
+    },
+    { durability: 2 },
+  )
+})
+
+test('V6 K2: what no region has is handed on without a copy, once all have said so, and is lost there', async () => {
+  await three(async ({ peers, membership }, fra, iad) => {
+    await put(fra, 'k', bytes)
+    const blob = await follow(iad, fra, 'k')
+    const record = await recordIn(fra, blob)
+    assert.ok(record !== undefined)
+    await fra.foundation.store.transact(async (to) => to.set(keys.blob(blob), encodeBlob({ ...record, holders: [] })))
+    const handing = (isLost: boolean) =>
+      new HandingOn({
+        foundation: fra.foundation,
+        transport: peers.transport(fra.member),
+        membership: () => membership,
+        durabilityRegions: 1,
+        cellsOfBucket: async () => [2],
+        lostOf: async (blobs) => new Set(isLost ? blobs : []),
+      })
+    await handing(false).hand([{ blob, bucket: 1 }])
+    assert.deepEqual([(await recordIn(fra, blob))?.keeper, (await recordIn(iad, blob))?.keeper], [1, 1])
+    await handing(true).hand([{ blob, bucket: 1 }])
+    assert.deepEqual([(await recordIn(fra, blob))?.keeper, (await recordIn(iad, blob))?.keeper], [2, 2])
+    const lost = await iad.foundation.store.snapshot((snapshot) => readLost(snapshot, undefined, 10))
+    assert.deepEqual(
+      lost.map((each) => each.blob),
+      [blob],
+    )
+    assert.deepEqual((await recordIn(iad, blob))?.holders, [])
+  })
+})
+
+test('K2: of what no region has it is said so only once all cells have answered', async () => {
+  await three(async ({ peers }, fra, iad, syd) => {
+    await put(fra, 'k', bytes)
+    const blob = await follow(iad, fra, 'k')
+    const { succession } = iad.bytes
+    assert.deepEqual(await succession.lostOf([blob]), new Set(), 'fra has it')
+    const record = await recordIn(fra, blob)
+    assert.ok(record !== undefined)
+    await fra.foundation.store.transact(async (to) => to.set(keys.blob(blob), encodeBlob({ ...record, holders: [] })))
+    peers.faultsOf(syd.member.cell).isDown = true
+    assert.deepEqual(await succession.lostOf([blob]), new Set())
+    peers.faultsOf(syd.member.cell).isDown = false
+    assert.deepEqual(await succession.lostOf([blob]), new Set([blob]))
+  })
+})
+
+test('R3: what writes under way have reserved of a bucket that leaves a cell is reserved there no more', async () => {
+  for (const left of [undefined, 'left'] as const) {
+    await three(async (_, fra) => {
+      await put(fra, 'k', bytes)
+      const { store } = fra.foundation
+      const { id } = await fra.cell.buckets.get(bucket)
+      const all = under('blob', [])
+      const [row] = await store.snapshot((snapshot) => snapshot.range(all.from, all.to, { limit: 1 }))
+      assert.ok(row !== undefined)
+      const blob = blobOfRow(row.key)
+      const reservation = { blob, token: 5 }
+      await store.transact(async (to) => reserve(to, reservation, realWorld.now() + 1_000_000))
+      await store.transact((to) =>
+        dropReference(to, blob, { bucket: id, key: 'k', slot: 0n }, left === undefined ? undefined : id),
+      )
+      assert.equal(await store.snapshot((snapshot) => isReserved(snapshot, reservation)), left === undefined)
+      assert.equal((await recordIn(fra, blob))?.isUnreferenced, left === undefined ? undefined : true)
+      const jobs = await store.snapshot((snapshot) => readBlobJobs(snapshot, undefined, 10))
+      const leaving = jobs.map(({ value }) => decodeBlobJob(value)).filter(({ kind }) => kind === 'leave')
+      assert.deepEqual(leaving, left === undefined ? [] : [{ kind: 'leave', blob, bucket: id }])
+    })
+  }
+})
+
+test('C20: what is short of copies, and has no region to be in, is looked at again after an hour; else after a day', async () => {
+  let ahead = 0
+  const hour = 3_600_000
+  const world: World = { ...realWorld, now: () => realWorld.now() + ahead }
+  await three(
+    async (all, fra, iad) => {
+      await put(fra, 'k', bytes)
+      all.know(1, without(all.membership, 3))
+      all.know(2, without(all.membership, 3))
+      const look = async () => {
+        await fra.bytes.succession.pass()
+        return await fra.foundation.store.snapshot(readSuccession)
+      }
+      const first = await look()
+      assert.deepEqual([first?.short, first?.wanted], [1, 0], 'nobody else names it')
+      assert.equal((await look())?.at, first?.at)
+      ahead += hour
+      await pull(iad, fra)
+      const second = await look()
+      assert.ok(second !== undefined && second.at > (first?.at ?? 0))
+      assert.deepEqual([second.short, second.wanted], [0, 1])
+      const asked = await iad.foundation.store.snapshot((snapshot) => readOutbox(snapshot, undefined, 10))
+      assert.equal(asked.length, 1)
+      const [job] = asked
+      await iad.bytes.copies.ensure(String(job?.payload['blob']))
+      await iad.bytes.jobs.pass()
+      const third = await look()
+      assert.deepEqual([third?.short, third?.wanted], [0, 0])
+      ahead += hour
+      assert.equal((await look())?.at, third?.at)
+      ahead += 23 * hour
+      assert.ok(((await look())?.at ?? 0) > (third?.at ?? 0))
+    },
+    { durabilityRegions: 2, world },
+  )
+})
