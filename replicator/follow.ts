@@ -11,9 +11,11 @@ const waitMilliseconds = 10_000
 const graceMilliseconds = 5_000
 /**
  * Between an answer that told something and the next question: of many writes each would else be a message, and a commit here, of its own,
- * which costs both regions more than the write did. What only comes back may come later. What comes after a silence is heard of at once.
+ * which costs both regions more than the write did. What is known already may come later. What comes after a silence is heard of at once.
  */
-const paceMilliseconds = { news: 25, echoes: 50 } as const
+const paceMilliseconds = { news: 25, stream: 50 } as const
+/** So many records in one answer are a stream of writes. */
+const streamRecords = 8
 /** After a failure, in milliseconds; twice as long after each that follows. */
 const firstPause = 100
 const longestPause = 5_000
@@ -114,7 +116,8 @@ export class Followers {
         applied?.(peer.cell, followed)
         pause = firstPause
         if (followed.received === 0 || followed.hasMore) continue
-        await target.foundation.world.sleep(paceMilliseconds[followed.written > 0 ? 'news' : 'echoes'], signal)
+        const isNews = followed.written > 0 && followed.received < streamRecords
+        await target.foundation.world.sleep(paceMilliseconds[isNews ? 'news' : 'stream'], signal)
       } catch (error) {
         if (signal.aborted) return
         this.#waiting.delete(peer.cell)

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto'
 
 /**
  * What goes between cells, sealed by the cluster's secret: AES-256-GCM, with a key of its own for each message.
@@ -20,13 +28,14 @@ export const frameBytesMax = 256 * 1024
 /** What a frame may claim to be: a request is one, and carries what a method takes. */
 const sealedBytesMax = 32 * 2 ** 20
 
-/** The secret that all nodes of a cluster share, made into keys. */
+/** The secret that all nodes of a cluster share, made into keys: Node takes key objects in a quarter of the time that bytes cost. */
 export class ClusterSecret {
-  readonly #sealing: Uint8Array
-  readonly #signing: Uint8Array
+  readonly #sealing: KeyObject
+  readonly #signing: KeyObject
 
   constructor(secret: string) {
-    const key = (purpose: string) => new Uint8Array(hkdfSync('sha256', secret, '', `meridian peer 1 ${purpose}`, 32))
+    const key = (purpose: string) =>
+      createSecretKey(new Uint8Array(hkdfSync('sha256', secret, '', `meridian peer 1 ${purpose}`, 32)))
     this.#sealing = key('sealing')
     this.#signing = key('signing')
   }
@@ -50,8 +59,8 @@ export class ClusterSecret {
     return made.length === given.length && timingSafeEqual(made, given)
   }
 
-  #messageKey(salt: Uint8Array): Uint8Array {
-    return createHmac('sha256', this.#sealing).update(salt).digest()
+  #messageKey(salt: Uint8Array): KeyObject {
+    return createSecretKey(createHmac('sha256', this.#sealing).update(salt).digest())
   }
 }
 
@@ -62,11 +71,11 @@ const nonceOf = (number: number): Uint8Array => {
 }
 
 export class Sealing {
-  readonly #key: Uint8Array
+  readonly #key: KeyObject
   readonly #context: Uint8Array
   #number = 0
 
-  constructor(key: Uint8Array, context: Uint8Array) {
+  constructor(key: KeyObject, context: Uint8Array) {
     this.#key = key
     this.#context = context
   }
@@ -90,11 +99,11 @@ export interface Frame {
 export class BadSeal extends Error {}
 
 export class Opening {
-  readonly #key: Uint8Array
+  readonly #key: KeyObject
   readonly #context: Uint8Array
   #number = 0
 
-  constructor(key: Uint8Array, context: Uint8Array) {
+  constructor(key: KeyObject, context: Uint8Array) {
     this.#key = key
     this.#context = context
   }

@@ -18,5 +18,5 @@ export function admit(membership: Membership, { cell, incarnation }: Asking): Ca
   if (member === undefined) return 'unknown'
   if (member.state === 'removed') return 'removed'
   if (member.incarnation !== incarnation) return 'reborn'
-  return { cell, region: member.region }
+  return { cell, region: member.region, incarnation }
 }

@@ -25,7 +25,11 @@ function cells(skews: readonly number[]) {
     async ask(cell, _, request, signal) {
       const world = worlds[cell]
       if (down.has(cell) || world === undefined) throw new PeerUnreachable(cell)
-      const answer = (await clockMethod(world).answer(request, { cell, region: '' }, signal)) as Uint8Array
+      const answer = (await clockMethod(world).answer(
+        request,
+        { cell, region: '', incarnation: '' },
+        signal,
+      )) as Uint8Array
       time.monotonic += way.back
       return answer
     },

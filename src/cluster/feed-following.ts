@@ -1,6 +1,6 @@
 import { moveCursor, readCursor } from '#src/metadata/cursors.ts'
 import type { Foundation } from '#src/service/foundation.ts'
-import { allPartitions, askFeed, readHeads } from './feed-methods.ts'
+import { allPartitions, askFeed, endsOf, readHeads } from './feed-methods.ts'
 import { applyPages, type FeedTarget, type Page, type Reached, type Tally } from './feed-pages.ts'
 import type { FeedAnswer, FeedRequest } from './page-codec.ts'
 import type { Transport } from './transport.ts'
@@ -161,7 +161,7 @@ export async function follow(
   if (hasMore && course !== undefined) {
     // Its cursors are what was applied until now (C10): what is on its way counts for nothing yet.
     const next = await nextRequest(target, teller, { bytes: limits.bytes, wait: 0 }, course)
-    course.askAhead((until) => ask({ ...next, behind: endsOf(next, pages) }, until), signal)
+    course.askAhead((until) => ask({ ...next, behind: endsOf(next.behind ?? next.cursors, pages) }, until), signal)
   }
   try {
     const { tally, places } = await applyPages(target, teller, pages, {
@@ -213,7 +213,3 @@ async function settleMeanwhile(
 
 const isSame = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
   other !== undefined && Buffer.compare(one, other) === 0
-
-/** Of each partition, where its page ends, or else where it was asked for. */
-const endsOf = ({ cursors, behind = cursors }: FeedRequest, pages: readonly Page[]): readonly Uint8Array[] =>
-  behind.map((start, at) => pages.find(({ partition }) => partition === at)?.to ?? start)

@@ -23,6 +23,11 @@ import type { Caller, Method, Transport } from './transport.ts'
 const lookMilliseconds = 2_000
 /** A request waits no longer, whatever it asks for: what stands between cells may cut silent connections. */
 const waitMost = 30_000
+/**
+ * What moves only over entries that the asking cell is not told, its own above all, is worth no answer, and no look at each of them: in
+ * milliseconds, the time between two looks, and that after which it hears how far it is, which tombstones (C10) and measured lag wait for.
+ */
+const passedOver = { look: 50, tell: 1_000 } as const
 const pageEntries = 4_096
 const bytesMost = 8 * 2 ** 20
 
@@ -38,22 +43,29 @@ export async function readHeads(from: Snapshot): Promise<readonly Uint8Array[]> 
   return await Promise.all(allPartitions.map((partition) => readHead(from, partition)))
 }
 
-/** Pages of all partitions that have entries behind what was asked for, from one state. */
-async function readPages(source: FeedSource, request: FeedRequest, forCell: number): Promise<readonly Page[]> {
-  const { store } = source.foundation
-  const { incarnation, cursors, behind = cursors } = request
+/** Of each partition, behind what entries are asked for. */
+function startsOf(source: FeedSource, { incarnation, cursors, behind = cursors }: FeedRequest): readonly Uint8Array[] {
   const isKnown = incarnation === source.incarnation && behind.length === partitions
-  const starts = allPartitions.map((partition) => (isKnown ? behind[partition] : undefined) ?? feedStart)
-  return await store.snapshot(async (snapshot) => {
+  return allPartitions.map((partition) => (isKnown ? behind[partition] : undefined) ?? feedStart)
+}
+
+/** Pages of all partitions that have entries behind these, of about so many bytes together, from one state. */
+async function readPages(
+  source: FeedSource,
+  starts: readonly Uint8Array[],
+  bytesWanted: number,
+  { cell: forCell, incarnation: forIncarnation }: Caller,
+): Promise<readonly Page[]> {
+  return await source.foundation.store.snapshot(async (snapshot) => {
     const next = await Promise.all(
       starts.map((after, partition) => readEntries(snapshot, partition, after, batchEntries)),
     )
     const waiting = allPartitions.filter((partition) => (next[partition] ?? []).length > 0)
-    const bytes = Math.min(request.bytes, bytesMost) / Math.max(1, waiting.length)
+    const bytes = Math.min(bytesWanted, bytesMost) / Math.max(1, waiting.length)
     const pages: Page[] = []
     for (const partition of waiting) {
       const after = starts[partition] ?? feedStart
-      const asked = { partition, after, bytes, entries: pageEntries, forCell }
+      const asked = { partition, after, bytes, entries: pageEntries, forCell, forIncarnation }
       const page = await readPageFrom(source, snapshot, asked, next[partition])
       // A bucket that is not known here yet holds its partition up.
       if (Buffer.compare(page.to, after) !== 0) pages.push(page)
@@ -75,31 +87,54 @@ function aborted(signal: AbortSignal, over: AbortSignal): Promise<never> {
   })
 }
 
+/** Of each partition what was read one after the other, as one page. */
+function joined(before: readonly Page[], next: readonly Page[]): readonly Page[] {
+  const pages = new Map(before.map((page) => [page.partition, page]))
+  for (const page of next) {
+    const first = pages.get(page.partition)
+    pages.set(page.partition, first === undefined ? page : { ...page, from: first.from })
+  }
+  return [...pages.values()]
+}
+
+/** Of each partition, where its page ends, or else where it was asked for. */
+export const endsOf = (starts: readonly Uint8Array[], pages: readonly Page[]): readonly Uint8Array[] =>
+  starts.map((start, at) => pages.find(({ partition }) => partition === at)?.to ?? start)
+
 /** `feed`: entries behind the cursors; waits for some where there are none. */
 function feedMethod(server: FeedServer): Method {
+  const { world, incarnation } = server
+  /** Once there is something to tell, or the time is over. */
+  async function read(request: FeedRequest, caller: Caller, signal: AbortSignal): Promise<readonly Page[]> {
+    const starts = startsOf(server, request)
+    let until = world.monotonic() + Math.min(request.wait, waitMost)
+    let pages: readonly Page[] = []
+    for (;;) {
+      const left = until - world.monotonic()
+      const over = new AbortController()
+      // First the watch, then the look: what comes in between is not missed.
+      const changed = left <= 0 ? undefined : untilChanged(server, Math.min(left, lookMilliseconds), over.signal)
+      changed?.catch(() => {})
+      try {
+        const found = await readPages(server, endsOf(starts, pages), request.bytes, caller)
+        if (pages.length === 0 && found.length > 0) until = Math.min(until, world.monotonic() + passedOver.tell)
+        pages = joined(pages, found)
+        const isNews = found.some(({ items, hasMore }) => hasMore || items.length > 0)
+        if (isNews || changed === undefined) return pages
+        const pause = found.length === 0 ? changed : world.sleep(Math.min(left, passedOver.look), over.signal)
+        pause.catch(() => {})
+        await Promise.race([pause, aborted(signal, over.signal)])
+      } finally {
+        over.abort(isOver)
+      }
+    }
+  }
   return {
     name: 'feed',
     async answer(bytes, caller, signal) {
       const request = decodeFeedRequest(bytes)
       await server.passed?.(caller, request)
-      const { world } = server
-      const until = world.monotonic() + Math.min(request.wait, waitMost)
-      for (;;) {
-        const left = until - world.monotonic()
-        const over = new AbortController()
-        // First the watch, then the look: what comes in between is not missed.
-        const changed = left <= 0 ? undefined : untilChanged(server, Math.min(left, lookMilliseconds), over.signal)
-        changed?.catch(() => {})
-        try {
-          const pages = await readPages(server, request, caller.cell)
-          if (pages.length > 0 || changed === undefined) {
-            return encodeFeedAnswer({ incarnation: server.incarnation, pages })
-          }
-          await Promise.race([changed, aborted(signal, over.signal)])
-        } finally {
-          over.abort(isOver)
-        }
-      }
+      return encodeFeedAnswer({ incarnation, pages: await read(request, caller, signal) })
     },
   }
 }

@@ -12,7 +12,7 @@ import type { BucketCells, Share } from './bucket-cells.ts'
  *
  * F4  a page's records are from one state of the store, which is no older than the page's last entry (C14).
  * F5  a page is applied only if it starts exactly where the cursor is (C10), and is of the layout that is kept here (C15).
- * F6  records of a bucket go only to its cells; the page's end moves on over what was left out (C17).
+ * F6  records of a bucket go only to its cells; the page's end moves on over what was left out (C17, F9).
  * F7  nor does a cell take what comes of a bucket that it is none of the cells of, by its row in the transaction that would (C22):
  *     of one that it becomes a cell of, it copies all there is after its row says so.
  */
@@ -51,6 +51,8 @@ export interface PageRequest {
   readonly entries: number
   /** The number of the cell that asks. */
   readonly forCell: number
+  /** Of that cell: what it told is left out (F9). Absent: nothing is. */
+  readonly forIncarnation?: string
 }
 
 /** Entries read at a time: an object in 10,000 parts has 2 MB to tell. */
@@ -95,7 +97,7 @@ export async function readPageFrom(
     const begun = entries === 0 && limit === batchEntries ? first : undefined
     const batch = begun ?? (await readEntries(from, partition, position, limit))
     hasMore = batch.length === limit
-    for (const { entry, record } of await readRecords(from, batch, shareOf)) {
+    for (const { entry, record } of await readRecords(from, batch, request, shareOf)) {
       if (record === 'later' || bytes >= request.bytes) {
         hasMore = record !== 'later'
         break reading
@@ -111,10 +113,17 @@ export async function readPageFrom(
   return { partition, layout: partitions, incarnation, from: after, to: position, hasMore, items }
 }
 
-function readRecords(from: Snapshot, batch: readonly FeedEntry[], shareOf: (bucket: number) => Promise<Share>) {
+function readRecords(
+  from: Snapshot,
+  batch: readonly FeedEntry[],
+  { forCell, forIncarnation }: PageRequest,
+  shareOf: (bucket: number) => Promise<Share>,
+) {
   return Promise.all(
     batch.map(async (entry) => {
-      const share = await shareOf(entry.change.bucket)
+      const { bucket, teller } = entry.change
+      if (teller?.cell === forCell && teller.incarnation === forIncarnation) return { entry, record: undefined }
+      const share = await shareOf(bucket)
       if (share === 'later') return { entry, record: share }
       return { entry, record: share === 'no' ? undefined : await readChanged(from, entry.change) }
     }),
@@ -254,7 +263,7 @@ async function applySteps(
   const { store, world, region, cell, space } = foundation
   space?.check()
   const feedOf = ({ partition }: Part): Feed => ({ ...peer, partition })
-  const receiving = { here: { region, cell }, now: world.now(), conflictMilliseconds }
+  const receiving = { here: { region, cell }, now: world.now(), conflictMilliseconds, teller: peer }
   const { isThere, receipt, isMoved } = await store.transact(async (transaction) => {
     const isThere = await Promise.all(parts.map((part) => isAtCursor(transaction, feedOf(part), part.from)))
     const here = parts.filter((_, at) => isThere[at])

@@ -21,6 +21,7 @@ export interface Transport {
 export interface Caller {
   readonly cell: number
   readonly region: string
+  readonly incarnation: string
 }
 
 /** What a cell answers to others. */

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { ContentTampered } from './content-tampered.ts'
 import { deriveKey } from './key-wrap.ts'
 
@@ -28,10 +28,10 @@ export const chunkCount = (plainSize: number): number => Math.max(1, Math.ceil(p
 export const sealedSize = (plainSize: number): number => plainSize + chunkCount(plainSize) * tagBytes
 
 export class ContentCipher {
-  readonly #key: Uint8Array
+  readonly #key: KeyObject
 
   constructor(dataKey: Uint8Array, { id, part }: ContentName) {
-    this.#key = deriveKey(dataKey, Buffer.from(id, 'hex'), `content ${part}`)
+    this.#key = createSecretKey(deriveKey(dataKey, Buffer.from(id, 'hex'), `content ${part}`))
   }
 
   /** Seals a body of any slices; holds one chunk of it. */

@@ -2,7 +2,7 @@ import type { Conflict } from '#src/model/merge.ts'
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
-import { entryBytes, moveEntry, setWithEntry } from './feed.ts'
+import { entryBytes, moveEntry, setWithEntry, type Teller } from './feed.ts'
 import { keys, partitionOf } from './keyspace.ts'
 import { entryOf, type Place, releaseContent } from './object-records.ts'
 import { decodeVersion, encodeVersion, entryOffset } from './version-codec.ts'
@@ -57,9 +57,11 @@ export function setConflict(
   { bucket, key }: Place,
   conflict: Conflict,
   before: Uint8Array | undefined,
+  teller?: Teller,
 ): void {
   const { stamp } = conflict.version
-  const order = moveEntry(to, { bucket, key, slot: stamp, stamp, isConflict: true }, before)
+  const change = { bucket, key, slot: stamp, stamp, isConflict: true, ...(teller && { teller }) }
+  const order = moveEntry(to, change, before)
   setWithEntry(to, keys.conflict(bucket, key, stamp), encodeConflict(conflict), order, entryOffset)
 }
 

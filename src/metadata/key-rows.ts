@@ -2,7 +2,7 @@ import type { Removal } from '#src/model/merge.ts'
 import type { Stamp } from '#src/model/stamp.ts'
 import type { Version } from '#src/model/version.ts'
 import type { Transaction } from '#src/store/store.ts'
-import { moveEntry, setWithEntry } from './feed.ts'
+import { moveEntry, setWithEntry, type Teller } from './feed.ts'
 import { keys, slotOf, under } from './keyspace.ts'
 import {
   decodeTombstone,
@@ -144,8 +144,10 @@ export function changed(
   { bucket, key }: Place,
   version: Version,
   before: Uint8Array | undefined,
+  teller: Teller | undefined,
 ): Placed {
-  const order = moveEntry(to, { bucket, key, slot: slotOf(version), stamp: version.stamp }, before)
+  const change = { bucket, key, slot: slotOf(version), stamp: version.stamp, ...(teller && { teller }) }
+  const order = moveEntry(to, change, before)
   return { version, bytes: encodeVersion(version), order }
 }
 
@@ -165,8 +167,9 @@ export function setTombstone(
   slot: Stamp,
   removal: Removal,
   before: Uint8Array | undefined,
+  teller: Teller | undefined,
 ): void {
-  const order = moveEntry(to, { bucket, key, slot, stamp: removal.stamp }, before)
+  const order = moveEntry(to, { bucket, key, slot, stamp: removal.stamp, ...(teller && { teller }) }, before)
   setWithEntry(to, keys.tombstone(bucket, key, slot), encodeTombstone(removal), order, entryOffset)
 }
 

@@ -11,6 +11,7 @@ import { blobOf, type ObjectVersion, restrictionOf, type Version } from '#src/mo
 import type { Transaction } from '#src/store/store.ts'
 import { addReference, type Sharing } from './blob-records.ts'
 import { readConflict, setConflict } from './conflict-records.ts'
+import type { Teller } from './feed.ts'
 import {
   changed,
   type KeyRows,
@@ -50,6 +51,8 @@ export interface Receiving {
   readonly now: number
   /** How long a version that lost unseen is kept. */
   readonly conflictMilliseconds: number
+  /** Whose feed brings the records; absent: they come otherwise, and are told to all. */
+  readonly teller?: Teller
 }
 
 /** A version that came with what it refers to. */
@@ -176,15 +179,21 @@ class Merging {
       this.#receipt.conflicts++
     }
     if (conflict === undefined || conflict === before?.conflict) return
-    setConflict(this.#to, this.#rows, conflict, before?.entry)
+    const asTold = told.some((item) => item.conflict === conflict)
+    setConflict(this.#to, this.#rows, conflict, before?.entry, this.#tellerIf(asTold))
     this.#receipt.records++
     if (before === undefined && !conflict.isSettled) await this.#store(stamp, conflict.version, source)
     const isNews = before !== undefined && !before.conflict.isSettled && conflict.isSettled
     if (isNews) await releaseContent(this.#to, this.#rows, conflict.version, stamp)
   }
 
+  /** Of a record that came just as it is here now: what a merge made of it is news for everybody. */
+  #tellerIf(isAsTold: boolean): Teller | undefined {
+    return isAsTold ? this.#receiving.teller : undefined
+  }
+
   /** Fills the `null` slot with what came out of it. Undefined: with no version. */
-  async #occupy({ standing, source }: Occupied): Promise<Placed | undefined> {
+  async #occupy({ standing, source, isAsTold }: Occupied): Promise<Placed | undefined> {
     const { tombstone } = this.#rows
     const row = occupantRow(this.#rows)
     const before = row?.version ?? this.#rows.tombstone
@@ -201,11 +210,11 @@ class Merging {
       if (old?.kind === 'object' && old.stamp !== standing.stamp) await releaseRemote(this.#to, this.#rows, old)
     }
     if (standing.kind === 'removal') {
-      setTombstone(this.#to, this.#rows, 0n, standing, entry)
+      setTombstone(this.#to, this.#rows, 0n, standing, entry, this.#tellerIf(isAsTold))
       return undefined
     }
     if (tombstone !== undefined) this.#to.clear(keys.tombstone(this.#rows.bucket, this.#rows.key, 0n))
-    return changed(this.#to, this.#rows, standing, entry)
+    return changed(this.#to, this.#rows, standing, entry, this.#tellerIf(isAsTold))
   }
 
   /** Gives the version of another slot, if it is new or was changed. */
@@ -214,6 +223,7 @@ class Merging {
     const row = versions.get(slot)
     const tombstone = tombstones.get(slot)
     const { removal, version, source } = foldNumbered(row?.version, tombstone, items)
+    const teller = this.#tellerIf(items.some((item) => recordOf(item) === (removal ?? version)))
     const entry = tombstone?.entry ?? (row && entryOf(row.bytes))
     if (removal !== undefined) {
       if (row !== undefined) this.#to.clear(keys.version(bucket, key, slot))
@@ -224,7 +234,7 @@ class Merging {
       }
       if (removal === tombstone) return undefined
       this.#receipt.records++
-      setTombstone(this.#to, this.#rows, slot, removal, entry)
+      setTombstone(this.#to, this.#rows, slot, removal, entry, teller)
       this.#remember(removal.stamp)
       return undefined
     }
@@ -232,7 +242,7 @@ class Merging {
     this.#receipt.records++
     this.#stored.recount(bucket, row?.version, version)
     if (version.kind === 'object' && source !== 'here') await this.#store(slot, version, source)
-    const placed = changed(this.#to, this.#rows, version, entry)
+    const placed = changed(this.#to, this.#rows, version, entry, teller)
     setNumbered(this.#to, this.#rows, placed)
     return placed
   }
@@ -285,9 +295,14 @@ class Merging {
 const inlineOf = (content: ReceivedContent | undefined): Uint8Array | undefined =>
   content?.kind === 'inline' ? content.bytes : undefined
 
+const recordOf = (item: Item<'version' | 'removal'>): Occupant =>
+  item.kind === 'removal' ? item.removal : item.version
+
 interface Occupied {
   readonly standing: Occupant | undefined
   readonly source: Source
+  /** Whether it is what one of the records brought, unchanged. */
+  readonly isAsTold: boolean
   readonly losers: readonly Loser[]
 }
 
@@ -297,7 +312,7 @@ function foldOccupant(rows: KeyRows, items: readonly Item<'version' | 'removal'>
   let standing: Occupant | undefined = occupantRow(rows)?.version ?? rows.tombstone
   let source: Source = 'here'
   for (const item of items) {
-    const theirs = item.kind === 'removal' ? item.removal : item.version
+    const theirs = recordOf(item)
     const brought = item.kind === 'removal' ? undefined : item.content
     if (standing === undefined) {
       standing = theirs
@@ -312,7 +327,7 @@ function foldOccupant(rows: KeyRows, items: readonly Item<'version' | 'removal'>
     if (isOver) source = brought
     standing = outcome.standing
   }
-  return { standing, source, losers }
+  return { standing, source, losers, isAsTold: items.some((item) => recordOf(item) === standing) }
 }
 
 interface Folded {

@@ -78,7 +78,7 @@ test('Y14: a cell says where its feed ends only once it has seen the mark itself
   const bucket = await fra.node.node.services.buckets.get('marked')
   const marked = { ...bucket, state: 'deleting', epoch: bucket.epoch + 1 } as const
   const fence = syd.node.node.methods.find(({ name }) => name === 'bucket-fence')
-  const caller = { cell: 0, region: 'fra' }
+  const caller = { cell: 0, region: 'fra', incarnation: '' }
   let hasAnswered = false
   const answer = Promise.resolve(fence?.answer(encodeMessage(marked), caller, AbortSignal.timeout(10_000))).then(() => {
     hasAnswered = true

@@ -33,7 +33,7 @@ function transportTo(cells: readonly Cell[], asking: Cell, more: Partial<Paramet
       asked.push(`${cell} ${name}`)
       const method = methods.get(`${cell} ${name}`)
       if (method === undefined) throw new PeerUnreachable(cell)
-      const caller = { cell: asking.number, region: asking.foundation.region }
+      const caller = { ...peerOf(asking), region: asking.foundation.region }
       return await (method.answer(request, caller, abort) as Promise<Uint8Array>)
     },
     stream: () => {
@@ -73,6 +73,15 @@ async function withTwo(run: (one: Cell, other: Cell) => Promise<void>): Promise<
   } finally {
     await one.close()
     await other.close()
+  }
+}
+
+async function withThree(run: (one: Cell, other: Cell, third: Cell) => Promise<void>): Promise<void> {
+  const third = await openPeer(3, start)
+  try {
+    await withTwo((one, other) => run(one, other, third))
+  } finally {
+    await third.close()
   }
 }
 
@@ -169,6 +178,69 @@ test('F3 C15: a cell that was born again is followed from the start', () =>
     assert.deepEqual({ received: followed.received, written: followed.written }, { received: 1, written: 0 })
     const next = await follow(other.target, second, peerOf(reborn), limits, signal)
     assert.equal(next.received, 0)
+  }))
+
+test('F9: a cell is not told what it told; it is as another incarnation, and others are', () =>
+  withThree(async (one, other, third) => {
+    const told = async (teller: Cell, asking: Cell): Promise<number> => {
+      const { transport } = transportTo([teller], asking)
+      return (await follow(asking.target, transport, peerOf(teller), limits, signal)).received
+    }
+    await setVersioning(one, 'enabled')
+    await put(one, 'a', 5)
+    await put(one, 'a', 100)
+    await setVersioning(one, 'suspended')
+    await put(one, 'gone', 100)
+    const gone = { name: { bucket: bucketName, key: 'gone' }, guard, conditions: {} }
+    await one.objects.delete({ ...gone, versionId: 'null', bypassGovernance: false, caller: owner })
+    assert.equal(await told(one, other), 3)
+    await put(other, 'b', 5)
+    assert.equal(await told(other, one), 1, 'its own three are left out')
+    assert.equal(await told(one, other), 0)
+    assert.equal(await told(other, third), 4, 'as if the first were gone')
+    assert.deepEqual(await replicatedRows(third), await replicatedRows(other))
+    const reborn = { ...one, source: { ...one.source, incarnation: 'second' } }
+    const { transport } = transportTo([other], reborn)
+    const start = { incarnation: other.source.incarnation, cursors: new Array<Uint8Array>(partitions).fill(feedStart) }
+    const answer = await transport.ask(2, 'feed', encodeFeedRequest({ ...start, heads: [], ...limits }), signal)
+    const all = decodeFeedAnswer(answer).pages.flatMap(({ items }) => items)
+    assert.equal(all.length, 4)
+  }))
+
+test('F9: what was merged with what a cell told is told to it', () =>
+  withTwo(async (one, other) => {
+    await put(one, 'k', 5)
+    await put(other, 'k', 6)
+    const { transport: toOne } = transportTo([one], other)
+    const { transport: toOther } = transportTo([other], one)
+    await follow(other.target, toOne, peerOf(one), limits, signal)
+    await follow(one.target, toOther, peerOf(other), limits, signal)
+    await follow(other.target, toOne, peerOf(one), limits, signal)
+    assert.deepEqual(await replicatedRows(one), await replicatedRows(other))
+    assert.equal((await replicatedRows(one)).filter((row) => row.startsWith('conflict')).length, 1)
+  }))
+
+test('F9: a cell that is told nothing but its own hears how far it is after a while, and of news at once', () =>
+  withTwo(async (one, other) => {
+    const { transport } = transportTo([one], other)
+    const { transport: back } = transportTo([other], one, { world: realWorld })
+    const waiting = { ...limits, wait: 20_000 }
+    await put(one, 'a', 5)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    const began = performance.now()
+    const course = new FeedCourse()
+    const passed = await follow(one.target, back, peerOf(other), waiting, signal, course)
+    assert.equal(passed.received, 0)
+    assert.ok(performance.now() - began >= 900, 'not at once')
+    const partition = partitionOf(bucketId, 'a')
+    const reached = course.known.get(partition)?.to
+    assert.deepEqual(reached, (await askHeads(back, 2, signal)).heads[partition])
+    await put(one, 'c', 5)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    const news = follow(one.target, back, peerOf(other), waiting, signal, course)
+    await put(other, 'b', 5)
+    assert.equal((await news).received, 1)
+    assert.ok(performance.now() - began < 15_000)
   }))
 
 const member = (cell: number): Member => ({
@@ -316,8 +388,8 @@ function counted(cell: Cell): { readonly target: Cell['target']; commits(): numb
 
 const cursorsOf = async (cell: Cell, of: Cell) => (await nextRequest(cell.target, peerOf(of), limits)).cursors
 
-test('F8 C10: what comes back as an echo costs no commit, and the cursors follow, with the next that is new or by themselves', () =>
-  withTwo(async (one, other) => {
+test('F8 C10: what comes once more, from another cell, costs no commit, and the cursors follow, with the next that is new or by themselves', () =>
+  withThree(async (writer, other, one) => {
     const passed = async ({ cell }: { readonly cell: number }, { cursors }: FeedRequest) => {
       if (cell !== one.number) return
       for (const [at, cursor] of (await cursorsOf(one, other)).entries()) {
@@ -327,8 +399,10 @@ test('F8 C10: what comes back as an echo costs no commit, and the cursors follow
     }
     const { transport } = transportTo([one, other], one, { passed })
     const course = new FeedCourse()
-    for (let index = 0; index < 50; index++) await put(one, `k${index}`, 10)
-    await follow(other.target, transportTo([one], other).transport, peerOf(one), limits, signal)
+    for (let index = 0; index < 50; index++) await put(writer, `k${index}`, 10)
+    for (const cell of [other, one]) {
+      await follow(cell.target, transportTo([writer], cell).transport, peerOf(writer), limits, signal)
+    }
     const { target, commits } = counted(one)
     const round = (wait = 0) => follow(target, transport, peerOf(other), { bytes: 1e6, wait }, signal, course)
     const before = await cursorsOf(one, other)

@@ -16,6 +16,7 @@ import {
   conflictMilliseconds,
   drain,
   openPeer,
+  peerOf,
   replicatedRows,
   setVersioning,
 } from './merging-cells.ts'
@@ -43,7 +44,7 @@ function healerOf(cell: Cell, cells: readonly Cell[], asking: (method: string) =
       const other = cells.find((each) => each.number === number)
       const method = other === undefined ? undefined : rangeMethods(other.source).find((each) => each.name === name)
       assert.ok(method !== undefined)
-      const caller = { cell: cell.number, region: cell.foundation.region }
+      const caller = { ...peerOf(cell), region: cell.foundation.region }
       return await (method.answer(request, caller, abort) as Promise<Uint8Array>)
     },
     stream: () => {

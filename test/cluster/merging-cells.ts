@@ -44,7 +44,8 @@ export const peerOf = ({ number, source }: Cell) => ({ cell: number, incarnation
 /** What `to` would be told next. */
 export async function nextPage(from: Cell, to: Cell, partition: number, entries = 1000): Promise<Page> {
   const after = await to.store.snapshot((snapshot) => readCursor(snapshot, { ...peerOf(from), partition }))
-  return await readPage(from.source, { partition, after, bytes: 1_000_000, entries, forCell: to.number })
+  const asking = { forCell: to.number, forIncarnation: to.source.incarnation }
+  return await readPage(from.source, { partition, after, bytes: 1_000_000, entries, ...asking })
 }
 
 /** Until nobody tells anybody anything new. Throws where that does not come. */
