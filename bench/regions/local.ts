@@ -13,11 +13,15 @@ const kinds = [
 ] as const
 const keys = 500
 const connections = 16
+/** A second, where it is asked how long one takes: far from what any machine can. */
+const unhurried = 100
 
 interface Result {
   readonly perSecond: number
   /** Of the processor, each, in the region that is asked; NaN where the system does not tell. */
   readonly microseconds: number
+  /** How long one takes while few are under way, in milliseconds: the median. */
+  readonly median: number
 }
 
 type Results = ReadonlyMap<string, Result>
@@ -38,7 +42,9 @@ async function measured(codes: readonly string[], seconds: number): Promise<Resu
       const result: LoadResult = await load({ ...options, seconds })
       if (result.failures > 0) throw new Error(`${result.failures} of ${result.operations} ${name} failed`)
       const microseconds = ((spent() - before) * 1e6) / result.operations
-      results.set(name, { perSecond: result.perSecond, microseconds })
+      const few = await load({ ...options, seconds, rate: unhurried })
+      if (few.failures > 0) throw new Error(`${few.failures} of ${few.operations} ${name} failed`)
+      results.set(name, { perSecond: result.perSecond, microseconds, median: few.p50 })
     }
     return results
   })
@@ -54,7 +60,17 @@ export async function local(seconds: number): Promise<readonly Figure[]> {
     const with3 = three.get(name)?.perSecond ?? 0
     const least = Math.min(...[before, after].map((each) => each.get(name)?.microseconds ?? Number.NaN))
     const microseconds = three.get(name)?.microseconds ?? Number.NaN
+    const median = Math.min(...[before, after].map((each) => each.get(name)?.median ?? Number.NaN))
+    const median3 = three.get(name)?.median ?? Number.NaN
     return [
+      { name: `${name}, ${unhurried} a second, median, one region`, value: median, unit: 'ms' },
+      { name: `${name}, ${unhurried} a second, median, three regions`, value: median3, unit: 'ms' },
+      {
+        name: `${name}, ${unhurried} a second, median, three to one`,
+        value: median3 / median,
+        unit: 'of 1',
+        wanted: { most: 1.1 },
+      },
       { name: `${name}, one region`, value: one, unit: '1/s' },
       { name: `${name}, three regions`, value: with3, unit: '1/s' },
       { name: `${name}, three to one`, value: with3 / one, unit: 'of 1', wanted: { least: 0.9 } },
