@@ -1,5 +1,5 @@
 import { readBlob } from '#src/metadata/blob-records.ts'
-import { keptBy } from '#src/metadata/keeping.ts'
+import { handOver, keptWith } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { isGoing, memberOf } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
@@ -25,6 +25,15 @@ interface Left {
   readonly isLate?: boolean
 }
 
+/** A blob that is offered to others. */
+interface Offered<Job extends Left> {
+  readonly job: Job
+  /** Those that are asked, one after the other. */
+  readonly cells: readonly number[]
+  /** What it was kept with here before the first of them was. */
+  readonly with: number
+}
+
 /** The bucket that named it, or `any`, where another one may still. */
 const whoseOf = ({ bucket, isLate }: Left): number | 'any' | undefined =>
   bucket ?? (isLate === true ? 'any' : undefined)
@@ -36,7 +45,8 @@ const askMilliseconds = 15_000
  * Hands the keeping of blobs on to the cells that go on with their bucket.
  *
  * V6  who hands a blob on is its keeper until all other cells know the new one, which has a good copy by then: at no moment is
- *     there a copy that counts with nobody, and none is let go by one who keeps the blob no more. Of what is lost no copy is waited for.
+ *     there a copy that counts with nobody, and none is let go by one who keeps the blob no more. If it comes back meanwhile, it stays:
+ *     an answer from before ends nothing. Of what is lost no copy is waited for.
  */
 export class HandingOn {
   readonly #options: HandingOnOptions
@@ -83,13 +93,13 @@ export class HandingOn {
     needed: number,
   ): Promise<readonly Job[]> {
     const lost = await this.#lost(jobs)
-    let rest = await Promise.all(jobs.map(async (job) => ({ job, cells: await this.#order(job.blob, cells) })))
+    let rest = await Promise.all(jobs.map((job) => this.#offered(job, cells)))
     for (let turn = 0; turn < cells.length && rest.length > 0; turn++) {
       const unnamed: typeof rest = []
       for (const [cell, offered] of Map.groupBy(rest, (each) => each.cells[turn] as number)) {
         const offer = encodeOffer({ blobs: offered.map(({ job }) => job.blob), lost })
         const words = decodeAdopted(await this.#ask(cell, 'adopt', offer))
-        const adopted = offered.filter((_, index) => words[index] === 'adopted').map(({ job }) => job.blob)
+        const adopted = offered.filter((_, index) => words[index] === 'adopted')
         await this.#tell(adopted, cell, cells, needed)
         unnamed.push(...offered.filter((_, index) => words[index] === 'unnamed'))
       }
@@ -119,23 +129,31 @@ export class HandingOn {
   }
 
   /** Those first that are to hold it, and of them those whose regions hold it already. */
-  async #order(blob: BlobId, cells: readonly number[]): Promise<readonly number[]> {
+  async #offered<Job extends Left>(job: Job, cells: readonly number[]): Promise<Offered<Job>> {
     const { foundation, membership } = this.#options
     const { record, targets } = await foundation.store.snapshot(async (snapshot) => {
-      const found = await readBlob(snapshot, blob)
+      const found = await readBlob(snapshot, job.blob)
       const record = found?.kind === 'bytes' ? found : undefined
       return { record, targets: record && (await targetsOf(snapshot, record, this.#options)) }
     })
     const holding = record?.holders.map(({ region }) => region) ?? []
     const isWanted = (cell: number): number => (targets?.includes(cell) === true ? 2 : 0)
     const holds = (cell: number): number => (holding.includes(memberOf(membership(), cell)?.region ?? '') ? 1 : 0)
-    return [...cells].sort((one, other) => isWanted(other) + holds(other) - isWanted(one) - holds(one))
+    const rankOf = (cell: number): number => isWanted(cell) + holds(cell)
+    const order = [...cells].sort((one, other) => rankOf(other) - rankOf(one))
+    return { job, cells: order, with: record === undefined ? -1 : keptWith(record, foundation) }
   }
 
   /** All other cells, and then this one, get to know who keeps them. */
-  async #tell(blobs: readonly BlobId[], keeper: number, cells: readonly number[], needed: number): Promise<void> {
-    if (blobs.length === 0) return
+  async #tell(
+    adopted: readonly Offered<Left>[],
+    keeper: number,
+    cells: readonly number[],
+    needed: number,
+  ): Promise<void> {
+    if (adopted.length === 0) return
     const { foundation, membership } = this.#options
+    const blobs = adopted.map(({ job }) => job.blob)
     const holding = cells.filter((cell) => cell !== keeper).slice(0, Math.max(0, needed - 1))
     const others = membership().members.filter(
       ({ cell, state }) => cell !== keeper && cell !== foundation.cell && state !== 'removed',
@@ -146,7 +164,8 @@ export class HandingOn {
       ),
     )
     await foundation.store.transact(async (transaction) => {
-      for (const blob of blobs) await keptBy(transaction, blob, keeper, foundation)
+      for (const each of adopted)
+        await handOver(transaction, each.job.blob, { keeper, with: each.with, here: foundation })
     })
   }
 

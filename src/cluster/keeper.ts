@@ -25,9 +25,8 @@ import {
   type VoteAnswer,
   type VoteRequest,
 } from './keeper-wire.ts'
-import { type NeededOptions, neededIn } from './needed.ts'
+import { type NeededOptions, neededIn, type ShortBlob } from './needed.ts'
 import type { Positions } from './positions.ts'
-import type { ShortBlob } from './replenishing.ts'
 import { mayCount } from './succession.ts'
 import type { Caller, Method } from './transport.ts'
 

@@ -15,6 +15,13 @@ export interface NeededOptions extends RestrictionOptions {
   readonly mostDurable?: (from: Snapshot) => Promise<number>
 }
 
+/** What there are too few copies of. */
+export interface ShortBlob {
+  readonly blob: BlobId
+  /** How many copies there are to be. */
+  readonly needed: number
+}
+
 /** In how many regions what is in a bucket has to be: as many as it asks for, as far as it is in so many, and may be. */
 export async function neededIn(
   from: Snapshot,

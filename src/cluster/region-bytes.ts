@@ -14,7 +14,7 @@ import { Copies } from './copies.ts'
 import { Freeing } from './freeing.ts'
 import { Keeper } from './keeper.ts'
 import { KeeperJobs } from './keeper-jobs.ts'
-import type { NeededOptions } from './needed.ts'
+import type { NeededOptions, ShortBlob } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
 import { Spreading, type SpreadingOptions, spreadMethods } from './spreading.ts'
@@ -90,11 +90,11 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...(own !== undefined && { own }),
   }
   const succession = new Succession(options)
-  const keeper = new Keeper({
-    ...options,
-    repair: (blob) => copies.repair(blob),
-    replenish: (blobs) => void succession.replenish(blobs).catch(failed),
-  })
+  const mending = {
+    repair: (blob: BlobId) => copies.repair(blob),
+    replenish: (blobs: readonly ShortBlob[]) => void succession.replenish(blobs).catch(failed),
+  }
+  const keeper = new Keeper({ ...options, ...mending })
   const jobs = new KeeperJobs({ ...options, keeper, succession, lostOf: (blobs) => succession.lostOf(blobs) })
   const freeing = new Freeing({ ...options, keeper })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
@@ -106,7 +106,7 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...spreadMethods({ ...options, copies }),
     ...successionMethods({
       ...options,
-      repair: (blob) => copies.repair(blob),
+      ...mending,
       resolve: (blobs) => succession.resolve(blobs),
     }),
   ]

@@ -6,6 +6,7 @@ import type { BlobId } from '#src/model/blob.ts'
 import { countsIn, type Membership, memberIn } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { ToldBy } from './heirs.ts'
+import type { ShortBlob } from './needed.ts'
 import { askForCopies, askKeeping, askToHold } from './succession-methods.ts'
 import { askedFor, isAmong } from './takers.ts'
 import type { Transport } from './transport.ts'
@@ -24,12 +25,6 @@ const askedMost = 100_000
 export interface Kept {
   readonly blob: BlobId
   readonly record: BlobRecord
-}
-
-export interface ShortBlob {
-  readonly blob: BlobId
-  /** How many copies there are to be. */
-  readonly needed: number
 }
 
 /** What there are too few copies of: at most as many are needed as there are regions. */

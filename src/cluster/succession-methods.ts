@@ -10,7 +10,7 @@ import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
-import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
+import { copiesNeeded, type NeededOptions, possible, type ShortBlob } from './needed.ts'
 import { within } from './patience.ts'
 import { mayKeep } from './restrictions.ts'
 import type { Method, Transport } from './transport.ts'
@@ -41,6 +41,8 @@ export interface Told {
 export interface SuccessionMethodsOptions extends NeededOptions {
   readonly foundation: Foundation
   readonly repair: (blob: BlobId) => void
+  /** Has more copies made of blobs that this cell keeps, some time later. */
+  readonly replenish: (blobs: readonly ShortBlob[]) => void
   readonly resolve: (blobs: readonly BlobId[]) => Promise<number>
 }
 
@@ -115,7 +117,9 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
         const { epoch, blobs } = decodeMessage<BlobsRequest>(request)
         if (membership().epoch !== epoch) return encodeMessage(null)
         const sheltered: boolean[] = []
-        for (const blob of blobs) sheltered.push(await isSheltered(options, verified, blob))
+        const short: ShortBlob[] = []
+        for (const blob of blobs) sheltered.push(await isSheltered(options, verified, blob, short))
+        if (short.length > 0) options.replenish(short)
         return encodeMessage(sheltered)
       },
     },
@@ -126,13 +130,26 @@ export function askForCopies(to: Transaction, blobs: readonly BlobId[], now: num
   for (const blob of blobs) askFor(to, { kind: fetchBlob, payload: { blob } }, now)
 }
 
-/** Whether this cell keeps the blob, and enough copies of it are left without those of regions that are going. */
-async function isSheltered(options: SuccessionMethodsOptions, verified: Set<BlobId>, blob: BlobId): Promise<boolean> {
+/**
+ * Whether this cell keeps the blob, and enough copies of it are left without those of regions that are going. `short`: where it goes if
+ * too few are, and no look will come upon it.
+ */
+async function isSheltered(
+  options: SuccessionMethodsOptions,
+  verified: Set<BlobId>,
+  blob: BlobId,
+  short: ShortBlob[],
+): Promise<boolean> {
   const { foundation, membership, repair } = options
   const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
   if (record?.kind !== 'bytes' || record.keeper !== foundation.cell || isGoing(membership(), foundation.cell))
     return false
-  if (!(await isEnough(options, blob, record))) return false
+  const shelter = await shelterOf(options, blob, record)
+  if (!shelter.isEnough) {
+    // As of what nobody named here while all was looked at, and somebody does again.
+    if (shelter.isLooked) short.push({ blob, needed: shelter.needed })
+    return false
+  }
   // What is given up elsewhere must not leave nothing behind that anybody could read: of others' copies nobody knows but that they were good.
   const isHere = copyIn(record, foundation.region) !== undefined
   if (isHere && verified.has(blob)) return true
@@ -142,18 +159,26 @@ async function isSheltered(options: SuccessionMethodsOptions, verified: Set<Blob
   return isWhole
 }
 
-/** Whether copies are left in as many regions as the blob's bucket asks for, or can have them. */
-async function isEnough(options: SuccessionMethodsOptions, blob: BlobId, record: BlobRecord): Promise<boolean> {
+interface Shelter {
+  /** Copies are left in as many regions as the blob's bucket asks for, or can have them. */
+  readonly isEnough: boolean
+  readonly needed: number
+  /** All that this cell keeps was looked at since a region began to leave; what is short of copies now gets none by itself. */
+  readonly isLooked: boolean
+}
+
+async function shelterOf(options: SuccessionMethodsOptions, blob: BlobId, record: BlobRecord): Promise<Shelter> {
   const { foundation, membership, durabilityRegions, mostDurable } = options
   const counted = countedIn(record, { here: foundation, isCounted: countsIn(membership()) })
   return await foundation.store.snapshot(async (snapshot) => {
-    const needed = await copiesNeeded(snapshot, blob, record, options)
-    if (counted.length < possible(needed ?? durabilityRegions, membership())) return false
-    if (needed !== undefined) return true
+    const isLooked = isSettled(await readSuccession(snapshot), membership().epoch)
+    const known = await copiesNeeded(snapshot, blob, record, options)
+    const needed = possible(known ?? durabilityRegions, membership())
+    if (counted.length < needed) return { isEnough: false, needed, isLooked }
+    if (known !== undefined) return { isEnough: true, needed, isLooked }
     // A part of an object: if its bucket asks for more, whoever looks at all objects sees that, or has more copies made.
-    const most = (await mostDurable?.(snapshot)) ?? durabilityRegions
-    if (counted.length >= possible(most, membership())) return true
-    return isSettled(await readSuccession(snapshot), membership().epoch)
+    const most = possible((await mostDurable?.(snapshot)) ?? durabilityRegions, membership())
+    return { isEnough: counted.length >= most || isLooked, needed, isLooked }
   })
 }
 

@@ -14,16 +14,8 @@ import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
 import { heirOf, type ToldBy } from './heirs.ts'
-import { copiesNeeded, type NeededOptions, possible } from './needed.ts'
-import {
-  askAll,
-  countedBy,
-  type Kept,
-  Replenishing,
-  type ReplenishingOptions,
-  type Short,
-  type ShortBlob,
-} from './replenishing.ts'
+import { copiesNeeded, type NeededOptions, possible, type ShortBlob } from './needed.ts'
+import { askAll, countedBy, type Kept, Replenishing, type ReplenishingOptions, type Short } from './replenishing.ts'
 import { mayKeep, targetsOf } from './restrictions.ts'
 import { askToInherit } from './succession-methods.ts'
 

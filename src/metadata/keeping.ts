@@ -147,7 +147,11 @@ export async function adopt(to: Transaction, blob: BlobId, here: Sharing): Promi
   if (record?.kind !== 'bytes' || record.isUnreferenced === true) return 'unnamed'
   const own = copyIn(record, here.region)
   if (own === undefined) return 'wait'
-  if (record.keeper === here.cell) return 'adopted'
+  if (record.keeper === here.cell) {
+    // It may be about to hand it to whoever asks: that comes to nothing then.
+    setCopy(to, blob, record, { ...own, copy: nextCopy(0, record, here.region) })
+    return 'adopted'
+  }
   const { released: _, ...rest } = record
   to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: [own] }))
   return 'adopted'
@@ -168,10 +172,31 @@ export async function adoptLost(
   return 'adopted'
 }
 
-/** From now on that cell keeps the blob, if it is known here; a copy here is told to it. */
+/** Which copy a cell keeps a blob with: another one than before once the keeping came back to it. */
+export const keptWith = (record: BlobRecord, { region }: Pick<Sharing, 'region'>): number => {
+  const own = copyIn(record, region)
+  return own === undefined ? -1 : (own.copy ?? 0)
+}
+
+/** From now on that cell keeps the blob, which adopted it when this one offered it as kept `with`: unless it came back since. */
+export async function handOver(
+  to: Transaction,
+  blob: BlobId,
+  { keeper, with: offered, here }: { readonly keeper: number; readonly with: number; readonly here: Sharing },
+): Promise<void> {
+  const record = await readBlob(to, blob)
+  if (record?.kind !== 'bytes' || record.keeper !== here.cell || keptWith(record, here) !== offered) return
+  setKeeper(to, blob, record, keeper, here)
+}
+
+/** From now on that cell keeps the blob, if it is known here, and not kept: what this cell keeps it hands over itself. A copy here is told to it. */
 export async function keptBy(to: Transaction, blob: BlobId, keeper: number, here: Sharing): Promise<void> {
   const record = await readBlob(to, blob)
-  if (record?.kind !== 'bytes' || record.keeper === keeper) return
+  if (record?.kind !== 'bytes' || record.keeper === keeper || record.keeper === here.cell) return
+  setKeeper(to, blob, record, keeper, here)
+}
+
+function setKeeper(to: Transaction, blob: BlobId, record: BlobRecord, keeper: number, here: Sharing): void {
   to.set(keys.blob(blob), encodeBlob({ ...record, keeper }))
   if (copyIn(record, here.region) !== undefined) addBlobJob(to, { kind: 'hold', blob })
 }

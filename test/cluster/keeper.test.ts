@@ -6,7 +6,7 @@ import { decodeLet, encodeCopies } from '#src/cluster/keeper-wire.ts'
 import { decodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, readBlob } from '#src/metadata/blob-records.ts'
 import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { adoptLost, hold, keptBy, release } from '#src/metadata/keeping.ts'
+import { adoptLost, changeKeeper, hold, release } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { readLost } from '#src/metadata/succession-records.ts'
 import type { Transaction } from '#src/store/store.ts'
@@ -183,7 +183,7 @@ describe('the keeper of a blob', () => {
       assert.equal(adopted, 'adopted')
       await remove(iad, 'k')
       assert.equal((await store.snapshot((snapshot) => readBlob(snapshot, blob)))?.kind, 'bytes', 'kept here, it stays')
-      await store.transact((transaction) => keptBy(transaction, blob, fra.member.cell, iad.foundation))
+      await store.transact((transaction) => changeKeeper(transaction, blob, fra.member.cell, 'iad'))
       await iad.bytes.jobs.pass()
       assert.deepEqual([await blobsOf(iad), await jobsOf(iad)], [[], []])
       assert.deepEqual(await store.snapshot((snapshot) => readLost(snapshot, undefined, 10)), [])

@@ -12,7 +12,7 @@ import { HandingOn } from '#src/cluster/handing-on.ts'
 import { askRows, rangeMethods } from '#src/cluster/range-methods.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import { readBlob } from '#src/metadata/blob-records.ts'
-import { adopt, giveUp, keptBy } from '#src/metadata/keeping.ts'
+import { adopt, changeKeeper, giveUp, keptBy } from '#src/metadata/keeping.ts'
 import { under } from '#src/metadata/keyspace.ts'
 import { forgetRecords } from '#src/metadata/leaving.ts'
 import { readCurrent } from '#src/metadata/object-records.ts'
@@ -328,7 +328,7 @@ test('V5: a blob is kept for others only by a cell with a copy, and its old keep
     ['iad'],
     'others count once they say so themselves',
   )
-  await fra.foundation.store.transact((to) => keptBy(to, blob, iad.member.cell, fra.member))
+  await fra.foundation.store.transact((to) => changeKeeper(to, blob, iad.member.cell, 'fra'))
   await remove(fra, 'k')
   const given = { blob, region: 'fra', copy: 0 }
   const word = (keeper: number) => fra.foundation.store.transact((to) => giveUp(to, given, keeper))

@@ -6,7 +6,7 @@ import { Fault } from '#src/errors.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob, readManifest } from '#src/metadata/blob-records.ts'
 import { addBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
-import { keptBy } from '#src/metadata/keeping.ts'
+import { changeKeeper } from '#src/metadata/keeping.ts'
 import { readOutbox } from '#src/metadata/outbox.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Member, Membership } from '#src/model/region.ts'
@@ -191,7 +191,7 @@ describe('C17: an object that is to be in some regions', () => {
     assert.ok(blob !== undefined)
     // As after a change of keepers that only this cell knows of.
     await iad.foundation.store.transact(async (to) => {
-      await keptBy(to, blob, 3, iad.member)
+      await changeKeeper(to, blob, 3, 'iad')
       addBlobJob(to, { kind: 'yield', blob })
     })
     assert.equal(await recordOf(syd, blob), undefined)

@@ -4,6 +4,7 @@ import { keys, under } from '#src/metadata/keyspace.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Stamp } from '#src/model/stamp.ts'
+import type { Vector } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { type Birth, standing } from './births.ts'
@@ -11,14 +12,23 @@ import type { QuietCell } from './quiet-cell.ts'
 
 const everything = Number.POSITIVE_INFINITY
 
-/** Whether a cell has what was born, as it stands there or is kept. */
+/**
+ * Whether a cell has what was born, as it stands there or is kept, or what stands there says that it had seen it: a removal that lost to
+ * one that had not seen it leaves nothing else (C12), and what it had replaced was replaced all the same.
+ */
 export function holds(view: View, { bucket, key, slot, stamp, kind }: Birth): boolean {
   if (slot === 0n) {
-    return standing(view, bucket, key)?.stamp === stamp || view.get(keys.conflict(bucket, key, stamp)) !== undefined
+    const stands = standing(view, bucket, key)
+    const isSeen = stands !== undefined && (stands.stamp === stamp || covers(stands.vector, stamp))
+    return isSeen || view.get(keys.conflict(bucket, key, stamp)) !== undefined
   }
   const row = kind === 'tombstone' ? keys.tombstone(bucket, key, slot) : keys.version(bucket, key, slot)
   return view.get(row) !== undefined
 }
+
+/** Whether what has a vector says that it had seen what was born under a stamp. */
+export const covers = (vector: Vector, stamp: Stamp): boolean =>
+  vector.some(([cell, last]) => BigInt(cell) === stamp % 1000n && last >= stamp)
 
 /** What some have, and all that was seen by that. */
 export function withSeen(births: ReadonlyMap<Stamp, Birth>, had: Iterable<Birth>): ReadonlySet<Birth> {

@@ -2,6 +2,7 @@ import { keys } from '#src/metadata/keyspace.ts'
 import { decodeTombstone } from '#src/metadata/object-records.ts'
 import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { Stamp } from '#src/model/stamp.ts'
+import type { Vector } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 
 /** One change that a cell made by itself, as it stood in its commit. */
@@ -23,6 +24,7 @@ export interface Birth {
 export interface Standing {
   readonly stamp: Stamp
   readonly kind: Birth['kind']
+  readonly vector: Vector
 }
 
 export class Violation extends Error {}
@@ -30,14 +32,17 @@ export class Violation extends Error {}
 export function standing(view: View, bucket: number, key: string): Standing | undefined {
   const current = view.get(keys.current(bucket, key))
   const version = current === undefined ? undefined : decodeVersion(current)
-  if (version?.isNull === true) return { stamp: version.stamp, kind: version.kind }
+  if (version?.isNull === true) return version
   const pointer = view.get(keys.nullVersion(bucket, key))
   if (pointer !== undefined) {
     const stamp = Buffer.from(pointer).readBigUInt64BE(1)
     const stowed = view.get(keys.version(bucket, key, stamp))
     if (stowed === undefined) throw new Violation(`${key} has a pointer to a null version that is not there`)
-    return { stamp, kind: decodeVersion(stowed).kind }
+    const { kind, vector } = decodeVersion(stowed)
+    return { stamp, kind, vector }
   }
   const tombstone = view.get(keys.tombstone(bucket, key, 0n))
-  return tombstone === undefined ? undefined : { stamp: decodeTombstone(tombstone).stamp, kind: 'tombstone' }
+  if (tombstone === undefined) return undefined
+  const { stamp, vector } = decodeTombstone(tombstone)
+  return { stamp, vector, kind: 'tombstone' }
 }

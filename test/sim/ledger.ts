@@ -6,11 +6,11 @@ import { decodeVersion } from '#src/metadata/version-codec.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import type { Membership } from '#src/model/region.ts'
 import type { Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion, Version } from '#src/model/version.ts'
+import type { ObjectVersion, Vector, Version } from '#src/model/version.ts'
 import type { View } from '#src/store/overlay.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import type { Write } from '#src/store/writes.ts'
-import { type Disks, heldBy, holds, tagsIn, withSeen } from './bereavement.ts'
+import { covers, type Disks, heldBy, holds, tagsIn, withSeen } from './bereavement.ts'
 import { type Birth, standing, Violation } from './births.ts'
 import type { SimulatedBucket } from './content.ts'
 import { cellsIn, nameOfBucket } from './places.ts'
@@ -34,6 +34,8 @@ export class Ledger {
   readonly lostBlobs = new Set<BlobId>()
   /** What was born, and went with a region that was lost: only that one had it. */
   readonly #lost = new Set<Birth>()
+  /** What was born before that. */
+  readonly #early = new Set<Birth>()
   /** What was acknowledged once several regions had it (C20). */
   readonly #promised = new Set<Birth>()
   /** Removals that a cell forgot, since all others had them. */
@@ -86,7 +88,10 @@ export class Ledger {
         (birth) => views.length > 0 && (this.#forgotten.has(idOf(birth)) || views.some((view) => holds(view, birth))),
       )
       const kept = withSeen(births, had)
-      for (const birth of births.values()) if (!kept.has(birth)) this.#lose(birth)
+      for (const birth of births.values()) {
+        this.#early.add(birth)
+        if (!kept.has(birth)) this.#lose(birth)
+      }
     }
     this.tagged.clear()
     for (const [bucket, views] of having)
@@ -139,12 +144,16 @@ export class Ledger {
     }
   }
 
-  /** It was on its way when the region went that alone had it. */
-  #found(bucket: number, key: string, slot: Stamp, stamp: Stamp): void {
+  /** It was on its way when the region went that alone had it, or had seen what it says that it had. */
+  #found(bucket: number, key: string, slot: Stamp, { stamp, vector }: { stamp: Stamp; vector: Vector }): void {
     if (this.#lost.size === 0) return
     const births = this.birthsOf(bucket, key, slot)
     const birth = births.get(stamp)
-    if (birth !== undefined) for (const each of withSeen(births, [birth])) this.#lost.delete(each)
+    if (birth === undefined) return
+    // What is born later, in a cell that began anew, has seen nothing of what that wrote before.
+    const isTold = (each: Birth): boolean => slot === 0n && this.#early.has(birth) && covers(vector, each.stamp)
+    const found = [...this.#lost].filter((each) => births.get(each.stamp) === each && isTold(each))
+    for (const each of withSeen(births, [birth, ...found])) this.#lost.delete(each)
   }
 
   slotsOf(bucket: number, key: string): readonly ReadonlyMap<Stamp, Birth>[] {
@@ -206,8 +215,9 @@ export class Ledger {
     }
     if (space === subspace.tombstone) {
       const slot = BigInt(reader.integer())
-      const { stamp } = decodeTombstone(value)
-      this.#found(place.bucket, place.key, slot, stamp)
+      const removal = decodeTombstone(value)
+      const { stamp } = removal
+      this.#found(place.bucket, place.key, slot, removal)
       this.#maybeBorn(cell, { ...place, slot, stamp, kind: 'tombstone', etag: undefined }, before)
       this.#had(cell, place, stamp)
       return
@@ -215,7 +225,7 @@ export class Ledger {
     const version = decodeVersion(value)
     const slot = version.isNull ? 0n : version.stamp
     const etag = version.kind === 'object' ? version.etag : undefined
-    this.#found(place.bucket, place.key, slot, version.stamp)
+    this.#found(place.bucket, place.key, slot, version)
     const isNew = this.#maybeBorn(cell, { ...place, slot, stamp: version.stamp, kind: version.kind, etag }, before)
     if (isNew) this.#checkBytes(version, place, after)
     this.#had(cell, place, version.stamp)
@@ -231,7 +241,7 @@ export class Ledger {
     if (value === undefined) return
     const { bucket, key, conflict } = conflictOfRow({ key: row, value })
     const isHere = cellsIn(after, nameOfBucket(bucket), this.#membership(after)).includes(cell)
-    if (isHere) this.#found(bucket, key, 0n, conflict.version.stamp)
+    if (isHere) this.#found(bucket, key, 0n, conflict.version)
   }
 
   /** C10: a removal is forgotten once all others have it. What replaced it tells of itself. */

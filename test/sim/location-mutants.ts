@@ -2,6 +2,8 @@ import type { Mutant } from './mutant.ts'
 
 const keeping = 'src/metadata/keeping.ts'
 
+const handingTest = ['test/cluster/handing-on.test.ts']
+
 /** Of a bucket that changes its regions. */
 export const locationMutants: readonly Mutant[] = [
   {
@@ -187,5 +189,29 @@ export const locationMutants: readonly Mutant[] = [
     from: '    const only = onlyIn(await namespace.buckets(transaction), before, cell)',
     to: '    const only = onlyIn([], before, cell)',
     killers: ['src/cluster/founding.test.ts'],
+  },
+  {
+    name: 'handed-over-though-it-came-back',
+    rule: 'V6',
+    file: keeping,
+    from: ' || keptWith(record, here) !== offered) return',
+    to: ' || offered < -1) return',
+    killers: handingTest,
+  },
+  {
+    name: 'what-comes-back-is-as-it-was',
+    rule: 'V6',
+    file: keeping,
+    from: '    setCopy(to, blob, record, { ...own, copy: nextCopy(0, record, here.region) })\n',
+    to: '',
+    killers: handingTest,
+  },
+  {
+    name: 'keepers-end-by-hearsay',
+    rule: 'V6',
+    file: keeping,
+    from: ' || record.keeper === keeper || record.keeper === here.cell) return',
+    to: ' || record.keeper === keeper) return',
+    killers: handingTest,
   },
 ]

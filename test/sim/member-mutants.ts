@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts'
 const keeping = 'src/metadata/keeping.ts'
 const blobRecords = 'src/metadata/blob-records.ts'
 const departureTest = ['test/cluster/departure.test.ts']
+const heirsTest = ['test/cluster/heirs.test.ts']
 const shortTest = ['test/cluster/short-of-copies.test.ts']
 const promotionTest = ['test/cluster/promotion.test.ts']
 const successionTest = ['test/cluster/succession.test.ts']
@@ -72,6 +73,14 @@ export const memberMutants: readonly Mutant[] = [
     from: "    if (word === 'wait' && needed > 1) short.push({ blob: copy.blob, needed })\n",
     to: '',
     killers: shortTest,
+  },
+  {
+    name: 'who-leaves-waits-for-copies-nobody-makes',
+    rule: 'V7, L1',
+    file: 'src/cluster/succession-methods.ts',
+    from: '    if (shelter.isLooked) short.push({ blob, needed: shelter.needed })\n',
+    to: '',
+    killers: heirsTest,
   },
   {
     name: 'as-many-copies-as-asked-for-wherever',
