@@ -1,6 +1,6 @@
 import { refusalOf } from '#gateway/fly/faults.ts'
 import { Fault } from '#src/errors.ts'
-import { openAccountsAlone } from '#src/open-accounts.ts'
+import { openAccountsAlone } from '#src/open/accounts.ts'
 import type { Accounts } from '#src/service/accounts/open.ts'
 import { realWorld } from '#src/world.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'

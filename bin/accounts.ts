@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { defineCommand } from 'citty'
 import { DataDirectoryError } from '#src/data-directory.ts'
-import { openIdentity } from '#src/open-beside.ts'
+import { openIdentity } from '#src/open/beside.ts'
 import type { Identity } from '#src/service/services.ts'
 import { realWorld } from '#src/world.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import type { Setting } from '#src/config/load.ts'
-import { openMaintenance } from '#src/open-beside.ts'
+import { openMaintenance } from '#src/open/beside.ts'
 import { Conflicts, type ConflictsMark } from '#src/service/conflicts.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'

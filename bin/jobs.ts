@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty'
-import { openStore } from '#src/open-store.ts'
+import { openStore } from '#src/open/store.ts'
 import { OutboxJobs, type WaitingJob } from '#src/service/outbox-jobs.ts'
 import { realWorld } from '#src/world.ts'
 import { output } from './printing.ts'

@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
-import { moveMetadata } from '#src/open-beside.ts'
+import { moveMetadata } from '#src/open/beside.ts'
 import { realWorld } from '#src/world.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 

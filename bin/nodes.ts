@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import { type NodeRecord, readLead, readNodes, readVolumes, removeNode } from '#src/metadata/node-records.ts'
-import { openStore } from '#src/open-store.ts'
+import { openStore } from '#src/open/store.ts'
 import type { Store } from '#src/store/store.ts'
 import { realWorld } from '#src/world.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'

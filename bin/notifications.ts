@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty'
 import type { Setting } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
-import { openDeadLetters, openMessageKeys } from '#src/open-beside.ts'
+import { openDeadLetters, openMessageKeys } from '#src/open/beside.ts'
 import type { DeadLetters, LettersOf } from '#src/service/dead-letters.ts'
 import { fingerprintOf } from '#src/service/message-keys.ts'
 import { realWorld } from '#src/world.ts'

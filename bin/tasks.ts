@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty'
-import { openTasks } from '#src/open-beside.ts'
+import { openTasks } from '#src/open/beside.ts'
 import { realWorld } from '#src/world.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 

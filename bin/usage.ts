@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty'
-import { openUsageKeeper } from '#src/open-beside.ts'
+import { openUsageKeeper } from '#src/open/beside.ts'
 import { realWorld } from '#src/world.ts'
 import { CannotDo, connected, connectionFlags } from './client/connection.ts'
 import { print, report, table } from './client/printing.ts'

@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty'
 import { loadConfig, type Setting } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
-import { type OpenMaintenance, openMaintenance } from '#src/open-beside.ts'
+import { type OpenMaintenance, openMaintenance } from '#src/open/beside.ts'
 import { type Damage, Scrubber, type ScrubReport } from '#src/service/scrubber.ts'
 import { type DrainProgress, VolumeDrain } from '#src/service/volume-drain.ts'
 import { listVolumes, type VolumeSummary } from '#src/service/volume-list.ts'

@@ -14,7 +14,7 @@ import { LocalKeys } from '#src/encryption/local-keys.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
-import { openStore } from '#src/open-store.ts'
+import { openStore } from '#src/open/store.ts'
 import { AccessControl } from '#src/service/access.ts'
 import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { CellBucketConfigurations } from '#src/service/bucket-configurations.ts'
@@ -48,15 +48,15 @@ import {
   tendRecords,
   tendVolumes,
   together,
-} from './open-background.ts'
-import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open-metrics.ts'
-import { openNodes } from './open-nodes.ts'
-import { type OpenPeers, openNodeCache, openPeers } from './open-peers.ts'
-import { openRegion } from './open-region.ts'
-import { OpenShadows } from './open-shadows.ts'
-import { openTiers, refuseTiers } from './open-tiers.ts'
-import { tracedBlobs, tracedStore } from './open-tracing.ts'
-import { OpenUsage } from './open-usage.ts'
+} from './open/background.ts'
+import { measureNode, measurePeers, meteredStore, problemsOf, volumeMeters } from './open/metrics.ts'
+import { openNodes } from './open/nodes.ts'
+import { type OpenPeers, openNodeCache, openPeers } from './open/peers.ts'
+import { openRegion } from './open/region.ts'
+import { OpenShadows } from './open/shadows.ts'
+import { openTiers, refuseTiers } from './open/tiers.ts'
+import { tracedBlobs, tracedStore } from './open/tracing.ts'
+import { OpenUsage } from './open/usage.ts'
 import { logVolumeEvent } from './volume-events.ts'
 
 export interface OpenOptions {

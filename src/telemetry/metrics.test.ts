@@ -108,9 +108,9 @@ test("names keep to Prometheus' conventions: units, and totals for counters alon
 
 test('every metric of the catalogue is measured somewhere', () => {
   const sources = [
-    'open-metrics.ts',
+    'open/metrics.ts',
     'open.ts',
-    'open-tracing.ts',
+    'open/tracing.ts',
     'telemetry/process-metrics.ts',
     'telemetry/request-meters.ts',
   ]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { together } from '#src/open-background.ts'
+import { together } from '#src/open/background.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { Metrics } from '#src/telemetry/metrics.ts'
 import { realWorld } from '#src/world.ts'

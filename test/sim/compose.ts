@@ -41,7 +41,7 @@ const lookMilliseconds = 200
 const isLevel = (peers: readonly Member[], { state }: Followers): boolean =>
   peers.every((peer) => peer.state !== 'active' || state.get(peer.cell)?.level !== undefined)
 
-/** As src/open-peers.ts has it. */
+/** As src/open/peers.ts has it. */
 const durabilityOfBuckets = (cells: BucketCells, namespace: Namespace): Partial<NeededOptions> => ({
   durabilityOf: (from, bucket) => cells.durability(from, bucket),
   mostDurable: async (from) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { tracedStore } from '#src/open-tracing.ts'
+import { tracedStore } from '#src/open/tracing.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import type { EndedSpan } from '#src/telemetry/span.ts'
 import { Tracer } from '#src/telemetry/tracer.ts'

@@ -7,7 +7,7 @@ import { claimVolumes, guardVolumes, readNodes } from '#src/metadata/node-record
 import type { Store } from '#src/store/store.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { World } from '#src/world.ts'
-import type { CellNode } from './open-store.ts'
+import type { CellNode } from './store.ts'
 
 export interface OpenNodesOptions {
   /** Neither recorded nor guarded. */

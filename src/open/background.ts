@@ -17,8 +17,8 @@ import type { Log } from '#src/telemetry/log.ts'
 import type { Metrics } from '#src/telemetry/metrics.ts'
 import { HttpSender } from '#src/webhook/sender.ts'
 import type { World } from '#src/world.ts'
-import { type BackgroundMeters, backgroundMeters } from './open-metrics.ts'
-import { performTasks } from './open-tiers.ts'
+import { type BackgroundMeters, backgroundMeters } from './metrics.ts'
+import { performTasks } from './tiers.ts'
 
 export interface BackgroundOptions {
   readonly config: Config

@@ -3,14 +3,14 @@ import { Fault } from '#src/errors.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
+import { openStore } from '#src/open/store.ts'
 import { domainsOf, openKeys } from '#src/open.ts'
-import { openStore } from '#src/open-store.ts'
 import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
 import type { Store } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import { clusteredStore } from './open-region.ts'
+import { clusteredStore } from './region.ts'
 
 export interface OpenAccounts {
   readonly accounts: Accounts
