@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { askStranger, PeerClient } from '#gateway/peer/client.ts'
+import { askStranger, isPassing, PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
 import {
   beReborn,
@@ -33,6 +33,7 @@ import { type CellNode, openStore } from '#src/open-store.ts'
 import { MessageKeys } from '#src/service/message-keys.ts'
 import { SessionTokens } from '#src/service/sts/session-tokens.ts'
 import type { Store } from '#src/store/store.ts'
+import type { Log } from '#src/telemetry/log.ts'
 import type { World } from '#src/world.ts'
 
 /** Shorter ones can be guessed. */
@@ -61,14 +62,16 @@ export function delaysOf({ peerDelay }: Config): ReadonlyMap<string, number> {
   )
 }
 
-/** How long a start waits for the root, in milliseconds. */
+/** How long a start waits for the root, between which tries, and how often it says so, in milliseconds. */
 const joinMilliseconds = 300_000
+const againMilliseconds = 500
+const tellMilliseconds = 10_000
 
 /**
  * Before any process of the node opens its data directory: makes it the first cell of a cluster, or a cell that joins one, or tells the
  * root where it is now. Gives whether this is the root, which alone keeps accounts; undefined: it is alone.
  */
-export async function prepareCluster(config: Config, world: World): Promise<{ isRoot: boolean } | undefined> {
+export async function prepareCluster(config: Config, world: World, log: Log): Promise<{ isRoot: boolean } | undefined> {
   const secret = clusterSecretOf(config)
   if (secret === undefined) {
     if (config.join !== undefined) throw new BadSettings('bad settings: --join needs --cluster-secret-file')
@@ -78,11 +81,12 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
   try {
     const records = new ClusterRecords()
     const before = await readStanding(store, records)
-    if (before?.self.was !== undefined) await comeBack(store, before, secret, config, world)
+    const untilHeard = patiently(world, log)
+    if (before?.self.was !== undefined) await comeBack({ store, secret, config, world, untilHeard }, before)
     const standing = before?.self.was === undefined ? before : await readStanding(store, records)
     if (standing === undefined && node?.isFirst === false) throw new DataDirectoryError(alone)
     const location = locationOf(config, standing?.self.incarnation ?? newIncarnation(world))
-    const parts = { store, world, secret, location }
+    const parts = { store, world, secret, location, untilHeard }
     if (standing !== undefined) {
       checkStanding(standing, location)
       const peer = node === undefined ? location.peer : await comeIn(store, node, config, world)
@@ -98,6 +102,32 @@ export async function prepareCluster(config: Config, world: World): Promise<{ is
     return { isRoot }
   } finally {
     await store.close()
+  }
+}
+
+/** Runs what asks the root. */
+type UntilHeard = <T>(ask: (signal: AbortSignal) => Promise<T>) => Promise<T>
+
+/** The root may start later than this cell, or be on its way back: it is asked again. What else fails is thrown at once. */
+function patiently(world: World, log: Log): UntilHeard {
+  return async (ask) => {
+    const signal = AbortSignal.timeout(joinMilliseconds)
+    let told = Number.NEGATIVE_INFINITY
+    for (;;) {
+      try {
+        return await ask(signal)
+      } catch (error) {
+        if (!isPassing(error) || signal.aborted) throw error
+        if (world.monotonic() - told >= tellMilliseconds) {
+          log.warn('the root does not answer yet, and is asked again', { error })
+          told = world.monotonic()
+        }
+        // What it fails with says more than that the time is over.
+        await world.sleep(againMilliseconds, signal, { ref: true }).catch(() => {
+          throw error
+        })
+      }
+    }
   }
 }
 
@@ -127,12 +157,10 @@ async function comeIn(store: Store, node: CellNode, config: Config, world: World
 
 /** A cell that was copied to another store: the root, and through it all others, must know of its new incarnation (C15). */
 async function comeBack(
-  store: Store,
+  parts: Omit<Starting, 'location'> & { readonly config: Config },
   { self, membership }: Standing,
-  secret: ClusterSecret,
-  config: Config,
-  world: World,
 ): Promise<void> {
+  const { store, secret, config, world, untilHeard } = parts
   const root = membership.members.find(({ cell }) => cell === membership.root)
   if (root === undefined || root.cell === self.cell) await beReborn(governNamespace(store, self.cell), self)
   else {
@@ -140,7 +168,7 @@ async function comeBack(
     const request: JoinRequest = { ...locationOf(config, incarnation), ...(was !== undefined && { was }) }
     const [origin = ''] = originsOf(root)
     const stranger = { secret, world, origin, incarnation }
-    await askStranger(stranger, 'join', writeJoin(request), AbortSignal.timeout(joinMilliseconds))
+    await untilHeard((signal) => askStranger(stranger, 'join', writeJoin(request), signal))
   }
   await forgetBefore(store)
 }
@@ -150,6 +178,7 @@ interface Starting {
   readonly world: World
   readonly secret: ClusterSecret
   readonly location: JoinRequest
+  readonly untilHeard: UntilHeard
 }
 
 /** What other cells only read of the namespace must be there before they are. */
@@ -169,7 +198,7 @@ function checkStanding({ self }: Standing, location: JoinRequest): void {
 
 /** Tells the root where the cell is now. */
 async function begin(parts: Starting & { readonly standing: Standing }): Promise<{ isRoot: boolean }> {
-  const { store, world, secret, standing, location } = parts
+  const { store, world, secret, standing, location, untilHeard } = parts
   const { self, membership } = standing
   const { peer, geography } = location
   const isRoot = membership.root === self.cell
@@ -185,8 +214,8 @@ async function begin(parts: Starting & { readonly standing: Standing }): Promise
     world,
   })
   try {
-    const signal = AbortSignal.timeout(joinMilliseconds)
-    await client.ask(membership.root, 'member-moved', encodeMessage({ peer, geography }), signal)
+    const message = encodeMessage({ peer, geography })
+    await untilHeard((signal) => client.ask(membership.root, 'member-moved', message, signal))
   } finally {
     client.close()
   }
@@ -195,16 +224,16 @@ async function begin(parts: Starting & { readonly standing: Standing }): Promise
 
 /** A cell that has nothing yet: its number, and then all of the namespace, come from the root. */
 async function join(parts: Starting & { readonly root: string }): Promise<{ isRoot: boolean }> {
-  const { store, world, secret, location, root } = parts
+  const { store, world, secret, location, root, untilHeard } = parts
   if (!(await isBlank(store))) throw new DataDirectoryError('a region joins from an empty data directory only')
-  const signal = AbortSignal.timeout(joinMilliseconds)
   const stranger = { secret, world, origin: root, incarnation: location.incarnation }
-  const answer = await askStranger(stranger, 'join', writeJoin(location), signal)
+  const answer = await untilHeard((signal) => askStranger(stranger, 'join', writeJoin(location), signal))
   const standing = await settle(store, location, readJoinAnswer(answer))
   const members = new Members({ store, records: new ClusterRecords(), ...standing })
   const client = new PeerClient({ secret, members, world })
   try {
-    await new NamespaceFollower({ store, world, members, transport: client }).copyAll(signal)
+    const follower = new NamespaceFollower({ store, world, members, transport: client })
+    await untilHeard((signal) => follower.copyAll(signal))
   } finally {
     client.close()
   }

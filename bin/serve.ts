@@ -33,8 +33,8 @@ const print = (line: string): void => {
 }
 
 /** Makes the administrator's key, or sets the given one; a key that was made is shown here and never again. */
-async function firstStart(config: Config): Promise<void> {
-  const cluster = await prepareCluster(config, realWorld)
+async function firstStart(config: Config, log: Log): Promise<void> {
+  const cluster = await prepareCluster(config, realWorld, log)
   // The others have the root's accounts.
   if (cluster?.isRoot === false) return
   const { accessKey, secretKey } = config
@@ -110,7 +110,7 @@ async function serve(config: Config): Promise<void> {
   directory.prepare()
   const claim = await directory.lock(realWorld)
   try {
-    await firstStart(config)
+    await firstStart(config, log)
     const serving = await startServing(config, log, (error) => {
       log.error('giving up', { error })
       process.exit(1)

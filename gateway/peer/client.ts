@@ -45,6 +45,13 @@ function addressOf(origin: string): Address {
 const isUnheard = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'ECONNREFUSED' || error.code === 'EHOSTUNREACH')
 
+/** Whether the way to a peer failed, or it was not there or did not know the caller yet: asked again, it may answer. */
+export const isPassing = (error: unknown): boolean =>
+  error instanceof PeerUnreachable || (error instanceof Error && 'code' in error && passing.has(String(error.code)))
+
+/** Of a name that is not known yet as well: whoever starts a cluster starts its regions together. */
+const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])
+
 /** What the answer to a call is sealed for. */
 export const answerContext = (call: string, method: string): string => `answer\n${method}\n${call}`
 export const requestContext = (call: string, method: string): string => `request\n${method}\n${call}`

@@ -73,13 +73,22 @@ export class PeerServer {
   async #forwarded(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const forwarded = readForwarded(request, this.#parts.secret)
     if (forwarded === undefined || !this.#isFor(forwarded.call)) return refuse(response)
-    const caller = admit(this.#parts.members.membership, forwarded.call)
+    const caller = await this.#admit(forwarded.call)
     if (typeof caller === 'string') return refuse(response)
     this.#parts.serve(request, response, { ...forwarded, region: caller.region })
   }
 
   #isFor(call: Call): boolean {
     return call.target === this.#parts.members.self.cell && this.#seen.take(call)
+  }
+
+  /** Who joined, or came back, may ask before this process has seen that: what the store has decides. */
+  async #admit(call: Call): Promise<Caller | Refusal> {
+    const { members } = this.#parts
+    const caller = admit(members.membership, call)
+    if (typeof caller !== 'string' || call.epoch <= members.membership.epoch) return caller
+    await members.refresh()
+    return admit(members.membership, call)
   }
 
   async #call(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -100,7 +109,7 @@ export class PeerServer {
       await answer(response, sealing, this.#parts.join(bytes), this.#parts.log, name)
       return
     }
-    const caller = admit(this.#parts.members.membership, call)
+    const caller = await this.#admit(call)
     if (typeof caller === 'string') return sayRefusal(response, sealing, caller)
     if (this.#parts.members.isRemoved) return sayRefusal(response, sealing, 'unknown')
     const { tracer } = this.#parts

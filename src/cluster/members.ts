@@ -16,6 +16,9 @@ export class Members {
   readonly #records: ClusterRecords
   #self: Self
   #membership: Membership
+  /** How many were begun, and which of them is shown. */
+  #readings = 0
+  #shown = 0
 
   constructor({ store, records, self, membership }: MembersParts) {
     this.#store = store
@@ -53,10 +56,14 @@ export class Members {
 
   /** Reads what the store has now. */
   async refresh(): Promise<void> {
+    const reading = ++this.#readings
     const { membership, self } = await this.#store.snapshot(async (snapshot) => ({
       membership: await this.#records.membership(snapshot),
       self: await readSelf(snapshot),
     }))
+    // One that began later saw no less.
+    if (reading < this.#shown) return
+    this.#shown = reading
     if (membership !== undefined) this.#membership = membership
     if (self !== undefined) this.#self = self
   }

@@ -37,14 +37,18 @@ function membersOf(cell: number, membership: Membership): Members {
   return new Members({ store: new MemoryStore({ world: realWorld }), records: new ClusterRecords(), self, membership })
 }
 
-async function serve(methods: readonly Method[], change: (membership: Membership) => Membership = (same) => same) {
+async function serve(
+  methods: readonly Method[],
+  change: (membership: Membership) => Membership = (same) => same,
+  at?: Members,
+) {
   const seen: Membership = { epoch: 1, root: 0, members: [member(0), member(1)] }
   const server = new PeerServer({
     secret,
     world: realWorld,
     log: openLog('silent'),
     methods,
-    members: membersOf(1, change(seen)),
+    members: at ?? membersOf(1, change(seen)),
     serve: (_, response) => response.writeHead(204).end(),
   })
   const { port, address } = await server.listen('::1', 0)
@@ -199,6 +203,25 @@ test('calls that are given up when their answer has come break no connection tha
     over.abort()
     assert.equal(text(await client.ask(1, 'echo', Buffer.from(String(at)), never)), `${at}0r0`)
   }
+})
+
+test('who joined is answered by a process that has not seen it join; who is only newer is not', async () => {
+  const seen: Membership = { epoch: 1, root: 0, members: [member(0), member(1)] }
+  const known: Membership = { epoch: 2, root: 0, members: [...seen.members, member(2)] }
+  const store = new MemoryStore({ world: realWorld })
+  await store.transact(async (transaction) => new ClusterRecords().setMembership(transaction, known))
+  const at = new Members({ store, records: new ClusterRecords(), self: member(1), membership: seen })
+  const { peer } = await serve([echo], undefined, at)
+  const reach = (membership: Membership, cell: number): PeerClient => {
+    const members = membership.members.map((each) => (each.cell === 1 ? { ...each, peer } : each))
+    const client = new PeerClient({ secret, members: membersOf(cell, { ...membership, members }), world: realWorld })
+    closing.push(() => client.close())
+    return client
+  }
+  const other: Membership = { ...known, epoch: 9, members: [...known.members, member(3)] }
+  await assert.rejects(reach(other, 3).ask(1, 'echo', Buffer.alloc(0), never), PeerUnreachable)
+  assert.equal(text(await reach(known, 2).ask(1, 'echo', Buffer.from('hello '), never)), 'hello 2r2')
+  assert.equal(at.membership.epoch, 2)
 })
 
 test('Y10: nothing is answered without the secret, to strangers, to those removed or reborn', async () => {

@@ -49,8 +49,11 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'meridian-regions-'))
   await writeFile(join(folder, 'secret'), clusterSecret)
   const one = await freePorts(2)
-  fra = await start('fra', ['--peer-port', String(one)])
-  syd = await start('syd', ['--peer-port', String(one + 1), '--join', `http://127.0.0.1:${one}`])
+  // Who starts regions together starts some of them before the root.
+  const joining = start('syd', ['--peer-port', String(one + 1), '--join', `http://127.0.0.1:${one}`])
+  const [root, joined] = await Promise.all([start('fra', ['--peer-port', String(one)]), joining])
+  fra = root
+  syd = joined
 })
 after(async () => {
   for (const server of running) await server.stop()

@@ -57,7 +57,7 @@ export async function openCluster(): Promise<Cluster> {
       { MERIDIAN_CLUSTER_SECRET: clusterSecret },
     )
     new DataDirectory(data).prepare()
-    await prepareCluster(config, realWorld)
+    await prepareCluster(config, realWorld, log)
     const node = await startNode(config, log, true)
     if (root === undefined) {
       const { identity } = node.node.services
