@@ -36,6 +36,8 @@ export interface FollowerParts {
   readonly members: Pick<Members, 'membership' | 'isRoot'>
   /** Told in the transaction that applies it: the row of this key changed, or went. */
   readonly applying?: (transaction: Transaction, key: Uint8Array, value: Uint8Array | undefined) => Promise<void>
+  /** Where the root was not heard for some time: there may be another one. */
+  readonly unheard?: () => Promise<void>
 }
 
 /** How long the root may keep a question, and how long an answer may take beyond that, in milliseconds. */
@@ -75,6 +77,7 @@ export class NamespaceFollower {
         if (signal.aborted) return
         failed(error)
         await this.#parts.world.sleep(pause, signal).catch(() => {})
+        if (pause === pauses.most) await this.#parts.unheard?.().catch(failed)
         pause = Math.min(2 * pause, pauses.most)
       }
     }

@@ -95,20 +95,48 @@ export function promotionMethods({ store, world, members }: Omit<PromotionParts,
     {
       name: 'enthrone',
       answer: async (request) => {
-        const told = decodeMessage<Membership>(request)
-        await store.transact(async (transaction) => {
-          const known = await records.membership(transaction)
-          if (known === undefined || reignOf(told) <= reignOf(known)) return
-          records.setMembership(transaction, told)
-        })
-        await members.refresh()
+        await follow({ store, members }, decodeMessage<Membership>(request))
         return nothing
       },
+    },
+    {
+      name: 'reign',
+      answer: async () => encodeMessage((await store.snapshot((from) => records.membership(from))) ?? null),
     },
   ]
 }
 
 const nothing = new Uint8Array(0)
+
+/** From now on another one is the root, if it reigns later than the one that is known here. */
+async function follow({ store, members }: Pick<PromotionParts, 'store' | 'members'>, told: Membership): Promise<void> {
+  const records = new ClusterRecords()
+  await store.transact(async (transaction) => {
+    const known = await records.membership(transaction)
+    if (known === undefined || reignOf(told) <= reignOf(known)) return
+    records.setMembership(transaction, told)
+  })
+  await members.refresh()
+}
+
+/**
+ * For a replica that has not heard the root for some time: asks all others whom they follow. A new root that was moved to another store
+ * before it could tell is not listened to by who does not know that (C16), and the one before only says that it is the root no more.
+ */
+export async function findRoot({ store, world, members, transport }: PromotionParts): Promise<void> {
+  const answers = await Promise.all(
+    members.peers.map(async ({ cell }) => {
+      const ask = (signal: AbortSignal) => transport.ask(cell, 'reign', nothing, signal)
+      return await within(world, askMilliseconds, ask).then(
+        (answer) => decodeMessage<Membership | null>(answer) ?? [],
+        () => [],
+      )
+    }),
+  )
+  const [latest] = answers.flat().sort((one, other) => reignOf(other) - reignOf(one))
+  if (latest !== undefined) await follow({ store, members }, latest)
+}
+
 const isStateOf = (membership: Membership, cell: number, state: Member['state']): boolean =>
   memberOf(membership, cell)?.state === state
 

@@ -6,7 +6,7 @@ import type { Members } from './members.ts'
 import { type FollowerParts, NamespaceFollower, Replica } from './namespace-follower.ts'
 import { Confirmations, NamespaceRoot } from './namespace-root.ts'
 import { type HealthOptions, PeerHealth, pingMethod } from './peer-health.ts'
-import { Proclamation, promotionMethods } from './promotion.ts'
+import { findRoot, Proclamation, promotionMethods } from './promotion.ts'
 import { Routing } from './routing.ts'
 import type { Method, Transport } from './transport.ts'
 
@@ -58,7 +58,8 @@ export class Region {
     this.confirmations = new Confirmations({ store, world, members, health: this.health, ...patience })
     this.replica = new Replica({ store, world, staleness })
     const applying = parts.applying === undefined ? {} : { applying: parts.applying }
-    this.follower = new NamespaceFollower({ store, world, transport, members, ...applying })
+    const unheard = (): Promise<void> => findRoot({ store, world, members, transport })
+    this.follower = new NamespaceFollower({ store, world, transport, members, unheard, ...applying })
     this.methods = [
       pingMethod(world),
       ...new NamespaceRoot({ store, world, members }).methods(),

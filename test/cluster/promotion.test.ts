@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { changeMember } from '#src/cluster/founding.ts'
+import { beReborn, changeMember } from '#src/cluster/founding.ts'
+import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
 import { readPlace, writePlace } from '#src/cluster/namespace-messages.ts'
-import { Proclamation, Promotion } from '#src/cluster/promotion.ts'
+import { findRoot, Proclamation, Promotion } from '#src/cluster/promotion.ts'
+import { setSelf } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { NotTheRoot } from '#src/metadata/namespace-feed.ts'
 import { wholeNamespace } from '#src/metadata/namespace-keys.ts'
@@ -271,6 +273,46 @@ test('C24 C25: that a replica has what one root did is not told by how far it is
   assert.ok(cursor !== undefined && Buffer.compare(cursor.position, told.position) >= 0)
   assert.equal(await has(iad, 'unheard'), false)
   assert.equal(await iad.region.replica.reaches(told, 50, never), false)
+})
+
+test('C25 C16: who has not heard of a new root that was reborn before it could tell is told by the others', async () => {
+  const { wire, fra, iad, syd } = await three()
+  wire.cut.add(syd.cell)
+  await promotionOf(iad).succeed()
+  await proclaim(iad)
+  await drain(fra, iad)
+  const reborn = { ...iad.region.members.self, incarnation: 'again' }
+  await iad.bare.transact(async (transaction) => setSelf(transaction, reborn))
+  await beReborn(iad.store, reborn)
+  await iad.region.members.refresh()
+  wire.cut.delete(syd.cell)
+  await proclaim(iad)
+  assert.equal(syd.region.members.membership.root, fra.cell, 'it listens to nobody whom it does not know')
+  wire.cut.add(iad.cell)
+  const find = ({ bare, region: { members, transport } }: BareCell) =>
+    findRoot({ store: bare, world: realWorld, members, transport })
+  await find(syd)
+  assert.equal(syd.region.members.membership.root, iad.cell)
+  wire.cut.delete(iad.cell)
+  await drain(syd, iad)
+  assert.deepEqual(await rowsOf(syd), await rowsOf(iad))
+  await find(iad)
+  assert.equal(iad.region.members.isRoot, true)
+})
+
+test('C25: a replica that does not hear its root for some time asks whether there is another one', async () => {
+  const { wire, fra, syd } = await three()
+  wire.cut.add(fra.cell)
+  const over = new AbortController()
+  let fails = 0
+  const { members, transport } = syd.region
+  const world = { ...realWorld, sleep: async () => {} }
+  const unheard = async (): Promise<void> => over.abort()
+  await new NamespaceFollower({ store: syd.bare, world, members, transport, unheard }).run(over.signal, () => {
+    fails += 1
+    if (fails > 100) over.abort()
+  })
+  assert.ok(fails > 1 && fails < 20, `${fails}`)
 })
 
 test('C25: a root that was heard by nobody since its start is not sure that it is one', async () => {

@@ -151,9 +151,9 @@ export class Ledger {
     const birth = births.get(stamp)
     if (birth === undefined) return
     // What is born later, in a cell that began anew, has seen nothing of what that wrote before.
-    const isTold = (each: Birth): boolean => slot === 0n && this.#early.has(birth) && covers(vector, each.stamp)
-    const found = [...this.#lost].filter((each) => births.get(each.stamp) === each && isTold(each))
-    for (const each of withSeen(births, [birth, ...found])) this.#lost.delete(each)
+    const tells = slot === 0n && this.#early.has(birth)
+    const told = tells ? [...births.values()].filter((each) => covers(vector, each.stamp)) : []
+    for (const each of withSeen(births, [birth, ...told])) this.#lost.delete(each)
   }
 
   slotsOf(bucket: number, key: string): readonly ReadonlyMap<Stamp, Birth>[] {

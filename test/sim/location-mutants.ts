@@ -122,8 +122,8 @@ export const locationMutants: readonly Mutant[] = [
     name: 'kept-by-one-without-a-copy',
     rule: 'C19',
     file: keeping,
-    from: "  if (own === undefined) return 'wait'\n  if (record.keeper === here.cell) return 'adopted'\n  const { released: _, ...rest } = record\n  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: [own] }))",
-    to: "  if (record.keeper === here.cell) return 'adopted'\n  const { released: _, ...rest } = record\n  to.set(keys.blob(blob), encodeBlob({ ...rest, keeper: here.cell, holders: own === undefined ? rest.holders : [own] }))",
+    from: "  if (own === undefined) return 'wait'\n  if (record.keeper === here.cell) {\n",
+    to: "  if (own === undefined) {\n    to.set(keys.blob(blob), encodeBlob({ ...record, keeper: here.cell }))\n    return 'adopted'\n  }\n  if (record.keeper === here.cell) {\n",
     killers: ['test/cluster/moving.test.ts'],
   },
   {

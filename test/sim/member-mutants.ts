@@ -203,6 +203,22 @@ export const memberMutants: readonly Mutant[] = [
     killers: promotionTest,
   },
   {
+    name: 'nobody-asks-who-reigns',
+    rule: 'C25',
+    file: 'src/cluster/namespace-follower.ts',
+    from: '        if (pause === pauses.most) await this.#parts.unheard?.().catch(failed)\n',
+    to: '',
+    killers: promotionTest,
+  },
+  {
+    name: 'who-is-told-of-a-new-root-follows-the-old-one',
+    rule: 'C25',
+    file: 'src/cluster/promotion.ts',
+    from: '    if (known === undefined || reignOf(told) <= reignOf(known)) return\n',
+    to: '    if (known === undefined || reignOf(told) < 9) return\n',
+    killers: promotionTest,
+  },
+  {
     name: 'old-roots-forget-how-far-they-were',
     rule: 'C25, Y16',
     file: 'src/cluster/promotion.ts',
