@@ -76,11 +76,17 @@ function hear(told: Told): void {
   console.log(`${summary.seeds} of ${total} seeds, ${summary.failed.length} failed`)
 }
 
-/** Runs seeds in a process of its own until none is left. */
-function work(child: ChildProcess): Promise<void> {
+/** In one process: what a history leaves in its memory goes with it. */
+const seedsPerProcess = 50
+
+const isOver = (): boolean => wanted.length === 0 || performance.now() - begun >= patience
+
+/** Runs some seeds in a process of its own. */
+function workIn(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
+    let left = seedsPerProcess
     const next = (): void => {
-      const seed = performance.now() - begun < patience ? wanted.shift() : undefined
+      const seed = left-- > 0 && !isOver() ? wanted.shift() : undefined
       if (seed === undefined) child.disconnect()
       else child.send(seed)
     }
@@ -98,7 +104,13 @@ function work(child: ChildProcess): Promise<void> {
 }
 
 const worker = join(import.meta.dirname, 'worker.ts')
-await Promise.all(Array.from({ length: processes }, () => work(fork(worker))))
+
+/** Until no seed is left. */
+async function work(): Promise<void> {
+  while (!isOver()) await workIn(fork(worker))
+}
+
+await Promise.all(Array.from({ length: processes }, work))
 const minutes = (performance.now() - begun) / 60_000
 for (const line of summary.lines()) console.log(line)
 console.log(`${((summary.seeds - before.length) / minutes).toFixed(0)} seeds a minute, by ${processes} processes`)
