@@ -1,16 +1,22 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { DevCluster } from '../support/dev-cluster.ts'
+import { tellHelp } from '../support/tell-help.ts'
 import { brokenRules, ruleFile, testAlerts } from './alerts.ts'
 import { Prometheus } from './prometheus.ts'
 import { filled, panelQueries, prometheusFolder, type Query, rules, seriesIn } from './rules.ts'
 import { traffic } from './traffic.ts'
 
-/**
- * `npm run dashboards:check`: a whole cluster of three regions, which a real Prometheus scrapes, with some traffic; then every query of
- * every dashboard and rule has to return data, and Prometheus' own checker to accept the rules. Before that, without any cluster: every
- * alert fires and is silent as alert-cases.ts says, and those cases notice broken rules.
- */
+tellHelp(`npm run dashboards:check -- [options]
+
+Every alert fires and is silent as alert-cases.ts says, and those cases notice broken rules. Then a whole cluster of three regions,
+which a real Prometheus scrapes, with some traffic: every query of every dashboard and rule has to return data, and Prometheus' own
+checker to accept the rules.
+
+  --seconds N   of traffic (30)
+  --waive       a machine without prometheus is no failure
+`)
+
 const { values } = parseArgs({
   options: { seconds: { type: 'string', default: '30' }, waive: { type: 'boolean', default: false } },
 })

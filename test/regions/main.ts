@@ -1,15 +1,24 @@
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
+import { tellHelp } from '../support/tell-help.ts'
 import type { Check, Extent, Outcome } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { Machines } from './machines.ts'
 import { type Scene, scenesOf } from './scenes.ts'
 
-/**
- * `npm run regions:check`: three regions, each on a machine of its own (a network namespace), 100 ms apart, and clients that look
- * whether what they promise holds. `--short` is what CI runs; `--only WORDS` runs the check of that name, or those
- * whose names contain them; `--metadata foundationdb` gives each region a cluster of its own.
- */
+tellHelp(`npm run regions:check -- [options]
+
+Three regions, each on a machine of its own (a network namespace; needs root), and clients that look whether what they promise holds.
+
+  --short            what CI runs: 20 iterations, 3 rounds of faults
+  --only WORDS       the check of that name, or those whose names contain them (all)
+  --latency N        round trip between regions, in milliseconds (100)
+  --iterations N     of each check of consistency (1000)
+  --rounds N         of faults (20)
+  --metadata DRIVER  lmdb, or foundationdb: each region has a cluster of its own (lmdb)
+  --waive            a machine that cannot run them is no failure
+`)
+
 const { values } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },

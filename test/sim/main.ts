@@ -2,17 +2,28 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { tellHelp } from '../support/tell-help.ts'
 import { isSame, Journal } from './journal.ts'
 import { knownSeeds, remember, type Seed } from './seeds.ts'
 import { Summary } from './summary.ts'
 import type { Told } from './worker.ts'
 
-/**
- * `npm run sim -- --seeds 1000`: histories of regions, each from its seed. `--from 500` begins at another; `--seed WORD` runs that
- * one alone; `--operations 2000` is how many requests each has; `--minutes 11` begins none after
- * that time, and tells how many are left; `--journal FILE` notes what became of each, leaves those out that are noted there, and sums
- * all of them up: so that a run of many is done in parts; `--processes 1` uses no more than one core; `--until-failure` stops at the first seed that fails. See docs/simulation.md.
- */
+tellHelp(`npm run sim -- [options]
+
+Histories of regions, each from its seed; docs/simulation.md tells what is checked. Seeds that failed once run first, and whatever fails
+is added to them.
+
+  --seeds N         how many (100)
+  --from N          the first of them (1)
+  --seed WORD       that one alone
+  --operations N    requests of clients in each (2000)
+  --fates           in some the root changes, or a region is lost
+  --minutes N       begins none after that time, and tells how many are left
+  --journal FILE    notes what became of each, leaves those out that are noted there, and sums all of them up: many are run in parts
+  --processes N     how many run at once (as many as there are cores)
+  --until-failure   stops at the first seed that fails
+`)
+
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '100' },

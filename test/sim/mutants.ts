@@ -4,14 +4,19 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { regionMutants } from '../regions/mutant-list.ts'
+import { tellHelp } from '../support/tell-help.ts'
 import { broken, type Mutant, type Mutation, type RegionMutant } from './mutant.ts'
 import { mutants } from './mutant-list.ts'
 
-/**
- * `npm run mutants [-- --only NAME,NAME]`: breaks a copy of the tree in one place after the other, and sees whether the simulation, or
- * the tests that are named for it, notice. One that nobody notices means that a check is missing. `--regions`: those that checks of real
- * regions must notice, each of them; that takes half an hour.
- */
+tellHelp(`npm run mutants -- [options]
+
+Breaks a copy of the tree in one place after the other, and sees whether the simulation, or the tests that are named for it, notice. One
+that nobody notices means that a check is missing.
+
+  --only NAME,NAME   these alone
+  --regions          those that checks of real regions must notice, each of them; that takes half an hour
+`)
+
 const { values } = parseArgs({ options: { only: { type: 'string' }, regions: { type: 'boolean', default: false } } })
 const root = dirname(dirname(import.meta.dirname))
 /** Enough seeds for what they can find at all, and not more operations than that takes. */
