@@ -2,6 +2,7 @@ import { Agent, type ClientRequest, type IncomingMessage, request as open } from
 import type { Duplex } from 'node:stream'
 import type { Refusal } from '#src/cluster/admission.ts'
 import type { Members } from '#src/cluster/members.ts'
+import { OutOfPatience } from '#src/cluster/patience.ts'
 import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import { Fault, type FaultCode, type FaultDetails } from '#src/errors.ts'
 import { memberOf, originsOf } from '#src/model/region.ts'
@@ -45,12 +46,17 @@ function addressOf(origin: string): Address {
 const isUnheard = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'ECONNREFUSED' || error.code === 'EHOSTUNREACH')
 
-/** Whether the way to a peer failed, or it was not there or did not know the caller yet: asked again, it may answer. */
+/** Whether the way to a peer failed, or it was not there, was silent, or did not know the caller yet: asked again, it may answer. */
 export const isPassing = (error: unknown): boolean =>
-  error instanceof PeerUnreachable || (error instanceof Error && 'code' in error && passing.has(String(error.code)))
+  error instanceof PeerUnreachable ||
+  error instanceof OutOfPatience ||
+  (error instanceof Error && 'code' in error && passing.has(String(error.code)))
 
 /** Of a name that is not known yet as well: whoever starts a cluster starts its regions together. */
-const passing = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'])
+const passing = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ETIMEDOUT'],
+  ...['ENOTFOUND', 'EAI_AGAIN'],
+])
 
 /** What the answer to a call is sealed for. */
 export const answerContext = (call: string, method: string): string => `answer\n${method}\n${call}`
@@ -300,7 +306,7 @@ function endWith(sent: ClientRequest, signal: AbortSignal): void {
 
 /** Asks one who is known by address only, as long as this cell is no member. Throws the Fault that it answers. */
 export async function askStranger(
-  parts: Pick<ClientParts, 'secret' | 'world'> & { readonly origin: string; readonly incarnation: string },
+  parts: Pick<ClientParts, 'secret' | 'world' | 'patience'> & { readonly origin: string; readonly incarnation: string },
   method: string,
   body: Uint8Array,
   signal: AbortSignal,
@@ -333,7 +339,7 @@ function answered(sent: ClientRequest, body: Uint8Array, patience: typeof defaul
       if (socket.connecting) socket.once('connect', () => sent.setTimeout(patience.silence))
       else sent.setTimeout(patience.silence)
     })
-    sent.on('timeout', () => sent.destroy(new Error('the peer is silent')))
+    sent.on('timeout', () => sent.destroy(Object.assign(new Error('the peer is silent'), { code: 'ETIMEDOUT' })))
     sent.end(body)
   })
 }

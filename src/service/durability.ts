@@ -1,9 +1,9 @@
 import { addBlob } from '#src/metadata/blob-records.ts'
-import { endReservation, reserve } from '#src/metadata/reservations.ts'
-import type { Restriction } from '#src/model/blob.ts'
+import { endReservation, type Reservation, reserve } from '#src/metadata/reservations.ts'
+import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Moment } from '#src/world.ts'
 import type { Foundation } from './foundation.ts'
-import type { Ingested } from './ingest.ts'
+import { discard, type Ingested } from './ingest.ts'
 import type { Durability, Spread } from './spread.ts'
 
 interface Asked {
@@ -60,4 +60,47 @@ export async function spreadOut(
     throw error
   }
   return { ...ingested, reservation }
+}
+
+interface PartsToSpread {
+  readonly parts: readonly Ingested[]
+  /** The manifest that is to name them. */
+  readonly whole: BlobId
+  readonly restriction: Restriction | undefined
+}
+
+/** As `spreadOut`, of blobs that one manifest is to name; where it rejects, they are gone. */
+export async function spreadParts(
+  foundation: Foundation,
+  spread: Spread | undefined,
+  { parts, whole, restriction }: PartsToSpread,
+): Promise<readonly Ingested[]> {
+  if (spread === undefined) return parts
+  const { store, region, cell } = foundation
+  const blobs = parts.flatMap(({ content }) => (content.kind === 'blob' ? [content.stored] : []))
+  const reservationOf = (blob: BlobId): Reservation => ({ blob, token: spread.token, whole })
+  const kept = parts.map((each) =>
+    each.content.kind === 'blob' ? { ...each, reservation: reservationOf(each.content.stored.id) } : each,
+  )
+  try {
+    await store.transact(async (transaction) => {
+      for (const stored of blobs) {
+        await addBlob(transaction, stored, region, cell, restriction)
+        reserve(transaction, reservationOf(stored.id), spread.until)
+      }
+    })
+  } catch (error) {
+    for (const each of parts) await discard(foundation, each)
+    throw error
+  }
+  try {
+    await spread.keep(
+      blobs.map(({ id }) => id),
+      whole,
+    )
+  } catch (error) {
+    for (const each of kept) await discard(foundation, each)
+    throw error
+  }
+  return kept
 }

@@ -10,13 +10,16 @@ import {
 } from '#src/metadata/blob-records.ts'
 import { slotOf } from '#src/metadata/keyspace.ts'
 import { type KeyState, type Row, readCurrent } from '#src/metadata/object-records.ts'
+import { endReservation, isReserved } from '#src/metadata/reservations.ts'
 import { appendedChecksum, checkAppend, checkOffset, digestsOf } from '#src/model/append.ts'
+import type { Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { multipartEtag } from '#src/model/digests.ts'
 import { type Content, type ObjectVersion, type Part, restrictionOf } from '#src/model/version.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { checkIsHere } from './bucket-places.ts'
 import { openingOf, readContent } from './content.ts'
+import { spreadOut, spreadParts } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, type Ingested, ingest, ingestObject } from './ingest.ts'
 import { bodyOf } from './object-copies.ts'
@@ -33,6 +36,7 @@ import {
   writeVersion,
 } from './object-writes.ts'
 import type { AppendObject, Written } from './services.ts'
+import type { Spread } from './spread.ts'
 
 /**
  * Writes behind the end of an object: what was there and what comes are the parts of a new manifest, and no bytes are moved.
@@ -41,11 +45,15 @@ import type { AppendObject, Written } from './services.ts'
  * W4  blobs are never changed, and a manifest neither: an append makes another, and takes the parts over from the one before
  *     where nothing else refers to that, and no other cell may; otherwise, or where they are not blobs that can be parts, it writes the bytes again.
  */
-export async function commitAppend(foundation: Foundation, request: AppendObject): Promise<Written> {
+export async function commitAppend(
+  foundation: Foundation,
+  request: AppendObject,
+  spread: Spread | undefined,
+): Promise<Written> {
   if (request.body.length === 0) throw emptyBody()
   const found = await foundation.store.snapshot((snapshot) => findStanding(foundation, snapshot, request))
   const { row } = found
-  if (row === undefined || row.version.size === 0) return await begin(foundation, request, found)
+  if (row === undefined || row.version.size === 0) return await begin(foundation, request, found, spread)
   const { version } = row
   if (request.attributes.metadata.size > 0) {
     throw new Fault('InvalidRequest', {
@@ -55,12 +63,21 @@ export async function commitAppend(foundation: Foundation, request: AppendObject
   const contentKey = await keyOf(foundation, request, found, version)
   const known = { bucket: found.bucket, row, version, versionId: versionIdOf(found.bucket, version) }
   const base = await baseOf(foundation, request, known, contentKey)
-  try {
-    return await add(foundation, request, { ...base, version, contentKey })
-  } catch (error) {
-    if (base.rewritten !== undefined) await discard(foundation, base.rewritten)
-    throw error
-  }
+  const restriction = restrictionOf(found.bucket.id, version)
+  return await add(foundation, request, { ...base, version, contentKey, restriction }, spread)
+}
+
+/** Which regions are to keep what is appended, where that has to be known before: those of the object. */
+export async function restrictionOfAppend(
+  { durability, store, namespace }: Foundation,
+  { name, restriction }: AppendObject,
+): Promise<Restriction | undefined> {
+  if (durability === undefined) return undefined
+  return await store.snapshot(async (snapshot) => {
+    const bucket = await namespace.existingBucket(snapshot, name.bucket)
+    const row = await readCurrent(snapshot, { bucket: bucket.id, key: name.key })
+    return row === undefined ? restriction : restrictionOf(bucket.id, row.version)
+  })
 }
 
 const emptyBody = (): Fault =>
@@ -115,7 +132,12 @@ async function keyOf(
 }
 
 /** Nothing is there, or nothing in it: what is appended is the object, with the attributes of what is there. */
-async function begin(foundation: Foundation, request: AppendObject, { bucket, row }: Standing): Promise<Written> {
+async function begin(
+  foundation: Foundation,
+  request: AppendObject,
+  { bucket, row }: Standing,
+  spread: Spread | undefined,
+): Promise<Written> {
   const { body, digests, encryption } = request
   const contentKey =
     row === undefined
@@ -124,8 +146,9 @@ async function begin(foundation: Foundation, request: AppendObject, { bucket, ro
   const encrypting = contentKey === undefined ? undefined : { contentKey, part: 0 }
   const expected = digestsOf(row?.version.checksum, digests)
   const restriction = row === undefined ? request.restriction : restrictionOf(bucket.id, row.version)
-  const ingested = await ingestObject(foundation, body, expected, encrypting, restriction)
-  return await committed(foundation, request, ingested, async (transaction, target) => {
+  const here = await ingestObject(foundation, body, expected, encrypting, restriction)
+  const ingested = await spreadOut(foundation, spread, here)
+  return await committed(foundation, request, [ingested], async (transaction, target) => {
     const standing = target.state.current?.version
     if (standing?.stamp !== row?.version.stamp) throw new Fault('OperationAborted')
     const attributes = standing === undefined ? request.attributes : attributesOf(standing)
@@ -153,6 +176,8 @@ interface Base {
 interface Known extends Base {
   readonly version: ObjectVersion
   readonly contentKey: ContentKey | undefined
+  /** Which regions are to keep it; undefined: all of the bucket may. */
+  readonly restriction: Restriction | undefined
 }
 
 async function baseOf(
@@ -199,28 +224,27 @@ function partOf({ world }: Foundation, ingested: Ingested, number: number): Part
   return { number, size, etag, blob, modified: world.now(), ...(checksum !== undefined && { checksum }) }
 }
 
-async function add(foundation: Foundation, request: AppendObject, known: Known): Promise<Written> {
-  const { parts: before, version: standing, contentKey } = known
-  checkAppend(before, standing.size, request.body.length ?? 0)
+async function add(
+  foundation: Foundation,
+  request: AppendObject,
+  known: Known,
+  spread: Spread | undefined,
+): Promise<Written> {
+  const { parts: before, version: standing, contentKey, restriction } = known
   const number = (before.at(-1)?.number ?? 0) + 1
-  const encrypting: Encrypting | undefined = contentKey === undefined ? undefined : { contentKey, part: number }
-  const digests = digestsOf(standing.checksum, request.digests)
-  const ingested = await ingest(foundation, request.body, digests, neverInline, encrypting)
-  return await committed(foundation, request, ingested, async (transaction, target) => {
+  const ingested = await ingestNext(foundation, request, known, number)
+  const blob = Buffer.from(foundation.world.randomBytes(16)).toString('hex')
+  const fresh = [known.rewritten, ingested].filter((each) => each !== undefined)
+  const kept = await spreadParts(foundation, spread, { parts: fresh, whole: blob, restriction })
+  return await committed(foundation, request, kept, async (transaction, target) => {
     const { current } = target.state
     if (ingested.size === 0) throw emptyBody()
     checkAppend(before, standing.size, ingested.size)
     // Written again meanwhile, with as many bytes.
     if (current?.version.stamp !== standing.stamp) throw new Fault('OperationAborted')
-    const restriction = restrictionOf(target.bucket.id, standing)
-    for (const { content } of [known.rewritten, ingested].filter((each) => each !== undefined)) {
-      if (content.kind !== 'blob') continue
-      await addBlob(transaction, content.stored, foundation.region, foundation.cell, restriction)
-      yieldElsewhere(transaction, content.stored.id, restriction, foundation.region)
-    }
     const parts = [...before, partOf(foundation, ingested, number)]
-    const blob = Buffer.from(foundation.world.randomBytes(16)).toString('hex')
     addManifest(transaction, blob, parts)
+    for (const each of kept) await placePart(foundation, transaction, each, restriction)
     const content = { kind: 'manifest', blob, parts: parts.length } as const
     const state = await takeOver(transaction, target.state, known.taken, content)
     const checksum = appendedChecksum(standing, parts)
@@ -234,6 +258,40 @@ async function add(foundation: Foundation, request: AppendObject, known: Known):
     }
     return await writeVersion(foundation, transaction, { ...target, state }, draft, attributesOf(current.version))
   })
+}
+
+/** What comes, as a part with a number. */
+async function ingestNext(
+  foundation: Foundation,
+  request: AppendObject,
+  known: Known,
+  part: number,
+): Promise<Ingested> {
+  const { parts, version, contentKey, rewritten } = known
+  const encrypting: Encrypting | undefined = contentKey === undefined ? undefined : { contentKey, part }
+  try {
+    checkAppend(parts, version.size, request.body.length ?? 0)
+    const digests = digestsOf(version.checksum, request.digests)
+    return await ingest(foundation, request.body, digests, neverInline, encrypting)
+  } catch (error) {
+    if (rewritten !== undefined) await discard(foundation, rewritten)
+    throw error
+  }
+}
+
+/** In the transaction that has the manifest. */
+async function placePart(
+  { region, cell }: Foundation,
+  to: Transaction,
+  { content, reservation }: Ingested,
+  restriction: Restriction | undefined,
+): Promise<void> {
+  if (content.kind !== 'blob') return
+  if (reservation === undefined) await addBlob(to, content.stored, region, cell, restriction)
+  // Its time was over, and it may be gone.
+  else if (!(await isReserved(to, reservation))) throw new Fault('ServiceUnavailable')
+  else await endReservation(to, reservation)
+  yieldElsewhere(to, content.stored.id, restriction, region)
 }
 
 /**
@@ -255,7 +313,7 @@ async function takeOver(to: Transaction, state: KeyState, taken: Base['taken'], 
 async function committed(
   foundation: Foundation,
   request: AppendObject,
-  ingested: Ingested,
+  ingested: readonly Ingested[],
   write: (transaction: Transaction, target: Target) => Promise<Written>,
 ): Promise<Written> {
   const { name, guard, conditions, offset, cause } = request
@@ -275,7 +333,7 @@ async function committed(
       return written
     })
   } catch (error) {
-    await discard(foundation, ingested)
+    for (const each of ingested) await discard(foundation, each)
     throw error
   }
 }

@@ -14,7 +14,7 @@ import { durably, spreadOut } from './durability.ts'
 import type { Foundation } from './foundation.ts'
 import { discard, type Encrypting, ingestObject } from './ingest.ts'
 import { journal } from './log-writing.ts'
-import { commitAppend } from './object-appends.ts'
+import { commitAppend, restrictionOfAppend } from './object-appends.ts'
 import { commitCopy } from './object-copies.ts'
 import { commitDelete, type DeleteRequest } from './object-deletes.ts'
 import { checkCustomerKey, makeContentKey, openContentKey } from './object-encryption.ts'
@@ -69,7 +69,10 @@ export class CellObjects implements Objects {
 
   async append(request: AppendObject): Promise<Written> {
     checkNewRetention(request.attributes.retention, this.#foundation.world.now())
-    return await commitAppend(this.#foundation, request)
+    const write = async (spread: Spread | undefined) => await commitAppend(this.#foundation, request, spread)
+    return await durably(this.#foundation, request.name.bucket, write, {
+      restriction: await restrictionOfAppend(this.#foundation, request),
+    })
   }
 
   async #encrypting(

@@ -47,6 +47,18 @@ async function blobs({ cell }: FedRegion): Promise<number> {
 
 const large = 2 * chunkBytes + 99
 
+const append = ({ objects }: FedRegion, key: string, offset: number, bytes: Uint8Array, guard = () => {}) =>
+  objects.append({
+    name: { bucket, key },
+    attributes,
+    body: body(bytes),
+    digests: {},
+    conditions: {},
+    guard,
+    offset,
+    asksEncryption: false,
+  })
+
 describe('C20: a bucket of its own mind', () => {
   test('D3: writes to a bucket that asks for two regions are in two, and one that is in fewer refuses them', async () => {
     const { fra, iad, syd, peers } = await three(1)
@@ -91,19 +103,48 @@ describe('C20: two regions', () => {
     }
   })
 
+  test('D3: so is what was appended, to nothing, to little and to much', async () => {
+    const { fra, iad, peers } = await three()
+    const [first, second, third] = [randomBytes(9), randomBytes(large), randomBytes(77)]
+    await append(fra, 'log', 0, first)
+    await append(fra, 'log', first.length, second)
+    await append(fra, 'log', first.length + second.length, third)
+    const refuse = () => {
+      throw new Fault('AccessDenied')
+    }
+    const whole = Buffer.concat([first, second, third])
+    await assert.rejects(append(fra, 'log', whole.length, second, refuse), isFault('AccessDenied'))
+    await fra.stop()
+    peers.faultsOf(1).isDown = true
+    assert.ok((await get(iad, 'log')).equals(whole))
+    assert.equal(iad.counters.value('blobs.failedSources'), 0)
+    // In the region that wrote it nothing is left but what the one version names.
+    await until(async () => {
+      await fra.bytes.jobs.pass()
+      return (await references(fra)) === 1
+    })
+  })
+
   test('D3: nothing is acknowledged before the other region has the record', async () => {
     const { fra, iad, syd } = await three()
+    await append(fra, 'log', 0, randomBytes(large))
     await iad.stop()
     await syd.stop()
     let isDone = false
     const writing = put(fra, 'k', randomBytes(large)).then(() => {
       isDone = true
     })
+    const appending = append(fra, 'log', large, randomBytes(3)).then(() => {
+      isDone = true
+    })
+    appending.catch(() => {})
     await until(async () => (await get(fra, 'k').catch(() => undefined)) !== undefined)
     await new Promise((resolve) => setTimeout(resolve, 300))
     assert.equal(isDone, false)
     await assert.rejects(writing, isFault('ServiceUnavailable'))
+    await assert.rejects(appending, isFault('ServiceUnavailable'))
     assert.equal((await get(fra, 'k')).length, large, 'it stands all the same')
+    assert.equal((await get(fra, 'log')).length, large + 3)
   })
 
   for (const [who, cell] of [

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { after, test } from 'node:test'
-import { PeerClient } from '#gateway/peer/client.ts'
+import { askStranger, isPassing, PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
 import { PeerServer } from '#gateway/peer/server.ts'
 import { Members } from '#src/cluster/members.ts'
@@ -222,6 +222,29 @@ test('who joined is answered by a process that has not seen it join; who is only
   await assert.rejects(reach(other, 3).ask(1, 'echo', Buffer.alloc(0), never), PeerUnreachable)
   assert.equal(text(await reach(known, 2).ask(1, 'echo', Buffer.from('hello '), never)), 'hello 2r2')
   assert.equal(at.membership.epoch, 2)
+})
+
+test('who is to be joined is asked again where it is silent, and not where it answers something else', async () => {
+  const sockets = new Set<Socket>()
+  const silent = createTcpServer((socket) => sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  closing.push(async () => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+    await once(silent, 'close')
+  })
+  const { peer } = await serve([echo])
+  const patience = { connect: 5_000, silence: 50 }
+  const join = async (origin: string, kept = secret): Promise<unknown> =>
+    await askStranger(
+      { secret: kept, world: realWorld, origin, incarnation: 'f'.repeat(32), patience },
+      'join',
+      Buffer.alloc(0),
+      never,
+    ).catch((error: unknown) => error)
+  assert.ok(isPassing(await join(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`)))
+  const refused = await join(peer, new ClusterSecret('another secret of the test'))
+  assert.ok(refused instanceof Error && !isPassing(refused))
 })
 
 test('Y10: nothing is answered without the secret, to strangers, to those removed or reborn', async () => {
