@@ -109,8 +109,8 @@ export const mutants: readonly Mutant[] = [
     name: 'what-is-asked-ahead-counts-as-applied',
     rule: 'C10',
     file: following,
-    from: 'ask({ ...next, behind: endsOf(next, pages) }, until)',
-    to: 'ask({ ...next, cursors: endsOf(next, pages) }, until)',
+    from: 'ask({ ...next, behind: endsOf(next.behind ?? next.cursors, pages) }, until)',
+    to: 'ask({ ...next, cursors: endsOf(next.behind ?? next.cursors, pages) }, until)',
     killers: feedTest,
   },
   {
