@@ -171,6 +171,10 @@ export class CellObjects implements Objects {
   }
 
   async update(request: Parameters<Objects['update']>[0]): Promise<Found> {
+    return await durably(this.#foundation, request.name.bucket, () => this.#update(request))
+  }
+
+  async #update(request: Parameters<Objects['update']>[0]): Promise<Found> {
     return await this.#foundation.store.transact(async (transaction) => {
       const found = await findRow(this.#foundation, transaction, request)
       const { bucket, row, versionId } = found

@@ -85,11 +85,14 @@ describe('C20: two regions', () => {
     ]
     await put(fra, 'gone', small)
     await put(fra, 'small', small)
+    const tagged = { name: { bucket, key: 'small' }, guard: () => {} }
+    const tags = new Map([['kept', 'yes']])
     await put(fra, 'large', whole)
     await copy(fra, 'large', 'copied')
     await inParts(fra, 'parts', [first, second])
     await copy(fra, 'parts', 'copied parts')
     await remove(fra, 'gone')
+    await fra.objects.update({ ...tagged, change: () => ({ tags }) })
     await fra.stop()
     peers.faultsOf(1).isDown = true
     // The nearest that was reached has it all at once; the other learns of it, and finds the bytes there.
@@ -97,6 +100,7 @@ describe('C20: two regions', () => {
     const expected = { small, large: whole, copied: whole, parts: joined, 'copied parts': joined }
     for (const [key, bytes] of Object.entries(expected)) assert.ok((await get(iad, key)).equals(bytes), key)
     await assert.rejects(get(iad, 'gone'), isFault('NoSuchKey'))
+    assert.deepEqual((await iad.objects.find(tagged)).version.tags?.value, tags)
     assert.equal(iad.counters.value('blobs.failedSources'), 0)
     for (const [key, bytes] of Object.entries(expected)) {
       await until(async () => (await get(syd, key).catch(() => undefined))?.equals(bytes) === true)
@@ -138,11 +142,18 @@ describe('C20: two regions', () => {
       isDone = true
     })
     appending.catch(() => {})
+    const changing = fra.objects
+      .update({ name: { bucket, key: 'log' }, guard: () => {}, change: () => ({ hold: true }) })
+      .then(() => {
+        isDone = true
+      })
+    changing.catch(() => {})
     await until(async () => (await get(fra, 'k').catch(() => undefined)) !== undefined)
     await new Promise((resolve) => setTimeout(resolve, 300))
     assert.equal(isDone, false)
     await assert.rejects(writing, isFault('ServiceUnavailable'))
     await assert.rejects(appending, isFault('ServiceUnavailable'))
+    await assert.rejects(changing, isFault('ServiceUnavailable'))
     assert.equal((await get(fra, 'k')).length, large, 'it stands all the same')
     assert.equal((await get(fra, 'log')).length, large + 3)
   })
