@@ -27,7 +27,7 @@ const waitMost = 30_000
  * What moves only over entries that the asking cell is not told, its own above all, is worth no answer, and no look at each of them: in
  * milliseconds, the time between two looks, and that after which it hears how far it is, which tombstones (C10) and measured lag wait for.
  */
-const passedOver = { look: 50, tell: 1_000 } as const
+const passedOver = { look: 50, tell: 250 } as const
 const pageEntries = 4_096
 const bytesMost = 8 * 2 ** 20
 

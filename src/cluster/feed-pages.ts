@@ -268,7 +268,8 @@ async function applySteps(
     const isThere = await Promise.all(parts.map((part) => isAtCursor(transaction, feedOf(part), part.from)))
     const here = parts.filter((_, at) => isThere[at])
     const records = here.flatMap((part) => part.records)
-    const receipt = await receive(transaction, await taken(target, transaction, records), receiving)
+    const moving = await movingAmong(target, transaction, records)
+    const receipt = await receive(transaction, await taken(target, transaction, records), { ...receiving, moving })
     const isMoved = receipt.records > 0 || !mayWait
     for (const part of isMoved ? here : []) {
       if (Buffer.compare(part.from, part.to) !== 0) setCursor(transaction, feedOf(part), part.to)
@@ -281,6 +282,19 @@ async function applySteps(
     tally: { received, written: receipt.records, conflicts: receipt.conflicts },
     places: parts.map(({ from, to }, at) => (isThere[at] ? { cursor: isMoved ? to : from, reached: to } : nowhere)),
   }
+}
+
+/** The buckets that are on their way to other cells, or back: what one of them told, it may since have let go (F9). */
+async function movingAmong(
+  { cells }: Pick<FeedTarget, 'cells'>,
+  from: Snapshot,
+  records: readonly Received[],
+): Promise<ReadonlySet<number>> {
+  const moving = new Set<number>()
+  for (const bucket of new Set(records.map((record) => record.bucket))) {
+    if ((await cells?.bucket(from, bucket))?.move !== undefined) moving.add(bucket)
+  }
+  return moving
 }
 
 /** Those of the records that this cell takes. */

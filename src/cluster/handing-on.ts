@@ -34,7 +34,7 @@ interface Offered<Job extends Left> {
   readonly with: number
 }
 
-/** The bucket that named it, or `any`, where another one may still. */
+/** The bucket that named it, or `any`, where it is named elsewhere and nothing tells by which. */
 const whoseOf = ({ bucket, isLate }: Left): number | 'any' | undefined =>
   bucket ?? (isLate === true ? 'any' : undefined)
 
@@ -56,8 +56,8 @@ export class HandingOn {
   }
 
   /**
-   * Gives those that no cell of their bucket names, and that therefore may be freed here. The others take their time. What another bucket
-   * names, which had left before this one let go, is told by nothing but that it is not freed: it is offered to all.
+   * Gives those that no cell of their bucket names, and that therefore may be freed here. The others take their time. What is
+   * named elsewhere, though no bucket took its name away from here, is told by nothing but that it is not freed: it is offered to all.
    */
   async hand<Job extends Left>(jobs: readonly Job[]): Promise<readonly Job[]> {
     const { foundation, membership } = this.#options

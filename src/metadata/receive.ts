@@ -53,6 +53,8 @@ export interface Receiving {
   readonly conflictMilliseconds: number
   /** Whose feed brings the records; absent: they come otherwise, and are told to all. */
   readonly teller?: Teller
+  /** Buckets whose records are told to the teller too. */
+  readonly moving?: ReadonlySet<number>
 }
 
 /** A version that came with what it refers to. */
@@ -189,7 +191,8 @@ class Merging {
 
   /** Of a record that came just as it is here now: what a merge made of it is news for everybody. */
   #tellerIf(isAsTold: boolean): Teller | undefined {
-    return isAsTold ? this.#receiving.teller : undefined
+    const { teller, moving } = this.#receiving
+    return isAsTold && moving?.has(this.#rows.bucket) !== true ? teller : undefined
   }
 
   /** Fills the `null` slot with what came out of it. Undefined: with no version. */

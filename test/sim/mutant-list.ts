@@ -53,8 +53,8 @@ export const mutants: readonly Mutant[] = [
     name: 'not-told-what-a-merge-made',
     rule: 'I4',
     file: receive,
-    from: '    return isAsTold ? this.#receiving.teller : undefined',
-    to: '    return isAsTold || true ? this.#receiving.teller : undefined',
+    from: 'return isAsTold && moving?.has(this.#rows.bucket) !== true ? teller : undefined',
+    to: 'return teller',
     killers: convergenceTest,
   },
   {

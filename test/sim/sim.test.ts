@@ -12,8 +12,9 @@ for (const { seed, operations, ...fates } of [...few, ...knownSeeds()]) {
     timeout: 200_000,
   }, async () => {
     const report = await simulate({ seed, operations, ...fates, compose: composeRegion, unrest })
-    // A store that answers nobody loses nothing either (C29).
-    assert.ok(report.acknowledged > operations / 2, `${report.acknowledged} acknowledged`)
+    // A store that answers nobody loses nothing either (C29). Where the root is lost, all wait until another takes its place.
+    const least = operations / ('fates' in fates ? 5 : 2)
+    assert.ok(report.acknowledged > least, `${report.acknowledged} acknowledged`)
   })
 }
 
