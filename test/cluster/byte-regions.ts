@@ -25,7 +25,7 @@ const memberOf = (region: string, cell: number): Member => ({
   state: 'active',
 })
 
-export interface RegionsOptions {
+interface RegionsOptions {
   readonly count: number
   readonly world?: World
   readonly durabilityRegions?: number
@@ -231,4 +231,21 @@ async function apply(to: Region, key: string, { place, version, tombstone, news 
 export async function copyOf({ foundation }: Region, blob: string) {
   const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
   return record?.kind === 'bytes' ? copyIn(record, foundation.region) : undefined
+}
+
+export type OpenRegions = Awaited<ReturnType<typeof openRegions>>
+
+/** Three of them, closed afterwards. */
+export async function withThree(
+  work: (all: OpenRegions, fra: Region, iad: Region, syd: Region) => Promise<void>,
+  options: Omit<RegionsOptions, 'count'> = {},
+): Promise<void> {
+  const all = await openRegions({ count: 3, ...options })
+  try {
+    const [fra, iad, syd] = all.regions
+    assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
+    await work(all, fra, iad, syd)
+  } finally {
+    await all.close()
+  }
 }

@@ -13,36 +13,10 @@ import { isReserved, reserve } from '#src/metadata/reservations.ts'
 import { readLost, readSuccession } from '#src/metadata/succession-records.ts'
 import type { Membership } from '#src/model/region.ts'
 import { realWorld, type World } from '#src/world.ts'
-import {
-  bucket,
-  copyOf,
-  follow,
-  openRegions,
-  pull,
-  put,
-  type Region,
-  type RegionsOptions,
-  remove,
-} from './byte-regions.ts'
-
-type Opened = Awaited<ReturnType<typeof openRegions>>
+import { bucket, copyOf, follow, pull, put, type Region, remove, withThree } from './byte-regions.ts'
 
 const bytes = randomBytes(1000)
 const never = new AbortController().signal
-
-async function three(
-  work: (all: Opened, fra: Region, iad: Region, syd: Region) => Promise<void>,
-  options: Partial<RegionsOptions> = {},
-): Promise<void> {
-  const all = await openRegions({ count: 3, ...options })
-  try {
-    const [fra, iad, syd] = all.regions
-    assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
-    await work(all, fra, iad, syd)
-  } finally {
-    await all.close()
-  }
-}
 
 async function recordIn({ foundation }: Region, blob: string) {
   const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
@@ -63,7 +37,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 }
 
 test('V7: where too few copies would be left, others take one that name the blob, and then the copy goes', async () => {
-  await three(
+  await withThree(
     async (_, fra, iad, syd) => {
       await put(fra, 'k', bytes)
       const blob = await follow(iad, fra, 'k')
@@ -90,7 +64,7 @@ test('V7: where too few copies would be left, others take one that name the blob
 })
 
 test('C20: of what a bucket asks for that is in fewer regions, or that may be in fewer, not more are needed', async () => {
-  await three(async ({ membership }, { foundation }) => {
+  await withThree(async ({ membership }, { foundation }) => {
     const needed = (cells: readonly number[], regions?: readonly string[]) =>
       foundation.store.snapshot((snapshot) =>
         neededIn(snapshot, 7, regions === undefined ? {} : { restriction: { bucket: 7, regions } }, {
@@ -110,7 +84,7 @@ test('C20: of what a bucket asks for that is in fewer regions, or that may be in
 })
 
 test('C20: a part of an object needs what its bucket asks for, if the cell that this has left says which it was', async () => {
-  await three(
+  await withThree(
     async ({ peers }, fra, iad) => {
       await put(fra, 'k', bytes)
       const blob = await follow(iad, fra, 'k')
@@ -132,7 +106,7 @@ test('C20: a part of an object needs what its bucket asks for, if the cell that 
 })
 
 test('V6 K2: what no region has is handed on without a copy, once all have said so, and is lost there', async () => {
-  await three(async ({ peers, membership }, fra, iad) => {
+  await withThree(async ({ peers, membership }, fra, iad) => {
     await put(fra, 'k', bytes)
     const blob = await follow(iad, fra, 'k')
     const record = await recordIn(fra, blob)
@@ -161,7 +135,7 @@ test('V6 K2: what no region has is handed on without a copy, once all have said 
 })
 
 test('K2: of what no region has it is said so only once all cells have answered', async () => {
-  await three(async ({ peers }, fra, iad, syd) => {
+  await withThree(async ({ peers }, fra, iad, syd) => {
     await put(fra, 'k', bytes)
     const blob = await follow(iad, fra, 'k')
     const { succession } = iad.bytes
@@ -178,7 +152,7 @@ test('K2: of what no region has it is said so only once all cells have answered'
 
 test('R3: what writes under way have reserved of a bucket that leaves a cell is reserved there no more', async () => {
   for (const left of [undefined, 'left'] as const) {
-    await three(async (_, fra) => {
+    await withThree(async (_, fra) => {
       await put(fra, 'k', bytes)
       const { store } = fra.foundation
       const { id } = await fra.cell.buckets.get(bucket)
@@ -204,7 +178,7 @@ test('C20: what is short of copies, and has no region to be in, is looked at aga
   let ahead = 0
   const hour = 3_600_000
   const world: World = { ...realWorld, now: () => realWorld.now() + ahead }
-  await three(
+  await withThree(
     async (all, fra, iad) => {
       await put(fra, 'k', bytes)
       all.know(1, without(all.membership, 3))

@@ -23,9 +23,19 @@ import type { BlobId } from '#src/model/blob.ts'
 import { type Member, type Membership, memberOf } from '#src/model/region.ts'
 import type { Transaction } from '#src/store/store.ts'
 import { realWorld, type World } from '#src/world.ts'
-import { bucket, copy, copyOf, follow, get, openRegions, pull, put, type Region, remove } from './byte-regions.ts'
-
-type Opened = Awaited<ReturnType<typeof openRegions>>
+import {
+  bucket,
+  copy,
+  copyOf,
+  follow,
+  get,
+  type OpenRegions,
+  pull,
+  put,
+  type Region,
+  remove,
+  withThree,
+} from './byte-regions.ts'
 
 const world: World = {
   ...realWorld,
@@ -33,20 +43,11 @@ const world: World = {
     realWorld.sleep(milliseconds > 1_000 ? milliseconds : milliseconds / 100, signal, options),
 }
 
-async function withRegions(
-  work: (all: Opened, fra: Region, iad: Region, syd: Region) => Promise<void>,
+const withRegions = (
+  work: (all: OpenRegions, fra: Region, iad: Region, syd: Region) => Promise<void>,
   durabilityRegions = 1,
   durability?: number,
-): Promise<void> {
-  const all = await openRegions({ count: 3, world, durabilityRegions, ...(durability !== undefined && { durability }) })
-  try {
-    const [fra, iad, syd] = all.regions
-    assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
-    await work(all, fra, iad, syd)
-  } finally {
-    await all.close()
-  }
-}
+): Promise<void> => withThree(work, { world, durabilityRegions, ...(durability !== undefined && { durability }) })
 
 const withState = (membership: Membership, cell: number, state: Member['state']): Membership => ({
   ...membership,
@@ -55,7 +56,7 @@ const withState = (membership: Membership, cell: number, state: Member['state'])
 })
 
 /** A cell is gone, and all others know; none of them listens to it. */
-function lose(all: Opened, cell: number): Membership {
+function lose(all: OpenRegions, cell: number): Membership {
   const after = withState(all.membership, cell, 'removed')
   all.peers.faultsOf(cell).isDown = true
   all.peers.refuses = (_, caller) => caller.cell === cell
