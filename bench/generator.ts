@@ -46,18 +46,19 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const started = performance.now()
   const cpu = process.cpuUsage()
   const until = started + seconds * 1000
-  const take = (): Shot | undefined => {
-    if (performance.now() >= until || (once && next >= shots.length)) return undefined
-    return shots[next++ % shots.length]
+  // A connection that waits has its own shot to wait for: if all waited for the next one, all would fire at once.
+  const take = (): Taken | undefined => {
+    const due = started + (next * 1000) / rate
+    if (Math.max(due, performance.now()) >= until || (once && next >= shots.length)) return undefined
+    const shot = shots[next++ % shots.length]
+    return shot && { shot, due }
   }
   const done = (status: number, size: number, from: number): void => {
     latencies.push(performance.now() - from)
     bytes += size
     if (status < 200 || status > 299) failures += 1
   }
-  /** Milliseconds until the next shot is due. */
-  const early = (): number => started + (next * 1000) / rate - performance.now()
-  await Promise.all(Array.from({ length: connections }, () => shoot(port, { take, done, early })))
+  await Promise.all(Array.from({ length: connections }, () => shoot(port, { take, done })))
   const elapsed = (performance.now() - started) / 1000
   const { user, system } = process.cpuUsage(cpu)
   latencies.sort((a, b) => a - b)
@@ -73,10 +74,15 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   }
 }
 
+interface Taken {
+  readonly shot: Shot
+  /** When it is to be sent, by performance.now(). */
+  readonly due: number
+}
+
 interface Aim {
-  take(): Shot | undefined
+  take(): Taken | undefined
   done(status: number, size: number, from: number): void
-  early(): number
 }
 
 function shoot(port: number, aim: Aim): Promise<void> {
@@ -117,22 +123,23 @@ class Answers {
   }
 
   send(): void {
-    const early = this.#aim.early()
-    // Timers have milliseconds.
-    if (early >= 1) setTimeout(() => this.#shoot(), early)
-    else this.#shoot()
-  }
-
-  #shoot(): void {
-    this.#shot = this.#aim.take()
-    if (this.#shot === undefined) {
+    const taken = this.#aim.take()
+    if (taken === undefined) {
       this.#end()
       return
     }
+    const early = taken.due - performance.now()
+    // Timers have milliseconds.
+    if (early >= 1) setTimeout(() => this.#shoot(taken.shot), early)
+    else this.#shoot(taken.shot)
+  }
+
+  #shoot(shot: Shot): void {
+    this.#shot = shot
     this.#from = performance.now()
     this.#rest = -1
     this.#size = 0
-    const { head, body } = this.#shot
+    const { head, body } = shot
     if (body === undefined) this.#socket.write(head)
     else {
       this.#socket.cork()
