@@ -17,7 +17,7 @@ export class Whereabouts {
   readonly #now = new Map<string, readonly string[]>()
   readonly #known = new Set<string>()
   /** How each bucket stood when it was looked at last. */
-  readonly #last = new Map<string, string>()
+  readonly #last = new Map<number, string>()
 
   constructor(cluster: Seen) {
     this.#cluster = cluster
