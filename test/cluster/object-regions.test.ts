@@ -14,6 +14,7 @@ import {
   S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { createPresignedPost } from '@aws-sdk/s3-presigned-post'
 import { type Placement, Placements } from '#src/service/placements.ts'
 import { alice, type Cluster, openCluster, type StartedRegion, until, untilJoined } from './regions.ts'
 
@@ -181,4 +182,18 @@ test('a region that starts again knows what is to be where', async () => {
   assert.equal(await told(syd, 'two'), 'fra,syd')
   assert.equal(await holding('two'), 'fra,syd')
   assert.equal(await holding('small'), 'syd')
+})
+
+test('a form names them by a field that its policy allows; wherever it is sent, the bytes go there', async () => {
+  const [Key, Body] = ['by a form', randomBytes(100_000)]
+  const Fields = { 'x-tigris-regions': 'syd' }
+  const { url, fields } = await createPresignedPost(clientOf(fra, {}), { Bucket, Key, Fields })
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.set(name, value)
+  form.set('file', new Blob([Body]))
+  assert.equal((await fetch(url, { method: 'POST', body: form })).status, 204)
+  await everywhere(Key)
+  assert.equal(await told(iad, Key), 'syd')
+  await until(async () => (await holding(Key)) === 'syd')
+  assert.ok((await read(iad, Key)).equals(Body))
 })
