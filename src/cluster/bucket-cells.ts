@@ -7,6 +7,13 @@ import type { Snapshot } from '#src/store/store.ts'
 /** Whether a cell gets a bucket's records: `later` where the bucket is not known here yet. */
 export type Share = 'yes' | 'no' | 'later'
 
+/** What a cell does with records of a bucket. */
+interface Taking {
+  readonly isTaken: boolean
+  /** The bucket is on its way to other cells, or back. */
+  readonly isMoving: boolean
+}
+
 /** Which cells the records of a bucket go to (C17). Names are remembered by id; locations are read each time. */
 export class BucketCells {
   readonly #namespace: Namespace
@@ -41,13 +48,14 @@ export class BucketCells {
   }
 
   /**
-   * Whether a cell takes a bucket's records, by its own row: what came on its way before it knew of the bucket is taken, and what
-   * comes late to a cell that the bucket has left is not (C22).
+   * What a cell does with a bucket's records, by its own row, which is read once: what came on its way before it knew of the bucket is
+   * taken, and what comes late to a cell that the bucket has left is not (C22).
    */
-  async takes(from: Snapshot, bucket: number, cell: number): Promise<boolean> {
+  async taking(from: Snapshot, bucket: number, cell: number): Promise<Taking> {
     const membership = this.#membership()
-    const found = membership === undefined ? undefined : await this.bucket(from, bucket)
-    return found === undefined || membership === undefined || sharingCells(found, membership).includes(cell)
+    const found = await this.bucket(from, bucket)
+    const isTaken = found === undefined || membership === undefined || sharingCells(found, membership).includes(cell)
+    return { isTaken, isMoving: found?.move !== undefined }
   }
 
   /** By its id. */

@@ -267,9 +267,12 @@ async function applySteps(
   const { isThere, receipt, isMoved } = await store.transact(async (transaction) => {
     const isThere = await Promise.all(parts.map((part) => isAtCursor(transaction, feedOf(part), part.from)))
     const here = parts.filter((_, at) => isThere[at])
-    const records = here.flatMap((part) => part.records)
-    const moving = await movingAmong(target, transaction, records)
-    const receipt = await receive(transaction, await taken(target, transaction, records), { ...receiving, moving })
+    const { records, moving } = await taken(
+      target,
+      transaction,
+      here.flatMap((part) => part.records),
+    )
+    const receipt = await receive(transaction, records, { ...receiving, moving })
     const isMoved = receipt.records > 0 || !mayWait
     for (const part of isMoved ? here : []) {
       if (Buffer.compare(part.from, part.to) !== 0) setCursor(transaction, feedOf(part), part.to)
@@ -284,30 +287,27 @@ async function applySteps(
   }
 }
 
-/** The buckets that are on their way to other cells, or back: what one of them told, it may since have let go (F9). */
-async function movingAmong(
-  { cells }: Pick<FeedTarget, 'cells'>,
-  from: Snapshot,
-  records: readonly Received[],
-): Promise<ReadonlySet<number>> {
-  const moving = new Set<number>()
-  for (const bucket of new Set(records.map((record) => record.bucket))) {
-    if ((await cells?.bucket(from, bucket))?.move !== undefined) moving.add(bucket)
-  }
-  return moving
+interface Taken {
+  readonly records: readonly Received[]
+  /** The buckets that are on their way to other cells, or back: what one of them told, it may since have let go (F9). */
+  readonly moving: ReadonlySet<number>
 }
 
-/** Those of the records that this cell takes. */
+/** Those of the records that this cell takes, in the transaction that applies them. */
 export async function taken(
   { cells, foundation }: Pick<FeedTarget, 'cells' | 'foundation'>,
   from: Snapshot,
   records: readonly Received[],
-): Promise<readonly Received[]> {
-  if (cells === undefined) return records
-  const buckets = new Set(records.map(({ bucket }) => bucket))
-  const refused = new Set<number>()
-  for (const bucket of buckets) if (!(await cells.takes(from, bucket, foundation.cell))) refused.add(bucket)
-  return refused.size === 0 ? records : records.filter(({ bucket }) => !refused.has(bucket))
+): Promise<Taken> {
+  const [refused, moving] = [new Set<number>(), new Set<number>()]
+  if (cells === undefined) return { records, moving }
+  for (const bucket of new Set(records.map((record) => record.bucket))) {
+    const { isTaken, isMoving } = await cells.taking(from, bucket, foundation.cell)
+    if (!isTaken) refused.add(bucket)
+    if (isMoving) moving.add(bucket)
+  }
+  const own = refused.size === 0 ? records : records.filter(({ bucket }) => !refused.has(bucket))
+  return { records: own, moving }
 }
 
 interface Step {

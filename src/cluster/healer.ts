@@ -144,7 +144,8 @@ export class Healer {
       async (transaction): Promise<{ receipt: Receipt; mended: number } | undefined> => {
         // What was read so long ago may be older than what was forgotten since (T3).
         if (!(await isHealing(transaction, world.now()))) return undefined
-        const { missing, mended } = await mend(transaction, await taken(target, transaction, records), receiving)
+        const { records: own } = await taken(target, transaction, records)
+        const { missing, mended } = await mend(transaction, own, receiving)
         return { receipt: await receive(transaction, missing, receiving), mended }
       },
     )

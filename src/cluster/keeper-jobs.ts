@@ -18,11 +18,14 @@ const jobsTogether = 200
 const askMilliseconds = 10_000
 /** Idle time between passes. */
 const passMilliseconds = 1_000
-/** For so long others are given time to hear that nobody names a blob any more. Who names it still then goes on with it. */
+/**
+ * For so long others are given time to hear that nobody names a blob any more: who names it still then goes on with it. And for so long a
+ * copy is told to whom others take for its keeper: then all are asked (K3).
+ */
 const lateMilliseconds = 60_000
 
 export interface KeeperJobsOptions extends FreeingOptions, HandingOnOptions {
-  readonly succession: Pick<Succession, 'isGoing' | 'resolve'>
+  readonly succession: Pick<Succession, 'isGoing' | 'keepersOf' | 'resolve'>
 }
 
 type KeeperJob = Exclude<BlobJob, { readonly kind: 'reserved' }>
@@ -242,16 +245,21 @@ export class KeeperJobs {
 
   async #hold(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
     if (work.length === 0) return 0
-    const { foundation } = this.#options
+    const { foundation, succession } = this.#options
     const { store, region, world } = foundation
     const answers = decodeHeld(await this.#ask(keeper, 'hold', encodeCopies(work)))
+    const isAstray = ({ isLate }: BlobWork, index: number): boolean =>
+      isLate && (answers[index]?.word === 'unknown' || answers[index]?.word === 'elsewhere')
+    const keepers = await succession.keepersOf(work.filter(isAstray).map(({ blob }) => blob))
     let done = 0
     await store.transact(async (transaction) => {
       done = 0
       for (const [index, { row, blob }] of work.entries()) {
         const { word, last } = answers[index] ?? { word: 'unknown', last: 0 }
+        const found = keepers.get(blob)
         // The next pass asks that one. Nobody becomes a keeper by hearsay.
-        if (word === 'elsewhere' && last !== foundation.cell) await askElsewhere(transaction, blob, keeper, last)
+        if (found !== undefined && found !== keeper) await askElsewhere(transaction, blob, keeper, found)
+        else if (word === 'elsewhere' && last !== foundation.cell) await askElsewhere(transaction, blob, keeper, last)
         if (word === 'stale') await renumber(transaction, blob, region, Math.max(world.now(), last + 1))
         if (word !== 'held') continue
         transaction.clear(row)

@@ -13,7 +13,7 @@ import type { BlobId } from '#src/model/blob.ts'
 import { isGoing, type Membership, memberOf } from '#src/model/region.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { afterKey } from '#src/store/tuple.ts'
-import { heirOf, type ToldBy } from './heirs.ts'
+import { heirOf, keeperAmong, type ToldBy } from './heirs.ts'
 import { copiesNeeded, type NeededOptions, possible, type ShortBlob } from './needed.ts'
 import { askAll, countedBy, type Kept, Replenishing, type ReplenishingOptions, type Short } from './replenishing.ts'
 import { mayKeep, targetsOf } from './restrictions.ts'
@@ -50,6 +50,8 @@ type Settled = 'inherited' | 'told' | 'as it is' | number
  *     only when they tell it of theirs. So a keeper may know of too few copies, but never of one that another one may let go: and
  *     where two cells took over the same blob, each leaves what a blob needs of those that it counts.
  * K2  a blob is said to be lost only after all cells that there are have said that they have no copy of it.
+ * K3  a copy finds who counts it, also where its cell goes by a word that was overtaken by a later one: whom it takes for the keeper may
+ *     have forgotten the blob, or take it for the keeper itself. So all are asked in the end, and who says of itself that it is one is.
  */
 export class Succession {
   readonly #options: SuccessionOptions
@@ -261,6 +263,20 @@ export class Succession {
     if (!others.some((each) => each.cell === heir && each.keeps)) return heir
     await changeKeeper(to, blob, heir, region)
     return 'told'
+  }
+
+  /** Which cells say of themselves that they keep some blobs; none while a cell cannot be asked (K3). */
+  async keepersOf(blobs: readonly BlobId[]): Promise<ReadonlyMap<BlobId, number>> {
+    const keepers = new Map<BlobId, number>()
+    if (blobs.length === 0) return keepers
+    const { told, isWhole } = await askAll(this.#options, blobs)
+    // Of two that keep it each cell is to find the same one.
+    if (!isWhole) return keepers
+    for (const [index, blob] of blobs.entries()) {
+      const keeper = keeperAmong(told[index] ?? [])
+      if (keeper !== undefined) keepers.set(blob, keeper)
+    }
+    return keepers
   }
 
   /** Of some blobs those of which no region has a copy; none while a cell cannot be asked (K2). */

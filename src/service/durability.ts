@@ -1,5 +1,5 @@
 import { addBlob } from '#src/metadata/blob-records.ts'
-import { endReservation, type Reservation, reserve } from '#src/metadata/reservations.ts'
+import { type Reservation, reserve } from '#src/metadata/reservations.ts'
 import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Moment } from '#src/world.ts'
 import type { Foundation } from './foundation.ts'
@@ -37,48 +37,38 @@ async function spreading<Done>(
   return done
 }
 
-/** Makes what was ingested durable elsewhere, where that is asked for: it has a record then, and is reserved. */
+/**
+ * Makes what was ingested durable elsewhere, where that is asked for: it has a record then, and is reserved. Where it rejects, it is gone;
+ * best effort: its time ends, and the sweep finds what has no record.
+ */
 export async function spreadOut(
   foundation: Foundation,
   spread: Spread | undefined,
   ingested: Ingested,
 ): Promise<Ingested> {
-  const { content, restriction } = ingested
-  if (spread === undefined || content.kind === 'inline') return ingested
-  const { store, region, cell } = foundation
-  const { stored } = content
-  const reservation = { blob: stored.id, token: spread.token }
-  await store.transact(async (transaction) => {
-    await addBlob(transaction, stored, region, cell, restriction)
-    reserve(transaction, reservation, spread.until)
-  })
-  try {
-    await spread.keep([stored.id])
-  } catch (error) {
-    // Best effort: its time ends.
-    await store.transact((transaction) => endReservation(transaction, reservation)).catch(() => undefined)
-    throw error
-  }
-  return { ...ingested, reservation }
+  const { restriction } = ingested
+  const [kept = ingested] = await spreadParts(foundation, spread, { parts: [ingested], restriction })
+  return kept
 }
 
 interface PartsToSpread {
   readonly parts: readonly Ingested[]
-  /** The manifest that is to name them. */
-  readonly whole: BlobId
+  /** The manifest that is to name them; absent: versions are. */
+  readonly whole?: BlobId
   readonly restriction: Restriction | undefined
 }
 
-/** As `spreadOut`, of blobs that one manifest is to name; where it rejects, they are gone. */
+/** As `spreadOut`, of blobs that one manifest is to name. */
 export async function spreadParts(
   foundation: Foundation,
   spread: Spread | undefined,
   { parts, whole, restriction }: PartsToSpread,
 ): Promise<readonly Ingested[]> {
-  if (spread === undefined) return parts
-  const { store, region, cell } = foundation
   const blobs = parts.flatMap(({ content }) => (content.kind === 'blob' ? [content.stored] : []))
-  const reservationOf = (blob: BlobId): Reservation => ({ blob, token: spread.token, whole })
+  if (spread === undefined || blobs.length === 0) return parts
+  const { store, region, cell } = foundation
+  const { token, until } = spread
+  const reservationOf = (blob: BlobId): Reservation => ({ blob, token, ...(whole !== undefined && { whole }) })
   const kept = parts.map((each) =>
     each.content.kind === 'blob' ? { ...each, reservation: reservationOf(each.content.stored.id) } : each,
   )
@@ -86,14 +76,9 @@ export async function spreadParts(
     await store.transact(async (transaction) => {
       for (const stored of blobs) {
         await addBlob(transaction, stored, region, cell, restriction)
-        reserve(transaction, reservationOf(stored.id), spread.until)
+        reserve(transaction, reservationOf(stored.id), until)
       }
     })
-  } catch (error) {
-    for (const each of parts) await discard(foundation, each)
-    throw error
-  }
-  try {
     await spread.keep(
       blobs.map(({ id }) => id),
       whole,

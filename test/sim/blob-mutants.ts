@@ -207,4 +207,12 @@ export const blobMutants: readonly Mutant[] = [
     to: "if (word === 'held' && last < 0)",
     killers: ['test/cluster/succession.test.ts'],
   },
+  {
+    name: 'who-keeps-it-is-asked-of-one-alone',
+    rule: 'K3',
+    file: 'src/cluster/keeper-jobs.ts',
+    from: 'if (found !== undefined && found !== keeper)',
+    to: 'if (found !== undefined && found === keeper)',
+    killers: ['test/cluster/handing-on.test.ts'],
+  },
 ]

@@ -74,8 +74,8 @@ export const locationMutants: readonly Mutant[] = [
     name: 'late-records-come-back',
     rule: 'C22',
     file: 'src/cluster/feed-pages.ts',
-    from: '  return refused.size === 0 ? records : records.filter(({ bucket }) => !refused.has(bucket))',
-    to: '  return refused.size >= 0 ? records : records.filter(({ bucket }) => !refused.has(bucket))',
+    from: 'const own = refused.size === 0 ? records : ',
+    to: 'const own = refused.size >= 0 ? records : ',
     killers: ['test/cluster/moving.test.ts'],
   },
   {
