@@ -55,7 +55,8 @@ interface BlobWork {
  *
  * V8  what is named here and to be in other regions goes from here only once one of those keeps it, with a good copy, and says so: a
  *     keeper that has no word of it lets nothing go.
- * V4  a copy here is forgotten only after its keeper said that it may go, and in a transaction that finds it as it was then;
+ * V4  a copy here is forgotten only after its keeper said that it may go, and in a transaction that finds it as it was then; or once no
+ *     cell keeps the blob, as all say;
  *     a keeper that cannot be reached is asked again, and until then nothing goes (I7).
  */
 export class KeeperJobs {
@@ -256,7 +257,7 @@ export class KeeperJobs {
       done = 0
       for (const [index, { row, blob }] of work.entries()) {
         const { word, last } = answers[index] ?? { word: 'unknown', last: 0 }
-        const found = keepers.get(blob)
+        const found = keepers?.get(blob)
         // The next pass asks that one. Nobody becomes a keeper by hearsay.
         if (found !== undefined && found !== keeper) await askElsewhere(transaction, blob, keeper, found)
         else if (word === 'elsewhere' && last !== foundation.cell) await askElsewhere(transaction, blob, keeper, last)
@@ -271,14 +272,21 @@ export class KeeperJobs {
 
   async #leave(keeper: number, work: readonly (BlobWork & NumberedCopy)[]): Promise<number> {
     if (work.length === 0) return 0
-    const { store, region } = this.#options.foundation
+    const { foundation, succession } = this.#options
+    const { store, region } = foundation
     const answers = decodeLet(await this.#ask(keeper, 'release', encodeGiven(work)))
+    // One that has forgotten a blob, and keeps it no more, says the same as one that freed it: another may keep it, and count the copy here.
+    const freed = work.filter((_, index) => answers[index] === 'freed')
+    const keepers = await succession.keepersOf(freed.map(({ blob }) => blob))
     let done = 0
     await store.transact(async (transaction) => {
       done = 0
       for (const [index, { row, blob, copy }] of work.entries()) {
         const answer: Let | undefined = answers[index]
         if (answer === undefined || answer === 'wait') continue
+        const found = answer === 'freed' ? keepers?.get(blob) : undefined
+        if (found !== undefined) await askElsewhere(transaction, blob, keeper, found)
+        if (answer === 'freed' && (found !== undefined || keepers === undefined)) continue
         const left = await giveUp(transaction, { blob, region, copy }, keeper)
         // Named again meanwhile, it is looked at as such by the next pass.
         if (left !== 'gone') continue

@@ -265,13 +265,13 @@ export class Succession {
     return 'told'
   }
 
-  /** Which cells say of themselves that they keep some blobs; none while a cell cannot be asked (K3). */
-  async keepersOf(blobs: readonly BlobId[]): Promise<ReadonlyMap<BlobId, number>> {
+  /** Which cells say of themselves that they keep some blobs. Undefined: a cell cannot be asked (K3). */
+  async keepersOf(blobs: readonly BlobId[]): Promise<ReadonlyMap<BlobId, number> | undefined> {
     const keepers = new Map<BlobId, number>()
     if (blobs.length === 0) return keepers
     const { told, isWhole } = await askAll(this.#options, blobs)
     // Of two that keep it each cell is to find the same one.
-    if (!isWhole) return keepers
+    if (!isWhole) return undefined
     for (const [index, blob] of blobs.entries()) {
       const keeper = keeperAmong(told[index] ?? [])
       if (keeper !== undefined) keepers.set(blob, keeper)

@@ -54,6 +54,11 @@ const keeperIn = async ({ foundation }: Region, blob: BlobId) => {
   return record?.kind === 'bytes' ? record.keeper : undefined
 }
 
+const holdersIn = async ({ foundation }: Region, blob: BlobId) => {
+  const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+  return record?.kind === 'bytes' ? record.holders.map(({ region }) => region).sort() : undefined
+}
+
 test('V6: what comes back while it is handed on stays, whatever was answered before', async () => {
   const { peers, fra, iad, blob, hand, close } = await kept()
   let calls = 0
@@ -79,8 +84,10 @@ test('V6: who keeps a blob goes by no word of others about who does', async () =
   await close()
 })
 
-test('K3: a copy whose cell was told late of a keeper that has forgotten the blob since is counted by the one that there is', async () => {
-  const { peers, fra, iad, syd, blob, hand, clock, close } = await keptByThree()
+/** As three of them keep it: what fra told syd of iad, which kept it for a while, came after that one had forgotten the blob. */
+async function toldLate() {
+  const all = await keptByThree()
+  const { peers, fra, iad, syd, blob, hand } = all
   let words = 0
   peers.between = async (call) => {
     if (call !== '3 kept-by' || ++words > 1) return
@@ -92,6 +99,11 @@ test('K3: a copy whose cell was told late of a keeper that has forgotten the blo
   }
   await hand(fra, iad)
   assert.deepEqual([await keeperIn(fra, blob), await keeperIn(syd, blob)], [1, 2])
+  return all
+}
+
+test('K3: a copy whose cell was told late of a keeper that has forgotten the blob since is counted by the one that there is', async () => {
+  const { syd, blob, clock, close } = await toldLate()
   await syd.bytes.jobs.pass()
   assert.deepEqual(await jobsOf(syd), ['hold'], 'it may only not have heard of it yet')
   for (let look = 0; look < 2; look++) {
@@ -99,6 +111,23 @@ test('K3: a copy whose cell was told late of a keeper that has forgotten the blo
     await syd.bytes.jobs.pass()
   }
   assert.deepEqual([await keeperIn(syd, blob), await jobsOf(syd)], [1, []])
+  await close()
+})
+
+test('V4: no copy goes by the word of a cell that has forgotten the blob, while another one counts it', async () => {
+  const { peers, fra, iad, syd, blob, close } = await toldLate()
+  await remove(syd, 'k')
+  peers.faultsOf(1).isDown = true
+  await syd.bytes.jobs.pass()
+  assert.equal(await keeperIn(syd, blob), 2, 'who cannot be asked may keep it')
+  peers.faultsOf(1).isDown = false
+  await syd.bytes.jobs.pass()
+  assert.equal(await keeperIn(syd, blob), 1, 'asked next')
+  assert.deepEqual(await holdersIn(fra, blob), ['fra', 'syd'])
+  await syd.bytes.jobs.pass()
+  assert.deepEqual([await keeperIn(syd, blob), await jobsOf(syd)], [undefined, []])
+  assert.deepEqual(await holdersIn(fra, blob), ['fra'])
+  assert.deepEqual(await jobsOf(iad), [])
   await close()
 })
 

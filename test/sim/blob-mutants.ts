@@ -215,4 +215,12 @@ export const blobMutants: readonly Mutant[] = [
     to: 'if (found !== undefined && found === keeper)',
     killers: ['test/cluster/handing-on.test.ts'],
   },
+  {
+    name: 'who-has-forgotten-a-blob-says-that-it-may-go',
+    rule: 'V4',
+    file: 'src/cluster/keeper-jobs.ts',
+    from: "if (answer === 'freed' && (found !== undefined || keepers === undefined)) continue",
+    to: 'if (found === keeper) continue',
+    killers: ['test/cluster/handing-on.test.ts'],
+  },
 ]
