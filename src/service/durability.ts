@@ -64,8 +64,9 @@ export async function spreadParts(
   spread: Spread | undefined,
   { parts, whole, restriction }: PartsToSpread,
 ): Promise<readonly Ingested[]> {
+  if (spread === undefined) return parts
   const blobs = parts.flatMap(({ content }) => (content.kind === 'blob' ? [content.stored] : []))
-  if (spread === undefined || blobs.length === 0) return parts
+  if (blobs.length === 0) return parts
   const { store, region, cell } = foundation
   const { token, until } = spread
   const reservationOf = (blob: BlobId): Reservation => ({ blob, token, ...(whole !== undefined && { whole }) })
