@@ -112,7 +112,12 @@ describe('C17 C20: a region that was named, and of whose likes too few are left'
     await assert.rejects(begun.complete(), isFault('ServiceUnavailable'))
     assert.equal(await find(fra, 'parts'), undefined)
     peers.faultsOf(2).isDown = false
+    let isHeard = false
+    peers.between = async (call) => {
+      if (call === '2 reached') isHeard = true
+    }
     await begun.complete()
+    assert.ok(isHeard, 'it is answered once another region has the record')
     assert.equal(await holding([fra], 'parts'), 'fra')
   })
 })

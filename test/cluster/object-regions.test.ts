@@ -14,6 +14,9 @@ import {
   S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { dismiss } from '#src/cluster/founding.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
+import { memberIn } from '#src/model/region.ts'
 import { type Placement, Placements } from '#src/service/placements.ts'
 import { alice, type Cluster, openCluster, type StartedRegion, until, untilJoined } from './regions.ts'
 
@@ -181,4 +184,39 @@ test('a region that starts again knows what is to be where', async () => {
   assert.equal(await told(syd, 'two'), 'fra,syd')
   assert.equal(await holding('two'), 'fra,syd')
   assert.equal(await holding('small'), 'syd')
+})
+
+test('C20: an upload that named a region which is lost meanwhile ends, where that is that is left; a new one that names too few does not', async () => {
+  const [Key, first, second] = ['outlives', randomBytes(5 * 2 ** 20), randomBytes(1000)]
+  await fra.node.node.services.buckets.update(Bucket, (each) => ({ ...each, durability: 2 }))
+  const isRefused = { name: 'InvalidRequest' }
+  // Once it knows what the bucket asks for.
+  const tooFew = () => naming(fra, 'fra').send(new PutObjectCommand({ Bucket, Key: 'too few', Body: second }))
+  await assert.rejects(tooFew(), isRefused)
+  const { UploadId } = await naming(fra, 'fra,syd').send(new CreateMultipartUploadCommand({ Bucket, Key }))
+  const send = async (PartNumber: number, Body: Buffer) => {
+    const { ETag } = await iad.client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body }))
+    return { PartNumber, ETag }
+  }
+  const Parts = [await send(1, first)]
+  const { members } = syd.node.node.region ?? {}
+  assert.ok(members !== undefined)
+  await syd.stop()
+  await dismiss(fra.node.node.foundation.store, new Namespace(), members.self.cell)
+  const isGone = ({ node }: StartedRegion): boolean =>
+    memberIn(node.node.region?.members.membership ?? members.membership, 'syd') === undefined
+  for (const region of [fra, iad]) await until(() => isGone(region))
+  Parts.push(await send(2, second))
+  await iad.client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }))
+  for (const region of [fra, iad]) assert.ok((await read(region, Key)).equals(Buffer.concat([first, second])))
+  assert.equal(await told(iad, Key), 'fra,syd')
+  const held = (await placement(iad, Key)).holders.map(({ region }) => region)
+  assert.deepEqual(held, ['fra'])
+  await assert.rejects(tooFew(), isRefused)
+  await assert.rejects(naming(fra, 'fra,syd').send(new PutObjectCommand({ Bucket, Key: 'no', Body: 'x' })), isInvalid)
+  const started = await naming(fra, 'fra').send(new CreateMultipartUploadCommand({ Bucket, Key: 'one' }))
+  const named = { Bucket, Key: 'one', UploadId: started.UploadId }
+  const { ETag } = await fra.client.send(new UploadPartCommand({ ...named, PartNumber: 1, Body: second }))
+  const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] }
+  await assert.rejects(fra.client.send(new CompleteMultipartUploadCommand({ ...named, MultipartUpload })), isRefused)
 })

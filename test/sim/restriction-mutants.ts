@@ -106,7 +106,7 @@ export const restrictionMutants: readonly Mutant[] = [
     rule: 'C20, D3',
     file: 'src/cluster/spreading.ts',
     from: 'const heard = this.#hearers.count === 0 ? [] : [this.#heard(heads)]',
-    to: 'const heard = this.#hearers.count >= 0 ? [] : [this.#heard(heads)]',
+    to: 'const heard = this.#hearers.count === 0 ? [] : [Promise.resolve()]',
     killers: gone,
   },
   {
