@@ -1,7 +1,7 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { bucketOf } from '#src/metadata/blob-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
-import type { Membership } from '#src/model/region.ts'
+import { isGoing, type Membership } from '#src/model/region.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { type RestrictionOptions, targetsOf } from './restrictions.ts'
 
@@ -53,7 +53,25 @@ export async function copiesNeeded(
   return Math.min(needed, targets?.length ?? needed)
 }
 
-/** In how many regions a blob can be that is to be in so many. */
+/**
+ * In how many regions a blob can be that is to be in so many: no more than its bucket is in that stay. Those of its bucket that come to it
+ * later get their copies then.
+ */
+export async function possibleOf(
+  from: Snapshot,
+  blob: BlobId,
+  record: Pick<BlobRecord, 'restriction'>,
+  needed: number,
+  { membership, cellsOfBucket }: NeededOptions,
+): Promise<number> {
+  const most = possible(needed, membership())
+  const bucket = record.restriction?.bucket ?? (await bucketOf(from, blob))
+  const cells = bucket === undefined ? undefined : await cellsOfBucket?.(from, bucket)
+  if (cells === undefined) return most
+  return Math.max(1, Math.min(most, cells.filter((cell) => !isGoing(membership(), cell)).length))
+}
+
+/** As `possibleOf`, whatever its bucket. */
 export function possible(needed: number, { members }: Membership): number {
   const active = members.filter(({ state }) => state === 'active')
   return Math.max(1, Math.min(needed, active.length))

@@ -10,7 +10,7 @@ import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
-import { copiesNeeded, type NeededOptions, possible, type ShortBlob } from './needed.ts'
+import { copiesNeeded, type NeededOptions, possible, possibleOf, type ShortBlob } from './needed.ts'
 import { within } from './patience.ts'
 import { mayKeep } from './restrictions.ts'
 import type { Method, Transport } from './transport.ts'
@@ -173,7 +173,7 @@ async function shelterOf(options: SuccessionMethodsOptions, blob: BlobId, record
   return await foundation.store.snapshot(async (snapshot) => {
     const isLooked = isSettled(await readSuccession(snapshot), membership().epoch)
     const known = await copiesNeeded(snapshot, blob, record, options)
-    const needed = possible(known ?? durabilityRegions, membership())
+    const needed = await possibleOf(snapshot, blob, record, known ?? durabilityRegions, options)
     if (counted.length < needed) return { isEnough: false, needed, isLooked }
     if (known !== undefined) return { isEnough: true, needed, isLooked }
     // A part of an object: if its bucket asks for more, whoever looks at all objects sees that, or has more copies made.

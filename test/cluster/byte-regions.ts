@@ -31,6 +31,8 @@ interface RegionsOptions {
   readonly durabilityRegions?: number
   /** Of the bucket, where it is of its own mind. */
   readonly durability?: number
+  /** The cells that the bucket is in, where these are not all. */
+  readonly cellsOfBucket?: readonly number[]
   /** Of each region's cache; absent: they have none. */
   readonly cacheBytes?: number
 }
@@ -89,7 +91,13 @@ async function openRegion(
   member: Member,
   peers: Peers,
   membership: () => Membership,
-  { world = realWorld, durabilityRegions = 1, durability, cacheBytes: budget }: Omit<RegionsOptions, 'count'>,
+  {
+    world = realWorld,
+    durabilityRegions = 1,
+    durability,
+    cellsOfBucket,
+    cacheBytes: budget,
+  }: Omit<RegionsOptions, 'count'>,
 ) {
   const cell = await openCell(world, undefined, member)
   const counters = new Counters()
@@ -110,6 +118,7 @@ async function openRegion(
         (await cell.foundation.namespace.bucket(from, bucket))?.id === id ? durability : undefined,
       mostDurable: async () => durability,
     }),
+    ...(cellsOfBucket !== undefined && { cellsOfBucket: async () => cellsOfBucket }),
     counters,
     failed: (error) => errors.push(error),
     ...(cache !== undefined && { cache }),

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { HandingOn } from '#src/cluster/handing-on.ts'
 import { decodeLet, encodeCopies, encodeGiven } from '#src/cluster/keeper-wire.ts'
 import { neededIn } from '#src/cluster/needed.ts'
+import { askSheltered } from '#src/cluster/succession-methods.ts'
 import { encodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, dropReference, readBlob } from '#src/metadata/blob-records.ts'
 import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
@@ -81,6 +82,30 @@ test('C20: of what a bucket asks for that is in fewer regions, or that may be in
     assert.equal(await needed([1, 3], ['fra', 'iad']), 1)
     assert.equal(await needed([1, 3], ['iad']), 2, 'where none is left, all may')
   })
+})
+
+test('C20 L1: a region that leaves waits for as many copies as the regions of the bucket that stay can have', async () => {
+  for (const [cellsOfBucket, isEnough] of [
+    [[1, 3], true],
+    [[1, 2, 3], false],
+  ] as const) {
+    await withThree(
+      async ({ membership, know, peers }, fra, iad, syd) => {
+        await put(fra, 'k', bytes)
+        const blob = await follow(syd, fra, 'k')
+        assert.ok(await syd.bytes.copies.take(blob))
+        await syd.bytes.jobs.pass()
+        const members = membership.members.map((each) =>
+          each.cell === 3 ? { ...each, state: 'leaving' as const } : each,
+        )
+        const leaving = { ...membership, epoch: 2, members }
+        for (const { member } of [fra, iad, syd]) know(member.cell, leaving)
+        const asking = { foundation: syd.foundation, transport: peers.transport(syd.member) }
+        assert.deepEqual(await askSheltered(asking, 1, { epoch: 2, blobs: [blob] }), [isEnough], String(cellsOfBucket))
+      },
+      { durability: 2, cellsOfBucket },
+    )
+  }
 })
 
 test('C20: a part of an object needs what its bucket asks for, if the cell that this has left says which it was', async () => {

@@ -123,6 +123,14 @@ export const memberMutants: readonly Mutant[] = [
     killers: shortTest,
   },
   {
+    name: 'leavers-wait-for-what-no-region-can-have',
+    rule: 'C20',
+    file: 'src/cluster/needed.ts',
+    from: '  if (cells === undefined) return most\n',
+    to: '  if (cells !== undefined) return most\n',
+    killers: shortTest,
+  },
+  {
     name: 'short-for-a-day',
     rule: 'C20',
     file: 'src/cluster/succession.ts',

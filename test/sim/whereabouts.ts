@@ -16,6 +16,8 @@ export class Whereabouts {
   readonly #seen = new Map<string, readonly (readonly string[])[]>()
   readonly #now = new Map<string, readonly string[]>()
   readonly #known = new Set<string>()
+  /** How each bucket stood when it was looked at last. */
+  readonly #last = new Map<number, string>()
 
   constructor(cluster: Seen) {
     this.#cluster = cluster
@@ -24,11 +26,12 @@ export class Whereabouts {
   /** Notes how things stand; to be called whenever that may have changed. */
   look(): void {
     const { membership, root } = this.#cluster
+    const states = membership.members.map(({ cell, state }) => `${cell} ${state}`).join()
     for (const { id, name } of buckets) {
       const cells = cellsIn(root.store.view, name, membership)
-      const states = membership.members.map(({ cell, state }) => `${cell} ${state}`)
-      const now = `${id} ${cells.join()} ${states.join()}`
-      if (cells.length === 0) continue
+      const now = `${id} ${cells.join()} ${states}`
+      if (cells.length === 0 || this.#last.get(id) === now) continue
+      this.#last.set(id, now)
       const isNew = !this.#known.has(now)
       this.#known.add(now)
       for (const regions of this.#subsets()) {
