@@ -45,20 +45,10 @@ const create = defineCommand({
     ...connectionFlags,
   },
   run: ({ args }) =>
-    connected(args, async ({ client }) => {
+    connected(args, async (connection) => {
       const Bucket = bucketOf(args.name)
-      const { regions } = args
-      if (regions !== undefined) {
-        client.middlewareStack.add(
-          (next) => (given) => {
-            const { headers } = given.request as { headers: Record<string, string> }
-            headers['x-tigris-regions'] = regions
-            return next(given)
-          },
-          { step: 'build' },
-        )
-      }
-      await client.send(new CreateBucketCommand({ Bucket }))
+      if (args.regions !== undefined) connection.placeIn(args.regions)
+      await connection.client.send(new CreateBucketCommand({ Bucket }))
       report([{ name: Bucket, created: true }], args.json)
     }),
 })

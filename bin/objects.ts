@@ -1,6 +1,6 @@
 import { DeleteObjectCommand } from '@aws-sdk/client-s3'
 import { defineCommand } from 'citty'
-import { CannotDo, connected, connectionFlags, nameOf, remoteOf } from './client/connection.ts'
+import { CannotDo, connected, connectionFlags, nameOf, parseRemote, remoteOf } from './client/connection.ts'
 import { type Copied, copyAll } from './client/copying.ts'
 import { listObjects, removeAll } from './client/listing.ts'
 import { print, sizeOf, table } from './client/printing.ts'
@@ -50,10 +50,20 @@ const copy = defineCommand({
       default: '16',
       valueHint: 'number',
     },
+    regions: {
+      type: 'string',
+      description:
+        'which are to have the bytes: codes, with commas between, or a geography; default: as the bucket says',
+      valueHint: 'codes',
+    },
     ...connectionFlags,
   },
   run: ({ args }) =>
-    connected(args, async ({ client }) => {
+    connected(args, async (connection) => {
+      if (args.regions !== undefined) {
+        if (parseRemote(args.target) === undefined) throw new CannotDo('--regions is for what is copied to a server')
+        connection.placeIn(args.regions)
+      }
       const progress = new Progress()
       let count = 0
       let bytes = 0
@@ -64,7 +74,7 @@ const copy = defineCommand({
       }
       try {
         await copyAll(args.source, args.target, {
-          client,
+          client: connection.client,
           progress,
           copied,
           isRecursive: args.recursive === true,

@@ -38,6 +38,9 @@ function endpointOf({ endpoint }: ConnectionArgs): string | undefined {
   return text?.replace(/\/$/, '')
 }
 
+/** Commands whose requests make what regions can be chosen for. */
+const makers = new Set(['CopyObjectCommand', 'CreateBucketCommand', 'CreateMultipartUploadCommand', 'PutObjectCommand'])
+
 /** A server that is spoken to as its environment says. */
 export class Connection {
   readonly client: S3Client
@@ -61,6 +64,18 @@ export class Connection {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     })
+  }
+
+  /** Where buckets and objects are to be that are made from now on: regions by their codes, with commas between, or a geography. */
+  placeIn(regions: string): void {
+    this.client.middlewareStack.add(
+      (next, context) => (given) => {
+        const { headers } = given.request as { headers: Record<string, string> }
+        if (makers.has(context.commandName ?? '')) headers['x-tigris-regions'] = regions
+        return next(given)
+      },
+      { step: 'build', name: 'placeIn' },
+    )
   }
 
   async signer(): Promise<Signer> {

@@ -10,6 +10,7 @@ const sameName = new Set([
   'content-md5',
   'content-type',
   'expires',
+  'x-tigris-regions',
 ])
 /** Of x-amz-*, those that sign the form and say nothing of the object. */
 const signing = new Set([

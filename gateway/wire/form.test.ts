@@ -168,6 +168,8 @@ test('fields become the headers of a PutObject, and nothing else does', () => {
     ['authorization', 'evil'],
     ['x-amz-meta-a', 'line\r\nbreak é'],
     ['x-amz-credential', 'c'],
+    ['x-tigris-regions', 'fra'],
+    ['x-tigris-consistent', 'true'],
     ['tagging', '<Tagging><TagSet><Tag><Key>a b</Key><Value>+=</Value></Tag></TagSet></Tagging>'],
   ])
   assert.deepEqual(
@@ -177,6 +179,7 @@ test('fields become the headers of a PutObject, and nothing else does', () => {
       'content-type': 'text/plain',
       'x-amz-meta-a': 'line  break Ã©',
       'x-amz-tagging': 'a%20b=%2B%3D',
+      'x-tigris-regions': 'fra',
     },
   )
 })

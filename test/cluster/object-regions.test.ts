@@ -14,6 +14,7 @@ import {
   S3ServiceException,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { createPresignedPost } from '@aws-sdk/s3-presigned-post'
 import { dismiss } from '#src/cluster/founding.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { memberIn } from '#src/model/region.ts'
@@ -186,11 +187,24 @@ test('a region that starts again knows what is to be where', async () => {
   assert.equal(await holding('small'), 'syd')
 })
 
+test('a form names them by a field that its policy allows; wherever it is sent, the bytes go there', async () => {
+  const [Key, Body] = ['by a form', randomBytes(100_000)]
+  const Fields = { 'x-tigris-regions': 'syd' }
+  const { url, fields } = await createPresignedPost(clientOf(fra, {}), { Bucket, Key, Fields })
+  const form = new FormData()
+  for (const [name, value] of Object.entries(fields)) form.set(name, value)
+  form.set('file', new Blob([Body]))
+  assert.equal((await fetch(url, { method: 'POST', body: form })).status, 204)
+  await everywhere(Key)
+  assert.equal(await told(iad, Key), 'syd')
+  await until(async () => (await holding(Key)) === 'syd')
+  assert.ok((await read(iad, Key)).equals(Body))
+})
+
 test('C20: an upload that named a region which is lost meanwhile ends, where that is that is left; a new one that names too few does not', async () => {
   const [Key, first, second] = ['outlives', randomBytes(5 * 2 ** 20), randomBytes(1000)]
   await fra.node.node.services.buckets.update(Bucket, (each) => ({ ...each, durability: 2 }))
   const isRefused = { name: 'InvalidRequest' }
-  // Once it knows what the bucket asks for.
   const tooFew = () => naming(fra, 'fra').send(new PutObjectCommand({ Bucket, Key: 'too few', Body: second }))
   await assert.rejects(tooFew(), isRefused)
   const { UploadId } = await naming(fra, 'fra,syd').send(new CreateMultipartUploadCommand({ Bucket, Key }))

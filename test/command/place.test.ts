@@ -1,20 +1,29 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { alice, type Cluster, openCluster, type StartedRegion, untilJoined } from '../cluster/regions.ts'
+import { alice, type Cluster, openCluster, type StartedRegion, until, untilJoined } from '../cluster/regions.ts'
 import { Command, type Ended } from './command.ts'
 
+let folder: string
 let cluster: Cluster
 let fra: StartedRegion
 let syd: StartedRegion
 
 before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'meridian-place-'))
   cluster = await openCluster()
   fra = await cluster.start('fra')
   syd = await cluster.start('syd')
   await untilJoined(fra, syd)
 })
-after(() => cluster.close())
+after(async () => {
+  await cluster?.close()
+  await rm(folder, { recursive: true, force: true })
+})
 
 const meridian = (...words: string[]): Promise<Ended> =>
   new Command(words, {
@@ -50,6 +59,35 @@ test('a bucket in use is placed elsewhere, and its durability changed, from the 
   assert.equal((await fra.node.node.services.buckets.get(Bucket)).durability, 2)
 })
 
+test('buckets and objects are put into regions that are named, also large ones and copies', async () => {
+  assert.equal((await told('buckets', 'create', 'in-syd', '--regions', 'syd'))['name'], 'in-syd')
+  assert.equal((await syd.node.node.services.buckets.get('in-syd')).location, 'syd')
+  const Bucket = 'put-somewhere'
+  await fra.client.send(new CreateBucketCommand({ Bucket }))
+  const small = join(folder, 'small')
+  const large = join(folder, 'large')
+  await writeFile(small, 'small')
+  await writeFile(large, Buffer.alloc(6 * 2 ** 20))
+  const copied = async (...words: string[]): Promise<void> => {
+    const { code, errors } = await meridian('objects', 'copy', ...words)
+    assert.equal(code, 0, errors)
+  }
+  await copied(small, `s3://${Bucket}/small`, '--regions', 'syd')
+  await copied(large, `s3://${Bucket}/large`, '--regions', 'syd', '--part-mib', '5')
+  await copied(small, `s3://${Bucket}/anywhere`)
+  await copied(`s3://${Bucket}/anywhere`, `s3://${Bucket}/copy`, '--regions', 'fra,syd')
+  const regionsOf = async (key: string): Promise<readonly string[] | undefined> => {
+    const name = { bucket: Bucket, key }
+    const { version } = await syd.node.node.services.objects.head({ name, guard: () => {}, conditions: {} })
+    return version.regions
+  }
+  // Where it was written has it at once; the other region hears of it.
+  await until(async () => {
+    const found = await Promise.all(['small', 'large', 'anywhere', 'copy'].map((key) => regionsOf(key).catch(() => [])))
+    return isDeepStrictEqual(found, [['syd'], ['syd'], undefined, ['fra', 'syd']])
+  })
+})
+
 test('what cannot be done says why, and what can', async () => {
   const refused = async (...words: string[]): Promise<string> => {
     const { code, output, errors } = await meridian(...words)
@@ -59,6 +97,7 @@ test('what cannot be done says why, and what can', async () => {
   await fra.client.send(new CreateBucketCommand({ Bucket: 'stays' }))
   assert.match(await refused('buckets', 'place', 'stays', '--regions', 'syd,nowhere'), /^1 .*no region nowhere/)
   assert.match(await refused('buckets', 'place', 'stays', '--durability', '3'), /^1 .*3 regions, and there are 2/)
+  assert.match(await refused('objects', 'copy', 's3://stays/k', folder, '--regions', 'syd'), /^1 .*copied to a server/)
   assert.match(await refused('buckets', 'place', 'stays'), /^1 .*--regions .*--durability/)
   assert.match(await refused('buckets', 'place', 'stays', '--durability', 'two'), /^1 .*such as 2/)
   assert.match(await refused('buckets', 'location', 'nothing-here'), /^1 .*NoSuchBucket.*buckets list/)

@@ -61,16 +61,12 @@ export class Mover {
     })
   }
 
-  /** As its operator does who wants a region to leave: buckets that are only there get another location, until it is gone. */
-  async clear(leaver: Region): Promise<void> {
-    const { timeline, cluster } = this.#parts
-    const { cell } = leaver.member
-    while (!leaver.hasLeft) {
-      for (const { name } of buckets) {
-        const cells = cellsIn(cluster.root.store.view, name, cluster.membership)
-        if (cells.every((each) => each === cell)) await this.#move(name, '')
-      }
-      await timeline.sleep(500)
+  /** As its operator does who wants a region to leave: buckets that are only there get another location. */
+  async clear({ member }: Region): Promise<void> {
+    const { cluster } = this.#parts
+    for (const { name } of buckets) {
+      const cells = cellsIn(cluster.root.store.view, name, cluster.membership)
+      if (cells.every((each) => each === member.cell)) await this.#move(name, '')
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Member } from '#src/model/region.ts'
+import { type Member, memberOf } from '#src/model/region.ts'
 import { checkCopies, checkDurable, checkPlaces, checkReferences, heldIn } from './blob-checkers.ts'
 import { Chance } from './chance.ts'
 import {
@@ -48,6 +48,8 @@ export interface SimulationReport {
 }
 
 const clientsPerRegion = 3
+/** How often it is looked at whether a region that leaves has left. */
+const clearMilliseconds = 500
 /** Longer than a write to several regions takes at most. */
 const leftMilliseconds = 100_000
 /** An hour: far more than any seed needs; what takes longer stands still. */
@@ -109,7 +111,12 @@ export async function simulate({
     if (leaver === undefined) return
     await timeline.sleep(chance.between(2_000, 12_000))
     await cluster.leave(leaver)
-    await mover.clear(leaver)
+    while (!leaver.hasLeft) {
+      // Nobody may have heard of it but a root that is lost.
+      if (memberOf(cluster.membership, leaver.member.cell)?.state === 'active') await cluster.roster.leave(leaver)
+      await mover.clear(leaver)
+      await timeline.sleep(clearMilliseconds)
+    }
   }
   const comeToRest = async (): Promise<void> => {
     const deadline = timeline.now + restMost
