@@ -4,7 +4,7 @@ import { endReservation, type Reservation, reserve } from '#src/metadata/reserva
 import type { BlobId, Restriction } from '#src/model/blob.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { sharingCells } from '#src/model/move.ts'
-import { cellsOf, type Membership, memberOf, targetCells } from '#src/model/region.ts'
+import { cellsOf, type Member, type Membership, memberOf, targetCells } from '#src/model/region.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Durability, Spread } from '#src/service/spread.ts'
 import type { Copies } from './copies.ts'
@@ -61,30 +61,58 @@ export class Spreading implements Durability {
   }
 
   async begin({ name, location, durability }: Bucket, restriction?: Restriction): Promise<Spread | undefined> {
-    const { membership, isReachable, nearest, foundation } = this.#options
+    const { membership, nearest, foundation } = this.#options
     const regions = durability ?? this.#options.regions
     const needed = regions - 1
     if (needed === 0) return undefined
     const all = cellsOf(location, membership())
     const targets = restriction && targetCells(restriction.regions, all, membership())
-    if (targets !== undefined && targets.length < regions) {
+    const named = restriction?.regions.length ?? 0
+    if (targets !== undefined && named < regions) {
       throw new Fault('InvalidRequest', {
-        message: `The object is to be in ${targets.length} regions; what is written here has to be in ${regions}.`,
+        message: `The object is to be in ${named} regions; what is written here has to be in ${regions}.`,
       })
     }
-    const cells = (targets ?? all).filter((cell) => cell !== foundation.cell)
-    if (cells.length < needed) {
+    const others = all.filter((cell) => cell !== foundation.cell)
+    if (others.length < needed) {
       throw new Fault('InvalidRequest', {
-        message: `This bucket is in ${cells.length + 1} regions; what is written here has to be in ${regions}.`,
+        message: `This bucket is in ${others.length + 1} regions; what is written here has to be in ${regions}.`,
       })
     }
+    const mayTake = (cell: number): boolean => targets?.includes(cell) !== false
+    const takers = others.filter(mayTake)
+    // Of the regions that it names too few may be left: the bytes go to each of these then, and to others the record alone.
+    const copies = Math.min(needed, takers.length)
+    const taking = this.#reachable(takers, copies)
+    const rest = others.filter((cell) => !mayTake(cell))
+    const hearing = this.#reachable(rest, needed - copies).map(({ cell }) => cell)
+    const order = nearest(taking.map(({ region }) => region))
+    const sorted = order.flatMap((code) => taking.filter(({ region }) => region === code).map(({ cell }) => cell))
+    const hearers = { cells: hearing, count: needed - copies }
+    return new SpreadWrite(this.#options, name, { takers: { cells: sorted, count: copies }, hearers })
+  }
+
+  /** Those that take writes, if there are so many. */
+  #reachable(cells: readonly number[], count: number): readonly Member[] {
+    const { membership, isReachable } = this.#options
     const members = cells.flatMap((cell) => memberOf(membership(), cell) ?? [])
     const reachable = members.filter(({ cell, state }) => state === 'active' && isReachable(cell))
-    if (reachable.length < needed) throw new Fault('ServiceUnavailable')
-    const order = nearest(reachable.map(({ region }) => region))
-    const sorted = order.flatMap((code) => reachable.filter(({ region }) => region === code).map(({ cell }) => cell))
-    return new SpreadWrite(this.#options, name, sorted, needed)
+    if (reachable.length < count) throw new Fault('ServiceUnavailable')
+    return reachable
   }
+}
+
+/** Other cells, and how many of them it takes. */
+interface Others {
+  readonly cells: readonly number[]
+  readonly count: number
+}
+
+interface Audience {
+  /** Of its bytes and its record; nearest first. */
+  readonly takers: Others
+  /** Of its record only. */
+  readonly hearers: Others
 }
 
 class SpreadWrite implements Spread {
@@ -93,19 +121,21 @@ class SpreadWrite implements Spread {
   readonly #options: SpreadingOptions
   readonly #bucket: string
   readonly #needed: number
+  readonly #hearers: Others
   /** Nearest first; once some hold its bytes, those. */
   #cells: readonly number[]
   #reservations: readonly Reservation[] = []
 
-  constructor(options: SpreadingOptions, bucket: string, cells: readonly number[], needed: number) {
+  constructor(options: SpreadingOptions, bucket: string, { takers, hearers }: Audience) {
     const { foundation, reservedFor = reservedMilliseconds } = options
     const { world } = foundation
     this.token = Buffer.from(world.randomBytes(6)).readUIntBE(0, 6)
     this.until = world.now() + reservedFor
     this.#options = options
     this.#bucket = bucket
-    this.#cells = cells
-    this.#needed = needed
+    this.#cells = takers.cells
+    this.#needed = takers.count
+    this.#hearers = hearers
   }
 
   async keep(blobs: readonly BlobId[], whole?: BlobId): Promise<void> {
@@ -153,12 +183,23 @@ class SpreadWrite implements Spread {
     const [bucket, reservations] = [this.#bucket, this.#reservations]
     const request = encodeMessage({ heads, bucket, reservations } satisfies ReachedRequest)
     const asked = this.#cells.map((cell) => this.#confirmAt(cell, request))
+    const heard = this.#hearers.count === 0 ? [] : [this.#heard(heads)]
     try {
-      await firstOf(asked, this.#needed)
+      await firstOf([...asked, ...heard], this.#needed + heard.length)
     } catch (cause) {
       const message = 'The write was made, but not confirmed by other regions: it may stand.'
       throw new Fault('ServiceUnavailable', { message }, { cause })
     }
+  }
+
+  /** What has no bytes of it has nothing reserved for it. */
+  async #heard(heads: string): Promise<void> {
+    const { cells, count } = this.#hearers
+    const request = encodeMessage({ heads, bucket: this.#bucket, reservations: [] } satisfies ReachedRequest)
+    await firstOf(
+      cells.map((cell) => this.#confirmAt(cell, request)),
+      count,
+    )
   }
 
   async #confirmAt(cell: number, request: Uint8Array): Promise<void> {

@@ -6,11 +6,12 @@ import type { Bucket } from '#src/model/bucket.ts'
  *
  * D3  a write is acknowledged once its bytes were durable in N regions before its record was committed here, and N − 1 other
  *     cells have committed the record (C20). One that is not is answered with ServiceUnavailable, and may stand all the same.
+ *     Where fewer regions are left of N or more that it is restricted to, its bytes were durable in all of these.
  */
 export interface Durability {
   /**
    * Before a body. Undefined: one region is enough. Rejects with Fault `ServiceUnavailable` where too few regions can be reached,
-   * and with `InvalidRequest` where the bucket lives in too few, or what is written is restricted to too few.
+   * and with `InvalidRequest` where the bucket lives in too few, or what is written names too few, whether they are left or not.
    */
   begin(bucket: Bucket, restriction?: Restriction): Promise<Spread | undefined>
 }

@@ -214,22 +214,31 @@ export const copy = ({ objects }: FedRegion, from: string, to: string, restricte
     guard,
   })
 
+/** An upload: its parts one after the other, and its end. */
+export async function begin({ uploads }: FedRegion, key: string, restricted: Restricted = {}) {
+  const name = { bucket, key }
+  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner, ...restricted })
+  const parts: { number: number; etag: string }[] = []
+  return {
+    async send(bytes: Uint8Array): Promise<void> {
+      const number = parts.length + 1
+      const { etag } = await uploads.putPart({ name, uploadId, number, digests: {}, body: body(bytes) })
+      parts.push({ number, etag })
+    },
+    complete: () => uploads.complete({ name, uploadId, parts, conditions: {}, guard }),
+  }
+}
+
 /** An object in parts of these bytes. */
 export async function inParts(
-  { uploads }: FedRegion,
+  region: FedRegion,
   key: string,
   bodies: readonly Uint8Array[],
   restricted: Restricted = {},
 ): Promise<void> {
-  const name = { bucket, key }
-  const { id: uploadId } = await uploads.create({ name, attributes, initiator: owner, ...restricted })
-  const parts: { number: number; etag: string }[] = []
-  for (const [index, bytes] of bodies.entries()) {
-    const number = index + 1
-    const { etag } = await uploads.putPart({ name, uploadId, number, digests: {}, body: body(bytes) })
-    parts.push({ number, etag })
-  }
-  await uploads.complete({ name, uploadId, parts, conditions: {}, guard })
+  const upload = await begin(region, key, restricted)
+  for (const bytes of bodies) await upload.send(bytes)
+  await upload.complete()
 }
 
 export async function until(holds: () => Promise<boolean>): Promise<void> {

@@ -15,6 +15,9 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { createPresignedPost } from '@aws-sdk/s3-presigned-post'
+import { dismiss } from '#src/cluster/founding.ts'
+import { Namespace } from '#src/metadata/namespace.ts'
+import { memberIn } from '#src/model/region.ts'
 import { type Placement, Placements } from '#src/service/placements.ts'
 import { alice, type Cluster, openCluster, type StartedRegion, until, untilJoined } from './regions.ts'
 
@@ -196,4 +199,38 @@ test('a form names them by a field that its policy allows; wherever it is sent, 
   assert.equal(await told(iad, Key), 'syd')
   await until(async () => (await holding(Key)) === 'syd')
   assert.ok((await read(iad, Key)).equals(Body))
+})
+
+test('C20: an upload that named a region which is lost meanwhile ends, where that is that is left; a new one that names too few does not', async () => {
+  const [Key, first, second] = ['outlives', randomBytes(5 * 2 ** 20), randomBytes(1000)]
+  await fra.node.node.services.buckets.update(Bucket, (each) => ({ ...each, durability: 2 }))
+  const isRefused = { name: 'InvalidRequest' }
+  const tooFew = () => naming(fra, 'fra').send(new PutObjectCommand({ Bucket, Key: 'too few', Body: second }))
+  await assert.rejects(tooFew(), isRefused)
+  const { UploadId } = await naming(fra, 'fra,syd').send(new CreateMultipartUploadCommand({ Bucket, Key }))
+  const send = async (PartNumber: number, Body: Buffer) => {
+    const { ETag } = await iad.client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber, Body }))
+    return { PartNumber, ETag }
+  }
+  const Parts = [await send(1, first)]
+  const { members } = syd.node.node.region ?? {}
+  assert.ok(members !== undefined)
+  await syd.stop()
+  await dismiss(fra.node.node.foundation.store, new Namespace(), members.self.cell)
+  const isGone = ({ node }: StartedRegion): boolean =>
+    memberIn(node.node.region?.members.membership ?? members.membership, 'syd') === undefined
+  for (const region of [fra, iad]) await until(() => isGone(region))
+  Parts.push(await send(2, second))
+  await iad.client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }))
+  for (const region of [fra, iad]) assert.ok((await read(region, Key)).equals(Buffer.concat([first, second])))
+  assert.equal(await told(iad, Key), 'fra,syd')
+  const held = (await placement(iad, Key)).holders.map(({ region }) => region)
+  assert.deepEqual(held, ['fra'])
+  await assert.rejects(tooFew(), isRefused)
+  await assert.rejects(naming(fra, 'fra,syd').send(new PutObjectCommand({ Bucket, Key: 'no', Body: 'x' })), isInvalid)
+  const started = await naming(fra, 'fra').send(new CreateMultipartUploadCommand({ Bucket, Key: 'one' }))
+  const named = { Bucket, Key: 'one', UploadId: started.UploadId }
+  const { ETag } = await fra.client.send(new UploadPartCommand({ ...named, PartNumber: 1, Body: second }))
+  const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] }
+  await assert.rejects(fra.client.send(new CompleteMultipartUploadCommand({ ...named, MultipartUpload })), isRefused)
 })

@@ -3,17 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, describe, test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import { Fault } from '#src/errors.ts'
-import type { BlobRecord } from '#src/metadata/blob-codec.ts'
-import { copyIn, readBlob, readManifest } from '#src/metadata/blob-records.ts'
+import { copyIn } from '#src/metadata/blob-records.ts'
 import { addBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
 import { changeKeeper } from '#src/metadata/keeping.ts'
 import { readOutbox } from '#src/metadata/outbox.ts'
-import type { BlobId } from '#src/model/blob.ts'
-import type { Member, Membership } from '#src/model/region.ts'
-import type { ObjectVersion } from '#src/model/version.ts'
 import { attributes, body } from '../service/cell.ts'
 import { follow, get as getBytes, openRegions } from './byte-regions.ts'
 import { bucket, copy, type FedRegion, get, guard, inParts, only, openFedRegions, put, until } from './fed-regions.ts'
+import { blobsOf, change, find, holding, recordOf } from './holdings.ts'
 
 type Opened = Awaited<ReturnType<typeof openFedRegions>>
 const opened: Opened[] = []
@@ -27,39 +24,6 @@ async function three(durabilityRegions = 1): Promise<Opened & { fra: FedRegion; 
   const [fra, iad, syd] = all.regions
   assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
   return { ...all, fra, iad, syd }
-}
-
-const find = ({ objects }: FedRegion, key: string): Promise<ObjectVersion | undefined> =>
-  objects.find({ name: { bucket, key }, guard }).then(
-    ({ version }) => version,
-    () => undefined,
-  )
-
-const recordOf = ({ foundation }: Pick<FedRegion, 'foundation'>, blob: BlobId): Promise<BlobRecord | undefined> =>
-  foundation.store.snapshot(async (snapshot) => {
-    const record = await readBlob(snapshot, blob)
-    return record?.kind === 'bytes' ? record : undefined
-  })
-
-async function blobsOf(region: FedRegion, key: string): Promise<readonly BlobId[]> {
-  const content = (await find(region, key))?.content
-  if (content?.kind === 'blob') return [content.blob]
-  assert.ok(content?.kind === 'manifest', `${key} in ${region.member.region} is ${content?.kind}`)
-  return (await region.foundation.store.snapshot((from) => readManifest(from, content.blob))).map(({ blob }) => blob)
-}
-
-/** The regions that hold all of it, of those that have heard of it. */
-async function holding(regions: readonly FedRegion[], key: string): Promise<string> {
-  const found: string[] = []
-  for (const region of regions) {
-    if ((await find(region, key)) === undefined) continue
-    const records = await Promise.all((await blobsOf(region, key)).map((blob) => recordOf(region, blob)))
-    const { region: code } = region.member
-    const held = records.filter((record) => record !== undefined && copyIn(record, code) !== undefined)
-    assert.ok(held.length === 0 || held.length === records.length || key === 'parts', 'all of it, or nothing')
-    if (held.length === records.length) found.push(code)
-  }
-  return found.join()
 }
 
 const jobsOf = ({ foundation }: FedRegion) =>
@@ -76,12 +40,6 @@ async function settled(regions: readonly FedRegion[], key: string): Promise<void
     const left = await Promise.all(regions.map(jobsOf))
     return left.every(({ asked, owed }) => asked + owed === 0)
   })
-}
-
-function change(cluster: { membership: Membership }, cell: number, state: Member['state']): void {
-  const { membership } = cluster
-  const members = membership.members.map((each) => (each.cell === cell ? { ...each, state } : each))
-  cluster.membership = { ...membership, epoch: membership.epoch + 1, members }
 }
 
 const isFault = (code: string) => (error: unknown) => error instanceof Fault && error.code === code

@@ -139,8 +139,8 @@ export const blobMutants: readonly Mutant[] = [
     name: 'acknowledged-before-others-have-it',
     rule: 'C20, D3',
     file: 'src/cluster/spreading.ts',
-    from: '      await firstOf(asked, this.#needed)\n',
-    to: '      firstOf(asked, this.#needed).catch(() => undefined)\n',
+    from: '      await firstOf([...asked, ...heard], this.#needed + heard.length)\n',
+    to: '      firstOf([...asked, ...heard], this.#needed + heard.length).catch(() => undefined)\n',
     killers: ['test/cluster/durability.test.ts'],
   },
   {

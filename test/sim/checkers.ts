@@ -170,7 +170,7 @@ export async function checkReadable(
       const request = { name: { bucket: bucket.name, key }, versionId, guard, conditions: {} }
       const slot = version.isNull ? 0n : version.stamp
       if (unreadable.has(`${bucket.id} ${key} ${slot}`)) {
-        if (ledger.isPromised({ bucket: bucket.id, key, slot, stamp: version.stamp })) {
+        if (ledger.isPromisedWhole({ bucket: bucket.id, key, slot, stamp: version.stamp })) {
           throw new Violation(`${key} at ${versionId} was acknowledged as in several regions, and its bytes are lost`)
         }
         await checkRefused(services, request, `${member.region}: ${key} at ${versionId}`)

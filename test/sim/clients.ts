@@ -1,7 +1,7 @@
 import { Fault } from '#src/errors.ts'
 import type { Conditions } from '#src/model/conditions.ts'
 import { formatStamp, type Stamp } from '#src/model/stamp.ts'
-import type { ObjectVersion } from '#src/model/version.ts'
+import { type ObjectVersion, restrictionOf } from '#src/model/version.ts'
 import { StoreError } from '#src/store/store.ts'
 import { Violation } from './births.ts'
 import type { Chance } from './chance.ts'
@@ -180,14 +180,18 @@ export class Client {
     this.#promised(bucket, key, version)
   }
 
-  /** What is acknowledged is where the bucket asks for it to be. */
-  #promised(bucket: SimulatedBucket, key: string, { isNull, stamp }: ObjectVersion): void {
+  /** What is acknowledged is where the bucket asks for it to be; its bytes, where of the regions that it names so many are left. */
+  #promised(bucket: SimulatedBucket, key: string, version: ObjectVersion): void {
     const { cluster, ledger } = this.#parts
     const regions = cluster.fate.durability[buckets.indexOf(bucket)] ?? 1
     if (regions === 1) return
     // Also of one that was lost since: it had what it said that it has.
     const views = cluster.regions.map(({ store }) => store.view)
-    ledger.promises({ bucket: bucket.id, key, slot: isNull ? 0n : stamp, stamp }, regions, views)
+    const { isNull, stamp } = version
+    const restriction = restrictionOf(bucket.id, version)
+    const left = restriction && cluster.whereabouts.now(restriction)
+    const place = { bucket: bucket.id, key, slot: isNull ? 0n : stamp, stamp }
+    ledger.promises(place, regions, views, left?.length ?? regions)
   }
 
   async #move(region: Region, { objects }: RegionServices, bucket: SimulatedBucket, key: string): Promise<void> {

@@ -38,6 +38,7 @@ export class Ledger {
   readonly #early = new Set<Birth>()
   /** What was acknowledged once several regions had it (C20). */
   readonly #promised = new Set<Birth>()
+  readonly #promisedWhole = new Set<Birth>()
   /** Removals that a cell forgot, since all others had them. */
   readonly #forgotten = new Set<string>()
   readonly #seen = new Map<string, Stamp>()
@@ -110,12 +111,21 @@ export class Ledger {
     )
   }
 
-  /** C20: what is acknowledged is in so many regions by now, or what has seen it is. `views`: of all regions. */
-  promises(place: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>, regions: number, views: readonly View[]): void {
+  /**
+   * C20: what is acknowledged is in so many regions by now, or what has seen it is. `views`: of all regions. `places`: in how many its
+   * bytes may be.
+   */
+  promises(
+    place: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>,
+    regions: number,
+    views: readonly View[],
+    places: number,
+  ): void {
     const births = this.birthsOf(place.bucket, place.key, place.slot)
     const birth = births.get(place.stamp)
     if (birth === undefined) throw new Violation(`${place.key} was acknowledged at ${place.stamp}, which nobody wrote`)
     this.#promised.add(birth)
+    if (places >= regions) this.#promisedWhole.add(birth)
     const having = views.filter((view) => {
       const had = [...births.values()].filter((each) => holds(view, each))
       return withSeen(births, had).has(birth)
@@ -124,9 +134,10 @@ export class Ledger {
     throw new Violation(`${place.key} at ${place.stamp} was acknowledged, and is in ${having.length} regions only`)
   }
 
-  isPromised({ bucket, key, slot, stamp }: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>): boolean {
+  /** Whether its bytes are to be in several regions, too. */
+  isPromisedWhole({ bucket, key, slot, stamp }: Pick<Birth, 'bucket' | 'key' | 'slot' | 'stamp'>): boolean {
     const birth = this.birthsOf(bucket, key, slot).get(stamp)
-    return birth !== undefined && this.#promised.has(birth)
+    return birth !== undefined && this.#promisedWhole.has(birth)
   }
 
   /** Nobody saw what is lost: at most what was there before. */

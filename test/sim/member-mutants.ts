@@ -270,8 +270,8 @@ export const memberMutants: readonly Mutant[] = [
     name: 'confirmed-before-others-have-it',
     rule: 'C20, D3',
     file: 'src/cluster/spreading.ts',
-    from: '      await firstOf(asked, this.#needed)\n',
-    to: '      firstOf(asked, this.#needed).catch(() => {})\n',
+    from: '      await firstOf([...asked, ...heard], this.#needed + heard.length)\n',
+    to: '      firstOf([...asked, ...heard], this.#needed + heard.length).catch(() => {})\n',
     killers: 'sim',
   },
   {

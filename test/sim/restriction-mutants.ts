@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.ts'
 
 const restricted = ['test/cluster/restricted.test.ts']
+const gone = ['test/cluster/named-regions-gone.test.ts']
 
 /** Of objects that say which regions are to keep them. */
 export const restrictionMutants: readonly Mutant[] = [
@@ -80,9 +81,33 @@ export const restrictionMutants: readonly Mutant[] = [
     name: 'restricted-is-durable-in-any-region',
     rule: 'D3, C17',
     file: 'src/cluster/spreading.ts',
-    from: 'const cells = (targets ?? all).filter((cell) => cell !== foundation.cell)',
-    to: 'const cells = all.filter((cell) => cell !== foundation.cell)',
+    from: 'const mayTake = (cell: number): boolean => targets?.includes(cell) !== false',
+    to: 'const mayTake = (cell: number): boolean => all.includes(cell)',
     killers: restricted,
+  },
+  {
+    name: 'names-that-are-gone-are-too-few',
+    rule: 'D3, C17',
+    file: 'src/cluster/spreading.ts',
+    from: 'if (targets !== undefined && named < regions) {',
+    to: 'if (targets !== undefined && Math.min(named, targets.length) < regions) {',
+    killers: gone,
+  },
+  {
+    name: 'too-few-names-are-enough',
+    rule: 'D3, C17',
+    file: 'src/cluster/spreading.ts',
+    from: 'if (targets !== undefined && named < regions) {',
+    to: 'if (targets !== undefined && named < 1) {',
+    killers: gone,
+  },
+  {
+    name: 'a-record-goes-no-further-than-its-bytes',
+    rule: 'C20, D3',
+    file: 'src/cluster/spreading.ts',
+    from: 'const heard = this.#hearers.count === 0 ? [] : [this.#heard(heads)]',
+    to: 'const heard = this.#hearers.count === 0 ? [] : [Promise.resolve()]',
+    killers: gone,
   },
   {
     name: 'reserved-is-restricted-to-nothing',
