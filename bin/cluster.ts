@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { askStranger, isPassing, PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
+import { finalRefusal } from '#src/cluster/admission.ts'
 import {
   beReborn,
   changeMember,
@@ -108,7 +109,16 @@ export async function prepareCluster(config: Config, world: World, log: Log): Pr
 /** Runs what asks the root. */
 type UntilHeard = <T>(ask: (signal: AbortSignal) => Promise<T>) => Promise<T>
 
-/** The root may start later than this cell, or be on its way back: it is asked again. What else fails is thrown at once. */
+/** Why a start ends at which the root, or another member, refused for good. */
+const ended = {
+  removed: 'this cell was removed from its cluster: join with an empty one',
+  forgotten: 'the root of the cluster does not know this cell any more: join with an empty one',
+} as const
+
+/**
+ * The root may start later than this cell, or be on its way back: it is asked again. What else fails is thrown at once; DataDirectoryError
+ * where it says that it will not listen any more.
+ */
 function patiently(world: World, log: Log): UntilHeard {
   return async (ask) => {
     const signal = AbortSignal.timeout(joinMilliseconds)
@@ -117,6 +127,8 @@ function patiently(world: World, log: Log): UntilHeard {
       try {
         return await ask(signal)
       } catch (error) {
+        const refusal = finalRefusal(error)
+        if (refusal !== undefined) throw new DataDirectoryError(ended[refusal], { cause: error })
         if (!isPassing(error) || signal.aborted) throw error
         if (world.monotonic() - told >= tellMilliseconds) {
           log.warn('the root does not answer yet, and is asked again', { error })
@@ -189,8 +201,7 @@ async function makeSharedKeys(store: Store, config: Config, world: World): Promi
 
 /** Of a cell that is in a cluster already. */
 function checkStanding({ self }: Standing, location: JoinRequest): void {
-  if (self.isRemoved === true)
-    throw new DataDirectoryError('this cell was removed from its cluster: join with an empty one')
+  if (self.isRemoved === true) throw new DataDirectoryError(ended.removed)
   if (self.region !== location.region) {
     throw new DataDirectoryError(`this is the cell of the region ${self.region}, and stays it`)
   }
