@@ -19,8 +19,10 @@ import {
 import { Members } from '#src/cluster/members.ts'
 import { encodeMessage } from '#src/cluster/messages.ts'
 import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
+import { findRoot, type PromotionParts } from '#src/cluster/promotion.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
+import { Fault } from '#src/errors.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { enterLayout, newestOf, readLayout, whyNotRead } from '#src/metadata/layout-records.ts'
@@ -106,8 +108,8 @@ export async function prepareCluster(config: Config, world: World, log: Log): Pr
   }
 }
 
-/** Runs what asks the root. */
-type UntilHeard = <T>(ask: (signal: AbortSignal) => Promise<T>) => Promise<T>
+/** Runs what asks the root. `asking`: of a cell that others know, and may tell of another root. */
+type UntilHeard = <T>(ask: (signal: AbortSignal) => Promise<T>, asking?: PromotionParts) => Promise<T>
 
 /** Why a start ends at which the root, or another member, refused for good. */
 const ended = {
@@ -120,20 +122,20 @@ const ended = {
  * where it says that it will not listen any more.
  */
 function patiently(world: World, log: Log): UntilHeard {
-  return async (ask) => {
+  return async (ask, asking) => {
     const signal = AbortSignal.timeout(joinMilliseconds)
     let told = Number.NEGATIVE_INFINITY
     for (;;) {
       try {
         return await ask(signal)
       } catch (error) {
-        const refusal = finalRefusal(error)
-        if (refusal !== undefined) throw new DataDirectoryError(ended[refusal], { cause: error })
-        if (!isPassing(error) || signal.aborted) throw error
+        if (signal.aborted) throw error
+        endAt(error, asking !== undefined)
         if (world.monotonic() - told >= tellMilliseconds) {
           log.warn('the root does not answer yet, and is asked again', { error })
           told = world.monotonic()
         }
+        if (asking !== undefined) await askOthers(asking, error)
         // What it fails with says more than that the time is over.
         await world.sleep(againMilliseconds, signal, { ref: true }).catch(() => {
           throw error
@@ -141,6 +143,20 @@ function patiently(world: World, log: Log): UntilHeard {
       }
     }
   }
+}
+
+/** Throws what asking again does not help against. `mayBeOther`: another one may be the root by now, and be found. */
+function endAt(error: unknown, mayBeOther: boolean): void {
+  const refusal = finalRefusal(error)
+  if (refusal !== undefined) throw new DataDirectoryError(ended[refusal], { cause: error })
+  const isOther = mayBeOther && error instanceof Fault && error.code === 'ServiceUnavailable'
+  if (!isPassing(error) && !isOther) throw error
+}
+
+/** As a region does that does not hear its root. */
+async function askOthers(asking: PromotionParts, cause: unknown): Promise<void> {
+  await findRoot(asking)
+  if (asking.members.isRemoved) throw new DataDirectoryError(ended.removed, { cause })
 }
 
 /** Why a second node is refused. */
@@ -219,14 +235,12 @@ async function begin(parts: Starting & { readonly standing: Standing }): Promise
     await changeMember(governNamespace(store, self.cell), self.cell, (member) => ({ ...member, peer, geography }))
     return { isRoot }
   }
-  const client = new PeerClient({
-    secret,
-    members: new Members({ store, records: new ClusterRecords(), ...standing }),
-    world,
-  })
+  const members = new Members({ store, records: new ClusterRecords(), ...standing })
+  const client = new PeerClient({ secret, members, world })
   try {
     const message = encodeMessage({ peer, geography })
-    await untilHeard((signal) => client.ask(membership.root, 'member-moved', message, signal))
+    const ask = (signal: AbortSignal) => client.ask(members.membership.root, 'member-moved', message, signal)
+    await untilHeard(ask, { store, world, members, transport: client })
   } finally {
     client.close()
   }
@@ -244,7 +258,7 @@ async function join(parts: Starting & { readonly root: string }): Promise<{ isRo
   const client = new PeerClient({ secret, members, world })
   try {
     const follower = new NamespaceFollower({ store, world, members, transport: client })
-    await untilHeard((signal) => follower.copyAll(signal))
+    await untilHeard((signal) => follower.copyAll(signal), { store, world, members, transport: client })
   } finally {
     client.close()
   }

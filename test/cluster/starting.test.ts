@@ -13,13 +13,15 @@ import { loadConfig } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
-import type { Membership } from '#src/model/region.ts'
+import { type Membership, memberOf } from '#src/model/region.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
 import type { Store } from '#src/store/store.ts'
 import { openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
 import { prepareCluster } from '../../bin/cluster.ts'
-import { clusterSecret } from './regions.ts'
+import { Command } from '../command/command.ts'
+import { freePorts } from '../support/free-ports.ts'
+import { clusterSecret, openCluster, untilJoined } from './regions.ts'
 
 /** A root of nothing but its namespace, at which `copying` happens before what it is asked for with every attempt to copy that. */
 interface Root {
@@ -145,4 +147,39 @@ test('C16: a region that the root has not heard of yet is waited for', async (co
   assert.deepEqual(await root.start(), { isRoot: false })
   assert.equal(reads, 3)
   assert.equal(copies, 1)
+})
+
+test('C25: a region that starts elsewhere, and had not heard of a new root, is told of it by the others', async (context) => {
+  const cluster = await openCluster()
+  context.after(() => cluster.close())
+  const fra = await cluster.start('fra')
+  const others = []
+  for (const code of ['iad', 'syd', 'sin']) {
+    const other = await cluster.start(code)
+    await untilJoined(fra, other)
+    others.push(other)
+  }
+  const [iad, syd, sin] = others
+  assert.ok(iad !== undefined && syd !== undefined && sin !== undefined)
+  const { region } = iad.node.node
+  assert.ok(region !== undefined)
+  await syd.stop()
+  await sin.stop()
+  const words = ['regions', 'promote', '--data', join(cluster.folder, 'iad')]
+  const { code, errors } = await new Command(words, { MERIDIAN_CLUSTER_SECRET: clusterSecret }).ended
+  assert.equal(code, 0, errors)
+  const moved = async (code: string): Promise<void> => {
+    const peerPort = String(await freePorts(1))
+    const started = await cluster.start(code, { peerPort })
+    const { members } = started.node.node.region ?? {}
+    assert.ok(members !== undefined)
+    assert.equal(members.membership.root, region.members.self.cell)
+    await region.members.refresh()
+    assert.equal(memberOf(region.members.membership, members.self.cell)?.peer, `http://127.0.0.1:${peerPort}`)
+  }
+  // The root before says that it is the root no more.
+  await moved('syd')
+  // And then it is not there.
+  await fra.stop()
+  await moved('sin')
 })
