@@ -279,8 +279,8 @@ export class Succession {
     })
   }
 
-  /** Has copies made of blobs that this cell keeps, and of which another copy can go only then. */
-  async replenish(blobs: readonly ShortBlob[]): Promise<void> {
+  /** Has copies made of blobs that this cell keeps, and of which another copy can go only then. Rejects once the signal is aborted. */
+  async replenish(blobs: readonly ShortBlob[], signal: AbortSignal): Promise<void> {
     const { foundation, membership } = this.#options
     const short = await foundation.store.snapshot(async (snapshot) => {
       const found: Short[] = []
@@ -293,7 +293,7 @@ export class Succession {
       }
       return found
     })
-    if (short.length > 0) await this.#replenishing.replenish(short)
+    if (short.length > 0) await this.#replenishing.replenish(short, signal)
   }
 }
 

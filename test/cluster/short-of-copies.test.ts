@@ -63,6 +63,47 @@ test('V7: where too few copies would be left, others take one that name the blob
   )
 })
 
+test('V7: however many copies are to go, the others are asked for more one lot at a time, and not once a cell stops', async () => {
+  await withThree(
+    async ({ peers }, fra, iad, syd) => {
+      const keys = ['a', 'b', 'c']
+      const copies: { blob: string; copy: number }[] = []
+      for (const key of keys) {
+        await put(fra, key, bytes)
+        const blob = await follow(iad, fra, key)
+        await follow(syd, fra, key)
+        assert.ok(await iad.bytes.copies.take(blob))
+        await iad.bytes.jobs.pass()
+        copies.push({ blob, copy: (await copyOf(iad, blob))?.copy ?? 0 })
+      }
+      for (const key of keys) await remove(iad, key)
+      const held = Promise.withResolvers<void>()
+      const asked: string[] = []
+      peers.between = async (call) => {
+        if (!call.endsWith(' keeping')) return
+        asked.push(call)
+        await held.promise
+      }
+      const transport = peers.transport(iad.member)
+      const release = async (copy: (typeof copies)[number]) =>
+        decodeLet(await transport.ask(1, 'release', encodeCopies([copy]), never))
+      for (let round = 0; round < 5; round++) {
+        for (const copy of copies) assert.deepEqual(await release(copy), ['wait'])
+      }
+      assert.deepEqual(asked.toSorted(), ['2 keeping', '3 keeping'])
+      // Nobody answers, and the stop does not wait for that, but for all that it has begun here.
+      await fra.bytes.settled()
+      held.resolve()
+      for (const copy of copies) assert.deepEqual(await release(copy), ['wait'])
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      assert.equal(peers.calls.filter((call) => call.endsWith(' keeping')).length, 2)
+      assert.ok(!peers.calls.includes('3 copies-wanted'))
+      assert.deepEqual(fra.errors, [])
+    },
+    { durabilityRegions: 2 },
+  )
+})
+
 test('C20: of what a bucket asks for that is in fewer regions, or that may be in fewer, not more are needed', async () => {
   await withThree(async ({ membership }, { foundation }) => {
     const needed = (cells: readonly number[], regions?: readonly string[]) =>
