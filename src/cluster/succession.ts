@@ -68,7 +68,7 @@ export class Succession {
   async run(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
     const { world } = this.#options.foundation
     while (!signal.aborted) {
-      const isBusy = await this.pass().catch((error: unknown) => {
+      const isBusy = await this.pass(signal).catch((error: unknown) => {
         failed(error)
         return true
       })
@@ -76,8 +76,8 @@ export class Succession {
     }
   }
 
-  /** Looks at all blobs, if there is a reason to. Gives whether something is left to do. */
-  async pass(): Promise<boolean> {
+  /** Looks at all blobs, if there is a reason to, until the signal. Gives whether something is left to do. */
+  async pass(signal?: AbortSignal): Promise<boolean> {
     const { foundation, membership } = this.#options
     const { store, world } = foundation
     const { epoch, members } = membership()
@@ -95,6 +95,7 @@ export class Succession {
         page,
         gone.filter((cell) => !mourned.includes(cell)),
       )
+      if (signal?.aborted === true) return true
       total.blobs += page.kept.length
       total.orphans += found.orphans
       total.wanted += found.wanted

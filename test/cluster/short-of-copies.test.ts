@@ -6,7 +6,7 @@ import { decodeLet, encodeCopies, encodeGiven } from '#src/cluster/keeper-wire.t
 import { neededIn } from '#src/cluster/needed.ts'
 import { encodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, dropReference, readBlob } from '#src/metadata/blob-records.ts'
-import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
+import { addBlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
 import { keys, under } from '#src/metadata/keyspace.ts'
 import { fetchBlob, readOutbox } from '#src/metadata/outbox.ts'
 import { isReserved, reserve } from '#src/metadata/reservations.ts'
@@ -250,4 +250,51 @@ test('C20: what is short of copies, and has no region to be in, is looked at aga
     },
     { durabilityRegions: 2, world },
   )
+})
+
+test('a look at all jobs, or at all blobs, ends at the signal, and is not taken for a whole one', async () => {
+  await withThree(async (all, fra) => {
+    const { store } = fra.foundation
+    await put(fra, 'k', bytes)
+    const { from, to: end } = under('blob', [])
+    const [row] = await store.snapshot((snapshot) => snapshot.range(from, end, { limit: 1 }))
+    assert.ok(row !== undefined)
+    const many = Array.from({ length: 450 }, () => randomBytes(16).toString('hex'))
+    await store.transact(async (to) => {
+      for (const blob of many) {
+        to.set(keys.blob(blob), row.value)
+        addBlobJob(to, { kind: 'hold', blob: randomBytes(16).toString('hex') })
+      }
+    })
+    const jobs = async () => (await store.snapshot((snapshot) => readBlobJobs(snapshot, undefined, 1_000))).length
+    assert.equal(await jobs(), many.length)
+    all.know(1, without(all.membership, 3))
+    const unheard = () => assert.fail('nothing fails')
+    // Whatever reads or writes next is the last that is begun.
+    const { transact, snapshot } = store
+    const stopping = () => {
+      const over = new AbortController()
+      store.transact = (...asked) => {
+        over.abort()
+        return transact.apply(store, asked) as never
+      }
+      return over.signal
+    }
+    await fra.bytes.jobs.run(stopping(), unheard)
+    assert.equal(await jobs(), many.length - 200, 'the first lot is done')
+    let reads = 0
+    const over = new AbortController()
+    store.transact = transact
+    store.snapshot = (...asked) => {
+      reads += 1
+      over.abort()
+      return snapshot.apply(store, asked) as never
+    }
+    assert.equal(await fra.bytes.succession.pass(over.signal), true, 'there is more to do')
+    store.snapshot = snapshot
+    assert.ok(reads < 5, `${reads}`)
+    assert.equal(await store.snapshot(readSuccession), undefined)
+    await fra.bytes.succession.pass()
+    assert.equal((await store.snapshot(readSuccession))?.blobs, many.length + 1)
+  })
 })
