@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { askStranger, isPassing, PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
+import { finalRefusal } from '#src/cluster/admission.ts'
 import {
   beReborn,
   changeMember,
@@ -18,8 +19,10 @@ import {
 import { Members } from '#src/cluster/members.ts'
 import { encodeMessage } from '#src/cluster/messages.ts'
 import { NamespaceFollower } from '#src/cluster/namespace-follower.ts'
+import { findRoot, type PromotionParts } from '#src/cluster/promotion.ts'
 import { BadSettings, type Config } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
+import { Fault } from '#src/errors.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { enterLayout, newestOf, readLayout, whyNotRead } from '#src/metadata/layout-records.ts'
@@ -105,23 +108,34 @@ export async function prepareCluster(config: Config, world: World, log: Log): Pr
   }
 }
 
-/** Runs what asks the root. */
-type UntilHeard = <T>(ask: (signal: AbortSignal) => Promise<T>) => Promise<T>
+/** Runs what asks the root. `asking`: of a cell that others know, and may tell of another root. */
+type UntilHeard = <T>(ask: (signal: AbortSignal) => Promise<T>, asking?: PromotionParts) => Promise<T>
 
-/** The root may start later than this cell, or be on its way back: it is asked again. What else fails is thrown at once. */
+/** Why a start ends at which the root, or another member, refused for good. */
+const ended = {
+  removed: 'this cell was removed from its cluster: join with an empty one',
+  forgotten: 'the root of the cluster does not know this cell any more: join with an empty one',
+} as const
+
+/**
+ * The root may start later than this cell, or be on its way back: it is asked again. What else fails is thrown at once; DataDirectoryError
+ * where it says that it will not listen any more.
+ */
 function patiently(world: World, log: Log): UntilHeard {
-  return async (ask) => {
+  return async (ask, asking) => {
     const signal = AbortSignal.timeout(joinMilliseconds)
     let told = Number.NEGATIVE_INFINITY
     for (;;) {
       try {
         return await ask(signal)
       } catch (error) {
-        if (!isPassing(error) || signal.aborted) throw error
+        if (signal.aborted) throw error
+        endAt(error, asking !== undefined)
         if (world.monotonic() - told >= tellMilliseconds) {
           log.warn('the root does not answer yet, and is asked again', { error })
           told = world.monotonic()
         }
+        if (asking !== undefined) await askOthers(asking, error)
         // What it fails with says more than that the time is over.
         await world.sleep(againMilliseconds, signal, { ref: true }).catch(() => {
           throw error
@@ -129,6 +143,20 @@ function patiently(world: World, log: Log): UntilHeard {
       }
     }
   }
+}
+
+/** Throws what asking again does not help against. `mayBeOther`: another one may be the root by now, and be found. */
+function endAt(error: unknown, mayBeOther: boolean): void {
+  const refusal = finalRefusal(error)
+  if (refusal !== undefined) throw new DataDirectoryError(ended[refusal], { cause: error })
+  const isOther = mayBeOther && error instanceof Fault && error.code === 'ServiceUnavailable'
+  if (!isPassing(error) && !isOther) throw error
+}
+
+/** As a region does that does not hear its root. */
+async function askOthers(asking: PromotionParts, cause: unknown): Promise<void> {
+  await findRoot(asking)
+  if (asking.members.isRemoved) throw new DataDirectoryError(ended.removed, { cause })
 }
 
 /** Why a second node is refused. */
@@ -189,8 +217,7 @@ async function makeSharedKeys(store: Store, config: Config, world: World): Promi
 
 /** Of a cell that is in a cluster already. */
 function checkStanding({ self }: Standing, location: JoinRequest): void {
-  if (self.isRemoved === true)
-    throw new DataDirectoryError('this cell was removed from its cluster: join with an empty one')
+  if (self.isRemoved === true) throw new DataDirectoryError(ended.removed)
   if (self.region !== location.region) {
     throw new DataDirectoryError(`this is the cell of the region ${self.region}, and stays it`)
   }
@@ -208,14 +235,12 @@ async function begin(parts: Starting & { readonly standing: Standing }): Promise
     await changeMember(governNamespace(store, self.cell), self.cell, (member) => ({ ...member, peer, geography }))
     return { isRoot }
   }
-  const client = new PeerClient({
-    secret,
-    members: new Members({ store, records: new ClusterRecords(), ...standing }),
-    world,
-  })
+  const members = new Members({ store, records: new ClusterRecords(), ...standing })
+  const client = new PeerClient({ secret, members, world })
   try {
     const message = encodeMessage({ peer, geography })
-    await untilHeard((signal) => client.ask(membership.root, 'member-moved', message, signal))
+    const ask = (signal: AbortSignal) => client.ask(members.membership.root, 'member-moved', message, signal)
+    await untilHeard(ask, { store, world, members, transport: client })
   } finally {
     client.close()
   }
@@ -233,7 +258,7 @@ async function join(parts: Starting & { readonly root: string }): Promise<{ isRo
   const client = new PeerClient({ secret, members, world })
   try {
     const follower = new NamespaceFollower({ store, world, members, transport: client })
-    await untilHeard((signal) => follower.copyAll(signal))
+    await untilHeard((signal) => follower.copyAll(signal), { store, world, members, transport: client })
   } finally {
     client.close()
   }

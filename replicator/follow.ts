@@ -53,7 +53,10 @@ export interface Following {
  */
 export class Followers {
   readonly #parts: FollowersParts
-  readonly #loops = new Map<string, { readonly stop: AbortController; readonly running: Promise<void> }>()
+  /** What stops each. */
+  readonly #loops = new Map<string, AbortController>()
+  /** Those that were told to stop as well, until they have. */
+  readonly #running = new Set<Promise<void>>()
   readonly #state = new Map<number, Following>()
   /** By cell: when it was asked what it has, by one that had all before; absent while there is more, or it does not answer. */
   readonly #waiting = new Map<number, number>()
@@ -84,13 +87,13 @@ export class Followers {
       this.#reconcile(signal)
       await world.sleep(lookMilliseconds, signal).catch(() => undefined)
     }
-    for (const { stop } of this.#loops.values()) stop.abort()
-    await Promise.all([...this.#loops.values()].map(({ running }) => running))
+    for (const stop of this.#loops.values()) stop.abort()
+    await Promise.all(this.#running)
   }
 
   #reconcile(signal: AbortSignal): void {
     const wanted = new Map(this.#parts.peers().map((peer) => [`${peer.cell} ${peer.incarnation}`, peer]))
-    for (const [name, { stop }] of this.#loops) {
+    for (const [name, stop] of this.#loops) {
       if (wanted.has(name)) continue
       stop.abort()
       this.#loops.delete(name)
@@ -98,7 +101,10 @@ export class Followers {
     for (const [name, peer] of wanted) {
       if (this.#loops.has(name)) continue
       const stop = new AbortController()
-      this.#loops.set(name, { stop, running: this.#follow(peer, AbortSignal.any([signal, stop.signal])) })
+      this.#loops.set(name, stop)
+      const following = this.#follow(peer, AbortSignal.any([signal, stop.signal]))
+      const running = following.finally(() => this.#running.delete(running))
+      this.#running.add(running)
     }
   }
 

@@ -26,17 +26,19 @@ export class ProcessQueue implements JobQueue {
 
   async work(handler: Handler, { signal, pace, failed }: WorkOptions): Promise<void> {
     const inHand = new Set<Promise<void>>()
-    const stopped = aborted(signal)
+    let ended = (): void => {}
     const gap = 1000 / pace.perSecond
     let next = this.#world.monotonic()
     while (!signal.aborted) {
       if (inHand.size >= pace.concurrency) {
-        await Promise.race([...inHand, stopped])
+        await until(signal, (wake) => {
+          ended = wake
+        })
         continue
       }
       const id = this.#take()
       if (id === undefined) {
-        await this.#added(stopped)
+        await this.#added(signal)
         continue
       }
       const early = next - this.#world.monotonic()
@@ -47,6 +49,7 @@ export class ProcessQueue implements JobQueue {
         .finally(() => {
           this.#known.delete(id)
           inHand.delete(working)
+          ended()
         })
       inHand.add(working)
     }
@@ -74,16 +77,25 @@ export class ProcessQueue implements JobQueue {
     return id
   }
 
-  async #added(stopped: Promise<void>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#sleepers.add(resolve)
-    await Promise.race([promise, stopped])
-    this.#sleepers.delete(resolve)
+  async #added(signal: AbortSignal): Promise<void> {
+    let sleeper = (): void => {}
+    await until(signal, (wake) => {
+      sleeper = wake
+      this.#sleepers.add(wake)
+    })
+    this.#sleepers.delete(sleeper)
   }
 }
 
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+/**
+ * Until `begin`'s wake is called, or the signal is aborted, which it is not yet. Nothing of it is left afterwards: each race against one
+ * promise that lasts as long as the process would leave something there.
+ */
+async function until(signal: AbortSignal, begin: (wake: () => void) => void): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const wake = (): void => resolve()
+  signal.addEventListener('abort', wake, { once: true })
+  begin(wake)
+  await promise
+  signal.removeEventListener('abort', wake)
+}

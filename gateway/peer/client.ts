@@ -1,6 +1,6 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as open } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Refusal } from '#src/cluster/admission.ts'
+import { finalRefusal, type Refusal, Refused } from '#src/cluster/admission.ts'
 import type { Members } from '#src/cluster/members.ts'
 import { OutOfPatience } from '#src/cluster/patience.ts'
 import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
@@ -48,7 +48,7 @@ const isUnheard = (error: unknown): boolean =>
 
 /** Whether the way to a peer failed, or it was not there, was silent, or did not know the caller yet: asked again, it may answer. */
 export const isPassing = (error: unknown): boolean =>
-  error instanceof PeerUnreachable ||
+  (error instanceof PeerUnreachable && finalRefusal(error) === undefined) ||
   error instanceof OutOfPatience ||
   (error instanceof Error && 'code' in error && passing.has(String(error.code)))
 
@@ -132,7 +132,7 @@ export class PeerClient implements Transport {
       for await (const { kind, bytes } of answer.frames) {
         isWhole = kind !== 'more'
         if (kind === 'fault') throw faultOf(bytes)
-        if (kind === 'refusal') throw await this.#refused(bytes)
+        if (kind === 'refusal') throw await this.#refused(cell, bytes)
         if (bytes.length > 0) yield bytes
       }
     } catch (cause) {
@@ -228,11 +228,13 @@ export class PeerClient implements Transport {
     return await exchange(this.#parts, { address, agent: this.#agent, call, method, body, signal, trace })
   }
 
-  async #refused(bytes: Uint8Array): Promise<Error> {
+  async #refused(cell: number, bytes: Uint8Array): Promise<Error> {
+    const { members } = this.#parts
     const refusal = Buffer.from(bytes).toString('utf8') as Refusal
     // Sealed by a member: nobody else can put a cell out of service.
-    if (refusal === 'removed') await this.#parts.members.wasRemoved()
-    return new Error(`the peer refused this cell: ${refusal}`)
+    if (refusal === 'removed') await members.wasRemoved()
+    // One that was the root, and has not heard that it is no more, may say so too.
+    return new Refused(refusal === 'forgotten' && cell !== members.membership.root ? 'unknown' : refusal)
   }
 }
 

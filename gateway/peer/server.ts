@@ -86,9 +86,12 @@ export class PeerServer {
   async #admit(call: Call): Promise<Caller | Refusal> {
     const { members } = this.#parts
     const caller = admit(members.membership, call)
-    if (typeof caller !== 'string' || call.epoch <= members.membership.epoch) return caller
-    await members.refresh()
-    return admit(members.membership, call)
+    if (typeof caller !== 'string') return caller
+    if (call.epoch > members.membership.epoch) await members.refresh()
+    const { membership, isRoot } = members
+    const isOld = call.epoch <= membership.epoch
+    const again = admit(membership, call)
+    return again === 'unknown' && isRoot && isOld ? 'forgotten' : again
   }
 
   async #call(request: IncomingMessage, response: ServerResponse): Promise<void> {

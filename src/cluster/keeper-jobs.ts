@@ -76,18 +76,20 @@ export class KeeperJobs {
   async run(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
     const { world } = this.#options.foundation
     while (!signal.aborted) {
-      await this.pass(failed).catch(failed)
+      await this.pass(failed, signal).catch(failed)
       await world.sleep(passMilliseconds, signal).catch(() => undefined)
     }
   }
 
-  /** Looks at every job once; `failed` hears of keepers that do not answer. Gives how many jobs were done. */
-  async pass(failed: (error: unknown) => void = () => {}): Promise<number> {
+  /** Looks at every job once, or until the signal; `failed` hears of keepers that do not answer. Gives how many jobs were done. */
+  async pass(failed: (error: unknown) => void = () => {}, signal?: AbortSignal): Promise<number> {
     const { store, world } = this.#options.foundation
+    const isOver = (): boolean => signal?.aborted === true
     const seen = new Map<string, number>()
     let done = 0
     let start: Uint8Array | undefined
     for (;;) {
+      if (isOver()) return done
       const rows = await store.snapshot((snapshot) => readBlobJobs(snapshot, start, jobsTogether))
       const last = rows.at(-1)
       if (last === undefined) {
@@ -115,6 +117,7 @@ export class KeeperJobs {
       done += await this.#drop(looked.filter(({ isKnown }) => !isKnown))
       const all = looked.filter(({ isKnown }) => isKnown)
       for (const [keeper, work] of Map.groupBy(all, (each) => each.keeper)) {
+        if (isOver()) return done
         // One keeper that does not answer keeps the others from nothing.
         done += await this.#do(keeper, work).catch((error: unknown) => {
           failed(error)

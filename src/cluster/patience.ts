@@ -10,14 +10,19 @@ export class OutOfPatience extends Error {
 /** Nobody waits any more. One for all: making one, with where it was made, takes longer than many a wait. */
 export const isOver = new Error('nobody waits for it any more')
 
-/** What `run` gives, if it does so in time; otherwise its signal is aborted, and OutOfPatience thrown at once, whether it heeds that or not. */
+/**
+ * What `run` gives, if it does so in time; otherwise its signal is aborted, and OutOfPatience thrown at once, whether it heeds that or not.
+ * So it is, with an error of the sleep's, where `until` is aborted.
+ */
 export async function within<T>(
   world: World,
   milliseconds: number,
   run: (signal: AbortSignal) => Promise<T>,
+  until?: AbortSignal,
 ): Promise<T> {
   const over = new AbortController()
-  const late = world.sleep(milliseconds, over.signal).then(() => {
+  const asleep = until === undefined ? over.signal : AbortSignal.any([over.signal, until])
+  const late = world.sleep(milliseconds, asleep).then(() => {
     throw new OutOfPatience(milliseconds)
   })
   // Of the two, the one that loses is heard by nobody.

@@ -17,6 +17,7 @@ import { KeeperJobs } from './keeper-jobs.ts'
 import type { NeededOptions, ShortBlob } from './needed.ts'
 import type { Positions } from './positions.ts'
 import { RegionBlobs } from './region-blobs.ts'
+import { Shortages } from './shortages.ts'
 import { Spreading, type SpreadingOptions, spreadMethods } from './spreading.ts'
 import { Succession, type SuccessionOptions } from './succession.ts'
 import { successionMethods } from './succession-methods.ts'
@@ -69,7 +70,7 @@ export interface RegionBytes {
   readonly freeing: Freeing
   /** What other cells may ask. */
   readonly methods: readonly Method[]
-  /** Resolves once no copies are being taken, before the store is closed. */
+  /** Resolves once no copies are being taken, nor asked for any more, before the store is closed. */
   settled(): Promise<void>
 }
 
@@ -90,9 +91,10 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...(own !== undefined && { own }),
   }
   const succession = new Succession(options)
+  const shortages = new Shortages({ replenish: (blobs, signal) => succession.replenish(blobs, signal), failed })
   const mending = {
     repair: (blob: BlobId) => copies.repair(blob),
-    replenish: (blobs: readonly ShortBlob[]) => void succession.replenish(blobs).catch(failed),
+    replenish: (blobs: readonly ShortBlob[]) => shortages.add(blobs),
   }
   const keeper = new Keeper({ ...options, ...mending })
   const jobs = new KeeperJobs({ ...options, keeper, succession, lostOf: (blobs) => succession.lostOf(blobs) })
@@ -111,6 +113,7 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     }),
   ]
   const settled = async (): Promise<void> => {
+    await shortages.stop()
     await adopting.settled()
     await copies.settled()
   }

@@ -44,13 +44,14 @@ export interface Replenished {
 export async function askAll(
   options: ReplenishingOptions,
   blobs: readonly BlobId[],
+  until?: AbortSignal,
 ): Promise<{ told: readonly (readonly ToldBy[])[]; isWhole: boolean }> {
   const { foundation, membership } = options
   const { epoch, members } = membership()
   const others = members.filter(({ cell, state }) => cell !== foundation.cell && state !== 'removed')
   const answers = await Promise.all(
     others.map(async ({ cell, state }) => {
-      const told = await askKeeping(options, cell, { epoch, blobs }).catch(() => undefined)
+      const told = await askKeeping(options, cell, { epoch, blobs }, until).catch(() => undefined)
       return told?.map((each) => ({ ...each, cell, isActive: state === 'active' }))
     }),
   )
@@ -82,13 +83,12 @@ export class Replenishing {
     this.#asked.delete(`${this.#options.foundation.cell} ${blob}`)
   }
 
-  /** Has more copies made of what is short of them. */
-  async replenish(short: readonly Short[]): Promise<Replenished> {
+  /** Has more copies made of what is short of them. Rejects with the signal's reason once that is aborted. */
+  async replenish(short: readonly Short[], until?: AbortSignal): Promise<Replenished> {
     const { cell, region } = this.#options.foundation
-    const { told, isWhole } = await askAll(
-      this.#options,
-      short.map(({ blob }) => blob),
-    )
+    const blobs = short.map(({ blob }) => blob)
+    const { told, isWhole } = await askAll(this.#options, blobs, until)
+    until?.throwIfAborted()
     const wantedOf = new Map<number, BlobId[]>()
     const [lost, found]: [BlobId[], BlobId[]] = [[], []]
     let [wanted, unplaced] = [0, 0]
@@ -109,7 +109,7 @@ export class Replenishing {
     }
     await this.#noteLost(lost, found)
     for (const [taker, blobs] of wantedOf) {
-      await (taker === cell ? this.#fetchHere(blobs) : this.#fetchThere(taker, blobs))
+      await (taker === cell ? this.#fetchHere(blobs) : this.#fetchThere(taker, blobs, until))
     }
     return { wanted, lost: lost.length, short: unplaced }
   }
@@ -141,11 +141,12 @@ export class Replenishing {
     await store.transact(async (transaction) => askForCopies(transaction, unasked, world.now()))
   }
 
-  async #fetchThere(cell: number, blobs: readonly BlobId[]): Promise<void> {
+  async #fetchThere(cell: number, blobs: readonly BlobId[], until?: AbortSignal): Promise<void> {
     const unasked = this.#unasked(cell, blobs)
     if (unasked.length === 0) return
+    const request = { epoch: this.#options.membership().epoch, blobs: unasked }
     // One that cannot be asked now is asked again with the next look.
-    await askToHold(this.#options, cell, { epoch: this.#options.membership().epoch, blobs: unasked }).catch(() => {
+    await askToHold(this.#options, cell, request, until).catch(() => {
       for (const blob of unasked) this.#asked.delete(`${cell} ${blob}`)
     })
   }

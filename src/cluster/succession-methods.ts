@@ -192,9 +192,11 @@ export async function askKeeping(
   { foundation, transport }: AskingParts,
   cell: number,
   request: BlobsRequest,
+  until?: AbortSignal,
 ): Promise<readonly Told[] | undefined> {
   const ask = (signal: AbortSignal) => transport.ask(cell, 'keeping', encodeMessage(request), signal)
-  return decodeMessage<readonly Told[] | null>(await within(foundation.world, askMilliseconds, ask)) ?? undefined
+  const answer = await within(foundation.world, askMilliseconds, ask, until)
+  return decodeMessage<readonly Told[] | null>(answer) ?? undefined
 }
 
 /** As `askKeeping`. */
@@ -220,7 +222,8 @@ export async function askToHold(
   { foundation, transport }: AskingParts,
   cell: number,
   request: BlobsRequest,
+  until?: AbortSignal,
 ): Promise<void> {
   const ask = (signal: AbortSignal) => transport.ask(cell, 'copies-wanted', encodeMessage(request), signal)
-  await within(foundation.world, askMilliseconds, ask)
+  await within(foundation.world, askMilliseconds, ask, until)
 }

@@ -70,7 +70,7 @@ export class Succession {
   async run(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
     const { world } = this.#options.foundation
     while (!signal.aborted) {
-      const isBusy = await this.pass().catch((error: unknown) => {
+      const isBusy = await this.pass(signal).catch((error: unknown) => {
         failed(error)
         return true
       })
@@ -78,8 +78,8 @@ export class Succession {
     }
   }
 
-  /** Looks at all blobs, if there is a reason to. Gives whether something is left to do. */
-  async pass(): Promise<boolean> {
+  /** Looks at all blobs, if there is a reason to, until the signal. Gives whether something is left to do. */
+  async pass(signal?: AbortSignal): Promise<boolean> {
     const { foundation, membership } = this.#options
     const { store, world } = foundation
     const { epoch, members } = membership()
@@ -97,6 +97,7 @@ export class Succession {
         page,
         gone.filter((cell) => !mourned.includes(cell)),
       )
+      if (signal?.aborted === true) return true
       total.blobs += page.kept.length
       total.orphans += found.orphans
       total.wanted += found.wanted
@@ -295,8 +296,8 @@ export class Succession {
     })
   }
 
-  /** Has copies made of blobs that this cell keeps, and of which another copy can go only then. */
-  async replenish(blobs: readonly ShortBlob[]): Promise<void> {
+  /** Has copies made of blobs that this cell keeps, and of which another copy can go only then. Rejects once the signal is aborted. */
+  async replenish(blobs: readonly ShortBlob[], signal: AbortSignal): Promise<void> {
     const { foundation, membership } = this.#options
     const short = await foundation.store.snapshot(async (snapshot) => {
       const found: Short[] = []
@@ -309,7 +310,7 @@ export class Succession {
       }
       return found
     })
-    if (short.length > 0) await this.#replenishing.replenish(short)
+    if (short.length > 0) await this.#replenishing.replenish(short, signal)
   }
 }
 

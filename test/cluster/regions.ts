@@ -22,6 +22,8 @@ export interface StartedRegion {
 }
 
 export interface Cluster {
+  /** In which each region has a data directory, named as its code. */
+  readonly folder: string
   /** The first is the root. */
   start(code: string, flags?: Readonly<Record<string, string>>): Promise<StartedRegion>
   /** Stops what runs, and removes all files. */
@@ -85,6 +87,7 @@ export async function openCluster(): Promise<Cluster> {
   }
 
   return {
+    folder,
     start,
     async close() {
       for (const region of [...running].reverse()) await region.stop()

@@ -7,7 +7,7 @@ import { neededIn } from '#src/cluster/needed.ts'
 import { askSheltered } from '#src/cluster/succession-methods.ts'
 import { encodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, dropReference, readBlob } from '#src/metadata/blob-records.ts'
-import { decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
+import { addBlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
 import { keys, under } from '#src/metadata/keyspace.ts'
 import { fetchBlob, readOutbox } from '#src/metadata/outbox.ts'
 import { isReserved, reserve } from '#src/metadata/reservations.ts'
@@ -59,6 +59,47 @@ test('V7: where too few copies would be left, others take one that name the blob
       await syd.bytes.jobs.pass()
       await iad.bytes.jobs.pass()
       assert.equal(await recordIn(iad, blob), undefined)
+    },
+    { durabilityRegions: 2 },
+  )
+})
+
+test('V7: however many copies are to go, the others are asked for more one lot at a time, and not once a cell stops', async () => {
+  await withThree(
+    async ({ peers }, fra, iad, syd) => {
+      const keys = ['a', 'b', 'c']
+      const copies: { blob: string; copy: number }[] = []
+      for (const key of keys) {
+        await put(fra, key, bytes)
+        const blob = await follow(iad, fra, key)
+        await follow(syd, fra, key)
+        assert.ok(await iad.bytes.copies.take(blob))
+        await iad.bytes.jobs.pass()
+        copies.push({ blob, copy: (await copyOf(iad, blob))?.copy ?? 0 })
+      }
+      for (const key of keys) await remove(iad, key)
+      const held = Promise.withResolvers<void>()
+      const asked: string[] = []
+      peers.between = async (call) => {
+        if (!call.endsWith(' keeping')) return
+        asked.push(call)
+        await held.promise
+      }
+      const transport = peers.transport(iad.member)
+      const release = async (copy: (typeof copies)[number]) =>
+        decodeLet(await transport.ask(1, 'release', encodeCopies([copy]), never))
+      for (let round = 0; round < 5; round++) {
+        for (const copy of copies) assert.deepEqual(await release(copy), ['wait'])
+      }
+      assert.deepEqual(asked.toSorted(), ['2 keeping', '3 keeping'])
+      // Nobody answers, and the stop does not wait for that, but for all that it has begun here.
+      await fra.bytes.settled()
+      held.resolve()
+      for (const copy of copies) assert.deepEqual(await release(copy), ['wait'])
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      assert.equal(peers.calls.filter((call) => call.endsWith(' keeping')).length, 2)
+      assert.ok(!peers.calls.includes('3 copies-wanted'))
+      assert.deepEqual(fra.errors, [])
     },
     { durabilityRegions: 2 },
   )
@@ -234,4 +275,51 @@ test('C20: what is short of copies, and has no region to be in, is looked at aga
     },
     { durabilityRegions: 2, world },
   )
+})
+
+test('a look at all jobs, or at all blobs, ends at the signal, and is not taken for a whole one', async () => {
+  await withThree(async (all, fra) => {
+    const { store } = fra.foundation
+    await put(fra, 'k', bytes)
+    const { from, to: end } = under('blob', [])
+    const [row] = await store.snapshot((snapshot) => snapshot.range(from, end, { limit: 1 }))
+    assert.ok(row !== undefined)
+    const many = Array.from({ length: 450 }, () => randomBytes(16).toString('hex'))
+    await store.transact(async (to) => {
+      for (const blob of many) {
+        to.set(keys.blob(blob), row.value)
+        addBlobJob(to, { kind: 'hold', blob: randomBytes(16).toString('hex') })
+      }
+    })
+    const jobs = async () => (await store.snapshot((snapshot) => readBlobJobs(snapshot, undefined, 1_000))).length
+    assert.equal(await jobs(), many.length)
+    all.know(1, without(all.membership, 3))
+    const unheard = () => assert.fail('nothing fails')
+    // Whatever reads or writes next is the last that is begun.
+    const { transact, snapshot } = store
+    const stopping = () => {
+      const over = new AbortController()
+      store.transact = (...asked) => {
+        over.abort()
+        return transact.apply(store, asked) as never
+      }
+      return over.signal
+    }
+    await fra.bytes.jobs.run(stopping(), unheard)
+    assert.equal(await jobs(), many.length - 200, 'the first lot is done')
+    let reads = 0
+    const over = new AbortController()
+    store.transact = transact
+    store.snapshot = (...asked) => {
+      reads += 1
+      over.abort()
+      return snapshot.apply(store, asked) as never
+    }
+    assert.equal(await fra.bytes.succession.pass(over.signal), true, 'there is more to do')
+    store.snapshot = snapshot
+    assert.ok(reads < 5, `${reads}`)
+    assert.equal(await store.snapshot(readSuccession), undefined)
+    await fra.bytes.succession.pass()
+    assert.equal((await store.snapshot(readSuccession))?.blobs, many.length + 1)
+  })
 })

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as wait } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { ProcessQueue } from '#replicator/process-queue.ts'
 import { RedisQueue } from '#replicator/queue.ts'
 import { realWorld } from '#src/world.ts'
@@ -8,6 +10,31 @@ import { hasRedis, RedisProcess } from '../support/redis.ts'
 import { jobQueueContract } from './job-queue.contract.ts'
 
 jobQueueContract('in the process', async () => new ProcessQueue(realWorld))
+
+test('job queue: in the process: nothing is left of each time that a worker was woken', {
+  timeout: 60_000,
+}, async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const queue = new ProcessQueue(realWorld)
+  const stopping = new AbortController()
+  const pace = { concurrency: 1, perSecond: 1_000_000 }
+  const working = queue.work(async () => {}, { signal: stopping.signal, pace, failed: assert.ifError })
+  const times = 10_000
+  const wake = async (): Promise<number> => {
+    for (let each = 0; each < times; each++) {
+      await queue.add([{ id: `${each}`, urgency: each % 2 }])
+      await turn()
+    }
+    collect()
+    return process.memoryUsage().heapUsed
+  }
+  const before = await wake()
+  const bytes = ((await wake()) - before) / times
+  stopping.abort()
+  await working
+  assert.ok(bytes < 60, `${bytes} bytes each time`)
+})
 
 if (hasRedis) {
   let redis: RedisProcess | undefined
