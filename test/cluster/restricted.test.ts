@@ -9,7 +9,19 @@ import { changeKeeper } from '#src/metadata/keeping.ts'
 import { readOutbox } from '#src/metadata/outbox.ts'
 import { attributes, body } from '../service/cell.ts'
 import { follow, get as getBytes, openRegions } from './byte-regions.ts'
-import { bucket, copy, type FedRegion, get, guard, inParts, only, openFedRegions, put, until } from './fed-regions.ts'
+import {
+  bucket,
+  copy,
+  type FedRegion,
+  get,
+  guard,
+  inParts,
+  only,
+  openFedRegions,
+  put,
+  remove,
+  until,
+} from './fed-regions.ts'
 import { blobsOf, change, find, holding, recordOf } from './holdings.ts'
 
 type Opened = Awaited<ReturnType<typeof openFedRegions>>
@@ -136,6 +148,29 @@ describe('C17: an object that is to be in some regions', () => {
       assert.ok((await get(region, 'k')).equals(whole))
       assert.ok((await get(region, 'parts')).equals(Buffer.concat([first, second])))
     }
+  })
+
+  test('goes there also where nothing named it for a while in the region that wrote it', async () => {
+    const { fra, iad, regions, peers } = await three()
+    const whole = randomBytes(chunkBytes)
+    peers.faultsOf(3).isDown = true
+    await put(iad, 'k', whole, bucket, only('syd'))
+    const [blob] = await blobsOf(iad, 'k')
+    assert.ok(blob !== undefined)
+    await until(async () => (await find(fra, 'k')) !== undefined)
+    // What fra makes of it does not come to iad before iad has nothing left of it.
+    peers.faultsOf(1).isDown = true
+    await copy(fra, 'k', 'copy', only('syd'))
+    await remove(iad, 'k')
+    for (let pass = 0; pass < 3; pass++) await iad.bytes.jobs.pass()
+    assert.equal((await recordOf(iad, blob))?.isUnreferenced, true)
+    peers.faultsOf(1).isDown = false
+    await until(async () => (await recordOf(iad, blob))?.isUnreferenced === undefined)
+    peers.faultsOf(3).isDown = false
+    await settled(regions, 'copy')
+    assert.deepEqual(await blobsOf(iad, 'copy'), [blob])
+    assert.equal(await holding(regions, 'copy'), 'syd')
+    for (const region of regions) assert.ok((await get(region, 'copy')).equals(whole))
   })
 
   test('V8: nothing goes by the word of a keeper that has not heard of it', async () => {

@@ -51,7 +51,7 @@ export const restrictionMutants: readonly Mutant[] = [
     file: 'src/cluster/keeper-jobs.ts',
     from: '        yieldElsewhere(transaction, blob, restriction, region)\n',
     to: '',
-    killers: 'sim',
+    killers: restricted,
   },
   {
     name: 'yields-to-who-has-not-heard',
