@@ -60,19 +60,25 @@ export class Spreading implements Durability {
     this.#options = options
   }
 
-  async begin({ name, location, durability }: Bucket, restriction?: Restriction): Promise<Spread | undefined> {
+  check({ location, durability }: Bucket, restriction?: Restriction): void {
+    const { membership, regions: usual } = this.#options
+    const [named, regions] = [restriction?.regions.length ?? 0, durability ?? usual]
+    if (restriction === undefined || named >= regions) return
+    if (targetCells(restriction.regions, cellsOf(location, membership()), membership()) === undefined) return
+    throw new Fault('InvalidRequest', {
+      message: `The object is to be in ${named} regions; what is written here has to be in ${regions}.`,
+    })
+  }
+
+  async begin(bucket: Bucket, restriction?: Restriction): Promise<Spread | undefined> {
     const { membership, nearest, foundation } = this.#options
+    const { name, location, durability } = bucket
     const regions = durability ?? this.#options.regions
     const needed = regions - 1
     if (needed === 0) return undefined
+    this.check(bucket, restriction)
     const all = cellsOf(location, membership())
     const targets = restriction && targetCells(restriction.regions, all, membership())
-    const named = restriction?.regions.length ?? 0
-    if (targets !== undefined && named < regions) {
-      throw new Fault('InvalidRequest', {
-        message: `The object is to be in ${named} regions; what is written here has to be in ${regions}.`,
-      })
-    }
     const others = all.filter((cell) => cell !== foundation.cell)
     if (others.length < needed) {
       throw new Fault('InvalidRequest', {

@@ -9,9 +9,11 @@ import type { Bucket } from '#src/model/bucket.ts'
  *     Where fewer regions are left of N or more that it is restricted to, its bytes were durable in all of these.
  */
 export interface Durability {
+  /** Throws Fault `InvalidRequest` where what is to be written names fewer regions than it has to be in: also those that are not left count. */
+  check(bucket: Bucket, restriction?: Restriction): void
   /**
    * Before a body. Undefined: one region is enough. Rejects with Fault `ServiceUnavailable` where too few regions can be reached,
-   * and with `InvalidRequest` where the bucket lives in too few, or what is written names too few, whether they are left or not.
+   * and with `InvalidRequest` where the bucket lives in too few, or `check` says so.
    */
   begin(bucket: Bucket, restriction?: Restriction): Promise<Spread | undefined>
 }

@@ -63,7 +63,7 @@ export class CellUploads implements Uploads {
   }
 
   async create(request: Parameters<Uploads['create']>[0]): Promise<Upload> {
-    const { world, cell, store, namespace, space } = this.#foundation
+    const { world, cell, store, namespace, space, durability } = this.#foundation
     space?.check()
     checkNewRetention(request.attributes.retention, world.now())
     // Ids of one key sort as the uploads began: listings are in that order.
@@ -76,6 +76,8 @@ export class CellUploads implements Uploads {
       checkTakesWrites(this.#foundation, bucket)
       if ([contentKey, request.restriction].some((each) => each !== undefined && each.bucket !== bucket.id))
         throw new Fault('OperationAborted')
+      // Not only when all of it has been sent.
+      durability?.check(bucket, request.restriction)
       const encryption = contentKey === undefined ? {} : { encryption: contentKey.wrapped }
       const upload: Upload = { ...described, ...encryption, id, initiated: world.now() }
       setUpload(transaction, bucket.id, upload)
