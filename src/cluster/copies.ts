@@ -38,6 +38,7 @@ export class Copies {
   readonly #waiting = new Set<BlobId>()
   readonly #failedAt = new Map<BlobId, number>()
   #working: Promise<void> | undefined
+  #isStopped = false
 
   constructor(options: CopiesOptions) {
     this.#options = options
@@ -51,16 +52,21 @@ export class Copies {
     const { world } = this.#options.foundation
     const failedAt = this.#failedAt.get(blob)
     if (failedAt !== undefined && world.monotonic() - failedAt < againMilliseconds) return
-    if (this.#waiting.size >= waitingMost) return
+    if (this.#isStopped || this.#waiting.size >= waitingMost) return
     this.#waiting.add(blob)
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined
-    })
+    this.#working ??= this.#work()
   }
 
   /** Resolves once nothing is being repaired. */
   async settled(): Promise<void> {
     while (this.#working !== undefined) await this.#working
+  }
+
+  /** Gives up what waits, for good: it is found again. Resolves once the repair that is under way is over. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#waiting.clear()
+    await this.#working
   }
 
   async #work(): Promise<void> {
@@ -75,6 +81,8 @@ export class Copies {
       }
       this.#waiting.delete(blob)
     }
+    // In the same turn as the last look at what waits: what comes from now on begins anew.
+    this.#working = undefined
   }
 
   /** Whether it was damaged, and is not any more. */

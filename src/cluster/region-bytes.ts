@@ -70,8 +70,8 @@ export interface RegionBytes {
   readonly freeing: Freeing
   /** What other cells may ask. */
   readonly methods: readonly Method[]
-  /** Resolves once no copies are being taken, nor asked for any more, before the store is closed. */
-  settled(): Promise<void>
+  /** For good, before the store is closed: resolves once no copies are being taken, nor asked for any more. */
+  stop(): Promise<void>
 }
 
 export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
@@ -112,11 +112,11 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
       resolve: (blobs) => succession.resolve(blobs),
     }),
   ]
-  const settled = async (): Promise<void> => {
+  const stop = async (): Promise<void> => {
     await shortages.stop()
     await adopting.settled()
-    await copies.settled()
+    await copies.stop()
   }
   const fetch = (blob: BlobId, record: BlobRecord) => remote.fetch(blob, record, 0, record.size)
-  return { remote, fetch, passing, durability, copies, jobs, succession, freeing, methods, settled }
+  return { remote, fetch, passing, durability, copies, jobs, succession, freeing, methods, stop }
 }

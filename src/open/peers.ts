@@ -281,7 +281,7 @@ export function openPeers<Known extends Foundation>(
     settled: async () => {
       prefetching.stop()
       await demand.settled()
-      await bytes.settled()
+      await bytes.stop()
     },
     watch: (signal) => clock.run(signal),
   }

@@ -274,3 +274,26 @@ describe('bytes that another region holds', () => {
     assert.ok((await get(keeper, 'k')).equals(bytes))
   })
 })
+
+test('a stop waits for the repair that is under way, and for none of those that wait', async () => {
+  const { peers, fra, iad } = await three()
+  const blobs: string[] = []
+  for (const key of ['a', 'b', 'c']) {
+    await put(fra, key, randomBytes(1000))
+    blobs.push(await follow(iad, fra, key))
+  }
+  let stopped: Promise<void> | undefined
+  peers.faultsOf(1).alter = (bytes) => {
+    stopped ??= iad.bytes.stop()
+    return bytes
+  }
+  for (const blob of blobs) iad.bytes.copies.repair(blob)
+  while (stopped === undefined) await new Promise((resolve) => setTimeout(resolve, 5))
+  await stopped
+  const [first, ...others] = await Promise.all(blobs.map((blob) => copyOf(iad, blob)))
+  assert.ok(first !== undefined, 'it is whole when the store is closed')
+  assert.deepEqual(others, [undefined, undefined])
+  iad.bytes.copies.repair(blobs[1] ?? '')
+  await iad.bytes.copies.settled()
+  assert.equal(await copyOf(iad, blobs[1] ?? ''), undefined)
+})

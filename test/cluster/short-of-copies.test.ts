@@ -93,7 +93,7 @@ test('V7: however many copies are to go, the others are asked for more one lot a
       }
       assert.deepEqual(asked.toSorted(), ['2 keeping', '3 keeping'])
       // Nobody answers, and the stop does not wait for that, but for all that it has begun here.
-      await fra.bytes.settled()
+      await fra.bytes.stop()
       held.resolve()
       for (const copy of copies) assert.deepEqual(await release(copy), ['wait'])
       await new Promise((resolve) => setTimeout(resolve, 50))

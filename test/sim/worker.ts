@@ -38,3 +38,5 @@ process.on('message', (ran: Seed) => {
     },
   )
 })
+// Nobody waits for what is under way.
+process.on('disconnect', () => process.exit())
