@@ -1,5 +1,5 @@
 import { feedStart } from '#src/metadata/cursors.ts'
-import { readEntries, readHead } from '#src/metadata/feed-reading.ts'
+import { type FeedEntry, readEntries, readHead } from '#src/metadata/feed-reading.ts'
 import { watchFeed } from '#src/metadata/feed-signal.ts'
 import { partitions } from '#src/metadata/keyspace.ts'
 import type { Snapshot } from '#src/store/store.ts'
@@ -24,10 +24,11 @@ const lookMilliseconds = 2_000
 /** A request waits no longer, whatever it asks for: what stands between cells may cut silent connections. */
 const waitMost = 30_000
 /**
- * What moves only over entries that the asking cell is not told, its own above all, is worth no answer, and no look at each of them: in
- * milliseconds, the time between two looks, and that after which it hears how far it is, which tombstones (C10) and measured lag wait for.
+ * Entries that the asking cell is not told, its own above all, are worth no answer, and no look at each of them; nor are those that another
+ * cell told this one, which tells it to all others itself, and sooner. In milliseconds, the time between two looks, and that after which
+ * all is told, and how far the asking cell is, which tombstones (C10) and measured lag wait for.
  */
-const passedOver = { look: 50, tell: 250 } as const
+const unhurried = { look: 50, tell: 250 } as const
 const pageEntries = 4_096
 const bytesMost = 8 * 2 ** 20
 
@@ -49,18 +50,29 @@ function startsOf(source: FeedSource, { incarnation, cursors, behind = cursors }
   return allPartitions.map((partition) => (isKnown ? behind[partition] : undefined) ?? feedStart)
 }
 
-/** Pages of all partitions that have entries behind these, of about so many bytes together, from one state. */
+interface Found {
+  readonly pages: readonly Page[]
+  /** There are entries, and what they tell comes from other cells as well. */
+  readonly isUnhurried: boolean
+}
+
+const isOfOthers = (entries: readonly FeedEntry[]): boolean =>
+  entries.length < batchEntries && entries.every(({ change }) => change.teller !== undefined)
+
+/** Pages of all partitions that have entries behind these, of about so many bytes together, from one state. `isDue`: of all entries. */
 async function readPages(
   source: FeedSource,
   starts: readonly Uint8Array[],
   bytesWanted: number,
   { cell: forCell, incarnation: forIncarnation }: Caller,
-): Promise<readonly Page[]> {
+  isDue: boolean,
+): Promise<Found> {
   return await source.foundation.store.snapshot(async (snapshot) => {
     const next = await Promise.all(
       starts.map((after, partition) => readEntries(snapshot, partition, after, batchEntries)),
     )
     const waiting = allPartitions.filter((partition) => (next[partition] ?? []).length > 0)
+    if (!isDue && waiting.length > 0 && next.every(isOfOthers)) return { pages: [], isUnhurried: true }
     const bytes = Math.min(bytesWanted, bytesMost) / Math.max(1, waiting.length)
     const pages: Page[] = []
     for (const partition of waiting) {
@@ -70,7 +82,7 @@ async function readPages(
       // A bucket that is not known here yet holds its partition up.
       if (Buffer.compare(page.to, after) !== 0) pages.push(page)
     }
-    return pages
+    return { pages, isUnhurried: pages.length > 0 && !pages.some(({ items, hasMore }) => hasMore || items.length > 0) }
   })
 }
 
@@ -87,16 +99,6 @@ function aborted(signal: AbortSignal, over: AbortSignal): Promise<never> {
   })
 }
 
-/** Of each partition what was read one after the other, as one page. */
-function joined(before: readonly Page[], next: readonly Page[]): readonly Page[] {
-  const pages = new Map(before.map((page) => [page.partition, page]))
-  for (const page of next) {
-    const first = pages.get(page.partition)
-    pages.set(page.partition, first === undefined ? page : { ...page, from: first.from })
-  }
-  return [...pages.values()]
-}
-
 /** Of each partition, where its page ends, or else where it was asked for. */
 export const endsOf = (starts: readonly Uint8Array[], pages: readonly Page[]): readonly Uint8Array[] =>
   starts.map((start, at) => pages.find(({ partition }) => partition === at)?.to ?? start)
@@ -107,21 +109,21 @@ function feedMethod(server: FeedServer): Method {
   /** Once there is something to tell, or the time is over. */
   async function read(request: FeedRequest, caller: Caller, signal: AbortSignal): Promise<readonly Page[]> {
     const starts = startsOf(server, request)
-    let until = world.monotonic() + Math.min(request.wait, waitMost)
-    let pages: readonly Page[] = []
+    const until = world.monotonic() + Math.min(request.wait, waitMost)
+    /** Since when there are entries that may wait. */
+    let since = Number.POSITIVE_INFINITY
     for (;;) {
-      const left = until - world.monotonic()
+      const now = world.monotonic()
+      const left = Math.min(until - now, since + unhurried.tell - now)
       const over = new AbortController()
       // First the watch, then the look: what comes in between is not missed.
       const changed = left <= 0 ? undefined : untilChanged(server, Math.min(left, lookMilliseconds), over.signal)
       changed?.catch(() => {})
       try {
-        const found = await readPages(server, endsOf(starts, pages), request.bytes, caller)
-        if (pages.length === 0 && found.length > 0) until = Math.min(until, world.monotonic() + passedOver.tell)
-        pages = joined(pages, found)
-        const isNews = found.some(({ items, hasMore }) => hasMore || items.length > 0)
-        if (isNews || changed === undefined) return pages
-        const pause = found.length === 0 ? changed : world.sleep(Math.min(left, passedOver.look), over.signal)
+        const { pages, isUnhurried } = await readPages(server, starts, request.bytes, caller, changed === undefined)
+        if (changed === undefined || (pages.length > 0 && !isUnhurried)) return pages
+        since = isUnhurried ? Math.min(since, now) : Number.POSITIVE_INFINITY
+        const pause = isUnhurried ? world.sleep(Math.min(left, unhurried.look), over.signal) : changed
         pause.catch(() => {})
         await Promise.race([pause, aborted(signal, over.signal)])
       } finally {

@@ -263,6 +263,26 @@ test('F9: a cell that is told nothing but its own hears how far it is after a wh
     assert.ok(performance.now() - began < 15_000)
   }))
 
+test('F2 F9: what another cell told is told on a while later, or at once with what is written here', () =>
+  withThree(async (one, other, third) => {
+    const { transport } = transportTo([one], other)
+    const { transport: onward } = transportTo([other], third, { world: realWorld })
+    const waiting = { ...limits, wait: 20_000 }
+    const told = () => follow(third.target, onward, peerOf(other), waiting, signal)
+    await put(one, 'a', 5)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    const began = performance.now()
+    assert.equal((await told()).received, 1, 'as if the first were gone')
+    const took = performance.now() - began
+    assert.ok(took >= 200 && took < 15_000, `after ${took} ms`)
+    await put(one, 'b', 5)
+    await follow(other.target, transport, peerOf(one), limits, signal)
+    const both = told()
+    await put(other, 'c', 5)
+    assert.equal((await both).received, 2)
+    assert.deepEqual(await replicatedRows(third), await replicatedRows(other))
+  }))
+
 const member = (cell: number): Member => ({
   region: `r${cell}`,
   geography: '',

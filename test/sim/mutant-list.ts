@@ -226,6 +226,14 @@ export const mutants: readonly Mutant[] = [
     killers: 'sim',
   },
   {
+    name: 'what-others-told-waits-for-news',
+    rule: 'F2',
+    file: 'src/cluster/feed-methods.ts',
+    from: 'Math.min(until - now, since + unhurried.tell - now)',
+    to: 'until - now',
+    killers: feedTest,
+  },
+  {
     name: 'cursors-of-another-incarnation',
     rule: 'C15',
     file: 'src/cluster/feed-methods.ts',
