@@ -228,9 +228,5 @@ test('C20: an upload that named a region which is lost meanwhile ends, where tha
   assert.deepEqual(held, ['fra'])
   await assert.rejects(tooFew(), isRefused)
   await assert.rejects(naming(fra, 'fra,syd').send(new PutObjectCommand({ Bucket, Key: 'no', Body: 'x' })), isInvalid)
-  const started = await naming(fra, 'fra').send(new CreateMultipartUploadCommand({ Bucket, Key: 'one' }))
-  const named = { Bucket, Key: 'one', UploadId: started.UploadId }
-  const { ETag } = await fra.client.send(new UploadPartCommand({ ...named, PartNumber: 1, Body: second }))
-  const MultipartUpload = { Parts: [{ PartNumber: 1, ETag }] }
-  await assert.rejects(fra.client.send(new CompleteMultipartUploadCommand({ ...named, MultipartUpload })), isRefused)
+  await assert.rejects(naming(fra, 'fra').send(new CreateMultipartUploadCommand({ Bucket, Key: 'one' })), isRefused)
 })
