@@ -72,8 +72,9 @@ export class SharedAppender {
           if (extent !== undefined) each.resolve(extent)
         }
       } catch (error) {
-        await this.#closeSegment()
+        // Known before anything is waited for: until then others would be acknowledged (V1).
         const told = this.#source.failed(error)
+        await this.#closeSegment()
         for (const each of batch) each.reject(told)
       }
     }

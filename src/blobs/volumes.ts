@@ -205,9 +205,11 @@ export class Volumes implements Blobs {
       }
       return { id, size: framer.size, extents, digest: digestOf(framer.checksums) }
     } catch (error) {
+      // Known before anything is waited for: until then others would be acknowledged (V1).
+      const failure = volume.failed(error)
       framer.takeLast()?.release()
       await bulk?.abandon()
-      throw volume.failed(error)
+      throw failure
     } finally {
       volume.promise(-owed)
     }

@@ -30,7 +30,7 @@ afterEach(async () => {
 
 /** Faults that the disks have, beyond what is on them. Each is a hook that throws or changes the outcome. */
 interface Faults {
-  beforeWrite?: (path: string, bytes: number) => void
+  beforeWrite?: (path: string, bytes: number) => Promise<void> | void
   /** At most so many bytes are taken in one call. */
   writeAtMost?: number
   afterSync?: (path: string) => Promise<void> | void
@@ -48,7 +48,7 @@ function faultyFiles(faults: Faults): Files {
     },
     async write(file, buffers, position) {
       const bytes = buffers.reduce((sum, each) => sum + each.length, 0)
-      faults.beforeWrite?.(paths.get(file) ?? '', bytes)
+      await faults.beforeWrite?.(paths.get(file) ?? '', bytes)
       if (faults.writeAtMost === undefined || bytes <= faults.writeAtMost)
         return realFiles.write(file, buffers, position)
       return realFiles.write(file, [Buffer.concat(buffers).subarray(0, faults.writeAtMost)], position)
@@ -298,6 +298,8 @@ for (const { name, size, other } of [
     await Promise.all([write(volumes, randomBytes(10)), write(volumes, randomBytes(1_100_000))])
     const { promise: held, resolve: release } = Promise.withResolvers<void>()
     const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
+    const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+    const { promise: closing, resolve: beginClosing } = Promise.withResolvers<void>()
     let syncs = 0
     faults.afterSync = async () => {
       syncs += 1
@@ -305,12 +307,23 @@ for (const { name, size, other } of [
       reach()
       await held
     }
-    const writing = write(volumes, randomBytes(size))
-    const outcome = assert.rejects(writing, isUnavailable)
+    // The segment of the one that failed takes its time to be closed.
+    let slow: string | undefined
+    faults.beforeWrite = async (path) => {
+      if (syncs < 2 || !path.includes('/segments/')) return
+      slow ??= path
+      if (path !== slow) return
+      beginClosing()
+      await closed
+    }
+    const outcome = assert.rejects(write(volumes, randomBytes(size)), isUnavailable)
     await reached
-    await assert.rejects(write(volumes, randomBytes(other)), isUnavailable)
+    const failed = assert.rejects(write(volumes, randomBytes(other)), isUnavailable)
+    await closing
     release()
     await outcome
+    close()
+    await failed
   })
 }
 
