@@ -207,8 +207,9 @@ if (reason !== undefined) {
         const native = client.transaction()
         return (await native.getRange(from, false, 1, to, false, 1, 1_000, 0, exactly, 1, true, false)).results.length
       }
-      const dead = new Marks(realWorld, client)
-      for (let index = 0; index < 5; index++) {
+      const largest: World = { ...realWorld, randomBytes: (size) => Buffer.alloc(size, 0xff) }
+      for (const world of [realWorld, realWorld, realWorld, realWorld, largest]) {
+        const dead = new Marks(world, client)
         const native = client.transaction()
         dead.put(dead.take(), native)
         await native.commit()

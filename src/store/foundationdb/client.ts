@@ -32,6 +32,8 @@ export class Client {
   readonly #database: NativeDatabase
   readonly #data: Buffer
   readonly #marks: Buffer
+  /** Of the marks, and of all. */
+  readonly #end: Buffer
   /** What the store says of itself. */
   readonly aboutKey: Buffer
   readonly options: ClientOptions
@@ -45,6 +47,7 @@ export class Client {
     this.options = options
     this.#data = below(spaces.data)
     this.#marks = below(spaces.marks)
+    this.#end = below(spaces.marks + 1)
     this.aboutKey = below(spaces.about)
     this.#database = module.createDatabase(options.clusterFile)
     this.#database.setOption(databaseOptions.maxWatches, watchesMost)
@@ -57,12 +60,12 @@ export class Client {
 
   /** The bounds of all that this store has in the cluster. */
   get everything(): readonly [Buffer, Buffer] {
-    return [this.aboutKey, Buffer.concat([Buffer.from(this.options.prefix), Buffer.from([spaces.marks + 1])])]
+    return [this.aboutKey, this.#end]
   }
 
   /** The bounds of the marks of transactions. */
   get allMarks(): readonly [Buffer, Buffer] {
-    return [this.#marks, Buffer.concat([this.#marks, Buffer.from([0xff])])]
+    return [this.#marks, this.#end]
   }
 
   dataKey(key: Uint8Array): Buffer {
