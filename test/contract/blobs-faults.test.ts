@@ -319,10 +319,13 @@ for (const { name, size, other } of [
     const outcome = assert.rejects(write(volumes, randomBytes(size)), isUnavailable)
     await reached
     const failed = assert.rejects(write(volumes, randomBytes(other)), isUnavailable)
-    await closing
-    release()
-    await outcome
-    close()
+    try {
+      await closing
+      release()
+      await outcome
+    } finally {
+      close()
+    }
     await failed
   })
 }

@@ -223,4 +223,12 @@ export const blobMutants: readonly Mutant[] = [
     to: 'if (found === keeper) continue',
     killers: ['test/cluster/handing-on.test.ts'],
   },
+  {
+    name: 'disks-fail-once-the-segment-is-closed',
+    rule: 'V1',
+    file: 'src/blobs/shared-appender.ts',
+    from: '        const told = this.#source.failed(error)\n        await this.#closeSegment()\n',
+    to: '        await this.#closeSegment()\n        const told = this.#source.failed(error)\n',
+    killers: ['test/contract/blobs-faults.test.ts'],
+  },
 ]
