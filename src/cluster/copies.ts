@@ -143,11 +143,14 @@ export class Copies {
   async take(blob: BlobId): Promise<boolean> {
     const { foundation, read } = this.#options
     const { store, region, blobs, world } = foundation
-    const record = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+    const find = () => store.snapshot((snapshot) => readBlob(snapshot, blob))
+    const found = await find()
+    if (found?.kind !== 'bytes') return false
+    const before = copyIn(found, region)?.extents
+    if (before !== undefined) await this.#tellLost(blob, found)
+    const record = before === undefined ? found : await find()
     if (record?.kind !== 'bytes') return false
-    const before = copyIn(record, region)?.extents
     const copy = nextCopy(world.now(), record, region)
-    if (before !== undefined) await this.#tellLost(blob, record)
     const { size, digest } = record
     const stored = await blobs.write(blob, read(blob, record, 0, size), size)
     try {
@@ -165,10 +168,17 @@ export class Copies {
     return false
   }
 
-  /** Until it is replaced, the keeper must not count on the copy here. Best effort: a keeper out of reach lets nothing go either. */
+  /**
+   * Until it is replaced, the keeper must not count on the copy here. Best effort: a keeper out of reach lets nothing go either. Where that is
+   * this cell, the copy gets another number: whoever goes by having read the one before reads it again (C21).
+   */
   async #tellLost(blob: BlobId, { keeper, holders }: BlobRecord): Promise<void> {
     const { foundation, transport } = this.#options
-    if (keeper === foundation.cell) return
+    const { store, region, world } = foundation
+    if (keeper === foundation.cell) {
+      await store.transact((transaction) => renumber(transaction, blob, region, world.now()))
+      return
+    }
     const copy = holders.find(({ region }) => region === foundation.region)?.copy ?? 0
     const ask = (signal: AbortSignal) => transport.ask(keeper, 'lost', encodeCopies([{ blob, copy }]), signal)
     await within(foundation.world, askMilliseconds, ask).catch(() => undefined)

@@ -1,7 +1,7 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { addBlobJob } from '#src/metadata/jobs.ts'
-import { countedIn } from '#src/metadata/keeping.ts'
+import { countedIn, keptWith } from '#src/metadata/keeping.ts'
 import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import { isSettled, readSuccession } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
@@ -72,7 +72,7 @@ async function tell(
 export function successionMethods(options: SuccessionMethodsOptions): readonly Method[] {
   const { foundation, membership } = options
   const { store, world, cell } = foundation
-  const verified = new Set<BlobId>()
+  const verified = new Map<BlobId, number>()
   return [
     {
       name: 'keeping',
@@ -136,7 +136,7 @@ export function askForCopies(to: Transaction, blobs: readonly BlobId[], now: num
  */
 async function isSheltered(
   options: SuccessionMethodsOptions,
-  verified: Set<BlobId>,
+  verified: Map<BlobId, number>,
   blob: BlobId,
   short: ShortBlob[],
 ): Promise<boolean> {
@@ -152,10 +152,12 @@ async function isSheltered(
   }
   // What is given up elsewhere must not leave nothing behind that anybody could read: of others' copies nobody knows but that they were good.
   const isHere = copyIn(record, foundation.region) !== undefined
-  if (isHere && verified.has(blob)) return true
+  // One that was found to be damaged since has another number, whichever process found it.
+  const own = keptWith(record, foundation)
+  if (isHere && verified.get(blob) === own) return true
   const isWhole = isHere && (await isWholeHere(foundation, blob, record))
   if (!isWhole) repair(blob)
-  else if (verified.size < verifiedMost) verified.add(blob)
+  else if (verified.size < verifiedMost || verified.has(blob)) verified.set(blob, own)
   return isWhole
 }
 

@@ -4,6 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
+import { askSheltered } from '#src/cluster/succession-methods.ts'
 import { Fault } from '#src/errors.ts'
 import { readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
 import {
@@ -244,6 +245,28 @@ describe('bytes that another region holds', () => {
     await spoil(keeper)
     await iad.bytes.jobs.pass()
     assert.ok((await get(syd, 'dst')).equals(bytes))
+  })
+
+  test('L1 C21: a region that leaves waits for its keeper again, once that one finds that what it had read is damaged', async () => {
+    const { fra: keeper, iad, peers, membership, know } = await three()
+    await put(keeper, 'k', randomBytes(large))
+    const blob = await follow(iad, keeper, 'k')
+    assert.ok(await iad.bytes.copies.take(blob))
+    await iad.bytes.jobs.pass()
+    const members = membership.members.map((each) => (each.cell === 2 ? { ...each, state: 'leaving' as const } : each))
+    for (const cell of [1, 2, 3]) know(cell, { ...membership, epoch: 2, members })
+    const asking = { foundation: iad.foundation, transport: peers.transport(iad.member) }
+    const isSheltered = async () => (await askSheltered(asking, 1, { epoch: 2, blobs: [blob] }))?.[0]
+    assert.equal(await isSheltered(), true)
+    await keeper.cell.blobs.seal()
+    await spoil(keeper)
+    peers.faultsOf(2).isDown = true
+    await assert.rejects(get(keeper, 'k'), isUnavailable)
+    await keeper.bytes.copies.settled()
+    assert.equal(await isSheltered(), false, 'the one that leaves has the last good copy')
+    peers.faultsOf(2).isDown = false
+    assert.ok(await keeper.bytes.copies.take(blob))
+    assert.equal(await isSheltered(), true)
   })
 
   test('C19: a copy that could not be read for a moment, and which nobody replaces, counts again', async () => {

@@ -131,6 +131,14 @@ export const memberMutants: readonly Mutant[] = [
     killers: shortTest,
   },
   {
+    name: 'leavers-trust-what-was-read-once',
+    rule: 'L1',
+    file: 'src/cluster/succession-methods.ts',
+    from: 'verified.get(blob) === own',
+    to: 'verified.has(blob)',
+    killers: ['test/cluster/remote-blobs.test.ts'],
+  },
+  {
     name: 'short-for-a-day',
     rule: 'C20',
     file: 'src/cluster/succession.ts',
