@@ -109,7 +109,7 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...successionMethods({
       ...options,
       ...mending,
-      resolve: (blobs) => succession.resolve(blobs),
+      resolve: (blobs) => succession.resolve(blobs, true),
     }),
   ]
   const stop = async (): Promise<void> => {

@@ -219,7 +219,7 @@ export class Succession {
    * Gives blobs another keeper whose keeper is going, or gone. Gives how many have one now; nothing is decided while a cell cannot
    * be asked, which may keep them already.
    */
-  async resolve(blobs: readonly BlobId[]): Promise<number> {
+  async resolve(blobs: readonly BlobId[], isAsked = false): Promise<number> {
     const { foundation, membership } = this.#options
     const { store } = foundation
     const { epoch } = membership()
@@ -228,7 +228,7 @@ export class Succession {
     const { done, left } = await store.transact(async (transaction) => {
       const settled: Settled[] = []
       for (const [index, blob] of blobs.entries()) {
-        settled.push(await this.#settle(transaction, blob, told[index] ?? []))
+        settled.push(await this.#settle(transaction, blob, told[index] ?? [], isAsked))
       }
       const inherited = settled.filter((each) => each === 'inherited').length
       if (inherited > 0) await noteInherited(transaction, inherited)
@@ -246,11 +246,14 @@ export class Succession {
     return done
   }
 
-  async #settle(to: Transaction, blob: BlobId, others: readonly ToldBy[]): Promise<Settled> {
+  async #settle(to: Transaction, blob: BlobId, others: readonly ToldBy[], isAsked: boolean): Promise<Settled> {
     const { foundation, membership } = this.#options
     const { cell, region } = foundation
     const record = await readBlob(to, blob)
-    if (record?.kind !== 'bytes' || !this.isGoing(record.keeper)) return 'as it is'
+    if (record?.kind !== 'bytes') return 'as it is'
+    // One that handed it to a cell which gave it back meanwhile, since that one leaves: each takes the other for the keeper.
+    const isKept = record.keeper === cell || others.some(({ keeps }) => keeps)
+    if (!this.isGoing(record.keeper) && !(isAsked && !isKept)) return 'as it is'
     const isActive = memberOf(membership(), cell)?.state === 'active'
     const before = record.keeper
     const names = record.isUnreferenced === undefined

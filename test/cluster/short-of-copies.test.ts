@@ -8,13 +8,14 @@ import { askSheltered } from '#src/cluster/succession-methods.ts'
 import { encodeBlob } from '#src/metadata/blob-codec.ts'
 import { blobOfRow, dropReference, readBlob } from '#src/metadata/blob-records.ts'
 import { addBlobJob, decodeBlobJob, readBlobJobs } from '#src/metadata/jobs.ts'
+import { changeKeeper } from '#src/metadata/keeping.ts'
 import { keys, under } from '#src/metadata/keyspace.ts'
 import { fetchBlob, readOutbox } from '#src/metadata/outbox.ts'
 import { isReserved, reserve } from '#src/metadata/reservations.ts'
 import { readLost, readSuccession } from '#src/metadata/succession-records.ts'
 import type { Membership } from '#src/model/region.ts'
 import { realWorld, type World } from '#src/world.ts'
-import { bucket, copyOf, follow, pull, put, type Region, remove, withThree } from './byte-regions.ts'
+import { bucket, copyOf, follow, get, pull, put, type Region, remove, withThree } from './byte-regions.ts'
 
 const bytes = randomBytes(1000)
 const never = new AbortController().signal
@@ -197,6 +198,33 @@ test('V6 K2: what no region has is handed on without a copy, once all have said 
       [blob],
     )
     assert.deepEqual((await recordIn(iad, blob))?.holders, [])
+  })
+})
+
+test('K1: what was handed to a region that leaves, and given back meanwhile, gets a keeper that stays', async () => {
+  await withThree(async ({ membership, know }, fra, iad, syd) => {
+    await put(syd, 'k', bytes)
+    const [blob] = [await follow(iad, syd, 'k'), await follow(fra, syd, 'k')]
+    assert.ok(await iad.bytes.copies.take(blob))
+    const members = membership.members.map((each) => (each.cell === 2 ? { ...each, state: 'leaving' as const } : each))
+    for (const cell of [1, 2, 3]) know(cell, { ...membership, epoch: 2, members })
+    // It was kept by syd still as iad was asked to leave, and by iad as syd heard that its offer was taken.
+    await iad.foundation.store.transact((to) => changeKeeper(to, blob, 3, 'iad'))
+    await syd.foundation.store.transact((to) => changeKeeper(to, blob, 2, 'syd'))
+    const regions = [fra, iad, syd]
+    const keepers = async () =>
+      (await Promise.all(regions.map((each) => recordIn(each, blob)))).map((each) => each?.keeper)
+    await until(async () => {
+      for (const region of regions) {
+        await region.bytes.succession.pass()
+        await region.bytes.jobs.pass()
+      }
+      const [first, ...others] = await keepers()
+      return first !== undefined && first !== 2 && others.every((each) => each === first)
+    })
+    const [keeper] = await keepers()
+    const [kept] = regions.filter(({ member }) => member.cell === keeper)
+    assert.ok(kept !== undefined && (await get(kept, 'k')).equals(bytes))
   })
 })
 

@@ -139,6 +139,14 @@ export const memberMutants: readonly Mutant[] = [
     killers: ['test/cluster/remote-blobs.test.ts'],
   },
   {
+    name: 'who-is-asked-to-inherit-takes-another-for-the-keeper',
+    rule: 'K1',
+    file: 'src/cluster/succession.ts',
+    from: '!(isAsked && !isKept)',
+    to: 'record.keeper !== 0',
+    killers: shortTest,
+  },
+  {
     name: 'short-for-a-day',
     rule: 'C20',
     file: 'src/cluster/succession.ts',
