@@ -443,7 +443,12 @@ test('K1 I7 C19: whatever happens around the removal of a region, what another o
             for (const { blob, record } of await blobsOf(region)) {
               assert.ok(record.kind === 'bytes')
               assert.equal(record.isUnreferenced, undefined, 'what nobody names is freed')
-              const keeper = memberOf(after, record.keeper)
+              if (memberOf(after, record.keeper)?.state !== 'active') {
+                // It came with a page that was older than what its teller has learnt since: whoever does something with it finds that.
+                assert.equal(copyIn(record, region.member.region), undefined, 'who has a copy told a keeper that stays')
+                await region.bytes.succession.resolve([blob])
+              }
+              const keeper = memberOf(after, (await recordOf(region, blob))?.keeper ?? -1)
               assert.equal(keeper?.state, 'active', 'what is named has a keeper that stays')
               if (!held.has(blob)) continue
               const copies = await Promise.all(staying.map((each) => copyOf(each, blob)))
