@@ -20,7 +20,8 @@ Measures regions that follow each other: \`meridian dev\` on this machine, with 
   --plot FILE      where the shift of demand is drawn, as SVG
   --json FILE      the figures as JSON too
 
-All regions and the load share this machine's processors: on few, "three to one" tells of the machine as much as of Meridian.
+All regions and the load share this machine's processors: on few, "as many as can be" tells of the machine as much as of Meridian. What is
+compared "three to one" has a processor of its own, where there are two, and \`taskset\`.
 `
 
 const { values } = parseArgs({
