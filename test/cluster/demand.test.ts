@@ -1,24 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { afterEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { readOutbox } from '#src/metadata/outbox.ts'
-import { bucket, type FedRegion, get, inParts, openFedRegions, put, until } from './fed-regions.ts'
-
-type Opened = Awaited<ReturnType<typeof openFedRegions>>
-const opened: Opened[] = []
-afterEach(async () => {
-  for (const each of opened.splice(0)) await each.close()
-})
-
-async function two(): Promise<Opened & { fra: FedRegion; iad: FedRegion }> {
-  const all = await openFedRegions(1)
-  opened.push(all)
-  const [fra, iad] = all.regions
-  assert.ok(fra !== undefined && iad !== undefined)
-  return { ...all, fra, iad }
-}
+import { bucket, type FedRegion, get, inParts, put, three, until } from './fed-regions.ts'
 
 const contentOf = async ({ objects }: FedRegion, key: string) =>
   (await objects.find({ name: { bucket, key }, guard: () => {} })).version.content
@@ -38,7 +24,7 @@ const arrives = (region: FedRegion, key: string) =>
 
 describe('a region holds what it is asked for', () => {
   test('what was read three times gets a copy of its own, and what was read twice does not', async () => {
-    const { fra, iad, peers } = await two()
+    const { fra, iad, peers } = await three()
     const bytes = randomBytes(2 * chunkBytes)
     await put(fra, 'often', bytes)
     await put(fra, 'twice', bytes)
@@ -55,7 +41,7 @@ describe('a region holds what it is asked for', () => {
   })
 
   test('a bucket that asks for it has all it is told in all its regions, before anybody reads', async () => {
-    const { fra, iad, peers } = await two()
+    const { fra, iad, peers } = await three()
     await put(fra, 'before', randomBytes(chunkBytes))
     await arrives(iad, 'before')
     for (const { cell } of [fra, iad]) {
@@ -75,7 +61,7 @@ describe('a region holds what it is asked for', () => {
   })
 
   test('J2: what cannot be fetched now is fetched later', async () => {
-    const { fra, iad, peers } = await two()
+    const { fra, iad, peers } = await three()
     await put(fra, 'k', randomBytes(chunkBytes))
     await arrives(iad, 'k')
     for (let read = 0; read < 2; read++) await get(iad, 'k')

@@ -1,25 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import type { Departure } from '#src/metadata/departure-records.ts'
 import type { Member, Membership } from '#src/model/region.ts'
 import { attributes, body, owner } from '../service/cell.ts'
-import { bucket, type FedRegion, get, inParts, openFedRegions, put, remove, until } from './fed-regions.ts'
-
-type Opened = Awaited<ReturnType<typeof openFedRegions>>
-const opened: Opened[] = []
-afterEach(async () => {
-  for (const each of opened.splice(0)) await each.close()
-})
-
-async function three(durabilityRegions = 1) {
-  const all = await openFedRegions(durabilityRegions)
-  opened.push(all)
-  const [fra, iad, syd] = all.regions
-  assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
-  return { ...all, fra, iad, syd }
-}
+import { bucket, type FedRegion, get, inParts, put, remove, three, until } from './fed-regions.ts'
 
 function change(cluster: { membership: Membership }, cell: number, state: Member['state']): void {
   const { membership } = cluster

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { afterEach } from 'node:test'
 import { Followers } from '#replicator/follow.ts'
 import { JobWorker } from '#replicator/job-worker.ts'
 import { fetchBlobJob } from '#replicator/jobs/fetch-blob.ts'
@@ -28,6 +29,22 @@ export const guard = () => {}
 export const [bucket, single] = ['bucket', 'single']
 
 const codes = ['fra', 'iad', 'syd']
+
+export type FedRegions = Awaited<ReturnType<typeof openFedRegions>>
+
+const opened: FedRegions[] = []
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.close()
+})
+
+/** As `openFedRegions`; they are closed after the test. */
+export async function three(durabilityRegions = 1) {
+  const all = await openFedRegions(durabilityRegions)
+  opened.push(all)
+  const [fra, iad, syd] = all.regions
+  assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
+  return { ...all, fra, iad, syd }
+}
 
 /** Regions in one process that follow each other's feeds and fetch each other's bytes. `fra` is cell 1, `iad` 2, `syd` 3. */
 export async function openFedRegions(durabilityRegions: number) {

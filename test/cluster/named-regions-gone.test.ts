@@ -1,30 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { afterEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Fault } from '#src/errors.ts'
 import { attributes, body } from '../service/cell.ts'
-import { begin, bucket, copy, type FedRegion, get, guard, only, openFedRegions, put } from './fed-regions.ts'
+import { begin, bucket, copy, type FedRegion, type FedRegions, get, guard, only, put, three } from './fed-regions.ts'
 import { change, find, holding } from './holdings.ts'
-
-type Opened = Awaited<ReturnType<typeof openFedRegions>>
-const opened: Opened[] = []
-afterEach(async () => {
-  for (const each of opened.splice(0)) await each.close()
-})
-
-/** Of which each write is to be in two. */
-async function three(): Promise<Opened & { fra: FedRegion; iad: FedRegion }> {
-  const all = await openFedRegions(2)
-  opened.push(all)
-  const [fra, iad] = all.regions
-  assert.ok(fra !== undefined && iad !== undefined)
-  return { ...all, fra, iad }
-}
 
 const isFault = (code: string) => (error: unknown) => error instanceof Fault && error.code === code
 
 /** What becomes of `syd`, of three. */
-const losses: readonly [string, (all: Opened) => Promise<void>][] = [
+const losses: readonly [string, (all: FedRegions) => Promise<void>][] = [
   [
     'is lost',
     async ({ cluster, peers }) => {
@@ -50,7 +35,7 @@ const append = ({ objects }: FedRegion, key: string, offset: number, bytes: Uint
 describe('C17 C20: a region that was named, and of whose likes too few are left', () => {
   for (const [how, lose] of losses) {
     test(`D3: ${how}: its uploads end, and its objects are written, where those are that are left`, async () => {
-      const all = await three()
+      const all = await three(2)
       const { fra, iad } = all
       const [first, second, more] = [randomBytes(5 * 2 ** 20), randomBytes(1000), randomBytes(500)]
       await put(fra, 'log', first, bucket, only('fra', 'syd'))
@@ -88,7 +73,7 @@ describe('C17 C20: a region that was named, and of whose likes too few are left'
   }
 
   test('D3: what only regions that are gone were to keep is in as many as any other, once it is written', async () => {
-    const all = await three()
+    const all = await three(2)
     const { fra, iad } = all
     const change = async (asked: { readonly durability: number; readonly location?: string }): Promise<void> => {
       for (const { cell } of all.regions) await cell.buckets.update(bucket, (each) => ({ ...each, ...asked }))
@@ -102,7 +87,7 @@ describe('C17 C20: a region that was named, and of whose likes too few are left'
   })
 
   test('D3: a write is refused while none hears of it that its bytes may not be in', async () => {
-    const all = await three()
+    const all = await three(2)
     const { fra, peers } = all
     const begun = await begin(fra, 'parts', only('fra', 'syd'))
     await begun.send(randomBytes(1000))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { afterEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import { Fault } from '#src/errors.ts'
 import { copyIn } from '#src/metadata/blob-records.ts'
@@ -9,34 +9,8 @@ import { changeKeeper } from '#src/metadata/keeping.ts'
 import { readOutbox } from '#src/metadata/outbox.ts'
 import { attributes, body } from '../service/cell.ts'
 import { follow, get as getBytes, openRegions } from './byte-regions.ts'
-import {
-  bucket,
-  copy,
-  type FedRegion,
-  get,
-  guard,
-  inParts,
-  only,
-  openFedRegions,
-  put,
-  remove,
-  until,
-} from './fed-regions.ts'
+import { bucket, copy, type FedRegion, get, guard, inParts, only, put, remove, three, until } from './fed-regions.ts'
 import { blobsOf, change, find, holding, recordOf } from './holdings.ts'
-
-type Opened = Awaited<ReturnType<typeof openFedRegions>>
-const opened: Opened[] = []
-afterEach(async () => {
-  for (const each of opened.splice(0)) await each.close()
-})
-
-async function three(durabilityRegions = 1): Promise<Opened & { fra: FedRegion; iad: FedRegion; syd: FedRegion }> {
-  const all = await openFedRegions(durabilityRegions)
-  opened.push(all)
-  const [fra, iad, syd] = all.regions
-  assert.ok(fra !== undefined && iad !== undefined && syd !== undefined)
-  return { ...all, fra, iad, syd }
-}
 
 const jobsOf = ({ foundation }: FedRegion) =>
   foundation.store.snapshot(async (from) => ({
