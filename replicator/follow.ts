@@ -13,7 +13,7 @@ const graceMilliseconds = 5_000
  * Between an answer that told something and the next question: of many writes each would else be a message, and a commit here, of its own,
  * which costs both regions more than the write did. What is known already may come later. What comes after a silence is heard of at once.
  */
-const paceMilliseconds = { news: 25, stream: 50 } as const
+const paceMilliseconds = { news: 25, stream: 60 } as const
 /** So many records in one answer are a stream of writes. */
 const streamRecords = 8
 /** After a failure, in milliseconds; twice as long after each that follows. */

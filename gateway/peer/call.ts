@@ -1,6 +1,6 @@
 import type { Asking } from '#src/cluster/admission.ts'
 import type { World } from '#src/world.ts'
-import { saltBytes } from './sealing.ts'
+import { type ClusterSecret, type MessageId, readMessageId, writeMessageId } from './sealing.ts'
 
 /** What stands in the headers of calls between cells. */
 export const callHeader = 'x-meridian-call'
@@ -16,31 +16,39 @@ export interface Call extends Asking {
   readonly target: number
   /** Milliseconds since the epoch, by the caller's clock. */
   readonly time: number
-  /** Hexadecimal. */
-  readonly salt: string
+  readonly id: MessageId
 }
 
-export function newCall(world: World, asking: Asking, target: number): Call {
-  const salt = Buffer.from(world.randomBytes(saltBytes)).toString('hex')
-  return { ...asking, target, time: Math.round(world.now()), salt }
+export interface Calling {
+  readonly secret: ClusterSecret
+  readonly world: World
 }
 
-export const writeCall = ({ cell, incarnation, epoch, target, time, salt }: Call): string =>
-  [1, cell, incarnation, epoch, target, time, salt].join(' ')
+export const newCall = ({ secret, world }: Calling, asking: Asking, target: number): Call => ({
+  ...asking,
+  target,
+  time: Math.round(world.now()),
+  id: secret.nextId(),
+})
 
-const form = /^1 (\d{1,3}) ([0-9a-f]{32}) (\d{1,15}) (\d{1,3}) (\d{1,15}) ([0-9a-f]{32})$/
+export const writeCall = ({ cell, incarnation, epoch, target, time, id }: Call): string =>
+  [2, cell, incarnation, epoch, target, time, writeMessageId(id)].join(' ')
+
+const form = /^2 (\d{1,3}) ([0-9a-f]{32}) (\d{1,15}) (\d{1,3}) (\d{1,15}) ([0-9a-f ]{1,42})$/
 
 export function readCall(text: string | undefined): Call | undefined {
   const match = form.exec(text ?? '')
   if (match === null) return undefined
-  const [, cell, incarnation = '', epoch, target, time, salt = ''] = match
+  const [, cell, incarnation = '', epoch, target, time, named = ''] = match
+  const id = readMessageId(named)
+  if (id === undefined) return undefined
   return {
     cell: Number(cell),
     incarnation,
     epoch: Number(epoch),
     target: Number(target),
     time: Number(time),
-    salt,
+    id,
   }
 }
 
@@ -61,7 +69,7 @@ export class SeenCalls {
   }
 
   /** Whether it is in time and new; it is not new afterwards. */
-  take({ time, salt }: Call): boolean {
+  take({ time, id }: Call): boolean {
     if (Math.abs(this.#world.now() - time) > apartMost) return false
     // One of the future may come twice as late.
     if (this.#world.monotonic() - this.#turned > 2 * apartMost) {
@@ -69,8 +77,9 @@ export class SeenCalls {
       this.#young = new Set()
       this.#turned = this.#world.monotonic()
     }
-    if (this.#young.has(salt) || this.#old.has(salt)) return false
-    this.#young.add(salt)
+    const name = writeMessageId(id)
+    if (this.#young.has(name) || this.#old.has(name)) return false
+    this.#young.add(name)
     return true
   }
 }

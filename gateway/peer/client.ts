@@ -6,16 +6,14 @@ import { OutOfPatience } from '#src/cluster/patience.ts'
 import { PeerUnreachable, type Transport } from '#src/cluster/transport.ts'
 import { Fault, type FaultCode, type FaultDetails } from '#src/errors.ts'
 import { memberOf, originsOf } from '#src/model/region.ts'
-import type { Span } from '#src/telemetry/span.ts'
+import type { Span, SpanOptions } from '#src/telemetry/span.ts'
 import type { Tracer } from '#src/telemetry/tracer.ts'
-import type { World } from '#src/world.ts'
-import { answerHeader, type Call, callHeader, newCall, traceHeader, writeCall } from './call.ts'
-import type { ClusterSecret, Frame } from './sealing.ts'
+import { collect } from './body.ts'
+import { answerHeader, type Call, type Calling, callHeader, newCall, traceHeader, writeCall } from './call.ts'
+import { type Frame, type Opening, readMessageId } from './sealing.ts'
 
-export interface ClientParts {
-  readonly secret: ClusterSecret
+export interface ClientParts extends Calling {
   readonly members: Members
-  readonly world: World
   /** Milliseconds that a message to that cell and its answer are held back together, to play a far one. Absent: none. */
   readonly delayOf?: (cell: number) => number
   readonly tracer?: Tracer | undefined
@@ -29,7 +27,7 @@ const answerBytesMost = 64 * 2 ** 20
 
 interface Answer {
   readonly response: IncomingMessage
-  readonly frames: AsyncGenerator<Frame>
+  readonly opening: Opening
 }
 
 interface Address {
@@ -84,15 +82,10 @@ export class PeerClient implements Transport {
   }
 
   async ask(cell: number, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    const pieces: Uint8Array[] = []
-    let size = 0
-    for await (const piece of this.stream(cell, method, request, signal)) {
-      size += piece.length
-      if (size > answerBytesMost) throw new PeerUnreachable(cell, { cause: new Error('an answer without end') })
-      pieces.push(piece)
-    }
-    const [only] = pieces
-    return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces)
+    const { tracer } = this.#parts
+    const ask = (trace?: string) => this.#whole(cell, () => this.#send(cell, method, request, signal, trace), signal)
+    if (tracer?.current === undefined) return await ask()
+    return await tracer.inSpan(`peer call ${method}`, this.#spanOf(cell), (span) => ask(span?.traceparent))
   }
 
   stream(cell: number, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -111,39 +104,65 @@ export class PeerClient implements Transport {
     send: (trace?: string) => Promise<Answer>,
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    const { tracer, members } = this.#parts
+    const { tracer } = this.#parts
     if (tracer?.current === undefined) return this.#stream(cell, send, signal)
-    const attributes = { 'meridian.peer': memberOf(members.membership, cell)?.region ?? '' }
-    const options = { kind: 'client', attributes } as const
-    return tracer.reading(`peer call ${method}`, options, (span) => {
+    return tracer.reading(`peer call ${method}`, this.#spanOf(cell), (span) => {
       const pieces = this.#stream(cell, () => send(span?.traceparent), signal)
       return span === undefined ? pieces : endedBy(signal, pieces, span)
     })
   }
 
+  #spanOf(cell: number): SpanOptions {
+    const region = memberOf(this.#parts.members.membership, cell)?.region ?? ''
+    return { kind: 'client', attributes: { 'meridian.peer': region } }
+  }
+
+  /** Read as a whole, which takes a fraction of what reading a stream does. */
+  async #whole(cell: number, send: () => Promise<Answer>, signal: AbortSignal): Promise<Uint8Array> {
+    try {
+      const { response, opening } = await this.#delayed(cell, send, signal)
+      const pieces: Uint8Array[] = []
+      for (const frame of opening.all(await collect(response, answerBytesMost))) {
+        pieces.push(frame.kind === 'more' || frame.kind === 'last' ? frame.bytes : await this.#thrown(cell, frame))
+      }
+      const [only] = pieces
+      return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces)
+    } catch (cause) {
+      throw failureOf(cell, cause, signal)
+    }
+  }
+
   async *#stream(cell: number, send: () => Promise<Answer>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
     let answer: Answer | undefined
     let isWhole = false
     try {
-      if (half > 0) await this.#parts.world.sleep(half, signal)
-      answer = await send()
-      if (half > 0) await this.#parts.world.sleep(half, signal)
-      for await (const { kind, bytes } of answer.frames) {
-        isWhole = kind !== 'more'
-        if (kind === 'fault') throw faultOf(bytes)
-        if (kind === 'refusal') throw await this.#refused(cell, bytes)
-        if (bytes.length > 0) yield bytes
+      answer = await this.#delayed(cell, send, signal)
+      // Ended with its last frame, an iterator of Node's own would end the connection too.
+      for await (const frame of answer.opening.frames(answer.response.iterator({ destroyOnReturn: false }))) {
+        isWhole = frame.kind !== 'more'
+        if (frame.kind === 'fault' || frame.kind === 'refusal') await this.#thrown(cell, frame)
+        if (frame.bytes.length > 0) yield frame.bytes
       }
     } catch (cause) {
-      if (cause instanceof Fault) throw cause
-      signal.throwIfAborted()
-      throw new PeerUnreachable(cell, { cause })
+      throw failureOf(cell, cause, signal)
     } finally {
       // Behind the last frame only the coding's end is left; read, the connection is good for the next call. Whoever stops reading
       // earlier leaves on it what may still come.
       if (isWhole || answer?.response.complete === true) answer?.response.resume()
       else answer?.response.destroy()
+    }
+  }
+
+  async #delayed(cell: number, send: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+    const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
+    if (half > 0) await this.#parts.world.sleep(half, signal)
+    const answer = await send()
+    try {
+      if (half > 0) await this.#parts.world.sleep(half, signal)
+      return answer
+    } catch (error) {
+      answer.response.destroy()
+      throw error
     }
   }
 
@@ -222,19 +241,20 @@ export class PeerClient implements Transport {
     signal: AbortSignal,
     trace: string | undefined,
   ): Promise<Answer> {
-    const { members, world } = this.#parts
-    const { self, membership } = members
-    const call = newCall(world, { ...self, epoch: membership.epoch }, cell)
+    const { self, membership } = this.#parts.members
+    const call = newCall(this.#parts, { ...self, epoch: membership.epoch }, cell)
     return await exchange(this.#parts, { address, agent: this.#agent, call, method, body, signal, trace })
   }
 
-  async #refused(cell: number, bytes: Uint8Array): Promise<Error> {
+  /** Throws what a cell says instead of an answer. */
+  async #thrown(cell: number, { kind, bytes }: Frame): Promise<never> {
+    if (kind === 'fault') throw faultOf(bytes)
     const { members } = this.#parts
     const refusal = Buffer.from(bytes).toString('utf8') as Refusal
     // Sealed by a member: nobody else can put a cell out of service.
     if (refusal === 'removed') await members.wasRemoved()
     // One that was the root, and has not heard that it is no more, may say so too.
-    return new Refused(refusal === 'forgotten' && cell !== members.membership.root ? 'unknown' : refusal)
+    throw new Refused(refusal === 'forgotten' && cell !== members.membership.root ? 'unknown' : refusal)
   }
 }
 
@@ -269,7 +289,7 @@ async function exchange(
   { address: { hostname, port }, agent, call, method, body, signal, trace }: Exchanging,
 ): Promise<Answer> {
   const said = writeCall(call)
-  const sealed = secret.sealing(Buffer.from(call.salt, 'hex'), requestContext(said, method)).frame('last', body)
+  const sealed = secret.sealing(call.id, requestContext(said, method)).frame('last', body)
   const length = String(sealed.length)
   const headers = { [callHeader]: said, 'content-length': length, ...(trace !== undefined && { [traceHeader]: trace }) }
   const path = `/call/${method}`
@@ -278,14 +298,13 @@ async function exchange(
   const sent = open({ host: hostname, port, method: 'POST', path, headers, agent, timeout })
   endWith(sent, signal)
   const response = await answered(sent, sealed, patience)
-  const salt = response.headers[answerHeader]
-  if (typeof salt !== 'string') {
+  const name = response.headers[answerHeader]
+  const id = typeof name === 'string' ? readMessageId(name) : undefined
+  if (id === undefined) {
     response.destroy()
     throw new Error(`the peer answered ${response.statusCode} and nothing of its own`)
   }
-  const opening = secret.opening(Buffer.from(salt, 'hex'), answerContext(said, method))
-  // Ended with its last frame, an iterator of Node's own would end the connection too.
-  return { response, frames: opening.frames(response.iterator({ destroyOnReturn: false })) }
+  return { response, opening: secret.opening(id, answerContext(said, method)) }
 }
 
 /**
@@ -308,17 +327,18 @@ function endWith(sent: ClientRequest, signal: AbortSignal): void {
 
 /** Asks one who is known by address only, as long as this cell is no member. Throws the Fault that it answers. */
 export async function askStranger(
-  parts: Pick<ClientParts, 'secret' | 'world' | 'patience'> & { readonly origin: string; readonly incarnation: string },
+  parts: Calling & Pick<ClientParts, 'patience'> & { readonly origin: string; readonly incarnation: string },
   method: string,
   body: Uint8Array,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const agent = new PeerAgent()
-  const call = newCall(parts.world, { cell: 0, incarnation: parts.incarnation, epoch: 0 }, 0)
+  const call = newCall(parts, { cell: 0, incarnation: parts.incarnation, epoch: 0 }, 0)
   try {
-    const { frames } = await exchange(parts, { address: addressOf(parts.origin), agent, call, method, body, signal })
+    const exchanging = { address: addressOf(parts.origin), agent, call, method, body, signal }
+    const { response, opening } = await exchange(parts, exchanging)
     const pieces: Uint8Array[] = []
-    for await (const { kind, bytes } of frames) {
+    for (const { kind, bytes } of opening.all(await collect(response, answerBytesMost))) {
       if (kind === 'fault') throw faultOf(bytes)
       if (kind === 'refusal') throw new Error(`the cell at ${parts.origin} refused to answer`)
       pieces.push(bytes)
@@ -344,6 +364,12 @@ function answered(sent: ClientRequest, body: Uint8Array, patience: typeof defaul
     sent.on('timeout', () => sent.destroy(Object.assign(new Error('the peer is silent'), { code: 'ETIMEDOUT' })))
     sent.end(body)
   })
+}
+
+/** What whoever asked gets to know of it. */
+function failureOf(cell: number, cause: unknown, signal: AbortSignal): unknown {
+  if (cause instanceof Fault) return cause
+  return signal.aborted ? signal.reason : new PeerUnreachable(cell, { cause })
 }
 
 function faultOf(bytes: Uint8Array): Error {

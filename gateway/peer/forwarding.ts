@@ -192,7 +192,7 @@ export class Forwarder {
     if (trace !== undefined) kept.push([traceHeader, trace])
     const meta: Meta = { remoteAddress, isSecure, isBare, ...(connection !== undefined && { connection }) }
     const { self, membership } = members
-    const call = writeCall(newCall(world, { ...self, epoch: membership.epoch }, cell))
+    const call = writeCall(newCall({ secret, world }, { ...self, epoch: membership.epoch }, cell))
     const said = `${call};${Buffer.from(JSON.stringify(meta)).toString('base64')}`
     const signature = secret.sign(headText(said, method, target, kept))
     try {

@@ -5,13 +5,15 @@ import {
   createSecretKey,
   hkdfSync,
   type KeyObject,
+  randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
 
 /**
- * What goes between cells, sealed by the cluster's secret: AES-256-GCM, with a key of its own for each message.
+ * What goes between cells, sealed by the cluster's secret: AES-256-GCM, with keys of whoever seals, each for so many messages.
  *
- * A message is frames: 4 bytes of length, the sealed bytes, 16 bytes of tag. A frame's first byte says what it is; its nonce is its number.
+ * A message is frames: 4 bytes of length, the sealed bytes, 16 bytes of tag. A frame's first byte says what it is; its nonce is the
+ * message's number and its own.
  *
  * Y7  a frame that was changed, left out, repeated, put elsewhere or taken from another message opens nothing.
  * Y8  a message that was cut short is seen to be: its last frame says that it is the last.
@@ -22,31 +24,64 @@ const kinds: readonly Kind[] = ['more', 'last', 'fault', 'refusal']
 const cipher = 'aes-256-gcm'
 const tagBytes = 16
 const lengthBytes = 4
-export const saltBytes = 16
+const sessionBytes = 16
+/** Sealed under one key. Making one takes as long as a short message. */
+const messagesPerSession = 2 ** 20
+/** Keys of others that are remembered. */
+const sessionsMost = 256
 /** Of one frame; a larger message is several. */
 export const frameBytesMax = 256 * 1024
 /** What a frame may claim to be: a request is one, and carries what a method takes. */
 const sealedBytesMax = 32 * 2 ** 20
 
+/** Under what a message is sealed, and how it is told from all others: no two are the same. */
+export interface MessageId {
+  /** Made by chance by whoever seals; hexadecimal. */
+  readonly session: string
+  readonly number: number
+}
+
+const form = /^([0-9a-f]{32}) (\d{1,9})$/
+
+export const writeMessageId = ({ session, number }: MessageId): string => `${session} ${number}`
+
+export function readMessageId(text: string): MessageId | undefined {
+  const [, session, number] = form.exec(text) ?? []
+  return session === undefined ? undefined : { session, number: Number(number) }
+}
+
 /** The secret that all nodes of a cluster share, made into keys: Node takes key objects in a quarter of the time that bytes cost. */
 export class ClusterSecret {
   readonly #sealing: KeyObject
   readonly #signing: KeyObject
+  /** By session, those used last behind those used before. */
+  readonly #keys = new Map<string, KeyObject>()
+  #session = ''
+  #number = messagesPerSession
 
   constructor(secret: string) {
     const key = (purpose: string) =>
-      createSecretKey(new Uint8Array(hkdfSync('sha256', secret, '', `meridian peer 1 ${purpose}`, 32)))
+      createSecretKey(new Uint8Array(hkdfSync('sha256', secret, '', `meridian peer 2 ${purpose}`, 32)))
     this.#sealing = key('sealing')
     this.#signing = key('signing')
   }
 
-  /** `salt`: by chance, never the same twice; `context`: what the message belongs to, known to both ends. */
-  sealing(salt: Uint8Array, context: string): Sealing {
-    return new Sealing(this.#messageKey(salt), Buffer.from(context))
+  /** Of a message that is to be sealed, or signed, here. */
+  nextId(): MessageId {
+    if (this.#number === messagesPerSession) {
+      this.#session = randomBytes(sessionBytes).toString('hex')
+      this.#number = 0
+    }
+    return { session: this.#session, number: this.#number++ }
   }
 
-  opening(salt: Uint8Array, context: string): Opening {
-    return new Opening(this.#messageKey(salt), Buffer.from(context))
+  /** `id`: for this message alone; `context`: what the message belongs to, known to both ends. */
+  sealing(id: MessageId, context: string): Sealing {
+    return new Sealing(this.#keyOf(id), id.number, Buffer.from(context))
+  }
+
+  opening(id: MessageId, context: string): Opening {
+    return new Opening(this.#keyOf(id), id.number, Buffer.from(context))
   }
 
   /** Of what is sent in clear. */
@@ -59,29 +94,41 @@ export class ClusterSecret {
     return made.length === given.length && timingSafeEqual(made, given)
   }
 
-  #messageKey(salt: Uint8Array): KeyObject {
-    return createSecretKey(createHmac('sha256', this.#sealing).update(salt).digest())
+  #keyOf({ session }: MessageId): KeyObject {
+    const known = this.#keys.get(session)
+    this.#keys.delete(session)
+    const key = known ?? createSecretKey(createHmac('sha256', this.#sealing).update(session).digest())
+    this.#keys.set(session, key)
+    for (const [oldest] of this.#keys) {
+      if (this.#keys.size <= sessionsMost) break
+      this.#keys.delete(oldest)
+    }
+    return key
   }
 }
 
-const nonceOf = (number: number): Uint8Array => {
+const nonceOf = (message: number, frame: number): Uint8Array => {
   const nonce = Buffer.alloc(12)
-  nonce.writeUInt32BE(number, 8)
+  nonce.writeUInt32BE(message, 4)
+  nonce.writeUInt32BE(frame, 8)
   return nonce
 }
 
 export class Sealing {
   readonly #key: KeyObject
+  readonly #message: number
   readonly #context: Uint8Array
-  #number = 0
+  #frame = 0
 
-  constructor(key: KeyObject, context: Uint8Array) {
+  constructor(key: KeyObject, message: number, context: Uint8Array) {
     this.#key = key
+    this.#message = message
     this.#context = context
   }
 
   frame(kind: Kind, bytes: Uint8Array): Uint8Array {
-    const sealing = createCipheriv(cipher, this.#key, nonceOf(this.#number++), { authTagLength: tagBytes })
+    const nonce = nonceOf(this.#message, this.#frame++)
+    const sealing = createCipheriv(cipher, this.#key, nonce, { authTagLength: tagBytes })
     sealing.setAAD(this.#context)
     const head = Buffer.alloc(lengthBytes)
     head.writeUInt32BE(1 + bytes.length)
@@ -100,11 +147,13 @@ export class BadSeal extends Error {}
 
 export class Opening {
   readonly #key: KeyObject
+  readonly #message: number
   readonly #context: Uint8Array
-  #number = 0
+  #frame = 0
 
-  constructor(key: KeyObject, context: Uint8Array) {
+  constructor(key: KeyObject, message: number, context: Uint8Array) {
     this.#key = key
+    this.#message = message
     this.#context = context
   }
 
@@ -135,6 +184,21 @@ export class Opening {
     throw new BadSeal('a message that was cut short')
   }
 
+  /** As `frames`, of a message that is here as a whole. */
+  all(bytes: Uint8Array): readonly Frame[] {
+    const found: Frame[] = []
+    let rest = bytes
+    while (rest.length >= lengthBytes) {
+      const end = lengthBytes + sealedLength(rest) + tagBytes
+      if (rest.length < end) break
+      const frame = this.#open(rest.subarray(lengthBytes, end))
+      found.push(frame)
+      if (frame.kind !== 'more') return found
+      rest = rest.subarray(end)
+    }
+    throw new BadSeal('a message that was cut short')
+  }
+
   /** A message of one frame. */
   one(bytes: Uint8Array): Frame {
     if (bytes.length < lengthBytes || bytes.length !== lengthBytes + sealedLength(bytes) + tagBytes) {
@@ -144,7 +208,8 @@ export class Opening {
   }
 
   #open(sealed: Uint8Array): Frame {
-    const opening = createDecipheriv(cipher, this.#key, nonceOf(this.#number++), { authTagLength: tagBytes })
+    const nonce = nonceOf(this.#message, this.#frame++)
+    const opening = createDecipheriv(cipher, this.#key, nonce, { authTagLength: tagBytes })
     opening.setAAD(this.#context)
     opening.setAuthTag(sealed.subarray(sealed.length - tagBytes))
     const plain = opening.update(sealed.subarray(0, sealed.length - tagBytes))

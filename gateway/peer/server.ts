@@ -8,10 +8,11 @@ import { Fault } from '#src/errors.ts'
 import type { Log } from '#src/telemetry/log.ts'
 import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
+import { collect } from './body.ts'
 import { answerHeader, type Call, callHeader, readCall, SeenCalls, traceHeader } from './call.ts'
 import { answerContext, requestContext } from './client.ts'
 import { type ForwardedRequest, isForwarded, readForwarded } from './forwarding.ts'
-import { BadSeal, type ClusterSecret, frameBytesMax, type Sealing, saltBytes } from './sealing.ts'
+import { BadSeal, type ClusterSecret, frameBytesMax, type Sealing, writeMessageId } from './sealing.ts'
 
 export interface PeerServerParts {
   readonly secret: ClusterSecret
@@ -29,6 +30,9 @@ export interface PeerServerParts {
 /** Of what is asked; answers are as long as they are. */
 const requestBytesMax = 16 * 2 ** 20
 const headerBytesMax = 64 * 1024
+
+/** Said at the end of each call, and mostly heard by nobody: making one takes longer than that. */
+const callerLeft = new Error('the caller left')
 
 /**
  * What a cell answers to others: on a port of its own, to whoever has the cluster's secret.
@@ -95,19 +99,19 @@ export class PeerServer {
   }
 
   async #call(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { secret, world } = this.#parts
+    const { secret } = this.#parts
     const text = request.headers[callHeader]
     const call = typeof text === 'string' ? readCall(text) : undefined
     const name = (request.url ?? '').slice('/call/'.length)
     if (call === undefined || typeof text !== 'string' || request.url !== `/call/${name}`) return refuse(response)
-    const body = await collect(request)
-    // First the seal: a nonce of a call that was made up is not remembered.
-    const { bytes } = secret.opening(Buffer.from(call.salt, 'hex'), requestContext(text, name)).one(body)
+    const body = await collect(request, requestBytesMax)
+    // First the seal: the name of a call that was made up is not remembered.
+    const { bytes } = secret.opening(call.id, requestContext(text, name)).one(body)
     const isJoin = name === 'join' && this.#parts.join !== undefined
     if (!(isJoin ? this.#seen.take(call) : this.#isFor(call))) return refuse(response)
-    const salt = world.randomBytes(saltBytes)
-    const sealing = secret.sealing(salt, answerContext(text, name))
-    response.writeHead(200, { [answerHeader]: Buffer.from(salt).toString('hex') })
+    const id = secret.nextId()
+    const sealing = secret.sealing(id, answerContext(text, name))
+    response.writeHead(200, { [answerHeader]: writeMessageId(id) })
     if (isJoin && this.#parts.join !== undefined) {
       await answer(response, sealing, this.#parts.join(bytes), this.#parts.log, name)
       return
@@ -133,7 +137,7 @@ export class PeerServer {
   ): Promise<void> {
     const method = this.#methods.get(name)
     const left = new AbortController()
-    response.once('close', () => left.abort(new Error('the caller left')))
+    response.once('close', () => left.abort(callerLeft))
     const result =
       method?.answer(bytes, caller, left.signal) ??
       Promise.reject(new Fault('NotImplemented', { message: `This cell has no method ${name}.` }))
@@ -147,17 +151,6 @@ function refuse(response: ServerResponse): void {
 
 function sayRefusal(response: ServerResponse, sealing: Sealing, refusal: Refusal): void {
   response.end(sealing.frame('refusal', Buffer.from(refusal)))
-}
-
-async function collect(request: IncomingMessage): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = []
-  let size = 0
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    size += piece.length
-    if (size > requestBytesMax) throw new BadSeal('a request that is too large')
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces)
 }
 
 async function answer(
@@ -193,7 +186,7 @@ async function answer(
 
 async function write(response: ServerResponse, sealing: Sealing, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; at += frameBytesMax) {
-    if (response.destroyed) throw new Error('the caller left')
+    if (response.destroyed) throw callerLeft
     if (!response.write(sealing.frame('more', bytes.subarray(at, at + frameBytesMax)))) await drained(response)
   }
 }

@@ -4,7 +4,7 @@ import { watchFeed } from '#src/metadata/feed-signal.ts'
 import { partitions } from '#src/metadata/keyspace.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import type { World } from '#src/world.ts'
-import { batchEntries, type FeedSource, type Page, readPageFrom } from './feed-pages.ts'
+import { batchEntries, type FeedSource, type Page, readPageFrom, type Shares } from './feed-pages.ts'
 import {
   decodeFeedAnswer,
   decodeFeedRequest,
@@ -28,7 +28,7 @@ const waitMost = 30_000
  * cell told this one, which tells it to all others itself, and sooner. In milliseconds, the time between two looks, and that after which
  * all is told, and how far the asking cell is, which tombstones (C10) and measured lag wait for.
  */
-const unhurried = { look: 50, tell: 250 } as const
+const unhurried = { look: 50, tell: 500 } as const
 const pageEntries = 4_096
 const bytesMost = 8 * 2 ** 20
 
@@ -75,10 +75,11 @@ async function readPages(
     if (!isDue && waiting.length > 0 && next.every(isOfOthers)) return { pages: [], isUnhurried: true }
     const bytes = Math.min(bytesWanted, bytesMost) / Math.max(1, waiting.length)
     const pages: Page[] = []
+    const shares: Shares = new Map()
     for (const partition of waiting) {
       const after = starts[partition] ?? feedStart
       const asked = { partition, after, bytes, entries: pageEntries, forCell, forIncarnation }
-      const page = await readPageFrom(source, snapshot, asked, next[partition])
+      const page = await readPageFrom(source, snapshot, asked, { first: next[partition], shares })
       // A bucket that is not known here yet holds its partition up.
       if (Buffer.compare(page.to, after) !== 0) pages.push(page)
     }

@@ -72,12 +72,21 @@ export async function readPage(source: FeedSource, request: PageRequest): Promis
   return await source.foundation.store.snapshot((snapshot) => readPageFrom(source, snapshot, request))
 }
 
-/** In a snapshot that is the caller's; `first`: the first `batchEntries`, where they were read from it already. */
+/** One state has one answer for all records of a bucket, in all partitions. */
+export type Shares = Map<number, Promise<Share>>
+
+/** What was read of a snapshot already: the first `batchEntries`, and to whom buckets belong. */
+export interface ReadBefore {
+  readonly first?: readonly FeedEntry[] | undefined
+  readonly shares: Shares
+}
+
+/** In a snapshot that is the caller's. */
 export async function readPageFrom(
   source: FeedSource,
   from: Snapshot,
   request: PageRequest,
-  first?: readonly FeedEntry[],
+  { first, shares }: ReadBefore = { shares: new Map() },
 ): Promise<Page> {
   const { partition, after, forCell } = request
   const items: PageItem[] = []
@@ -85,8 +94,6 @@ export async function readPageFrom(
   let bytes = 0
   let entries = 0
   let hasMore = true
-  const shares = new Map<number, Promise<Share>>()
-  // One state has one answer for all records of a bucket.
   const shareOf = (bucket: number): Promise<Share> => {
     const share = shares.get(bucket) ?? source.cells.share(from, bucket, forCell)
     shares.set(bucket, share)
