@@ -1,4 +1,5 @@
 import { type BucketCopy, readBucketCopy, setBucketCopy } from '#src/metadata/bucket-copy.ts'
+import { raiseFloors } from '#src/metadata/forgetting.ts'
 import { decodeBlobJob, decodeJob, readBlobJobs, readJobs } from '#src/metadata/jobs.ts'
 import { forgetRecords } from '#src/metadata/leaving.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
@@ -162,7 +163,7 @@ export class BucketMoving {
     return { move: move?.epoch ?? 0, source, incarnation, isWhole: false, records: 0 }
   }
 
-  async #apply(named: NamedBucket, copy: BucketCopy, { records, next }: Rows): Promise<void> {
+  async #apply(named: NamedBucket, copy: BucketCopy, { records, floors, next }: Rows): Promise<void> {
     for (let first = 0; first < records.length; first += recordsPerTransaction) {
       await this.#applySome(named, copy, records.slice(first, first + recordsPerTransaction))
     }
@@ -171,6 +172,7 @@ export class BucketMoving {
     const after: BucketCopy = next === undefined ? { ...counted, isWhole: true } : { ...counted, at: next }
     await this.#parts.store.transact(async (transaction) => {
       await this.#checkCopying(transaction, named, copy)
+      await raiseFloors(transaction, floors)
       setBucketCopy(transaction, named.id, after)
     })
   }

@@ -2,9 +2,11 @@ import { Fault } from '#src/errors.ts'
 import { RecordReader, RecordWriter } from '#src/metadata/codec.ts'
 import type { Change } from '#src/metadata/feed.ts'
 import { readChanged } from '#src/metadata/feed-reading.ts'
+import { readFloors } from '#src/metadata/forgetting.ts'
 import { digestOf, type Keys, splitAfter, type Walk, walk, walkStart } from '#src/metadata/key-ranges.ts'
 import type { Received } from '#src/metadata/received.ts'
 import { readReceived, writeReceived } from '#src/metadata/received-codec.ts'
+import type { Stamp } from '#src/model/stamp.ts'
 import type { Snapshot } from '#src/store/store.ts'
 import { type FeedSource, sizeOf } from './feed-pages.ts'
 import type { Caller, Method, Transport } from './transport.ts'
@@ -29,6 +31,8 @@ interface DigestsRequest {
 
 export interface Rows {
   readonly records: readonly Received[]
+  /** Of the cell that told them, then: whoever copies them draws no stamp that is not above (T7). */
+  readonly floors: ReadonlyMap<number, Stamp>
   /** Where to go on. */
   readonly next?: Walk
 }
@@ -123,13 +127,15 @@ function rowsMethod(source: FeedSource): Method {
       const reader = new RecordReader(bytes)
       const keys = readKeys(reader)
       const start = readWalk(reader) ?? walkStart
-      const { records, next } = await source.foundation.store.snapshot(async (snapshot) => {
+      const { records, floors, next } = await source.foundation.store.snapshot(async (snapshot) => {
         await checkShare(source, snapshot, keys.bucket, caller)
         return await rowsOf(snapshot, keys, start)
       })
       writeWalk(next)
       writer.integer(records.length)
       for (const record of records) writeReceived(writer, record)
+      writer.integer(floors.size)
+      for (const [partition, floor] of floors) writer.integer(partition).stamp(floor)
       return writer.take()
     },
   }
@@ -148,7 +154,8 @@ async function rowsOf(from: Snapshot, keys: Keys, start: Walk): Promise<Rows> {
     }
     at = step.next
   }
-  return at === undefined ? { records } : { records, next: at }
+  const floors = await readFloors(from)
+  return at === undefined ? { records, floors } : { records, floors, next: at }
 }
 
 /**
@@ -191,5 +198,6 @@ export async function askRows(
   const reader = new RecordReader(await transport.ask(cell, 'rows', writer.take(), signal))
   const next = readWalk(reader)
   const records = reader.list(() => readReceived(reader))
-  return next === undefined ? { records } : { records, next }
+  const floors = new Map(reader.list(() => [reader.integer(), reader.stamp()] as const))
+  return next === undefined ? { records, floors } : { records, floors, next }
 }

@@ -2,15 +2,16 @@ import type { Stamp } from '#src/model/stamp.ts'
 import type { Entry, Snapshot, Transaction } from '#src/store/store.ts'
 import { TupleReader } from '#src/store/tuple.ts'
 import { RecordReader, RecordWriter } from './codec.ts'
-import { keys, partitionOf, under } from './keyspace.ts'
+import { keys, partitionOf, partitions, under } from './keyspace.ts'
 import type { Namespace } from './namespace.ts'
-import { decodeTombstone } from './object-records.ts'
+import { decodeTombstone, readStampRow } from './object-records.ts'
 
 /**
  * Forgetting what was deleted.
  *
  * T1  a tombstone goes only in a transaction that raises its partition's floor to its stamp: no later write of any key there
  *     gets a smaller stamp than what was forgotten (C10, C7).
+ * T7  a cell that copies a bucket takes over the floors of whom it copies from: what was forgotten there before, it never hears of.
  *
  * Which tombstones may go is the caller's to say: in a cell without peers nothing older can still arrive from anywhere; with
  * peers, see cluster/forgetter.ts.
@@ -56,11 +57,20 @@ export async function forget(
   await raiseFloors(to, floors)
 }
 
+/** By partition; absent where nothing was forgotten. */
+export async function readFloors(from: Snapshot): Promise<ReadonlyMap<number, Stamp>> {
+  const floors = new Map<number, Stamp>()
+  for (let partition = 0; partition < partitions; partition++) {
+    const floor = readStampRow(await from.get(keys.floor(partition)))
+    if (floor !== undefined) floors.set(partition, floor)
+  }
+  return floors
+}
+
 /** From now on no stamp is drawn in these partitions that is not above (C7). */
 export async function raiseFloors(to: Transaction, floors: ReadonlyMap<number, Stamp>): Promise<void> {
   for (const [partition, stamp] of floors) {
-    const row = await to.get(keys.floor(partition))
-    const floor = row === undefined ? 0n : new RecordReader(row, 1).stamp()
+    const floor = readStampRow(await to.get(keys.floor(partition))) ?? 0n
     if (stamp > floor) to.set(keys.floor(partition), writer.byte(format).stamp(stamp).take())
   }
 }

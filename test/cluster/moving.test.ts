@@ -12,8 +12,9 @@ import { HandingOn } from '#src/cluster/handing-on.ts'
 import { askRows, rangeMethods } from '#src/cluster/range-methods.ts'
 import { PeerUnreachable } from '#src/cluster/transport.ts'
 import { readBlob } from '#src/metadata/blob-records.ts'
+import { raiseFloors } from '#src/metadata/forgetting.ts'
 import { adopt, changeKeeper, giveUp, keptBy } from '#src/metadata/keeping.ts'
-import { under } from '#src/metadata/keyspace.ts'
+import { partitionOf, under } from '#src/metadata/keyspace.ts'
 import { forgetRecords } from '#src/metadata/leaving.ts'
 import { readCurrent } from '#src/metadata/object-records.ts'
 import { readStored } from '#src/metadata/usage-records.ts'
@@ -307,6 +308,20 @@ test('T6: what was deleted in a bucket is not forgotten while its location chang
   })
   await forgetter.pass()
   assert.equal(await tombstones(), 0)
+  await close()
+})
+
+test('T7: what is written in a cell that a bucket came to has a larger stamp than what was forgotten before that', async () => {
+  const { root, third, move, mirror, close } = await openMovers('fra')
+  const { id } = await root.buckets.get(bucket)
+  // Deleted by a clock that was an hour ahead, and forgotten since.
+  const forgotten = (BigInt(Math.round(realWorld.now())) + 3_600_000n) * 1_000_000n + 1n
+  await root.foundation.store.transact((to) => raiseFloors(to, new Map([[partitionOf(id, 'key'), forgotten]])))
+  await move('syd')
+  while (await root.moves.advance(bucket, never));
+  await mirror()
+  const { version } = await put(third, 'key', 'value')
+  assert.ok(version.stamp > forgotten, `${version.stamp} after ${forgotten}`)
   await close()
 })
 

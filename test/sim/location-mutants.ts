@@ -95,6 +95,14 @@ export const locationMutants: readonly Mutant[] = [
     killers: ['test/cluster/forgetting.test.ts', 'test/cluster/feed-methods.test.ts'],
   },
   {
+    name: 'what-was-forgotten-elsewhere-counts-nothing',
+    rule: 'C7',
+    file: 'src/cluster/bucket-moving.ts',
+    from: '      await raiseFloors(transaction, floors)\n',
+    to: '',
+    killers: ['test/cluster/moving.test.ts'],
+  },
+  {
     name: 'forgotten-while-somebody-copies',
     rule: 'C10',
     file: 'src/cluster/forgetter.ts',
