@@ -7,9 +7,12 @@ export function shots(client: SignedClient, calls: readonly Call[]): Shot[] {
     const { path, headers } = client.signed(call)
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
     const head = Buffer.from(`${call.method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`)
-    return { head, isHead: call.method === 'HEAD', ...(call.body !== undefined && { body: Buffer.from(call.body) }) }
+    return { head, isHead: call.method === 'HEAD', ...(call.body !== undefined && { body: bufferOf(call.body) }) }
   })
 }
+
+/** The same bytes, not a copy: all bodies of a load may be one. */
+const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 

@@ -2,7 +2,7 @@ import type { DevCluster } from '../../test/support/dev-cluster.ts'
 import { sendAll } from '../cases/server.ts'
 import { type LoadResult, load } from '../generator.ts'
 import { allProcessors, pin, pinGroup } from '../processes.ts'
-import { objectCalls, shots } from '../shots.ts'
+import { bucket, objectCalls, shots } from '../shots.ts'
 import { withCluster } from './cluster.ts'
 import { type Figure, percentile } from './figures.ts'
 import { processorSeconds } from './processors.ts'
@@ -19,16 +19,18 @@ type Kind = (typeof kinds)[number]
 const keys = 500
 const connections = 16
 const asked = 'fra'
-/** Each has windows of both clusters, in turn: what the machine does meanwhile, which is more than what is measured, it does to both. */
-const rounds = 4
-/** Before each window, in seconds. */
-const settleSeconds = 1
+const others = ['iad', 'syd'] as const
+const leastRounds = 4
+/** The others stand still for less than the ten seconds that a request between regions waits: nobody takes them for lost. */
+const longestWindow = 8
+/** Before each window, in seconds, at its pace: those that stood still catch up meanwhile. */
+const settleSeconds = 2
 
+/** Alone: the other regions stand still. */
 type Company = 'alone' | 'followed'
 const companies: readonly Company[] = ['alone', 'followed']
-const codesOf: Readonly<Record<Company, readonly string[]>> = { alone: [asked], followed: [asked, 'iad', 'syd'] }
 
-/** What requests took in the windows of one cluster. */
+/** What requests took in the windows of one kind of company. */
 interface Taken {
   /** Of each window, in milliseconds. */
   readonly medians: number[]
@@ -39,58 +41,79 @@ interface Taken {
   most: number
 }
 
-type Clusters = Readonly<Record<Company, DevCluster>>
-type Run = (limits: { readonly seconds: number; readonly rate?: number }) => Promise<LoadResult>
-
-/** Reads and writes of a region that two others follow, and of one that has none; both run all the time, and are asked in turn. */
-export async function local(seconds: number): Promise<readonly Figure[]> {
-  return await withCluster(codesOf.alone, 'none', (alone) =>
-    withCluster(codesOf.followed, 'none', async (followed) => {
-      const figures: Figure[] = []
-      for (const kind of kinds) figures.push(...(await measured(kind, { alone, followed }, seconds)))
-      return figures
-    }),
-  )
+interface Limits {
+  readonly seconds: number
+  /** A second; absent: as fast as answers come. */
+  readonly rate?: number
 }
 
-async function measured(kind: Kind, clusters: Clusters, seconds: number): Promise<readonly Figure[]> {
-  const each = async <T>(work: (company: Company) => Promise<T>): Promise<Record<Company, T>> => ({
-    alone: await work('alone'),
-    followed: await work('followed'),
+/** Signs requests now, and gives what sends them. */
+type Aim = (limits: Limits) => () => Promise<LoadResult>
+
+/**
+ * Reads and writes of a region that two others follow, and of the same one while they stand still: two processes differ from each other
+ * by more than what is measured.
+ */
+export async function local(seconds: number): Promise<readonly Figure[]> {
+  return await withCluster([asked, ...others], 'none', async (cluster) => {
+    const figures: Figure[] = []
+    for (const kind of kinds) figures.push(...(await measured(kind, cluster, seconds)))
+    return figures
   })
-  const runs = await each((company) => prepared(kind, clusters[company]))
-  const taken = await each(async () => none())
-  // As often as it takes until the code is made ready: before that, a process differs from another by more than what is measured.
-  await each((company) => runs[company]({ seconds }))
-  await each((company) => tie(clusters[company], '0', '1'))
+}
+
+async function measured(kind: Kind, cluster: DevCluster, seconds: number): Promise<readonly Figure[]> {
+  const aim = await aimed(kind, cluster)
+  const taken: Record<Company, Taken> = { alone: none(), followed: none() }
+  // As often as it takes until the code is made ready, and then until what that has overwritten is freed.
+  await aim({ seconds })()
+  await tie(cluster, '0', '1')
   try {
-    await each((company) => runs[company]({ seconds: seconds / 2, rate: kind.rate }))
+    await aim({ seconds: seconds / 2, rate: kind.rate })()
+    // What the machine does meanwhile, which is more than what is measured, it does to both: they take turns.
+    const rounds = Math.max(leastRounds, 2 * Math.ceil(seconds / longestWindow / 2))
     for (let round = 0; round < rounds; round++) {
       for (const company of round % 2 === 0 ? companies : companies.toReversed()) {
-        const limits = { seconds: seconds / rounds, rate: kind.rate }
-        await paced(taken[company], clusters[company], runs[company], limits)
+        await paced(taken[company], company, cluster, aim, { seconds: seconds / rounds, rate: kind.rate })
       }
     }
   } finally {
-    await each((company) => tie(clusters[company], allProcessors, allProcessors))
+    await tie(cluster, allProcessors, allProcessors)
   }
-  await each(async (company) => {
-    taken[company].most = (await runs[company]({ seconds: seconds / 2 })).perSecond
-  })
+  const most = { seconds: Math.min(seconds / 2, longestWindow) }
+  // In this order: those that stood still leave it to the region to free, later, what was overwritten meanwhile.
+  for (const company of companies.toReversed()) {
+    taken[company].most = (await inCompany(company, cluster, aim(most))).perSecond
+  }
   return figuresOf(kind, taken)
 }
 
-/** Requests of a kind to the region of a cluster that is asked, which has what they are for. */
-async function prepared({ name, method, size }: Kind, cluster: DevCluster): Promise<Run> {
+/** Requests of a kind to the region that is asked, which has what they are for. */
+async function aimed({ name, method, size }: Kind, cluster: DevCluster): Promise<Aim> {
   const client = cluster.client(asked)
   const body = Buffer.alloc(size, 'm')
   await sendAll(objectCalls('PUT', size, keys, body), 16, (call) => client.send(call))
-  const all = shots(client, objectCalls(method, size, keys, method === 'PUT' ? body : undefined))
+  const again = shots(client, objectCalls(method, size, keys, method === 'PUT' ? body : undefined))
   client.close()
-  return async (limits) => {
-    const result = await load({ port: cluster.portOf(asked), shots: all, connections, ...limits })
-    if (result.failures > 0) throw new Error(`${result.failures} of ${result.operations} ${name} failed`)
-    return result
+  let written = 0
+  // What is overwritten is freed once all regions know of it: then windows in which they run would pay for those in which they stand still.
+  const anew = ({ seconds, rate = 0 }: Limits) => {
+    const first = written
+    written += Math.ceil(seconds * rate)
+    const paths = Array.from({ length: written - first }, (_, index) => `/${bucket}/new/${size}/${first + index}`)
+    return shots(
+      client,
+      paths.map((path) => ({ method, path, body })),
+    )
+  }
+  return (limits) => {
+    const isAnew = method === 'PUT' && limits.rate !== undefined
+    const all = isAnew ? anew(limits) : again
+    return async () => {
+      const result = await load({ port: cluster.portOf(asked), shots: all, connections, once: isAnew, ...limits })
+      if (result.failures > 0) throw new Error(`${result.failures} of ${result.operations} ${name} failed`)
+      return result
+    }
   }
 }
 
@@ -98,17 +121,34 @@ const none = (): Taken => ({ medians: [], seconds: 0, operations: 0, most: Numbe
 
 async function paced(
   taken: Taken,
+  company: Company,
   cluster: DevCluster,
-  run: Run,
-  limits: { readonly seconds: number; readonly rate: number },
+  aim: Aim,
+  { seconds, rate }: Required<Limits>,
 ): Promise<void> {
   const spent = (): number => processorSeconds(cluster.pidOf(asked)) ?? Number.NaN
-  await run({ seconds: settleSeconds, rate: limits.rate })
-  const before = spent()
-  const { operations, p50 } = await run(limits)
-  taken.seconds += spent() - before
-  taken.operations += operations
-  taken.medians.push(p50)
+  const [catchUp, settle] = [aim({ seconds: settleSeconds / 2, rate }), aim({ seconds: settleSeconds / 2, rate })]
+  const measure = aim({ seconds, rate })
+  await catchUp()
+  await inCompany(company, cluster, async () => {
+    await settle()
+    const before = spent()
+    const { operations, p50 } = await measure()
+    taken.seconds += spent() - before
+    taken.operations += operations
+    taken.medians.push(p50)
+  })
+}
+
+async function inCompany<Result>(company: Company, cluster: DevCluster, work: () => Promise<Result>): Promise<Result> {
+  if (company === 'followed') return await work()
+  const groups = others.map((code) => cluster.pidOf(code))
+  try {
+    for (const group of groups) process.kill(-group, 'SIGSTOP')
+    return await work()
+  } finally {
+    for (const group of groups) process.kill(-group, 'SIGCONT')
+  }
 }
 
 /**
