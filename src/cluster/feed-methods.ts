@@ -28,7 +28,7 @@ const waitMost = 30_000
  * cell told this one, which tells it to all others itself, and sooner. In milliseconds, the time between two looks, and that after which
  * all is told, and how far the asking cell is, which tombstones (C10) and measured lag wait for.
  */
-const unhurried = { look: 50, tell: 500 } as const
+const unhurried = { look: 50, tell: 250 } as const
 const pageEntries = 4_096
 const bytesMost = 8 * 2 ** 20
 
