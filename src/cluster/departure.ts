@@ -1,6 +1,7 @@
 import { type BlobRecord, decodeBlob } from '#src/metadata/blob-codec.ts'
-import { blobOfRow, copyIn } from '#src/metadata/blob-records.ts'
+import { blobOfRow, copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { type Departure, hasLeft, readDeparture, setDeparture, setLeft } from '#src/metadata/departure-records.ts'
+import { changeKeeper } from '#src/metadata/keeping.ts'
 import { type Subspace, under } from '#src/metadata/keyspace.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
 import { abortUploads } from '#src/metadata/upload-records.ts'
@@ -23,7 +24,7 @@ export interface DepartureOptions {
   readonly transport: Transport
   readonly members: Pick<Members, 'membership' | 'self' | 'isRemoved'>
   readonly positions: Positions
-  readonly succession: Pick<Succession, 'resolve'>
+  readonly succession: Pick<Succession, 'resolve' | 'keepersOf'>
   readonly freeing: Pick<Freeing, 'namedHereOnly'>
   /** How long uploads that clients have begun here may take to come to their end, in milliseconds; default: a day. */
   readonly uploadPatience?: number
@@ -163,8 +164,27 @@ export class Departing {
       const request = { epoch: membership.epoch, blobs: each.map(({ blob }) => blob) }
       const said = await askSheltered(this.#options, keeper, request).catch(() => undefined)
       left.push(...each.filter((_, index) => said?.[index] !== true))
+      await this.#findKeepers(
+        keeper,
+        each.filter((_, index) => said?.[index] === null),
+      )
     }
     return left
+  }
+
+  /** Of blobs whose keeper has handed them on, and that is not known here: whoever says that it keeps them now is asked next time (K3). */
+  async #findKeepers(keeper: number, astray: readonly { readonly blob: BlobId }[]): Promise<void> {
+    const { foundation, succession } = this.#options
+    const keepers = await succession.keepersOf(astray.map(({ blob }) => blob))
+    if (keepers === undefined || keepers.size === 0) return
+    await foundation.store.transact(async (transaction) => {
+      for (const [blob, found] of keepers) {
+        const record = await readBlob(transaction, blob)
+        // Somebody may have told this cell meanwhile.
+        if (record?.kind !== 'bytes' || record.keeper !== keeper) continue
+        await changeKeeper(transaction, blob, found, foundation.region)
+      }
+    })
   }
 
   /** Whether the others have applied all that was written here; undefined: one does not answer. */

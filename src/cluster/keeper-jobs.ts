@@ -183,7 +183,7 @@ export class KeeperJobs {
     }
     if (keeper === cell) {
       const free = await this.#handing.hand(unnamed)
-      done += (await this.#drop(holds)) + (await this.#freeing.free(free))
+      done += (await this.#concede(holds)) + (await this.#freeing.free(free))
       await this.#handOver(going)
       return done
     }
@@ -193,6 +193,28 @@ export class KeeperJobs {
     done += await this.#hold(keeper, holds.filter(here))
     done += await this.#leave(keeper, unnamed.filter(here))
     done += await this.#shed(keeper, going.filter(here))
+    return done
+  }
+
+  /**
+   * A copy that is kept here is told to nobody, unless another cell says that it keeps the blob too (K1): then the least of them goes on
+   * with it. Else each could lack the very copy that the other one counts.
+   */
+  async #concede(holds: readonly BlobWork[]): Promise<number> {
+    const { foundation, succession } = this.#options
+    const keepers = await succession.keepersOf(holds.map(({ blob }) => blob))
+    if (keepers === undefined) return 0
+    const keeperOf = ({ blob }: BlobWork): number => Math.min(keepers.get(blob) ?? foundation.cell, foundation.cell)
+    let done = 0
+    for (const [keeper, some] of Map.groupBy(holds, keeperOf)) {
+      // The others are told of once that one keeps them.
+      if (keeper === foundation.cell) done += await this.#drop(some)
+      else
+        await this.#handing.yield(
+          some.map(({ blob }) => blob),
+          [keeper],
+        )
+    }
     return done
   }
 

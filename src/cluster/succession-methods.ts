@@ -20,7 +20,7 @@ import type { Method, Transport } from './transport.ts'
  *
  * `keeping`: what a cell knows of blobs. `inherit`: it is the first to become their keeper. `copies-wanted`: it is to hold blobs too, or
  * to tell their keeper again where it does.
- * `sheltered`: whether it keeps blobs of which enough copies are left without the asking cell, which is leaving.
+ * `sheltered`: whether enough copies are left of blobs that it keeps, without the asking cell, which is leaving.
  */
 interface BlobsRequest {
   /** Of the membership that the asking cell goes by. */
@@ -37,6 +37,9 @@ export interface Told {
   /** Its region may: what is restricted to others is not asked of it. */
   readonly mayHold: boolean
 }
+
+/** `null`: it is not the keeper. */
+export type Sheltered = boolean | null
 
 export interface SuccessionMethodsOptions extends NeededOptions {
   readonly foundation: Foundation
@@ -116,7 +119,7 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
       async answer(request) {
         const { epoch, blobs } = decodeMessage<BlobsRequest>(request)
         if (membership().epoch !== epoch) return encodeMessage(null)
-        const sheltered: boolean[] = []
+        const sheltered: Sheltered[] = []
         const short: ShortBlob[] = []
         for (const blob of blobs) sheltered.push(await isSheltered(options, verified, blob, short))
         if (short.length > 0) options.replenish(short)
@@ -131,19 +134,19 @@ export function askForCopies(to: Transaction, blobs: readonly BlobId[], now: num
 }
 
 /**
- * Whether this cell keeps the blob, and enough copies of it are left without those of regions that are going. `short`: where it goes if
- * too few are, and no look will come upon it.
+ * Whether enough copies are left of a blob that this cell keeps, without those of regions that are going. `short`: where it goes if too
+ * few are, and no look will come upon it.
  */
 async function isSheltered(
   options: SuccessionMethodsOptions,
   verified: Map<BlobId, number>,
   blob: BlobId,
   short: ShortBlob[],
-): Promise<boolean> {
+): Promise<Sheltered> {
   const { foundation, membership, repair } = options
   const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
   if (record?.kind !== 'bytes' || record.keeper !== foundation.cell || isGoing(membership(), foundation.cell))
-    return false
+    return null
   const shelter = await shelterOf(options, blob, record)
   if (!shelter.isEnough) {
     // As of what nobody named here while all was looked at, and somebody does again.
@@ -206,9 +209,11 @@ export async function askSheltered(
   { foundation, transport }: AskingParts,
   cell: number,
   request: BlobsRequest,
-): Promise<readonly boolean[] | undefined> {
+): Promise<readonly Sheltered[] | undefined> {
   const ask = (signal: AbortSignal) => transport.ask(cell, 'sheltered', encodeMessage(request), signal)
-  return decodeMessage<readonly boolean[] | null>(await within(foundation.world, shelterMilliseconds, ask)) ?? undefined
+  return (
+    decodeMessage<readonly Sheltered[] | null>(await within(foundation.world, shelterMilliseconds, ask)) ?? undefined
+  )
 }
 
 export async function askToInherit(

@@ -48,7 +48,8 @@ type Settled = 'inherited' | 'told' | 'as it is' | number
  *
  * K1  each copy is counted by one keeper at most, which the record beside the copy names; a new keeper counts its own copy, and others
  *     only when they tell it of theirs. So a keeper may know of too few copies, but never of one that another one may let go: and
- *     where two cells took over the same blob, each leaves what a blob needs of those that it counts.
+ *     where two cells took over the same blob, each leaves what a blob needs of those that it counts. One gives way to the other once
+ *     it is asked for a copy.
  * K2  a blob is said to be lost only after all cells that there are have said that they have no copy of it.
  * K3  a copy finds who counts it, also where its cell goes by a word that was overtaken by a later one: whom it takes for the keeper may
  *     have forgotten the blob, or take it for the keeper itself. So all are asked in the end, and who says of itself that it is one is.

@@ -3,11 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { chunkBytes } from '#src/blobs/frame.ts'
 import type { Departure } from '#src/metadata/departure-records.ts'
+import { askElsewhere, becomeKeeper } from '#src/metadata/keeping.ts'
 import type { Member, Membership } from '#src/model/region.ts'
+import { blobOf } from '#src/model/version.ts'
+import type { Transaction } from '#src/store/store.ts'
 import { attributes, body, owner } from '../service/cell.ts'
 import { bucket, type FedRegion, get, inParts, put, remove, three, until } from './fed-regions.ts'
 
-function change(cluster: { membership: Membership }, cell: number, state: Member['state']): void {
+function changeState(cluster: { membership: Membership }, cell: number, state: Member['state']): void {
   const { membership } = cluster
   const members = membership.members.map((each) => (each.cell === cell ? { ...each, state } : each))
   cluster.membership = { ...membership, epoch: membership.epoch + 1, members }
@@ -35,7 +38,7 @@ test('L1: a region leaves while clients write there; all that it had is elsewher
   const parts = [randomBytes(5 * 2 ** 20), randomBytes(1000)]
   await inParts(syd, 'in parts', parts)
   bodies.set('in parts', Buffer.concat(parts))
-  change(cluster, 3, 'leaving')
+  changeState(cluster, 3, 'leaving')
   let late = 0
   let refused = 0
   let isOver = false
@@ -62,7 +65,7 @@ test('L1: a region leaves while clients write there; all that it had is elsewher
   assert.equal(seen.at(-1)?.isFenced, true)
   await assert.rejects(put(syd, 'too late', randomBytes(10)), { code: 'ServiceUnavailable' })
   assert.deepEqual(fra.left, [3])
-  change(cluster, 3, 'removed')
+  changeState(cluster, 3, 'removed')
   peers.faultsOf(3).isDown = true
   assert.ok(bodies.size > 10, `${bodies.size} written, ${refused} refused`)
   for (const region of [fra, iad]) {
@@ -77,7 +80,7 @@ test('L1: it stays as long as another one has not heard all, an upload is open, 
   const name = { bucket, key: 'open' }
   const { id: uploadId } = await syd.uploads.create({ name, attributes, initiator: owner })
   await syd.uploads.putPart({ name, uploadId, number: 1, digests: {}, body: body(randomBytes(chunkBytes)) })
-  change(cluster, 3, 'leaving')
+  changeState(cluster, 3, 'leaving')
   peers.faultsOf(2).isDown = true
   for (let look = 0; look < 5; look++) {
     for (const region of [fra, syd]) {
@@ -111,7 +114,7 @@ test('L1: it stays as long as one that answers has not applied its last writes',
   const { fra, iad, syd, cluster } = await three()
   await iad.stop()
   await put(syd, 'small', randomBytes(5))
-  change(cluster, 3, 'leaving')
+  changeState(cluster, 3, 'leaving')
   await until(async () => {
     const { behind, away, isFenced } = await syd.departing.step()
     assert.deepEqual(away, [])
@@ -123,7 +126,7 @@ test('L1: it stays as long as one that answers has not applied its last writes',
 
 test('L2: what clients began while it looked is ended before its writes are', async () => {
   const { syd, cluster, peers } = await three()
-  change(cluster, 3, 'leaving')
+  changeState(cluster, 3, 'leaving')
   let begun = 0
   peers.between = async (call) => {
     if (!call.endsWith('passed') || begun++ > 0) return
@@ -139,14 +142,14 @@ test('L1 V3: what others delete once its writes have ended keeps it from nothing
   const bytes = randomBytes(chunkBytes)
   for (const key of ['deleted', 'kept']) await put(syd, key, bytes)
   await until(async () => (await Promise.all([fra, iad].map((each) => has(each, 'kept')))).every((each) => each))
-  change(cluster, 3, 'leaving')
+  changeState(cluster, 3, 'leaving')
   // Nobody takes copies yet.
   await until(async () => (await syd.departing.step()).isFenced)
   for (const region of [fra, iad]) await remove(region, 'deleted')
   const { blobs } = await syd.departing.step()
   assert.ok(blobs > 0)
   await leave(fra, iad, syd)
-  change(cluster, 3, 'removed')
+  changeState(cluster, 3, 'removed')
   peers.faultsOf(3).isDown = true
   for (const region of [fra, iad]) {
     assert.ok((await get(region, 'kept')).equals(bytes))
@@ -159,3 +162,23 @@ const has = ({ objects }: FedRegion, key: string): Promise<boolean> =>
     () => true,
     () => false,
   )
+
+test('L1 K3: whom a blob was handed on to without its hearing of that is found', async () => {
+  const { fra, iad, syd, cluster } = await three()
+  const bytes = randomBytes(chunkBytes)
+  await put(syd, 'k', bytes)
+  await until(async () => (await get(iad, 'k').catch(() => undefined)) !== undefined)
+  await until(async () => (await get(fra, 'k').catch(() => undefined)) !== undefined)
+  const { version } = await fra.objects.find({ name: { bucket, key: 'k' }, guard: () => {} })
+  const blob = blobOf(version.content)
+  assert.ok(blob !== undefined)
+  await fra.bytes.copies.ensure(blob)
+  const change = (region: FedRegion, work: (to: Transaction) => Promise<void>) =>
+    region.cell.foundation.store.transact(work)
+  await change(fra, (to) => becomeKeeper(to, blob, { region: 'fra', cell: 1 }))
+  await change(iad, (to) => askElsewhere(to, blob, 3, 1))
+  await change(syd, (to) => askElsewhere(to, blob, 3, 2))
+  changeState(cluster, 3, 'leaving')
+  await leave(fra, iad, syd)
+  assert.ok((await get(fra, 'k')).equals(bytes))
+})

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { askSheltered } from '#src/cluster/succession-methods.ts'
+import { askSheltered, askToHold } from '#src/cluster/succession-methods.ts'
 import { addReference, copyIn, dropReference, newsOf, readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
 import { becomeKeeper, changeKeeper } from '#src/metadata/keeping.ts'
 import { finishJob, readOutbox } from '#src/metadata/outbox.ts'
@@ -55,6 +55,36 @@ test('L1 V7: who leaves does not rely on copies that its keeper has not read', a
   assert.deepEqual(await isSheltered(), [false])
   await iad.bytes.copies.settled()
   assert.deepEqual(await isSheltered(), [true])
+  await close()
+})
+
+test('K1: of two cells that keep a blob the least goes on with it, once the other one is asked for a copy', async () => {
+  const { peers, regions, membership, close } = await openRegions({ count: 2 })
+  const [fra, iad] = regions
+  assert.ok(fra !== undefined && iad !== undefined)
+  await put(fra, 'k', randomBytes(1000))
+  const blob = await follow(iad, fra, 'k')
+  await iad.bytes.copies.ensure(blob)
+  await iad.foundation.store.transact((to) => becomeKeeper(to, blob, iad.member))
+  const recordIn = async ({ foundation }: Region) => {
+    const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
+    assert.ok(record?.kind === 'bytes')
+    return record
+  }
+  assert.deepEqual([(await recordIn(fra)).keeper, (await recordIn(iad)).keeper], [1, 2])
+  const ask = async (from: Region, of: Region) => {
+    const parts = { foundation: from.foundation, transport: peers.transport(from.member) }
+    await askToHold(parts, of.member.cell, { epoch: membership.epoch, blobs: [blob] })
+    for (let pass = 0; pass < 3; pass++) await of.bytes.jobs.pass()
+  }
+  await ask(iad, fra)
+  assert.equal((await recordIn(fra)).keeper, 1, 'the least stays')
+  await ask(fra, iad)
+  assert.equal((await recordIn(iad)).keeper, 1)
+  assert.deepEqual(
+    (await recordIn(fra)).holders.map(({ region }) => region),
+    ['fra', 'iad'],
+  )
   await close()
 })
 

@@ -11,6 +11,22 @@ const successionTest = ['test/cluster/succession.test.ts']
 /** Of regions that leave, are lost, and become the root. */
 export const memberMutants: readonly Mutant[] = [
   {
+    name: 'two-keepers-lack-each-others-copy',
+    rule: 'K1',
+    file: 'src/cluster/keeper-jobs.ts',
+    from: 'Math.min(keepers.get(blob) ?? foundation.cell, foundation.cell)',
+    to: 'Math.max(keepers.get(blob) ?? 0, foundation.cell)',
+    killers: heirsTest,
+  },
+  {
+    name: 'a-keeper-that-handed-on-is-asked-for-ever',
+    rule: 'L1',
+    file: 'src/cluster/departure.ts',
+    from: 'if (keepers === undefined || keepers.size === 0) return',
+    to: 'if (keepers === undefined || keepers.size >= 0) return',
+    killers: departureTest,
+  },
+  {
     name: 'heirs-count-hearsay',
     rule: 'K1',
     file: keeping,
