@@ -2,20 +2,24 @@ import { Fault } from '#src/errors.ts'
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { addDead, copyIn, nextCopy, readBlob, replaceCopy } from '#src/metadata/blob-records.ts'
 import { addBlobJob } from '#src/metadata/jobs.ts'
-import { renumber } from '#src/metadata/keeping.ts'
+import { keptWith, renumber } from '#src/metadata/keeping.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { RemoteBlobs } from '#src/service/remote-blobs.ts'
 import type { Counters } from '#src/telemetry/counters.ts'
 import { encodeCopies } from './keeper-wire.ts'
-import { within } from './patience.ts'
+import { isOver, within } from './patience.ts'
 import { mayKeep, type RestrictionOptions } from './restrictions.ts'
 import type { Transport } from './transport.ts'
 
 /** Repairs that wait; of more, the next read or the scrubber tells again. */
 const waitingMost = 10_000
 const askMilliseconds = 5_000
+/** Before the number of a damaged copy is changed again where that failed, in milliseconds: a store may be away for a while. */
+const renumberMilliseconds = [100, 1000, 5000, 20_000]
+/** Copies of which it is known that they were read; of more, each is read whenever somebody asks. */
+const readMost = 200_000
 /** How long a repair that failed is left alone, in milliseconds. */
 const againMilliseconds = 60_000
 
@@ -37,8 +41,12 @@ export class Copies {
   readonly #options: CopiesOptions
   readonly #waiting = new Set<BlobId>()
   readonly #failedAt = new Map<BlobId, number>()
+  /** The number that a copy had when all of it was read. */
+  readonly #read = new Map<BlobId, number>()
+  /** How often somebody told of damage: who reads meanwhile may have read it before. */
+  #found = 0
+  readonly #stopping = new AbortController()
   #working: Promise<void> | undefined
-  #isStopped = false
 
   constructor(options: CopiesOptions) {
     this.#options = options
@@ -49,12 +57,30 @@ export class Copies {
    * once however often it is asked for.
    */
   repair(blob: BlobId): void {
+    // First of all: what comes after this may wait, or fail.
+    this.#read.delete(blob)
+    this.#found++
     const { world } = this.#options.foundation
     const failedAt = this.#failedAt.get(blob)
     if (failedAt !== undefined && world.monotonic() - failedAt < againMilliseconds) return
-    if (this.#isStopped || this.#waiting.size >= waitingMost) return
+    if (this.#stopping.signal.aborted || this.#waiting.size >= waitingMost) return
     this.#waiting.add(blob)
     this.#working ??= this.#work()
+  }
+
+  /**
+   * Whether there is a copy here, all of which can be read: it is read, unless it was before and is good by all that is known since. One
+   * that another process of this cell found to be damaged has another number. Otherwise it is repaired. Rejects as `isWholeHere`.
+   */
+  async isGood(blob: BlobId, record: BlobRecord): Promise<boolean> {
+    const { foundation } = this.#options
+    const copy = keptWith(record, foundation)
+    if (this.#read.get(blob) === copy) return true
+    const found = this.#found
+    const isWhole = copyIn(record, foundation.region) !== undefined && (await isWholeHere(foundation, blob, record))
+    if (!isWhole) this.repair(blob)
+    else if (found === this.#found && (this.#read.size < readMost || this.#read.has(blob))) this.#read.set(blob, copy)
+    return isWhole
   }
 
   /** Resolves once nothing is being repaired. */
@@ -64,7 +90,7 @@ export class Copies {
 
   /** Gives up what waits, for good: it is found again. Resolves once the repair that is under way is over. */
   async stop(): Promise<void> {
-    this.#isStopped = true
+    this.#stopping.abort(isOver)
     this.#waiting.clear()
     await this.#working
   }
@@ -77,7 +103,7 @@ export class Copies {
       } catch (error) {
         this.#failedAt.set(blob, this.#options.foundation.world.monotonic())
         if (this.#failedAt.size > waitingMost) this.#failedAt.clear()
-        this.#options.failed(error)
+        if (error !== isOver) this.#options.failed(error)
       }
       this.#waiting.delete(blob)
     }
@@ -174,14 +200,25 @@ export class Copies {
    */
   async #tellLost(blob: BlobId, { keeper, holders }: BlobRecord): Promise<void> {
     const { foundation, transport } = this.#options
-    const { store, region, world } = foundation
-    if (keeper === foundation.cell) {
-      await store.transact((transaction) => renumber(transaction, blob, region, world.now()))
-      return
-    }
+    if (keeper === foundation.cell) return await this.#renumber(blob)
     const copy = holders.find(({ region }) => region === foundation.region)?.copy ?? 0
     const ask = (signal: AbortSignal) => transport.ask(keeper, 'lost', encodeCopies([{ blob, copy }]), signal)
     await within(foundation.world, askMilliseconds, ask).catch(() => undefined)
+  }
+
+  /** Gives up after some time, when the next read or the scrubber tells again; nothing can be repaired in a store that takes no writes. */
+  async #renumber(blob: BlobId): Promise<void> {
+    const { store, region, world } = this.#options.foundation
+    const change = () => store.transact((transaction) => renumber(transaction, blob, region, world.now()))
+    for (const pause of renumberMilliseconds) {
+      try {
+        return await change()
+      } catch (error) {
+        this.#options.failed(error)
+      }
+      await world.sleep(pause, this.#stopping.signal)
+    }
+    await change()
   }
 
   /** Best effort: the sweep finds what this misses. */

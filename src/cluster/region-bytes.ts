@@ -92,11 +92,8 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
   }
   const succession = new Succession(options)
   const shortages = new Shortages({ replenish: (blobs, signal) => succession.replenish(blobs, signal), failed })
-  const mending = {
-    repair: (blob: BlobId) => copies.repair(blob),
-    replenish: (blobs: readonly ShortBlob[]) => shortages.add(blobs),
-  }
-  const keeper = new Keeper({ ...options, ...mending })
+  const replenish = (blobs: readonly ShortBlob[]): void => shortages.add(blobs)
+  const keeper = new Keeper({ ...options, repair: (blob) => copies.repair(blob), replenish })
   const jobs = new KeeperJobs({ ...options, keeper, succession, lostOf: (blobs) => succession.lostOf(blobs) })
   const freeing = new Freeing({ ...options, keeper })
   const durability = new Spreading({ ...options, regions: Math.max(1, options.durabilityRegions) })
@@ -108,7 +105,8 @@ export function openRegionBytes(options: RegionBytesOptions): RegionBytes {
     ...spreadMethods({ ...options, copies }),
     ...successionMethods({
       ...options,
-      ...mending,
+      copies,
+      replenish,
       resolve: (blobs) => succession.resolve(blobs, true),
     }),
   ]

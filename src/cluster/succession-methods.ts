@@ -1,14 +1,14 @@
 import type { BlobRecord } from '#src/metadata/blob-codec.ts'
 import { copyIn, readBlob } from '#src/metadata/blob-records.ts'
 import { addBlobJob } from '#src/metadata/jobs.ts'
-import { countedIn, keptWith } from '#src/metadata/keeping.ts'
+import { countedIn } from '#src/metadata/keeping.ts'
 import { askFor, fetchBlob } from '#src/metadata/outbox.ts'
 import { isSettled, readSuccession } from '#src/metadata/succession-records.ts'
 import type { BlobId } from '#src/model/blob.ts'
 import { countsIn, isGoing } from '#src/model/region.ts'
-import { isWholeHere } from '#src/service/copy-here.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import type { Snapshot, Transaction } from '#src/store/store.ts'
+import type { Copies } from './copies.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
 import { copiesNeeded, type NeededOptions, possible, possibleOf, type ShortBlob } from './needed.ts'
 import { within } from './patience.ts'
@@ -43,7 +43,7 @@ export type Sheltered = boolean | null
 
 export interface SuccessionMethodsOptions extends NeededOptions {
   readonly foundation: Foundation
-  readonly repair: (blob: BlobId) => void
+  readonly copies: Pick<Copies, 'isGood'>
   /** Has more copies made of blobs that this cell keeps, some time later. */
   readonly replenish: (blobs: readonly ShortBlob[]) => void
   readonly resolve: (blobs: readonly BlobId[]) => Promise<number>
@@ -52,7 +52,6 @@ export interface SuccessionMethodsOptions extends NeededOptions {
 const askMilliseconds = 10_000
 /** Of a copy that has to be read first; a batch reads one after the other. */
 const shelterMilliseconds = 120_000
-const verifiedMost = 200_000
 const nothing = new Uint8Array(0)
 
 async function tell(
@@ -75,7 +74,6 @@ async function tell(
 export function successionMethods(options: SuccessionMethodsOptions): readonly Method[] {
   const { foundation, membership } = options
   const { store, world, cell } = foundation
-  const verified = new Map<BlobId, number>()
   return [
     {
       name: 'keeping',
@@ -121,7 +119,7 @@ export function successionMethods(options: SuccessionMethodsOptions): readonly M
         if (membership().epoch !== epoch) return encodeMessage(null)
         const sheltered: Sheltered[] = []
         const short: ShortBlob[] = []
-        for (const blob of blobs) sheltered.push(await isSheltered(options, verified, blob, short))
+        for (const blob of blobs) sheltered.push(await isSheltered(options, blob, short))
         if (short.length > 0) options.replenish(short)
         return encodeMessage(sheltered)
       },
@@ -137,13 +135,8 @@ export function askForCopies(to: Transaction, blobs: readonly BlobId[], now: num
  * Whether enough copies are left of a blob that this cell keeps, without those of regions that are going. `short`: where it goes if too
  * few are, and no look will come upon it.
  */
-async function isSheltered(
-  options: SuccessionMethodsOptions,
-  verified: Map<BlobId, number>,
-  blob: BlobId,
-  short: ShortBlob[],
-): Promise<Sheltered> {
-  const { foundation, membership, repair } = options
+async function isSheltered(options: SuccessionMethodsOptions, blob: BlobId, short: ShortBlob[]): Promise<Sheltered> {
+  const { foundation, membership, copies } = options
   const record = await foundation.store.snapshot((snapshot) => readBlob(snapshot, blob))
   if (record?.kind !== 'bytes' || record.keeper !== foundation.cell || isGoing(membership(), foundation.cell))
     return null
@@ -154,14 +147,7 @@ async function isSheltered(
     return false
   }
   // What is given up elsewhere must not leave nothing behind that anybody could read: of others' copies nobody knows but that they were good.
-  const isHere = copyIn(record, foundation.region) !== undefined
-  // One that was found to be damaged since has another number, whichever process found it.
-  const own = keptWith(record, foundation)
-  if (isHere && verified.get(blob) === own) return true
-  const isWhole = isHere && (await isWholeHere(foundation, blob, record))
-  if (!isWhole) repair(blob)
-  else if (verified.size < verifiedMost || verified.has(blob)) verified.set(blob, own)
-  return isWhole
+  return await copies.isGood(blob, record)
 }
 
 interface Shelter {

@@ -7,6 +7,8 @@ import { chunkBytes } from '#src/blobs/frame.ts'
 import { askSheltered } from '#src/cluster/succession-methods.ts'
 import { Fault } from '#src/errors.ts'
 import { readBlob, receiveBlob } from '#src/metadata/blob-records.ts'
+import { keptWith, renumber } from '#src/metadata/keeping.ts'
+import { realWorld } from '#src/world.ts'
 import {
   bucket,
   copy,
@@ -247,26 +249,91 @@ describe('bytes that another region holds', () => {
     assert.ok((await get(syd, 'dst')).equals(bytes))
   })
 
-  test('L1 C21: a region that leaves waits for its keeper again, once that one finds that what it had read is damaged', async () => {
-    const { fra: keeper, iad, peers, membership, know } = await three()
-    await put(keeper, 'k', randomBytes(large))
-    const blob = await follow(iad, keeper, 'k')
-    assert.ok(await iad.bytes.copies.take(blob))
-    await iad.bytes.jobs.pass()
-    const members = membership.members.map((each) => (each.cell === 2 ? { ...each, state: 'leaving' as const } : each))
-    for (const cell of [1, 2, 3]) know(cell, { ...membership, epoch: 2, members })
-    const asking = { foundation: iad.foundation, transport: peers.transport(iad.member) }
-    const isSheltered = async () => (await askSheltered(asking, 1, { epoch: 2, blobs: [blob] }))?.[0]
-    assert.equal(await isSheltered(), true)
-    await keeper.cell.blobs.seal()
-    await spoil(keeper)
-    peers.faultsOf(2).isDown = true
-    await assert.rejects(get(keeper, 'k'), isUnavailable)
-    await keeper.bytes.copies.settled()
-    assert.equal(await isSheltered(), false, 'the one that leaves has the last good copy')
-    peers.faultsOf(2).isDown = false
-    assert.ok(await keeper.bytes.copies.take(blob))
-    assert.equal(await isSheltered(), true)
+  describe('L1 C21: a region that leaves waits for its keeper again', () => {
+    /** A blob of the first region, which keeps it and has read its copy of it; the other copy is in the second, which leaves. */
+    async function leaving() {
+      const { fra: keeper, iad, peers, membership, know } = await three()
+      await put(keeper, 'k', randomBytes(large))
+      const blob = await follow(iad, keeper, 'k')
+      assert.ok(await iad.bytes.copies.take(blob))
+      await iad.bytes.jobs.pass()
+      const members = membership.members.map((each) =>
+        each.cell === 2 ? { ...each, state: 'leaving' as const } : each,
+      )
+      for (const cell of [1, 2, 3]) know(cell, { ...membership, epoch: 2, members })
+      const asking = { foundation: iad.foundation, transport: peers.transport(iad.member) }
+      const isSheltered = async () => (await askSheltered(asking, 1, { epoch: 2, blobs: [blob] }))?.[0]
+      const { store } = keeper.foundation
+      const record = async () => {
+        const found = await store.snapshot((snapshot) => readBlob(snapshot, blob))
+        assert.ok(found?.kind === 'bytes')
+        return found
+      }
+      const damage = async () => {
+        await keeper.cell.blobs.seal()
+        await spoil(keeper)
+      }
+      return { keeper, blob, faults: peers.faultsOf(2), store, isSheltered, record, damage }
+    }
+
+    test('once that one finds that what it had read is damaged', async () => {
+      const { keeper, blob, faults, isSheltered, damage } = await leaving()
+      assert.equal(await isSheltered(), true)
+      await damage()
+      faults.isDown = true
+      await assert.rejects(get(keeper, 'k'), isUnavailable)
+      await keeper.bytes.copies.settled()
+      assert.equal(await isSheltered(), false, 'the one that leaves has the last good copy')
+      faults.isDown = false
+      assert.ok(await keeper.bytes.copies.take(blob))
+      assert.equal(await isSheltered(), true)
+    })
+
+    test('also where its store does not take what it found', async () => {
+      const { keeper, faults, store, isSheltered, damage } = await leaving()
+      assert.equal(await isSheltered(), true)
+      await damage()
+      faults.isDown = true
+      store.transact = () => Promise.reject(new Error('no writes'))
+      await assert.rejects(get(keeper, 'k'), isUnavailable)
+      assert.equal(await isSheltered(), false)
+      await keeper.bytes.stop()
+    })
+
+    test('what it found is written down once its store takes it, for other processes of its cell', async () => {
+      const { keeper, blob, faults, store, record, damage } = await leaving()
+      const before = keptWith(await record(), keeper.member)
+      await damage()
+      faults.isDown = true
+      const transact = store.transact.bind(store)
+      store.transact = () => {
+        store.transact = transact
+        return Promise.reject(new Error('no writes'))
+      }
+      keeper.bytes.copies.repair(blob)
+      await keeper.bytes.copies.settled()
+      assert.notEqual(keptWith(await record(), keeper.member), before)
+    })
+
+    test('once another process of its cell finds that', async () => {
+      const { blob, store, keeper, isSheltered, damage } = await leaving()
+      assert.equal(await isSheltered(), true)
+      await damage()
+      await store.transact((to) => renumber(to, blob, keeper.member.region, realWorld.now()))
+      assert.equal(await isSheltered(), false)
+    })
+
+    test('also where that is found while it reads', async () => {
+      const { keeper, blob, faults, isSheltered, record, damage } = await leaving()
+      const { copies } = keeper.bytes
+      faults.isDown = true
+      const reading = copies.isGood(blob, await record())
+      copies.repair(blob)
+      assert.equal(await reading, true)
+      await copies.settled()
+      await damage()
+      assert.equal(await isSheltered(), false)
+    })
   })
 
   test('C19: a copy that could not be read for a moment, and which nobody replaces, counts again', async () => {
