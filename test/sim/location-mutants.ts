@@ -185,9 +185,9 @@ export const locationMutants: readonly Mutant[] = [
   {
     name: 'who-leaves-trusts-copies-of-others',
     rule: 'L1',
-    file: 'src/cluster/succession-methods.ts',
-    from: 'const isWhole = isHere && (await',
-    to: 'const isWhole = !isHere || (await',
+    file: 'src/cluster/copies.ts',
+    from: 'copyIn(record, foundation.region) !== undefined && (await isWholeHere',
+    to: 'copyIn(record, foundation.region) === undefined || (await isWholeHere',
     killers: ['test/cluster/heirs.test.ts'],
   },
   {
