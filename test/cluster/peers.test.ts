@@ -1,74 +1,19 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
-import { after, test } from 'node:test'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { askStranger, isPassing, PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
-import { PeerServer } from '#gateway/peer/server.ts'
 import { Members } from '#src/cluster/members.ts'
 import { type Method, PeerUnreachable } from '#src/cluster/transport.ts'
 import { Fault } from '#src/errors.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
-import type { Member, Membership } from '#src/model/region.ts'
+import type { Membership } from '#src/model/region.ts'
 import { MemoryStore } from '#src/store/memory/memory-store.ts'
-import { openLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
-
-const never = new AbortController().signal
-const secret = new ClusterSecret('a secret of the test')
-const closing: (() => Promise<void> | void)[] = []
-after(async () => {
-  for (const close of closing.reverse()) await close()
-})
-
-const member = (cell: number, change: Partial<Member> = {}): Member => ({
-  cell,
-  region: `r${cell}`,
-  geography: '',
-  incarnation: String(cell).repeat(32),
-  peer: 'http://127.0.0.1:9',
-  state: 'active',
-  ...change,
-})
-
-function membersOf(cell: number, membership: Membership): Members {
-  const self = membership.members.find((each) => each.cell === cell) ?? member(cell)
-  return new Members({ store: new MemoryStore({ world: realWorld }), records: new ClusterRecords(), self, membership })
-}
-
-async function serve(
-  methods: readonly Method[],
-  change: (membership: Membership) => Membership = (same) => same,
-  at?: Members,
-) {
-  const seen: Membership = { epoch: 1, root: 0, members: [member(0), member(1)] }
-  const server = new PeerServer({
-    secret,
-    world: realWorld,
-    log: openLog('silent'),
-    methods,
-    members: at ?? membersOf(1, change(seen)),
-    serve: (_, response) => response.writeHead(204).end(),
-  })
-  const { port, address } = await server.listen('::1', 0)
-  closing.push(() => server.close())
-  const peer = `http://[${address}]:${port}`
-  const membersAt = (origin: string): Members =>
-    membersOf(0, { ...seen, members: [member(0), member(1, { peer: origin })] })
-  const members = membersAt(peer)
-  const open = (by = secret): PeerClient => {
-    const client = new PeerClient({ secret: by, members, world: realWorld })
-    closing.push(() => client.close())
-    return client
-  }
-  return { client: open(), open, peer, members, membersAt }
-}
-
-const echo: Method = {
-  name: 'echo',
-  answer: async (request, { cell, region }) => Buffer.concat([request, Buffer.from(`${cell}${region}`)]),
-}
+import { closing, echo, member, membersOf, never, relay, secret, serve } from './peer-calls.ts'
 
 const nothing: Method = { name: 'nothing', answer: async () => new Uint8Array(0) }
 
@@ -173,11 +118,11 @@ test('a stream waits for a slow reader, and ends with a reader that leaves', asy
   ])
   const stream = client.stream(1, 'endless', Buffer.alloc(0), never)
   await stream.next()
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await sleep(300)
   assert.ok(sent < 64 * 2 ** 20, `${sent} bytes were sent to nobody`)
   await stream.return?.(undefined)
   const end = performance.now() + 60_000
-  while (!isDone && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 10))
+  while (!isDone && performance.now() < end) await sleep(10)
   assert.ok(isDone, 'the method was told')
 })
 
@@ -346,28 +291,6 @@ async function bunched(peer: string): Promise<string> {
   return origin
 }
 
-/** Between a caller and a peer; `back` has what the peer says. */
-async function relay(peer: string, back: (bytes: Buffer, near: Socket) => void) {
-  const { hostname, port } = new URL(peer)
-  const sockets = new Set<Socket>()
-  let connections = 0
-  const server = createTcpServer((near) => {
-    connections++
-    const far = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) })
-    near.pipe(far)
-    far.on('data', (bytes: Buffer) => back(bytes, near))
-    for (const socket of [near, far]) {
-      sockets.add(socket.on('error', () => {}).on('close', () => near.destroy()))
-    }
-  }).listen(0, '::1')
-  await once(server, 'listening')
-  closing.push(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return { origin: `http://[::1]:${(server.address() as AddressInfo).port}`, connections: () => connections }
-}
-
 test('whoever gives up just when the last bytes came ends its own call and nothing else', async () => {
   const { peer, membersAt } = await serve([echo])
   const client = new PeerClient({ secret, members: membersAt(await bunched(peer)), world: realWorld })
@@ -390,4 +313,27 @@ test('a cell that is not there is unreachable, and an answer that is not waited 
   await assert.rejects(client.ask(2, 'echo', Buffer.alloc(0), never), PeerUnreachable)
   const { client: slow } = await serve([{ name: 'never', answer: () => new Promise<Uint8Array>(() => {}) }])
   await assert.rejects(slow.ask(1, 'never', Buffer.alloc(0), AbortSignal.timeout(50)), { name: 'TimeoutError' })
+})
+
+test('a call to a far peer that is given up while its answer is under way gives its connection up', async () => {
+  const { peer, membersAt } = await serve([echo, streaming])
+  const way = await relay(peer, (bytes, near) => near.write(bytes))
+  const far = { secret, members: membersAt(way.origin), world: realWorld, delayOf: () => 400 }
+  const client = new PeerClient(far)
+  closing.push(() => client.close())
+  const calls = [
+    (signal: AbortSignal) => client.ask(1, 'echo', Buffer.alloc(100), signal),
+    (signal: AbortSignal) => client.stream(1, 'streaming', Buffer.alloc(0), signal).next(),
+  ]
+  for (const [index, call] of calls.entries()) {
+    const over = new AbortController()
+    const asked = call(over.signal)
+    // As far as there: half of the delay, and what the call itself takes.
+    while (way.connections() === index) await sleep(5)
+    await sleep(50)
+    over.abort(new Error('enough'))
+    await assert.rejects(asked, /enough/)
+    for (let look = 0; way.left() > 0 && look < 100; look++) await sleep(10)
+    assert.equal(way.left(), 0)
+  }
 })
