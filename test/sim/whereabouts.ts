@@ -1,13 +1,19 @@
 import type { Restriction } from '#src/model/blob.ts'
-import { type Member, type Membership, memberOf, targetCells } from '#src/model/region.ts'
+import { cellsOf, type Member, type Membership, memberOf, targetCells } from '#src/model/region.ts'
 import type { View } from '#src/store/overlay.ts'
 import { buckets } from './content.ts'
-import { cellsIn } from './places.ts'
+import { rowOf } from './places.ts'
+
+interface Cell {
+  readonly member: Member
+  readonly store: { readonly view: View }
+}
 
 interface Seen {
   readonly membership: Membership
-  readonly root: { readonly store: { readonly view: View } }
-  readonly regions: readonly { readonly member: Member }[]
+  readonly roster: { readonly isByRows: boolean }
+  readonly root: Pick<Cell, 'store'>
+  readonly regions: readonly Cell[]
 }
 
 /** Where buckets have been, so that a check knows where bytes could not be at any time. */
@@ -18,6 +24,9 @@ export class Whereabouts {
   readonly #known = new Set<string>()
   /** How each bucket stood when it was looked at last. */
   readonly #last = new Map<number, string>()
+  /** Of each bucket, the locations that it had, by epoch. */
+  readonly #locations = new Map<number, Map<number, string>>()
+  #states = ''
 
   constructor(cluster: Seen) {
     this.#cluster = cluster
@@ -25,23 +34,53 @@ export class Whereabouts {
 
   /** Notes how things stand; to be called whenever that may have changed. */
   look(): void {
-    const { membership, root } = this.#cluster
+    const { membership, root, roster } = this.#cluster
     const states = membership.members.map(({ cell, state }) => `${cell} ${state}`).join()
+    const isKnownAtOnce = states !== this.#states && !roster.isByRows
+    this.#states = states
     for (const { id, name } of buckets) {
-      const cells = cellsIn(root.store.view, name, membership)
+      const row = rowOf(root.store.view, name)
+      if (row === undefined) continue
+      const locations = this.#locations.get(id) ?? new Map<number, string>()
+      this.#locations.set(id, locations.set(row.epoch, row.location))
+      const cells = cellsOf(row.location, membership)
       const now = `${id} ${cells.join()} ${states}`
-      if (cells.length === 0 || this.#last.get(id) === now) continue
-      this.#last.set(id, now)
-      const isNew = !this.#known.has(now)
-      this.#known.add(now)
-      for (const regions of this.#subsets()) {
-        const targets = targetCells(regions, cells, membership)
-        const codes = (targets ?? []).flatMap((cell) => memberOf(membership, cell)?.region ?? [])
-        const of = `${id} ${regions.join()}`
-        this.#now.set(of, codes)
-        if (isNew) this.#seen.set(of, [...(this.#seen.get(of) ?? []), codes])
+      if (cells.length > 0 && this.#last.get(id) !== now) {
+        this.#last.set(id, now)
+        for (const [of, codes] of this.#note(id, cells, states)) this.#now.set(of, codes)
+      }
+      if (!isKnownAtOnce) continue
+      // A cell hears of a member at once, and only later of what was before that: by what it knows, the bucket is where it never was.
+      const oldest = this.#oldest(name)
+      for (const [epoch, location] of locations) {
+        const before = cellsOf(location, membership)
+        if (epoch >= oldest && epoch < row.epoch && before.length > 0) this.#note(id, before, states)
       }
     }
+  }
+
+  /** The epoch that the last of the members still has a bucket at. */
+  #oldest(name: string): number {
+    const { membership, regions } = this.#cluster
+    const isIn = ({ member: { cell } }: Cell): boolean => (memberOf(membership, cell)?.state ?? 'removed') !== 'removed'
+    return Math.min(
+      ...regions.filter(isIn).map(({ store }) => rowOf(store.view, name)?.epoch ?? Number.POSITIVE_INFINITY),
+    )
+  }
+
+  /** The regions that are to hold what is restricted to some, by these. */
+  #note(id: number, cells: readonly number[], states: string): readonly (readonly [string, readonly string[]])[] {
+    const { membership } = this.#cluster
+    const now = `${id} ${cells.join()} ${states}`
+    const isNew = !this.#known.has(now)
+    this.#known.add(now)
+    return this.#subsets().map((regions) => {
+      const targets = targetCells(regions, cells, membership)
+      const codes = (targets ?? []).flatMap((cell) => memberOf(membership, cell)?.region ?? [])
+      const of = `${id} ${regions.join()}`
+      if (isNew) this.#seen.set(of, [...(this.#seen.get(of) ?? []), codes])
+      return [of, codes] as const
+    })
   }
 
   /** The regions that are to hold it now; undefined: at some time none of those that it names was there, and others took it. */
