@@ -157,16 +157,18 @@ async function startTraced({ config, log, isFirst, metrics, tracer }: Starting):
         return { readings, problems: server.isDraining ? ['it is stopping', ...problems] : problems }
       },
       stop: async () => {
+        const until = world.monotonic() + config.drainSeconds * 1_000
         await fly?.stop()
         await Promise.all([server.close(), secure?.close()])
-        await peers?.close()
+        // Only now: what is answered there may need others to ask here, such as for a copy of what is written.
+        await peers?.close(Math.max(0, until - world.monotonic()))
         await node.close()
         peering?.close()
       },
     }
   } catch (error) {
     await fly?.stop()
-    await peers?.close()
+    await peers?.close(0)
     await node.close()
     peering?.close()
     throw error

@@ -110,7 +110,7 @@ export interface ForwarderParts {
   readonly client: PeerClient
   readonly secret: ClusterSecret
   readonly members: Members
-  readonly health: PeerHealth
+  readonly health: Pick<PeerHealth, 'lost'>
   readonly world: World
   readonly delayOf?: (cell: number) => number
   readonly tracer?: Tracer | undefined

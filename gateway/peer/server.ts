@@ -33,6 +33,7 @@ const headerBytesMax = 64 * 1024
 
 /** Said at the end of each call, and mostly heard by nobody: making one takes longer than that. */
 const callerLeft = new Error('the caller left')
+const stopping = new Error('this cell stops')
 
 /**
  * What a cell answers to others: on a port of its own, to whoever has the cluster's secret.
@@ -44,6 +45,8 @@ export class PeerServer {
   readonly #methods: ReadonlyMap<string, Method>
   readonly #seen: SeenCalls
   readonly #server: Server
+  readonly #calls = new Set<AbortController>()
+  #isClosing = false
 
   constructor(parts: PeerServerParts) {
     this.#parts = parts
@@ -60,12 +63,22 @@ export class PeerServer {
     return await listen(this.#server, host, port)
   }
 
-  /** Stops accepting; calls that are waiting are cut off, since whoever made them asks again. */
-  async close(): Promise<void> {
-    await close(this.#server)
+  /**
+   * Stops accepting. Calls that wait for something to happen are cut off, since whoever made them asks again; requests of clients that
+   * were passed on, and bytes that are being read, have so many milliseconds to end.
+   */
+  async close(patience: number): Promise<void> {
+    this.#isClosing = true
+    for (const each of this.#calls) each.abort(stopping)
+    await close(this.#server, patience)
   }
 
   #take(request: IncomingMessage, response: ServerResponse): void {
+    // On a connection that was in use: as if it had been closed before.
+    if (this.#isClosing) {
+      response.destroy()
+      return
+    }
     const done = isForwarded(request) ? this.#forwarded(request, response) : this.#call(request, response)
     done.catch((error: unknown) => {
       if (!(error instanceof BadSeal)) this.#parts.log.error('a call of a peer failed', { error })
@@ -137,7 +150,11 @@ export class PeerServer {
   ): Promise<void> {
     const method = this.#methods.get(name)
     const left = new AbortController()
-    response.once('close', () => left.abort(callerLeft))
+    this.#calls.add(left)
+    response.once('close', () => {
+      this.#calls.delete(left)
+      left.abort(callerLeft)
+    })
     const result =
       method?.answer(bytes, caller, left.signal) ??
       Promise.reject(new Fault('NotImplemented', { message: `This cell has no method ${name}.` }))
@@ -173,7 +190,10 @@ async function answer(
     for await (const piece of result) await write(response, sealing, piece)
     response.end(sealing.frame('last', new Uint8Array(0)))
   } catch (error) {
-    if (signal?.aborted === true || response.destroyed) return
+    if (signal?.aborted === true || response.destroyed) {
+      response.destroy()
+      return
+    }
     if (!(error instanceof Fault)) {
       log.error('a call of a peer failed', { method: name, error })
       response.destroy()

@@ -40,8 +40,9 @@ export class Prefetching {
   readonly #options: PrefetchingOptions
   readonly #known = new Set<BlobId>()
   readonly #prefixes = new Map<string, { readonly since: number; readonly keys: Set<string> }>()
+  readonly #fetching = new Set<Promise<void>>()
   #waiting: (readonly [BlobId, BlobRecord])[] = []
-  #fetching = 0
+  #isStopped = false
 
   constructor(options: PrefetchingOptions) {
     this.#options = options
@@ -77,28 +78,31 @@ export class Prefetching {
       const next = rows.map((row) => keyOf(row.key)).filter((each) => each.startsWith(prefixOf(key)))
       return (await Promise.all(next.map((each) => this.#elsewhere(snapshot, bucket, each)))).flat()
     })
+    if (this.#isStopped) return
     for (const [each, record] of found) {
       const isSmall = record.size <= siblingBytesMost
       if (isSmall && this.#waiting.length < waitingMost && this.#isNew(each)) this.#waiting.push([each, record])
     }
-    while (this.#fetching < fetchedAtOnce && this.#waiting.length > 0) void this.#fetch()
+    while (this.#fetching.size < fetchedAtOnce && this.#waiting.length > 0) {
+      const fetching: Promise<void> = this.#fetch().finally(() => this.#fetching.delete(fetching))
+      this.#fetching.add(fetching)
+    }
   }
 
-  /** Fetches no more than what it is fetching now. */
-  stop(): void {
+  /** For good: gives up what it is fetching with the next piece that comes. Resolves once nothing is fetched any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
     this.#waiting = []
+    await Promise.all(this.#fetching)
   }
 
   async #fetch(): Promise<void> {
-    this.#fetching++
     try {
       for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-        for await (const _ of this.#options.cache(...next));
+        for await (const _ of this.#options.cache(...next)) if (this.#isStopped) return
       }
     } catch {
       // Nobody waits for it: whoever reads it fetches it, or hears why not.
-    } finally {
-      this.#fetching--
     }
   }
 

@@ -279,7 +279,7 @@ export function openPeers<Known extends Foundation>(
     target,
     work: (signal) => workOf({ ...bytes, departing, forgetter, healer, lag, deletion, moves }, log, signal),
     settled: async () => {
-      prefetching.stop()
+      await prefetching.stop()
       await demand.settled()
       await bytes.stop()
     },

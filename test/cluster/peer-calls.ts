@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after } from 'node:test'
 import { PeerClient } from '#gateway/peer/client.ts'
 import { ClusterSecret } from '#gateway/peer/sealing.ts'
-import { PeerServer } from '#gateway/peer/server.ts'
+import { PeerServer, type PeerServerParts } from '#gateway/peer/server.ts'
 import { Members } from '#src/cluster/members.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import { ClusterRecords } from '#src/metadata/cluster-records.ts'
@@ -39,7 +39,10 @@ export function membersOf(cell: number, membership: Membership): Members {
 export async function serve(
   methods: readonly Method[],
   change: (membership: Membership) => Membership = (same) => same,
-  at?: Members,
+  {
+    at,
+    passedOn = (_, response) => response.writeHead(204).end(),
+  }: { readonly at?: Members; readonly passedOn?: PeerServerParts['serve'] } = {},
 ) {
   const seen: Membership = { epoch: 1, root: 0, members: [member(0), member(1)] }
   const server = new PeerServer({
@@ -48,10 +51,10 @@ export async function serve(
     log: openLog('silent'),
     methods,
     members: at ?? membersOf(1, change(seen)),
-    serve: (_, response) => response.writeHead(204).end(),
+    serve: passedOn,
   })
   const { port, address } = await server.listen('::1', 0)
-  closing.push(() => server.close())
+  closing.push(() => server.close(0))
   const peer = `http://[${address}]:${port}`
   const membersAt = (origin: string): Members =>
     membersOf(0, { ...seen, members: [member(0), member(1, { peer: origin })] })
@@ -61,7 +64,7 @@ export async function serve(
     closing.push(() => client.close())
     return client
   }
-  return { client: open(), open, peer, members, membersAt }
+  return { client: open(), open, peer, server, members, membersAt }
 }
 
 export const echo: Method = {

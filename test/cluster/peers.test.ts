@@ -156,7 +156,7 @@ test('who joined is answered by a process that has not seen it join; who is only
   const store = new MemoryStore({ world: realWorld })
   await store.transact(async (transaction) => new ClusterRecords().setMembership(transaction, known))
   const at = new Members({ store, records: new ClusterRecords(), self: member(1), membership: seen })
-  const { peer } = await serve([echo], undefined, at)
+  const { peer } = await serve([echo], undefined, { at })
   const reach = (membership: Membership, cell: number): PeerClient => {
     const members = membership.members.map((each) => (each.cell === 1 ? { ...each, peer } : each))
     const client = new PeerClient({ secret, members: membersOf(cell, { ...membership, members }), world: realWorld })

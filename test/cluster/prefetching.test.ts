@@ -12,7 +12,12 @@ afterEach(async () => {
   for (const each of opened.splice(0)) await each.close()
 })
 
-async function two(siblings: number) {
+async function two(
+  siblings: number,
+  pieces: () => AsyncIterable<unknown> = async function* () {
+    yield 'all of it'
+  },
+) {
   const all = await openFedRegions(1)
   opened.push(all)
   const [fra, iad] = all.regions
@@ -25,9 +30,9 @@ async function two(siblings: number) {
     hold: async (blobs) => {
       held.push(...blobs)
     },
-    async *cache(blob) {
+    cache(blob) {
       cached.push(blob)
-      yield blob
+      return pieces()
     },
     siblings,
   })
@@ -100,4 +105,29 @@ test('what stands behind keys of a prefix that is read is fetched ahead, and no 
   await prefetching.read(await blobOf(iad, 'a/10'))
   await until(async () => cached.length === 4)
   assert.deepEqual((await ahead()).slice(3), ['a/11'])
+})
+
+test('what is being fetched ahead is given up by a stop, which waits for it, and nothing is fetched after that', async () => {
+  const held = Promise.withResolvers<void>()
+  const given: string[] = []
+  const { fra, iad, cached, prefetching } = await two(3, async function* () {
+    try {
+      await held.promise
+      yield 'a piece'
+      given.push('all of it')
+    } finally {
+      given.push('over')
+    }
+  })
+  const keys = Array.from({ length: 9 }, (_, index) => `a/${index}`)
+  for (const key of keys) await put(fra, key, randomBytes(100))
+  for (const key of keys) await arrives(iad, key)
+  for (const key of keys.slice(0, 4)) await prefetching.read(await blobOf(iad, key))
+  await until(async () => cached.length === 2)
+  const stopped = prefetching.stop()
+  held.resolve()
+  await stopped
+  assert.deepEqual(given, ['over', 'over'])
+  await prefetching.read(await blobOf(iad, 'a/5'))
+  assert.equal(cached.length, 2)
 })

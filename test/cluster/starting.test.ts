@@ -68,7 +68,7 @@ async function openRoot(context: TestContext): Promise<Root> {
     },
   })
   const { port } = await server.listen('127.0.0.1', 0)
-  context.after(() => server.close())
+  context.after(() => server.close(0))
   const data = join(folder, 'data')
   const config = loadConfig(
     { data, port: '0', region: 'syd', peerPort: '9', join: `http://127.0.0.1:${port}` },
