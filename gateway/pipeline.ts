@@ -8,7 +8,8 @@ import type { ObjectVersion, Tags } from '#src/model/version.ts'
 import type { AccessRequest } from '#src/service/access.ts'
 import type { Domains } from '#src/service/domains.ts'
 import type { Services } from '#src/service/services.ts'
-import { isCopy, isRecorded, Notes, type Recorded } from './access-log.ts'
+import { isCopy, Notes } from './access-log.ts'
+import { type Account, accountOf } from './account.ts'
 import { type Address, atOwnHost, ownHostOf } from './address.ts'
 import type { Authenticate, Authenticated } from './auth/authenticate.ts'
 import { conditionValues } from './auth/condition-values.ts'
@@ -52,21 +53,15 @@ export interface PipelineParts {
 }
 
 /** An answer, or the Fault instead of it; and what a browser is told either way. */
-export interface Outcome {
+export interface Outcome extends Partial<Account> {
   readonly operation: string
   readonly response?: S3Response
   readonly thrown?: unknown
   readonly corsHeaders?: Readonly<Record<string, string>>
   /** Whether a browser is told what went wrong, by a page. */
   readonly isWebsite?: boolean
-  /** That it was about, where there is one. */
-  readonly bucket?: Bucket
-  /** Whether another region carried it out. */
-  readonly isElsewhere?: boolean
   /** What is known of who asked for what. */
   readonly notes?: Notes
-  /** Where requests to the bucket, or to the one that a copy reads, are logged. */
-  readonly recorded?: readonly Recorded[]
 }
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html */
@@ -83,6 +78,9 @@ async function checkTenant({ buckets, identity }: Services, { bucket, tenant }: 
   const account = await identity.findAccount(owner)
   if ((account?.tenant ?? '') !== tenant) throw new Fault('NoSuchBucket', { BucketName: bucket })
 }
+
+/** The name of a request that another region carries out. */
+const passedOn = 'Forwarded'
 
 type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
 
@@ -110,27 +108,6 @@ const noting =
     guard(version, bucket)
   }
 
-/** What is to be recorded of a request, if its bucket, or the source of a copy, is logged. */
-function recordedOf(
-  { access }: PipelineParts,
-  notes: Notes,
-  incoming: Incoming,
-  address: Address,
-  bucket: Bucket | undefined,
-): readonly Recorded[] {
-  const { asked, version, source } = notes
-  const recorded: Recorded[] = []
-  if (source !== undefined && isRecorded(source.bucket)) {
-    const ofSource = { key: source.key, size: source.version?.size }
-    recorded.push({ notes, bucket: source.bucket, incoming, address, isByAcl: false, ofSource })
-  }
-  if (isRecorded(bucket)) {
-    const isByAcl = asked !== undefined && asked.action !== 'each' && access.isByAcl?.(asked, bucket, version) === true
-    recorded.push({ notes, bucket, incoming, address, isByAcl })
-  }
-  return recorded
-}
-
 /** At a host that is a bucket's own, the request is about that bucket; most are not, and wait for nothing here. */
 function placed({ domains }: PipelineParts, asked: Address): Address | Promise<Address> {
   const own = domains === undefined ? undefined : ownHostOf(asked)
@@ -139,6 +116,10 @@ function placed({ domains }: PipelineParts, asked: Address): Address | Promise<A
   return found instanceof Promise ? found.then(at) : at(found)
 }
 
+/** A challenge is answered by the region that is asked: others are not known to have been given what it is answered with. */
+const frontOf = ({ cluster }: PipelineParts, { isContent, key }: Address): ClusterFront | undefined =>
+  isContent === true && isChallenge(key) ? undefined : cluster
+
 /** The request, with the moment at which it began, where what it will read is asked for at once. */
 function foreseen({ foresight }: Services, incoming: Incoming, { bucket, key, query }: Address): Incoming {
   if (foresight === undefined) return incoming
@@ -146,23 +127,6 @@ function foreseen({ foresight }: Services, incoming: Incoming, { bucket, key, qu
   const isSigned = headers.authorization !== undefined || query.has('X-Amz-Signature')
   const isPlain = isSigned && [...query.keys()].every((name) => name === 'x-id' || name.startsWith('X-Amz-'))
   return { ...incoming, since: foresight.begin({ method, bucket, key, isPlain }) }
-}
-
-type Account = Pick<Outcome, 'bucket' | 'isElsewhere' | 'recorded'>
-
-/** Whose request it was, and where it is to be told. */
-function accountOf(
-  parts: PipelineParts,
-  notes: Notes,
-  incoming: Incoming,
-  address: Address,
-  bucket: Bucket | undefined,
-): Account {
-  const isElsewhere = notes.match === undefined && address.isWebsite !== true
-  const told = bucket === undefined ? { isElsewhere } : { isElsewhere, bucket }
-  if (!isRecorded(bucket) && !isRecorded(notes.source?.bucket)) return told
-  const recorded = recordedOf(parts, notes, incoming, address, bucket)
-  return recorded.length > 0 ? { ...told, recorded } : told
 }
 
 /** Who may do what beside the request itself; of a copy, what it reads is noted. */
@@ -359,7 +323,7 @@ export function pipeline(parts: PipelineParts): Route {
     const address = at instanceof Promise ? await at : at
     const incoming = foreseen(services, arrived, address)
     // What is not carried out here is known by no other name.
-    let operation = cluster === undefined ? incoming.method : 'Forwarded'
+    let operation = cluster === undefined ? incoming.method : passedOn
     const notes = new Notes()
     const outcome: { -readonly [Each in keyof Outcome]: Outcome[Each] } = { operation, notes }
     // Before anything is done: an answer must not be lost because this cannot be read after it.
@@ -374,9 +338,10 @@ export function pipeline(parts: PipelineParts): Route {
         })
       }
       const seen = (bucket: Bucket): void => note(notes, bucket)
-      outcome.response = await (cluster === undefined
+      const front = frontOf(parts, address)
+      outcome.response = await (front === undefined
         ? here(incoming)
-        : cluster.answer(incoming, address, dispatch, here, seen))
+        : front.answer(incoming, address, dispatch, here, seen))
     } catch (thrown) {
       outcome.thrown = thrown
     }
@@ -384,7 +349,8 @@ export function pipeline(parts: PipelineParts): Route {
     if (address.bucket !== '') {
       // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
       const bucket = notes.bucket ?? (await findBucket(buckets, address.bucket).catch(() => undefined))
-      Object.assign(outcome, accountOf(parts, notes, incoming, address, bucket))
+      const isPassedOn = operation === passedOn && outcome.response !== undefined
+      Object.assign(outcome, accountOf(parts.access, { notes, incoming, address, bucket, isPassedOn }))
     }
     if (corsHeaders !== undefined) outcome.corsHeaders = corsHeaders
     if (address.isWebsite === true || address.isContent === true) outcome.isWebsite = true

@@ -13,6 +13,9 @@ export interface RedisQueueOptions {
 /** Between two attempts to reach Redis, in milliseconds. */
 const [reconnectFirst, reconnectMost] = [500, 10_000]
 
+/** How long Redis may take to take tasks. */
+const answerMilliseconds = 5_000
+
 /** How long a stop waits for tasks in hand, and for Redis to hear of it. */
 const closeMilliseconds = 5_000
 
@@ -31,8 +34,13 @@ export class RedisQueue implements JobQueue {
   constructor(options: RedisQueueOptions) {
     this.#options = options
     this.#queue = new Queue(options.name, {
-      // Adding fails at once while Redis is away: the relay comes again.
-      connection: { ...this.#connection(), enableOfflineQueue: false, maxRetriesPerRequest: 1 },
+      // Adding fails at once while Redis is away, and soon where it hangs: the relay comes again.
+      connection: {
+        ...this.#connection(),
+        enableOfflineQueue: false,
+        maxRetriesPerRequest: 1,
+
+      },
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
     })
     this.#queue.on('error', options.failed)

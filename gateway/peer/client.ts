@@ -75,7 +75,13 @@ export class PeerClient implements Transport {
   readonly #parts: ClientParts
   /** By cell: the origin of a node that answered. */
   readonly #good = new Map<number, string>()
-  readonly #agent = new PeerAgent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
+  readonly #calls = new PeerAgent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
+  /**
+   * A client that reads or sends slowly keeps a connection for as long. Those are as many as clients, which the gateway limits, and cells
+   * hear of each other whatever they do.
+   */
+  readonly #streams = new PeerAgent({ keepAlive: true, maxFreeSockets: 16 })
+  readonly #passing = new PeerAgent({ keepAlive: true, maxFreeSockets: 16 })
 
   constructor(parts: ClientParts) {
     this.#parts = parts
@@ -83,18 +89,25 @@ export class PeerClient implements Transport {
 
   async ask(cell: number, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const { tracer } = this.#parts
-    const ask = (trace?: string) => this.#whole(cell, () => this.#send(cell, method, request, signal, trace), signal)
+    const ask = (trace?: string) =>
+      this.#whole(cell, () => this.#send(this.#calls, cell, method, request, signal, trace), signal)
     if (tracer?.current === undefined) return await ask()
     return await tracer.inSpan(`peer call ${method}`, this.#spanOf(cell), (span) => ask(span?.traceparent))
   }
 
   stream(cell: number, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    return this.#traced(cell, method, (trace) => this.#send(cell, method, request, signal, trace), signal)
+    return this.#traced(
+      cell,
+      method,
+      (trace) => this.#send(this.#streams, cell, method, request, signal, trace),
+      signal,
+    )
   }
 
   streamFrom(origin: string, method: string, request: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { cell } = this.#parts.members.self
-    const send = (trace?: string) => this.#sendTo(addressOf(origin), cell, method, request, signal, trace)
+    const send = (trace?: string) =>
+      this.#sendTo(this.#streams, addressOf(origin), cell, method, request, signal, trace)
     return this.#traced(cell, method, send, signal)
   }
 
@@ -167,7 +180,7 @@ export class PeerClient implements Transport {
   }
 
   close(): void {
-    this.#agent.destroy()
+    for (const each of [this.#calls, this.#streams, this.#passing]) each.destroy()
   }
 
   /** A request of a client, passed on as it is; `signed` are the headers that say who passes it on. */
@@ -179,7 +192,7 @@ export class PeerClient implements Transport {
     const { method, path, headers, timeout } = options
     // Node takes names and values in one list, as they came, but its type does not say so.
     const list = headers as unknown as Record<string, string>
-    return open({ host: hostname, port, method, path, headers: list, agent: this.#agent, setHost: false, timeout })
+    return open({ host: hostname, port, method, path, headers: list, agent: this.#passing, setHost: false, timeout })
   }
 
   /** A cell of several nodes has an origin for each; the one that answered last is asked first. */
@@ -194,6 +207,7 @@ export class PeerClient implements Transport {
   }
 
   async #send(
+    agent: Agent,
     cell: number,
     method: string,
     body: Uint8Array,
@@ -203,7 +217,7 @@ export class PeerClient implements Transport {
     let cause: unknown
     for (const origin of this.#originsOf(cell)) {
       try {
-        const answer = await this.#sendTo(addressOf(origin), cell, method, body, signal, trace)
+        const answer = await this.#sendTo(agent, addressOf(origin), cell, method, body, signal, trace)
         this.#good.set(cell, origin)
         return answer
       } catch (error) {
@@ -234,6 +248,7 @@ export class PeerClient implements Transport {
   }
 
   async #sendTo(
+    agent: Agent,
     address: Address,
     cell: number,
     method: string,
@@ -243,7 +258,7 @@ export class PeerClient implements Transport {
   ): Promise<Answer> {
     const { self, membership } = this.#parts.members
     const call = newCall(this.#parts, { ...self, epoch: membership.epoch }, cell)
-    return await exchange(this.#parts, { address, agent: this.#agent, call, method, body, signal, trace })
+    return await exchange(this.#parts, { address, agent, call, method, body, signal, trace })
   }
 
   /** Throws what a cell says instead of an answer. */

@@ -8,7 +8,7 @@ import { Fault } from '#src/errors.ts'
 import { memberOf } from '#src/model/region.ts'
 import type { Tracer } from '#src/telemetry/tracer.ts'
 import type { World } from '#src/world.ts'
-import { type Call, newCall, readCall, traceHeader, writeCall } from './call.ts'
+import { answerHeader, type Call, callHeader, newCall, readCall, traceHeader, writeCall } from './call.ts'
 import type { PeerClient } from './client.ts'
 import type { ClusterSecret } from './sealing.ts'
 
@@ -33,15 +33,28 @@ const forwardHeader = 'x-meridian-forward'
 /** In an answer of the root: behind the change that was made, and as which root. */
 export const positionHeader = 'x-meridian-position'
 
+/** In the answer to a request that was passed on: nothing was done, since whoever did so was not known, or not now. */
+export const refusalHeader = 'x-meridian-refusal'
+
 /** What belongs to one connection, and not to the request (RFC 9110 §7.6.1). */
 const ofConnections = new Set([
   'connection',
+  'proxy-connection',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
   'te',
   'upgrade',
 ])
+
+/**
+ * For whom a request is, and where it ends: nobody makes that a matter of the connection only. A body without its length would be read as
+ * the next request on a connection that all clients share.
+ */
+const ofRequests = ['host', 'content-length', 'transfer-encoding', 'expect', 'authorization']
+
+/** What cells alone say. */
+const ofCells = new Set([forwardHeader, refusalHeader, positionHeader, traceHeader, callHeader, answerHeader])
 
 interface Meta {
   readonly remoteAddress: string
@@ -120,8 +133,16 @@ export interface ForwarderParts {
 
 const defaultPatience = { connect: 3_000, silence: 900_000 }
 
-/** Nobody was asked: the next cell may be. */
-class NotSent extends Error {}
+/** No answer came from a cell. */
+class NoAnswer extends Error {
+  /** Whether it may have carried the request out, or has some of its body: then no other is asked. */
+  readonly isSent: boolean
+
+  constructor(isSent: boolean, options?: ErrorOptions) {
+    super(isSent ? 'the answer did not come' : 'nobody was asked', options)
+    this.isSent = isSent
+  }
+}
 
 export class Forwarder {
   readonly #parts: ForwarderParts
@@ -130,7 +151,10 @@ export class Forwarder {
     this.#parts = parts
   }
 
-  /** The answer of the first of the cells that can be reached. Throws Fault `ServiceUnavailable` where none can. */
+  /**
+   * The answer of the first of the cells that can be reached. Throws Fault `ServiceUnavailable` where none can, and `IncompleteBody` where
+   * the client left.
+   */
   async forward(passing: Passing, cells: readonly number[]): Promise<S3Response> {
     let cause: unknown
     const { client, health } = this.#parts
@@ -140,10 +164,12 @@ export class Forwarder {
       try {
         return await this.#traced(passing, cell)
       } catch (error) {
+        // What the client did, or this cell, says nothing of the other.
+        if (!(error instanceof NoAnswer)) throw error
         client.lost(cell)
-        if (turns[at + 1] !== cell || !(error instanceof NotSent)) health.lost(cell)
+        if (turns[at + 1] !== cell || error.isSent) health.lost(cell)
         cause = error
-        if (!(error instanceof NotSent)) break
+        if (error.isSent) break
       }
     }
     throw new Fault('ServiceUnavailable', { message: 'The region that has this cannot be reached.' }, { cause })
@@ -183,9 +209,12 @@ export class Forwarder {
     const connection = named('connection')
     // What the client says to be of its connection only stays here too.
     const local = new Set((connection ?? '').split(',').map((each) => each.trim().toLowerCase()))
+    for (const name of ofRequests) local.delete(name)
+    // Without chunks there are none, and Node does not send that.
+    if (named('transfer-encoding') === undefined) local.add('trailer')
     const kept = all.filter(([name]) => {
       const lower = name.toLowerCase()
-      return !ofConnections.has(lower) && !local.has(lower) && !lower.startsWith('x-meridian-')
+      return !ofConnections.has(lower) && !local.has(lower) && !ofCells.has(lower)
     })
     const isBare = named('content-length') === undefined && named('transfer-encoding') === undefined
     if (isBare) kept.push(['content-length', '0'])
@@ -203,7 +232,7 @@ export class Forwarder {
         headers: [...kept.flat(), forwardHeader, `${said};${signature}`],
       })
     } catch (error) {
-      if (error instanceof PeerUnreachable) throw new NotSent('no member', { cause: error })
+      if (error instanceof PeerUnreachable) throw new NoAnswer(false, { cause: error })
       throw error
     }
   }
@@ -217,7 +246,7 @@ export class Forwarder {
     let isConnected = false
     let isFlowing = false
     const gone = (): void => {
-      if (!stream.readableEnded) sent.destroy(new Error('the client left'))
+      if (!stream.readableEnded) sent.destroy(new Fault('IncompleteBody'))
     }
     const pour = (): void => {
       isFlowing = true
@@ -241,7 +270,7 @@ export class Forwarder {
       stream.off('close', gone)
       // A kept connection may have been closed by the other end just now; what has no body is asked again.
       const mayRepeat = !isConnected || (!isFlowing && sent.reusedSocket && (method === 'GET' || method === 'HEAD'))
-      reject(mayRepeat ? new NotSent('no connection', { cause }) : cause)
+      reject(cause instanceof Fault ? cause : new NoAnswer(!mayRepeat, { cause }))
     })
     sent.on('response', (response) => {
       // As long as nobody reads it; who does is told.
@@ -251,7 +280,11 @@ export class Forwarder {
         // Answered before the body was read: the rest of it is nobody's.
         if (!sent.writableEnded) sent.destroy()
       })
-      resolve(response)
+      const refusal = response.headers[refusalHeader]
+      if (refusal === undefined) return resolve(response)
+      stream.off('close', gone)
+      response.resume()
+      reject(new NoAnswer(isFlowing, { cause: new Error(`the region does not answer this one: ${refusal}`) }))
     })
     stream.on('close', gone)
     return promise

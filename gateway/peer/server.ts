@@ -11,7 +11,7 @@ import type { World } from '#src/world.ts'
 import { collect } from './body.ts'
 import { answerHeader, type Call, callHeader, readCall, SeenCalls, traceHeader } from './call.ts'
 import { answerContext, requestContext } from './client.ts'
-import { type ForwardedRequest, isForwarded, readForwarded } from './forwarding.ts'
+import { type ForwardedRequest, isForwarded, readForwarded, refusalHeader } from './forwarding.ts'
 import { BadSeal, type ClusterSecret, frameBytesMax, type Sealing, writeMessageId } from './sealing.ts'
 
 export interface PeerServerParts {
@@ -79,19 +79,21 @@ export class PeerServer {
       response.destroy()
       return
     }
-    const done = isForwarded(request) ? this.#forwarded(request, response) : this.#call(request, response)
+    // Reading it takes that from the request.
+    const isPassedOn = isForwarded(request)
+    const done = isPassedOn ? this.#forwarded(request, response) : this.#call(request, response)
     done.catch((error: unknown) => {
       if (!(error instanceof BadSeal)) this.#parts.log.error('a call of a peer failed', { error })
       if (response.headersSent) response.destroy()
-      else refuse(response)
+      else refuse(response, isPassedOn ? 'unavailable' : undefined)
     })
   }
 
   async #forwarded(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const forwarded = readForwarded(request, this.#parts.secret)
-    if (forwarded === undefined || !this.#isFor(forwarded.call)) return refuse(response)
+    if (forwarded === undefined || !this.#isFor(forwarded.call)) return refuse(response, 'unknown')
     const caller = await this.#admit(forwarded.call)
-    if (typeof caller === 'string') return refuse(response)
+    if (typeof caller === 'string') return refuse(response, caller)
     this.#parts.serve(request, response, { ...forwarded, region: caller.region })
   }
 
@@ -162,8 +164,14 @@ export class PeerServer {
   }
 }
 
-function refuse(response: ServerResponse): void {
-  response.writeHead(403, { connection: 'close', 'content-length': '0' }).end()
+/** With a reason, for whoever passed a request of a client on: that is not to hear this as the answer. */
+function refuse(response: ServerResponse, reason?: Refusal | 'unavailable'): void {
+  const headers = {
+    connection: 'close',
+    'content-length': '0',
+    ...(reason !== undefined && { [refusalHeader]: reason }),
+  }
+  response.writeHead(403, headers).end()
 }
 
 function sayRefusal(response: ServerResponse, sealing: Sealing, refusal: Refusal): void {

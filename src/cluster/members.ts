@@ -2,6 +2,7 @@ import { type ClusterRecords, readSelf, type Self, setSelf } from '#src/metadata
 import { clusterKey } from '#src/metadata/namespace-keys.ts'
 import { type Member, type Membership, memberOf } from '#src/model/region.ts'
 import type { Store } from '#src/store/store.ts'
+import type { World } from '#src/world.ts'
 
 export interface MembersParts {
   readonly store: Store
@@ -9,6 +10,9 @@ export interface MembersParts {
   readonly self: Self
   readonly membership: Membership
 }
+
+/** After a reading that failed. */
+const againMilliseconds = 1_000
 
 /** The cells there are, as this process last saw them: a call costs nothing, and is late by milliseconds at most. */
 export class Members {
@@ -68,8 +72,8 @@ export class Members {
     if (self !== undefined) this.#self = self
   }
 
-  /** Keeps up with changes until the signal. */
-  async follow(signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
+  /** Keeps up with changes until the signal; a reading that fails is told, and tried again. */
+  async follow(world: Pick<World, 'sleep'>, signal: AbortSignal, failed: (error: unknown) => void): Promise<void> {
     while (!signal.aborted) {
       // First the watch, then the look: a change between both is not missed.
       const changed = this.#store.watch(clusterKey, signal)
@@ -81,7 +85,7 @@ export class Members {
       } catch (error) {
         if (signal.aborted) return
         failed(error)
-        return
+        await world.sleep(againMilliseconds, signal).catch(() => {})
       }
     }
   }

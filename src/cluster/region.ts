@@ -71,7 +71,9 @@ export class Region {
   /** What every process of a cell needs to know, kept up to date until the signal. */
   async watch(signal: AbortSignal): Promise<void> {
     await Promise.all([
-      this.members.follow(signal, (error) => this.#parts.failed('reading the members failed', error)),
+      this.members.follow(this.#parts.world, signal, (error) =>
+        this.#parts.failed('reading the members failed', error),
+      ),
       this.health.run(signal),
     ])
   }

@@ -9,6 +9,7 @@ import { realWorld } from '#src/world.ts'
 import { prepareCluster } from '../../bin/cluster.ts'
 import { type ServingNode, startNode } from '../../bin/node.ts'
 import { freePorts } from '../support/free-ports.ts'
+import { type Answer, SignedClient } from '../support/signed-client.ts'
 
 /** A region in this process, with its whole gateway, as `meridian serve` would start it. */
 export interface StartedRegion {
@@ -93,6 +94,29 @@ export async function openCluster(): Promise<Cluster> {
       for (const region of [...running].reverse()) await region.stop()
       await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** Sends one request as alice, with headers that the SDK does not know. */
+export async function send(
+  region: StartedRegion,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: Uint8Array,
+  query?: Record<string, string>,
+): Promise<Answer> {
+  const client = new SignedClient(region.endpoint, { accessKey: alice.accessKeyId, secretKey: alice.secretAccessKey })
+  try {
+    return await client.send({
+      method,
+      path,
+      headers,
+      ...(body !== undefined && { body }),
+      ...(query !== undefined && { query }),
+    })
+  } finally {
+    client.close()
   }
 }
 

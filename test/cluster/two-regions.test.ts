@@ -13,10 +13,13 @@ import {
   PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { newCall, writeCall } from '#gateway/peer/call.ts'
+import { ClusterSecret } from '#gateway/peer/sealing.ts'
 import { LifecycleWorker } from '#src/service/lifecycle.ts'
+import { realWorld } from '#src/world.ts'
 import { say } from '../support/raw-socket.ts'
-import { type Answer, SignedClient } from '../support/signed-client.ts'
-import { alice, type Cluster, openCluster, type StartedRegion, until, untilJoined } from './regions.ts'
+import { SignedClient } from '../support/signed-client.ts'
+import { alice, type Cluster, openCluster, type StartedRegion, send, until, untilJoined } from './regions.ts'
 
 let cluster: Cluster
 let fra: StartedRegion
@@ -72,29 +75,6 @@ test('a bucket of one region is written and read from another, through it', asyn
 })
 
 const consistent = { 'x-tigris-consistent': 'true' }
-
-/** Sends one request as alice, with headers that the SDK does not know. */
-async function send(
-  region: StartedRegion,
-  method: string,
-  path: string,
-  headers: Record<string, string> = {},
-  body?: Uint8Array,
-  query?: Record<string, string>,
-): Promise<Answer> {
-  const client = new SignedClient(region.endpoint, { accessKey: alice.accessKeyId, secretKey: alice.secretAccessKey })
-  try {
-    return await client.send({
-      method,
-      path,
-      headers,
-      ...(body !== undefined && { body }),
-      ...(query !== undefined && { query }),
-    })
-  } finally {
-    client.close()
-  }
-}
 
 test('C23: a consistent request is carried out at the home cell, whoever is asked', async () => {
   await fra.client.send(new CreateBucketCommand({ Bucket: 'everywhere' }))
@@ -277,8 +257,11 @@ test('Y11: nobody without the secret speaks for a client, and what a client says
   const meta = Buffer.from(JSON.stringify({ remoteAddress: '10.0.0.1', isSecure: true, isBare: true })).toString(
     'base64',
   )
-  const incarnation = syd.node.node.region?.members.self.incarnation
-  const call = `1 1 ${incarnation} 1 0 ${Date.now()} ${'0'.repeat(32)}`
+  const self = syd.node.node.region?.members.self
+  assert.ok(self)
+  // All of it is as it would be, but for the signature.
+  const stranger = { secret: new ClusterSecret('another secret, which is not theirs'), world: realWorld }
+  const call = writeCall(newCall(stranger, { ...self, epoch: 1 }, 0))
   const headers = { 'x-meridian-forward': `${call};${meta};${'0'.repeat(64)}` }
   const forged = await fetch(`${fra.peer}/`, { headers })
   assert.equal(forged.status, 403)

@@ -73,6 +73,28 @@ if (hasRedis) {
       await own.stop()
     }
   })
+
+  test('job queue: BullMQ on Redis: where Redis hangs, what is added is refused, and a stop ends', async (context) => {
+    const own = await RedisProcess.start()
+    context.after(() => own.stop())
+    const queue = new RedisQueue({ url: own.url, name: 'queue', failed: () => {} })
+    const stopping = new AbortController()
+    const done = Promise.withResolvers<void>()
+    const pace = { concurrency: 1, perSecond: 100 }
+    const working = queue.work(async () => done.resolve(), { signal: stopping.signal, pace, failed: () => {} })
+    await queue.add([{ id: 'first', urgency: 1 }])
+    await done.promise
+    own.hang()
+    const late = wait(30_000, 'late', { ref: false })
+    const added = queue.add([{ id: 'second', urgency: 1 }]).then(
+      () => 'added',
+      () => 'refused',
+    )
+    assert.equal(await Promise.race([added, late]), 'refused')
+    stopping.abort()
+    const ended = working.then(() => queue.close()).then(() => 'ended')
+    assert.equal(await Promise.race([ended, late]), 'ended')
+  })
 } else {
   test('job queue: BullMQ on Redis: NOT SHOWN, this machine has no redis-server', { skip: true }, () => {})
 }

@@ -34,6 +34,11 @@ export class RedisProcess {
     await ended
   }
 
+  /** Its connections stay, and nothing is answered any more. */
+  hang(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
   async restart(): Promise<void> {
     this.#child = await launch(this.#port, this.#folder)
   }

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { PassThrough, Readable } from 'node:stream'
+import { test } from 'node:test'
+import { Forwarder, type Passing } from '#gateway/peer/forwarding.ts'
+import type { PeerServerParts } from '#gateway/peer/server.ts'
+import type { Method } from '#src/cluster/transport.ts'
+import type { Membership } from '#src/model/region.ts'
+import { realWorld } from '#src/world.ts'
+import { echo, member, never, secret, serve } from './peer-calls.ts'
+
+/** A cell that passes requests on to another one, and what it has said of the loss of that. */
+async function open(
+  methods: readonly Method[],
+  passedOn: PeerServerParts['serve'],
+  change?: (membership: Membership) => Membership,
+) {
+  const { client, members } = await serve(methods, change, { passedOn })
+  const lost: number[] = []
+  const health = { lost: (cell: number) => void lost.push(cell) }
+  const forwarder = new Forwarder({ client, secret, members, health, world: realWorld })
+  const passOn = (passing: Partial<Passing> = {}, cells: readonly number[] = [1]) => {
+    const plain = { method: 'GET', target: '/b/k', rawHeaders: ['host', 'a'], remoteAddress: '::1', isSecure: false }
+    return forwarder.forward({ ...plain, stream: Readable.from([]), ...passing }, cells)
+  }
+  return { client, passOn, lost }
+}
+
+test('clients that leave say nothing of the region that is asked for them, and no other is asked', async () => {
+  let asked = 0
+  const begun = new PassThrough()
+  const { passOn, lost } = await open([], (request) => {
+    asked++
+    request.on('error', () => {}).resume()
+    begun.write('.')
+  })
+  const rawHeaders = ['host', 'a', 'content-length', '100']
+  for (const passing of [{ method: 'PUT', rawHeaders }, { method: 'GET' }]) {
+    const stream = new PassThrough()
+    stream.write('some')
+    const passed = passOn({ ...passing, stream }, [1, 1])
+    const refused = assert.rejects(passed, { code: 'IncompleteBody' })
+    await once(begun, 'data')
+    stream.destroy()
+    await refused
+  }
+  assert.equal(asked, 2)
+  assert.deepEqual(lost, [])
+})
+
+test('a region that does not know who passes a request on, or cannot tell, gives no answer to the client', async () => {
+  const nobody = (seen: Membership): Membership => ({ ...seen, members: [member(1)] })
+  const refusing = await open([], (_, response) => response.writeHead(204).end(), nobody)
+  await assert.rejects(refusing.passOn(), { code: 'ServiceUnavailable' })
+  assert.deepEqual(refusing.lost, [1])
+  const stream = Readable.from(['value'])
+  const rawHeaders = ['host', 'a', 'content-length', '5']
+  await assert.rejects(refusing.passOn({ method: 'PUT', rawHeaders, stream }), { code: 'ServiceUnavailable' })
+  const failing = await open([], () => {
+    throw new Error('as of a store that is closed')
+  })
+  await assert.rejects(failing.passOn(), { code: 'ServiceUnavailable' })
+})
+
+test('what is refused before its body was asked for is carried out by the next region', async () => {
+  const refusing = await open([], (_, response) => response.writeHead(403, { 'x-meridian-refusal': 'unknown' }).end())
+  const stream = Readable.from(['value'])
+  const rawHeaders = ['host', 'a', 'content-length', '5', 'expect', '100-continue']
+  // Neither is a member: that they were asked shows in the order of what was lost.
+  const passed = refusing.passOn({ method: 'PUT', rawHeaders, stream }, [1, 2, 3])
+  await assert.rejects(passed, { code: 'ServiceUnavailable' })
+  assert.deepEqual(refusing.lost, [1, 2, 3])
+})
+
+test('however many clients are slow, cells hear of each other', async () => {
+  const held = Promise.withResolvers<void>()
+  const slow: Method = {
+    name: 'slow',
+    async *answer() {
+      yield Buffer.from('a')
+      await held.promise
+    },
+  }
+  const { client, passOn } = await open([echo, slow], async (_, response) => {
+    await held.promise
+    response.end()
+  })
+  const clients = 300
+  const passed = Array.from({ length: clients }, () => passOn())
+  const read = Array.from({ length: clients }, async () => {
+    for await (const _ of client.stream(1, 'slow', Buffer.alloc(0), never));
+  })
+  const patience = AbortSignal.timeout(20_000)
+  assert.equal(Buffer.from(await client.ask(1, 'echo', Buffer.from('a'), patience)).toString(), 'a0r0')
+  held.resolve()
+  await Promise.all([...passed, ...read])
+})
