@@ -39,6 +39,7 @@ export class RedisQueue implements JobQueue {
         ...this.#connection(),
         enableOfflineQueue: false,
         maxRetriesPerRequest: 1,
+        commandTimeout: answerMilliseconds,
 
       },
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
