@@ -108,7 +108,17 @@ async function run(words: readonly string[]): Promise<void> {
   const help = ['meridian', ...words.slice(0, words.length - rest.length), '--help'].join(' ')
   if (command.subCommands !== undefined) throw new BadUsage(`which command? Try ${help}`)
   checkFlags(rest, (command.args ?? {}) as ArgsDef, help)
-  await runCommand(command, { rawArgs: [...rest] })
+  await toItsEnd(() => runCommand(command, { rawArgs: [...rest] }))
+}
+
+/** The timers of a store that is at work keep no process alive: where a command waits for nothing else, Node would end it, as if it were done. */
+async function toItsEnd(command: () => Promise<unknown>): Promise<void> {
+  const held = setInterval(() => {}, 2 ** 30)
+  try {
+    await command()
+  } finally {
+    clearInterval(held)
+  }
 }
 
 run(process.argv.slice(2)).catch((error: unknown) => {

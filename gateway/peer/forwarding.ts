@@ -123,15 +123,24 @@ export interface ForwarderParts {
   readonly client: PeerClient
   readonly secret: ClusterSecret
   readonly members: Members
-  readonly health: Pick<PeerHealth, 'lost'>
+  readonly health: Pick<PeerHealth, 'lost' | 'state'>
   readonly world: World
   readonly delayOf?: (cell: number) => number
   readonly tracer?: Tracer | undefined
-  /** How long a connection may take, and how long the other region may be silent, in milliseconds. */
-  readonly patience?: { readonly connect: number; readonly silence: number }
+  readonly patience?: Patience
 }
 
-const defaultPatience = { connect: 3_000, silence: 900_000 }
+/** In milliseconds. */
+interface Patience {
+  /** How long a connection may take. */
+  readonly connect: number
+  /** How long the other region may be silent, which may have much to do. */
+  readonly silence: number
+  /** As `silence`, while it answers none of our calls either. */
+  readonly away: number
+}
+
+const defaultPatience: Patience = { connect: 3_000, silence: 900_000, away: 10_000 }
 
 /** No answer came from a cell. */
 class NoAnswer extends Error {
@@ -142,6 +151,29 @@ class NoAnswer extends Error {
     super(isSent ? 'the answer did not come' : 'nobody was asked', options)
     this.isSent = isSent
   }
+}
+
+class Silent extends Error {
+  constructor() {
+    super('the region is silent')
+  }
+}
+
+/**
+ * Of a process that hangs, its machine goes on taking connections and some bytes: nobody is to wait for its answer as long as for one that
+ * is at work. Ends what was sent once there was no answer, nor any byte taken, for so many milliseconds without the region being up.
+ */
+function endWhereAway(sent: ClientRequest, milliseconds: number, isUp: () => boolean): void {
+  const looks = 10
+  let [unheard, taken] = [0, 0]
+  const look = (): void => {
+    const now = sent.socket?.bytesWritten ?? 0
+    unheard = isUp() || now !== taken ? 0 : unheard + 1
+    taken = now
+    if (unheard >= looks) sent.destroy(new Silent())
+  }
+  const timer = setInterval(look, milliseconds / looks).unref()
+  sent.once('response', () => clearInterval(timer)).once('close', () => clearInterval(timer))
 }
 
 export class Forwarder {
@@ -187,7 +219,7 @@ export class Forwarder {
     const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
     const never = new AbortController().signal
     if (half > 0) await this.#parts.world.sleep(half, never)
-    const response = await this.#exchange(passing, this.#open(passing, cell, trace))
+    const response = await this.#exchange(passing, cell, this.#open(passing, cell, trace))
     if (half > 0) await this.#parts.world.sleep(half, never)
     const headers: Record<string, string> = {}
     for (const [name, value] of Object.entries(response.headers)) {
@@ -237,8 +269,8 @@ export class Forwarder {
     }
   }
 
-  #exchange({ rawHeaders, stream, method }: Passing, sent: ClientRequest): Promise<IncomingMessage> {
-    const { patience = defaultPatience } = this.#parts
+  #exchange({ rawHeaders, stream, method }: Passing, cell: number, sent: ClientRequest): Promise<IncomingMessage> {
+    const { patience = defaultPatience, health } = this.#parts
     const all = pairs(rawHeaders)
     const has = (wanted: string) => all.find(([name]) => name.toLowerCase() === wanted)?.[1].toLowerCase()
     const hasBody = (has('content-length') ?? '0') !== '0' || has('transfer-encoding') !== undefined
@@ -265,11 +297,13 @@ export class Forwarder {
       else connected()
     })
     sent.on('continue', pour)
-    sent.on('timeout', () => sent.destroy(new Error('the region is silent')))
+    sent.on('timeout', () => sent.destroy(new Silent()))
+    endWhereAway(sent, patience.away, () => health.state(cell).isUp)
     sent.on('error', (cause) => {
       stream.off('close', gone)
       // A kept connection may have been closed by the other end just now; what has no body is asked again.
-      const mayRepeat = !isConnected || (!isFlowing && sent.reusedSocket && (method === 'GET' || method === 'HEAD'))
+      const isUnheard = sent.reusedSocket || cause instanceof Silent
+      const mayRepeat = !isConnected || (!isFlowing && isUnheard && (method === 'GET' || method === 'HEAD'))
       reject(cause instanceof Fault ? cause : new NoAnswer(!mayRepeat, { cause }))
     })
     sent.on('response', (response) => {

@@ -17,13 +17,15 @@ async function open(
 ) {
   const { client, members } = await serve(methods, change, { passedOn })
   const lost: number[] = []
-  const health = { lost: (cell: number) => void lost.push(cell) }
-  const forwarder = new Forwarder({ client, secret, members, health, world: realWorld })
+  const up = { isUp: true }
+  const health = { lost: (cell: number) => void lost.push(cell), state: () => up }
+  const patience = { connect: 3_000, silence: 60_000, away: 100 }
+  const forwarder = new Forwarder({ client, secret, members, health, world: realWorld, patience })
   const passOn = (passing: Partial<Passing> = {}, cells: readonly number[] = [1]) => {
     const plain = { method: 'GET', target: '/b/k', rawHeaders: ['host', 'a'], remoteAddress: '::1', isSecure: false }
     return forwarder.forward({ ...plain, stream: Readable.from([]), ...passing }, cells)
   }
-  return { client, passOn, lost }
+  return { client, passOn, lost, up }
 }
 
 test('clients that leave say nothing of the region that is asked for them, and no other is asked', async () => {
@@ -46,6 +48,27 @@ test('clients that leave say nothing of the region that is asked for them, and n
   }
   assert.equal(asked, 2)
   assert.deepEqual(lost, [])
+})
+
+test('a region that hangs is waited for only as long as it answers calls', { timeout: 20_000 }, async () => {
+  let asked = 0
+  const { passOn, lost, up } = await open([], (request, response) => {
+    asked++
+    request.resume()
+    if (up.isUp) setTimeout(() => response.end(), 500)
+  })
+  const { body } = await passOn()
+  assert.ok(body instanceof Readable)
+  body.resume()
+  up.isUp = false
+  await assert.rejects(passOn(), { code: 'ServiceUnavailable' })
+  assert.deepEqual([asked, lost], [2, [1]])
+  // Nobody else is asked for what may have been done.
+  const rawHeaders = ['host', 'a', 'content-length', '5']
+  const writing = passOn({ method: 'PUT', rawHeaders, stream: Readable.from(['value']) }, [1, 1])
+  await assert.rejects(writing, { code: 'ServiceUnavailable' })
+  await assert.rejects(passOn({}, [1, 1]), { code: 'ServiceUnavailable' })
+  assert.equal(asked, 5)
 })
 
 test('a region that does not know who passes a request on, or cannot tell, gives no answer to the client', async () => {

@@ -38,7 +38,7 @@ async function openHeld() {
     },
   })
   const { client, members } = opened
-  const health = { lost: () => {} }
+  const health = { lost: () => {}, state: () => ({ isUp: true }) }
   const forwarder = new Forwarder({ client, secret, members, health, world: realWorld })
   const passOn = async () => {
     const passing = { method: 'GET', target: '/b/k', rawHeaders: ['host', 'a'], remoteAddress: '::1', isSecure: false }
