@@ -234,10 +234,10 @@ function placedServices(
 ): Pick<Services, 'listings' | 'regions'> {
   const local = new CellListings(foundation)
   if (region === undefined || moves === undefined) return { listings: local }
-  const { members, routing, transport, health } = region
+  const { members, transport, health } = region
   const { store, namespace } = foundation
   return {
-    listings: new ClusterListings({ local, store, namespace, members, routing, transport }),
+    listings: new ClusterListings({ local, store, namespace, members, transport }),
     regions: new ClusterRegions(members, moves, foundation.world, health),
   }
 }

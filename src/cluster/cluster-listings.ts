@@ -1,11 +1,11 @@
 import { Fault } from '#src/errors.ts'
 import type { Namespace } from '#src/metadata/namespace.ts'
+import { cellsOf, memberOf } from '#src/model/region.ts'
 import type { Upload } from '#src/model/upload.ts'
 import type { Listing, Listings } from '#src/service/listing-services.ts'
 import type { Store } from '#src/store/store.ts'
 import type { Members } from './members.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
-import type { Routing } from './routing.ts'
 import { type Method, PeerUnreachable, type Transport } from './transport.ts'
 
 type UploadsQuery = Parameters<Listings['uploads']>[0]
@@ -21,7 +21,6 @@ export interface ClusterListingsParts {
   readonly store: Store
   readonly namespace: Namespace
   readonly members: Members
-  readonly routing: Routing
   readonly transport: Transport
 }
 
@@ -67,10 +66,13 @@ export class ClusterListings implements Listings {
 
   /** Fault `ServiceUnavailable` where one of the cells cannot be asked: a listing without its uploads would be wrong. */
   async uploads(query: UploadsQuery): Promise<Listing<Upload>> {
-    const { local, store, namespace, routing, members } = this.#parts
+    const { local, store, namespace, members } = this.#parts
     const own = await local.uploads(query)
     const bucket = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, query.bucket))
-    const others = routing.cells(bucket).filter((cell) => cell !== members.self.cell)
+    const { membership, self } = members
+    // One that leaves has its uploads until they have come to their end; one that joins never had any.
+    const mayHave = (cell: number): boolean => memberOf(membership, cell)?.state !== 'joining'
+    const others = cellsOf(bucket.location, membership).filter((cell) => cell !== self.cell && mayHave(cell))
     if (others.length === 0) return own
     const { guard: _, ...asked } = query
     return merged([own, ...(await Promise.all(others.map((cell) => this.#ask(cell, asked))))], query.limit)

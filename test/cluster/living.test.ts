@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { CreateBucketCommand, GetObjectCommand, ListBucketsCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import {
+  AbortMultipartUploadCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  GetObjectCommand,
+  ListBucketsCommand,
+  ListMultipartUploadsCommand,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3'
 import { changeMember, dismiss } from '#src/cluster/founding.ts'
 import { Promotion } from '#src/cluster/promotion.ts'
 import { readDeparture } from '#src/metadata/departure-records.ts'
@@ -96,6 +104,7 @@ test('L1 C16: a region that leaves goes once all that it had is elsewhere, and s
   const large = 'x'.repeat(300_000)
   for (const key of ['one', 'two', 'three']) await put(syd, key, large)
   await put(syd, 'small', 'small')
+  const { UploadId } = await syd.client.send(new CreateMultipartUploadCommand({ Bucket: 'box', Key: 'parts' }))
   const { cell } = regionOf(syd).members.self
   await patiently(async () => {
     const lag = await storeOf(fra).snapshot((snapshot) => readFeedLag(snapshot, cell))
@@ -104,6 +113,15 @@ test('L1 C16: a region that leaves goes once all that it had is elsewhere, and s
   await changeMember(storeOf(iad), cell, (member) => ({ ...member, state: 'leaving' }))
   await patiently(() => stateOf(syd, syd) === 'leaving')
   assert.equal(await get(syd, 'one'), large, 'it has others carry out what it is asked')
+  for (const { client } of [fra, iad, syd]) {
+    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: 'box' }))
+    assert.deepEqual(
+      Uploads.map((each) => each.UploadId),
+      [UploadId],
+      'what it still waits for',
+    )
+  }
+  await fra.client.send(new AbortMultipartUploadCommand({ Bucket: 'box', Key: 'parts', UploadId }))
   await patiently(() => stateOf(iad, syd) === 'removed' && stateOf(fra, syd) === 'removed')
   const departure = await storeOf(iad).snapshot((snapshot) => readDeparture(snapshot, cell))
   assert.deepEqual([departure?.isFenced, departure?.blobs, departure?.behind], [true, 0, []])
