@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import type { LocalKeys } from '#src/encryption/local-keys.ts'
-import { openKeys } from '#src/open.ts'
+import { openKeysBeside } from '#src/open.ts'
 import { realWorld } from '#src/world.ts'
 import { printRow, printRows } from './printing.ts'
 import { configOfUsed, flagsOf } from './settings.ts'
@@ -11,7 +11,7 @@ const shared = { ...flagsOf(settings), json: { type: 'boolean', description: 'pr
 
 /** Also beside a server that runs: it reads the file again when it is asked for a key that it does not know. */
 const openFile = (args: Readonly<Record<string, unknown>>): LocalKeys =>
-  openKeys(configOfUsed(settings, args), realWorld)
+  openKeysBeside(configOfUsed(settings, args), realWorld)
 
 const createEncryptionKey = defineCommand({
   meta: { name: 'create', description: 'Create a key that requests may name for SSE-KMS' },

@@ -350,6 +350,10 @@ export async function openNode(options: OpenOptions): Promise<OpenNode> {
   }
 }
 
-/** The keys of server-side encryption, in their file. */
-export const openKeys = (config: Config, world: World): LocalKeys =>
-  LocalKeys.open(config.keyFile ?? new DataDirectory(config.data).keyFile, world)
+const keyFileOf = ({ keyFile, data }: Config): string => keyFile ?? new DataDirectory(data).keyFile
+
+/** The keys of server-side encryption, in their file; a server's first start makes it. */
+export const openKeys = (config: Config, world: World): LocalKeys => LocalKeys.open(keyFileOf(config), world)
+
+/** The same, of a server that has made it. */
+export const openKeysBeside = (config: Config, world: World): LocalKeys => LocalKeys.existing(keyFileOf(config), world)

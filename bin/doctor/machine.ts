@@ -71,10 +71,12 @@ export function keyFindings(config: Config): readonly Finding[] {
   const about = 'encryption keys'
   const path = config.keyFile ?? new DataDirectory(config.data).keyFile
   if (!existsSync(path)) {
-    return [warn(about, `there is no ${path} yet`, 'nothing was encrypted here; if it was, bring the file back now')]
+    const todo =
+      'give the same --key-file as to `meridian serve`; if that is where it was, bring it back from a copy now'
+    return [fail(about, `there is no key file at ${path}`, todo)]
   }
   try {
-    const names = LocalKeys.open(path, realWorld).managedNames()
+    const names = LocalKeys.existing(path, realWorld).managedNames()
     const says = `${path}: ${names.length} keys that requests may name`
     const isPrivate = (statSync(path).mode & 0o077) === 0
     return [isPrivate ? ok(about, says) : warn(about, `${says}; others may read it`, `chmod 600 ${path}`)]

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Fault } from '#src/errors.ts'
 import { realWorld } from '#src/world.ts'
+import { lateKeys } from './late-keys.ts'
 import { BadKeyFile, LocalKeys } from './local-keys.ts'
 
 async function inFolder(body: (file: string) => Promise<void>): Promise<void> {
@@ -58,6 +59,34 @@ test('L2: a file that came to be meanwhile is used, not replaced', () =>
     assert.equal(second.own.current(), first?.own.current())
     assert.equal(LocalKeys.open(file, realWorld).own.current(), first?.own.current())
     assert.deepEqual(fs.readdirSync(join(file, '..')), ['keys.json'])
+  }))
+
+test('L3: who is beside a server makes no file, and opens the one that the server made', () =>
+  inFolder(async (file) => {
+    assert.throws(() => LocalKeys.existing(file, realWorld), BadKeyFile)
+    assert.equal(fs.existsSync(file), false)
+    const made = LocalKeys.open(file, realWorld)
+    assert.equal(LocalKeys.existing(file, realWorld).own.current(), made.own.current())
+  }))
+
+test('keys that are opened late are opened once, by whoever asks first', () =>
+  inFolder(async (file) => {
+    let times = 0
+    const late = lateKeys(() => {
+      times += 1
+      return LocalKeys.existing(file, realWorld)
+    })
+    assert.equal(times, 0)
+    await assert.rejects(late.managed.generate('aws/s3', context), BadKeyFile)
+    const there = LocalKeys.open(file, realWorld)
+    for (const kind of ['own', 'managed'] as const) {
+      const name = kind === 'own' ? late.own.current() : 'aws/s3'
+      const { plain, wrapped } = await late[kind].generate(name, context)
+      const again = await there[kind].unwrap(name, wrapped, context)
+      assert.deepEqual(Buffer.from(again), Buffer.from(plain))
+      assert.deepEqual(Buffer.from(await late[kind].unwrap(name, wrapped, context)), Buffer.from(plain))
+    }
+    assert.equal(times, 2)
   }))
 
 test('a file that is no file of keys is refused', () =>

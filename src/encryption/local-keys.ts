@@ -11,6 +11,7 @@ import { keyBytes, unwrapKey, wrapKey } from './key-wrap.ts'
  *
  * L1  a key that was ever in the file is never replaced; the file is changed as a whole or not at all.
  * L2  of several processes that make the file at once, all use the one that stands.
+ * L3  only a server makes the file: of one that a command made, no server would know the keys.
  */
 interface KeyFile {
   readonly format: 1
@@ -120,6 +121,14 @@ export class LocalKeys implements Keys {
           if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
         }
       })
+    }
+    return new LocalKeys(path, world)
+  }
+
+  /** For whoever is beside a server: BadKeyFile where there is none (L3). */
+  static existing(path: string, world: World): LocalKeys {
+    if (!fs.existsSync(path)) {
+      throw new BadKeyFile(`there is no key file at ${path}: say where it is with --key-file`)
     }
     return new LocalKeys(path, world)
   }

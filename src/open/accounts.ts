@@ -1,10 +1,11 @@
 import type { Config } from '#src/config/load.ts'
+import { lateKeys } from '#src/encryption/late-keys.ts'
 import { Fault } from '#src/errors.ts'
 import { IamRecords } from '#src/metadata/iam-records.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { bucketIsEmpty } from '#src/metadata/object-records.ts'
 import { openStore } from '#src/open/store.ts'
-import { domainsOf, openKeys } from '#src/open.ts'
+import { domainsOf, openKeysBeside } from '#src/open.ts'
 import { type Accounts, openAccounts } from '#src/service/accounts/open.ts'
 import { NamespaceBuckets, type OtherCells } from '#src/service/buckets.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -33,7 +34,7 @@ export async function openAccountsAlone(config: Config, world: World): Promise<O
     ...(standing !== undefined && { others: unaskable }),
   })
   const domains = domainsOf({ store, world, namespace }, config)
-  const own = openKeys(config, world).own
+  const { own } = lateKeys(() => openKeysBeside(config, world))
   return { store, accounts: openAccounts({ store, world, namespace, records, identity, buckets, domains, own }) }
 }
 

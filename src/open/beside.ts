@@ -3,12 +3,13 @@ import { join } from 'node:path'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
+import { lateKeys } from '#src/encryption/late-keys.ts'
 import { readCopying } from '#src/metadata/copying.ts'
 import { Namespace } from '#src/metadata/namespace.ts'
 import { readVolumes } from '#src/metadata/node-records.ts'
 import type { Task } from '#src/metadata/task-records.ts'
 import type { Bucket } from '#src/model/bucket.ts'
-import { onlyCell, openKeys, openNodeVolumes, volumePaths } from '#src/open.ts'
+import { onlyCell, openKeysBeside, openNodeVolumes, volumePaths } from '#src/open.ts'
 import { DeadLetters } from '#src/service/dead-letters.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { NamespaceIdentity } from '#src/service/identity.ts'
@@ -43,8 +44,9 @@ export interface OpenMessageKeys {
 
 /** What notifications are signed with, also beside a server that runs. */
 export async function openMessageKeys(config: Config, world: World): Promise<OpenMessageKeys> {
+  const { own } = openKeysBeside(config, world)
   const { store } = await openStore(config, world)
-  return { store, keys: new MessageKeys({ store, world, own: openKeys(config, world).own }) }
+  return { store, keys: new MessageKeys({ store, world, own }) }
 }
 
 export interface OpenTasks {
@@ -110,7 +112,8 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   // A cell of a cluster knows where it is; what the settings say counts for a node that is alone.
   const { region, cell } = standing?.self ?? { region: config.region, cell: onlyCell }
   const { inlineBytesMax } = config
-  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys: openKeys(config, world) }
+  const keys = lateKeys(() => openKeysBeside(config, world))
+  const own = { store, world, namespace: new Namespace(), blobs: volumes, keys }
   const foundation = { ...own, region, cell, inlineBytesMax, hasPeers: standing !== undefined }
   return {
     foundation,
