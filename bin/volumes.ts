@@ -1,4 +1,5 @@
 import { defineCommand } from 'citty'
+import type { VolumeState } from '#src/blobs/volume-maintenance.ts'
 import { loadConfig, type Setting } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
 import { type OpenMaintenance, openMaintenance } from '#src/open/beside.ts'
@@ -113,6 +114,15 @@ const leftLine = ({ segments, bytes, waiting, unreadable }: DrainProgress): stri
   return [...numbers, `${unreadable} blobs cannot be read`].join('\t')
 }
 
+/** A node whose last volume in use is emptied takes no bodies any more. */
+function checkOthers(others: readonly VolumeState[]): void {
+  if (others.length === 0) throw new DataDirectoryError('there is no other volume to move its bytes to')
+  if (others.some(({ retired }) => retired === undefined)) return
+  throw new DataDirectoryError(
+    'all other volumes are retired, and take no bytes: add one to --volumes, or take one into use again by `meridian volumes check`',
+  )
+}
+
 const drain = defineCommand({
   meta: { name: 'drain', description: 'Empty a volume into the others, for its disk to be taken out; may be repeated' },
   args: {
@@ -124,7 +134,7 @@ const drain = defineCommand({
       const all = await maintenance.volumes()
       const found = all.find(({ id, path }) => args.volume === id || args.volume === path)
       if (found === undefined) throw new DataDirectoryError(`there is no volume ${args.volume} here`)
-      if (all.length < 2) throw new DataDirectoryError('there is no other volume to move its bytes to')
+      checkOthers(all.filter(({ id }) => id !== found.id))
       const tell = progress()
       const left = await new VolumeDrain(foundation, maintenance).run(found.id, new AbortController().signal, {
         progress: (each) => tell(() => leftLine(each)),

@@ -3,6 +3,7 @@ import type { Log } from '#src/telemetry/log.ts'
 
 /** How urgent it is, and what is said: a disk that is full does what it should. */
 const told: Readonly<Record<VolumeEvent['kind'], readonly [level: 'info' | 'warn' | 'error', message: string]>> = {
+  emptying: ['info', 'a volume is being emptied, and takes no writes'],
   full: ['warn', 'a volume is full: it takes no more bodies'],
   roomy: ['info', 'a volume has room again'],
   restored: ['warn', 'a volume was checked, and takes writes again'],

@@ -21,12 +21,16 @@ const fullCodes: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT'])
 /** Of this process, not of the disk. */
 const busyCodes: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
 
+/** Why a volume is retired that is emptied for its disk to be taken out: nothing failed. */
+export const beingEmptied = 'it is being emptied'
+
 /**
  * What happened to a volume that an operator should hear of: `full`, it takes no writes for want of space, until it is
- * `roomy`; `retired`, it takes none for a failure of the disk, until it is `restored`; `unreadable`, a read failed.
+ * `roomy`; `retired`, it takes none for a failure of the disk, until it is `restored`; `emptying`, it takes none as somebody
+ * empties it, also until then; `unreadable`, a read failed.
  */
 export interface VolumeEvent {
-  readonly kind: 'full' | 'restored' | 'retired' | 'roomy' | 'unreadable'
+  readonly kind: 'emptying' | 'full' | 'restored' | 'retired' | 'roomy' | 'unreadable'
   readonly volume: string
   readonly path: string
   readonly reason: string
@@ -225,7 +229,7 @@ export class Volume implements SegmentSource {
     this.#appender = new SharedAppender(this, segmentBytes - segmentDataStart)
     this.#pool = new SegmentPool(this)
     void appender.seal().then(() => pool.end())
-    this.#report('retired', reason)
+    this.#report(reason === beingEmptied ? 'emptying' : 'retired', reason)
   }
 
   #restore(): void {

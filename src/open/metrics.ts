@@ -63,7 +63,7 @@ export function volumeMeters(metrics: Metrics): {
 } {
   const seconds = metrics.histogram(catalogue.syncSeconds)
   const events = metrics.counter(catalogue.volumeEvents)
-  for (const kind of ['full', 'restored', 'retired', 'roomy', 'unreadable'] as const) events.of(kind)
+  for (const kind of ['emptying', 'full', 'restored', 'retired', 'roomy', 'unreadable'] as const) events.of(kind)
   return {
     synced: (path, milliseconds) => seconds.of(path).observe(milliseconds / 1e3),
     told: ({ kind }) => events.of(kind).add(),

@@ -1,3 +1,4 @@
+import { beingEmptied } from '#src/blobs/volume.ts'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
 import { decodeBlob } from '#src/metadata/blob-codec.ts'
 import { under } from '#src/metadata/keyspace.ts'
@@ -21,7 +22,6 @@ export interface DrainOptions {
   readonly report?: (event: CompactorEvent) => void
 }
 
-const drained = 'it is being emptied'
 /** Within this time every process has noticed that a volume takes no writes, in milliseconds. */
 const noticeMilliseconds = 30_000
 const lookMilliseconds = 5_000
@@ -63,7 +63,7 @@ export class VolumeDrain {
     const before = await state()
     if (before === undefined) throw new Error(`there is no volume ${volume} here`)
     if (before.retired !== undefined) return before
-    await this.#maintenance.withdraw(volume, drained)
+    await this.#maintenance.withdraw(volume, beingEmptied)
     return (await state()) ?? before
   }
 

@@ -103,7 +103,7 @@ export const catalogue = {
   ),
   volumeEvents: counter(
     'meridian_volume_events_total',
-    'What was told of volumes: full, roomy, retired, restored, unreadable.',
+    'What was told of volumes: full, roomy, retired, emptying, restored, unreadable.',
     'event',
   ),
   syncSeconds: histogram(

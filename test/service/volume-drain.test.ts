@@ -8,6 +8,8 @@ import { openVolumes, type Volumes } from '#src/blobs/volumes.ts'
 import type { Foundation } from '#src/service/foundation.ts'
 import { CellObjects } from '#src/service/objects.ts'
 import { type DrainProgress, VolumeDrain } from '#src/service/volume-drain.ts'
+import { openLog } from '#src/telemetry/log.ts'
+import { logVolumeEvent } from '#src/volume-events.ts'
 import { realWorld, type World } from '#src/world.ts'
 import { acl, attributes, body, bytesOf, openCell, owner } from './cell.ts'
 
@@ -103,6 +105,33 @@ test('G4: a volume is emptied while objects are written and read; nothing new co
     const [restored] = (await node.volumes.maintenance.volumes()).filter((each) => each.id === id)
     assert.equal(restored?.retired, undefined, 'a check takes it back into use')
   })
+})
+
+test('that a volume is emptied is told as what it is, by the process that withdraws it and by others, now and later', async () => {
+  const told: Record<string, unknown>[] = []
+  const log = openLog('debug', { write: (line) => told.push(JSON.parse(line) as Record<string, unknown>) })
+  const folder = await mkdtemp(join(tmpdir(), 'meridian-drain-'))
+  const paths = [join(folder, 'a'), join(folder, 'b')]
+  const open = () =>
+    openVolumes({ world, paths, reserveBytes: 0, segmentBytes: 2 ** 23, report: (each) => logVolumeEvent(log, each) })
+  const volumes = await open()
+  const cell = await openCell(realWorld)
+  try {
+    const [volume] = await volumes.maintenance.volumes()
+    assert.ok(volume !== undefined)
+    const stopped = AbortSignal.abort()
+    await new VolumeDrain({ ...cell.foundation, blobs: volumes, world }, volumes.maintenance).run(volume.id, stopped)
+    await (await open()).close()
+    const message = 'a volume is being emptied, and takes no writes'
+    assert.deepEqual(
+      told.map(({ level, msg, path }) => ({ level, msg, path })),
+      Array.from({ length: 2 }, () => ({ level: 30, msg: message, path: volume.path })),
+    )
+  } finally {
+    await volumes.close()
+    await cell.close()
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 test('G4: what is being written to, or was a moment ago, waits; who stops goes on from there', async () => {
