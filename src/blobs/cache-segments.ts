@@ -47,8 +47,15 @@ export class CacheSegments {
     return this.#own
   }
 
-  /** What all processes take, or may take without asking again. */
+  /** What all processes take, as this one last saw the others. */
   get bytes(): number {
+    let sum = this.#own?.end ?? 0
+    for (const [number, { size }] of this.#known) if (number !== this.#own?.number) sum += size
+    return sum
+  }
+
+  /** The same, with what they may take without asking again. */
+  get granted(): number {
     let sum = 0
     for (const { size, sealedAt } of this.#known.values()) {
       sum += sealedAt === undefined ? Math.max(size, this.#segmentBytes) : size

@@ -236,13 +236,13 @@ export class CacheVolume {
     await this.#segments.look()
     this.#measure()
     // Another process began one at the same time: neither may stay (K3).
-    if (this.#segments.bytes <= this.budget) return begun
+    if (this.#segments.granted <= this.budget) return begun
     await this.#segments.abandon()
     return undefined
   }
 
   async #isTight(bytes: number): Promise<boolean> {
-    return this.#segments.bytes + bytes > this.budget || (await this.#volume.room()) < 2 * bytes
+    return this.#segments.granted + bytes > this.budget || (await this.#volume.room()) < 2 * bytes
   }
 
   async #evictOldest(): Promise<boolean> {
@@ -260,8 +260,8 @@ export class CacheVolume {
 
   #measure(): void {
     const { world, ageMilliseconds } = this.#options
-    const { sealed, bytes } = this.#segments
-    let going = bytes - this.budget * (1 - hotPart)
+    const { sealed, granted } = this.#segments
+    let going = granted - this.budget * (1 - hotPart)
     this.#oldUpTo = 0
     for (const { number, size, sealedAt } of sealed) {
       const isOld = world.now() - sealedAt > (ageMilliseconds / 2) * (1 - hotPart)

@@ -162,6 +162,25 @@ suite('C4: the cache of a node', () => {
     assert.ok(bytesOnDisk() > budget / 2)
   })
 
+  test('tells what it takes as it is on the disk, also of a segment that is open, and a whole number for its budget', async () => {
+    const cache = await open(0, ['a', 'b', 'c'])
+    assert.ok(Number.isInteger(cache.use.budget) && cache.use.budget > budget - 3)
+    assert.equal(cache.use.bytes, 0)
+    await closeLast()
+    const [one, other] = [await open(), await open()]
+    for (const count of [1, 30]) {
+      await keep(one, count)
+      await keep(other, 1)
+      for (const each of [one, other]) {
+        await each.tend()
+        assert.equal(each.use.bytes, bytesOnDisk())
+      }
+    }
+    await closeLast()
+    await one.tend()
+    assert.equal(one.use.bytes, bytesOnDisk())
+  })
+
   test('what was closed is there again after a restart', async () => {
     const kept = await keep(await open(), 20)
     await closeLast()

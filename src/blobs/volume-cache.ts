@@ -43,7 +43,8 @@ export class VolumeCache implements BlobCache {
     const opened: CacheVolume[] = []
     for (const [index, volume] of volumes.entries()) {
       const room = rooms[index] ?? 0
-      const share = budget === undefined ? room * defaultPart : total === 0 ? 0 : budget * (room / total)
+      const part = budget === undefined ? room * defaultPart : total === 0 ? 0 : budget * (room / total)
+      const share = Math.floor(part)
       const segmentBytes = Math.floor(
         Math.min(segmentBytesMost, Math.max(segmentBytesLeast, share / segmentsPerBudget)),
       )
