@@ -84,14 +84,14 @@ export async function prepareCluster(config: Config, world: World, log: Log): Pr
   try {
     const records = new ClusterRecords()
     const before = await readStanding(store, records)
-    const untilHeard = patiently(world, log)
+    const untilHeard = patiently(config, world, log)
     if (before?.self.was !== undefined) await comeBack({ store, secret, config, world, untilHeard }, before)
     const standing = before?.self.was === undefined ? before : await readStanding(store, records)
     if (standing === undefined && node?.isFirst === false) throw new DataDirectoryError(alone)
     const location = locationOf(config, standing?.self.incarnation ?? newIncarnation(world))
     const parts = { store, world, secret, location, untilHeard }
     if (standing !== undefined) {
-      checkStanding(standing, location)
+      checkStanding(standing, location, config)
       const peer = node === undefined ? location.peer : await comeIn(store, node, config, world)
       return await begin({ ...parts, location: { ...location, peer }, standing })
     }
@@ -113,15 +113,22 @@ type UntilHeard = <T>(ask: (signal: AbortSignal) => Promise<T>, asking?: Promoti
 
 /** Why a start ends at which the root, or another member, refused for good. */
 const ended = {
-  removed: 'this cell was removed from its cluster: join with an empty one',
-  forgotten: 'the root of the cluster does not know this cell any more: join with an empty one',
+  removed: 'was removed from its cluster',
+  forgotten: 'is not known to the root of its cluster any more',
 } as const
+
+/** Of several regions that are started together, only the directory tells which one it is. */
+const endedFor = (reason: keyof typeof ended, { data }: Config, cause?: unknown): DataDirectoryError =>
+  new DataDirectoryError(
+    `the cell in ${data} ${ended[reason]}: join with an empty directory`,
+    cause === undefined ? {} : { cause },
+  )
 
 /**
  * The root may start later than this cell, or be on its way back: it is asked again. What else fails is thrown at once; DataDirectoryError
  * where it says that it will not listen any more.
  */
-function patiently(world: World, log: Log): UntilHeard {
+function patiently(config: Config, world: World, log: Log): UntilHeard {
   return async (ask, asking) => {
     const signal = AbortSignal.timeout(joinMilliseconds)
     let told = Number.NEGATIVE_INFINITY
@@ -130,12 +137,12 @@ function patiently(world: World, log: Log): UntilHeard {
         return await ask(signal)
       } catch (error) {
         if (signal.aborted) throw error
-        endAt(error, asking !== undefined)
+        endAt(error, asking !== undefined, config)
         if (world.monotonic() - told >= tellMilliseconds) {
           log.warn('the root does not answer yet, and is asked again', { error })
           told = world.monotonic()
         }
-        if (asking !== undefined) await askOthers(asking, error)
+        if (asking !== undefined) await askOthers(asking, error, config)
         // What it fails with says more than that the time is over.
         await world.sleep(againMilliseconds, signal, { ref: true }).catch(() => {
           throw error
@@ -146,17 +153,17 @@ function patiently(world: World, log: Log): UntilHeard {
 }
 
 /** Throws what asking again does not help against. `mayBeOther`: another one may be the root by now, and be found. */
-function endAt(error: unknown, mayBeOther: boolean): void {
+function endAt(error: unknown, mayBeOther: boolean, config: Config): void {
   const refusal = finalRefusal(error)
-  if (refusal !== undefined) throw new DataDirectoryError(ended[refusal], { cause: error })
+  if (refusal !== undefined) throw endedFor(refusal, config, error)
   const isOther = mayBeOther && error instanceof Fault && error.code === 'ServiceUnavailable'
   if (!isPassing(error) && !isOther) throw error
 }
 
 /** As a region does that does not hear its root. */
-async function askOthers(asking: PromotionParts, cause: unknown): Promise<void> {
+async function askOthers(asking: PromotionParts, cause: unknown, config: Config): Promise<void> {
   await findRoot(asking)
-  if (asking.members.isRemoved) throw new DataDirectoryError(ended.removed, { cause })
+  if (asking.members.isRemoved) throw endedFor('removed', config, cause)
 }
 
 /** Why a second node is refused. */
@@ -216,8 +223,8 @@ async function makeSharedKeys(store: Store, config: Config, world: World): Promi
 }
 
 /** Of a cell that is in a cluster already. */
-function checkStanding({ self }: Standing, location: JoinRequest): void {
-  if (self.isRemoved === true) throw new DataDirectoryError(ended.removed)
+function checkStanding({ self }: Standing, location: JoinRequest, config: Config): void {
+  if (self.isRemoved === true) throw endedFor('removed', config)
   if (self.region !== location.region) {
     throw new DataDirectoryError(`this is the cell of the region ${self.region}, and stays it`)
   }
