@@ -1,9 +1,11 @@
 import { defineCommand } from 'citty'
 import type { Setting } from '#src/config/load.ts'
-import { openMaintenance } from '#src/open/beside.ts'
+import { cellsOf, memberOf } from '#src/model/region.ts'
+import { type OpenMaintenance, openMaintenance } from '#src/open/beside.ts'
 import { Conflicts, type ConflictsMark } from '#src/service/conflicts.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
+import { inWords } from './faults.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const pageMost = 1_000
@@ -27,20 +29,42 @@ const named = {
   json: { type: 'boolean', description: 'print JSON' },
 } as const
 
-type Shared = Readonly<Record<string, unknown>>
+type Named = Readonly<Record<string, unknown>> & { readonly bucket: string }
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
+/** A region that does not have a bucket knows of no conflict in it, which must not look as if there were none. */
+async function checkIsHere({ foundation, standing }: OpenMaintenance, name: string): Promise<void> {
+  const { store, namespace } = foundation
+  const { location } = await store.snapshot((snapshot) => namespace.existingBucket(snapshot, name))
+  if (standing === undefined) return
+  const { self, membership } = standing
+  const cells = cellsOf(location, membership)
+  if (cells.includes(self.cell)) return
+  const regions = cells.flatMap((cell) => memberOf(membership, cell)?.region ?? [])
+  throw new Error(
+    `${name} is not in this region: ${regions.length === 0 ? 'it is in none' : `ask one of ${regions.join(', ')}`}`,
+  )
+}
+
+const better = {
+  NoSuchVersion:
+    'there is no such conflict: it is settled, or its time is over. `meridian conflicts list` shows those there are',
+} as const
+
 /** Also beside a server that runs on the same directory. */
-async function withConflicts(args: Shared, body: (conflicts: Conflicts) => Promise<void>): Promise<void> {
+async function withConflicts(args: Named, body: (conflicts: Conflicts) => Promise<void>): Promise<void> {
   const config = configOfUsed(settings, args)
-  const { foundation, close } = await openMaintenance(config, realWorld, silentLog)
+  const opened = await openMaintenance(config, realWorld, silentLog)
   try {
-    await body(new Conflicts(foundation))
+    await inWords(async () => {
+      await checkIsHere(opened, args.bucket)
+      await body(new Conflicts(opened.foundation))
+    }, better)
   } finally {
-    await close()
+    await opened.close()
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
+import type { Standing } from '#src/cluster/founding.ts'
 import type { Config } from '#src/config/load.ts'
 import { DataDirectory, DataDirectoryError } from '#src/data-directory.ts'
 import { lateKeys } from '#src/encryption/late-keys.ts'
@@ -92,6 +93,8 @@ export async function openIdentity(config: Config, world: World): Promise<OpenId
 export interface OpenMaintenance {
   readonly foundation: Foundation
   readonly maintenance: VolumeMaintenance
+  /** Where there are other cells. */
+  readonly standing?: Standing
   /** Where others share the cell. */
   readonly node?: ScrubbedNode
   close(): Promise<void>
@@ -118,6 +121,7 @@ export async function openMaintenance(config: Config, world: World, log: Log): P
   return {
     foundation,
     maintenance: volumes.maintenance,
+    ...(standing !== undefined && { standing }),
     ...(opened.node !== undefined && { node: await scrubbedNode(store, opened.node.id) }),
     close: async () => {
       await volumes.close()
