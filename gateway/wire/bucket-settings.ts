@@ -47,7 +47,7 @@ export function decodeBucketPatch(body: Uint8Array): BucketPatch {
     ...(shadow !== undefined && { shadow: decodeShadow(objectOf(shadow, 'shadow_bucket')) }),
     ...(website !== undefined && { domain: decodeDomain(objectOf(website, 'website')) }),
     ...(cacheControl !== undefined && { cacheControl: decodeCacheControl(cacheControl) }),
-    ...(regions !== undefined && { regions: decodeRegions(regions) }),
+    ...(regions !== undefined && { regions }),
     ...(durability !== undefined && { durability: decodeDurability(String(durability)) }),
   }
 }
@@ -64,9 +64,6 @@ function decodeCacheControl(value: unknown): string | null {
   return value === '' ? null : value
 }
 
-/** `global` clears them, with Tigris' partner API. */
-const decodeRegions = (text: string): string => (text === 'global' ? '' : text)
-
 const durabilityMost = 16
 
 function decodeDurability(text: string): number {
@@ -79,7 +76,7 @@ export function patchOfHeaders(headers: Readonly<Record<string, string | undefin
   const { 'x-tigris-regions': regions, 'x-meridian-durability-regions': durability } = headers
   if (regions === undefined && durability === undefined) return undefined
   return {
-    ...(regions !== undefined && { regions: decodeRegions(regions) }),
+    ...(regions !== undefined && { regions }),
     ...(durability !== undefined && { durability: decodeDurability(durability) }),
   }
 }

@@ -38,8 +38,13 @@ export class ClusterRegions implements Regions {
 
   chosen(text: string): string {
     const names = namesIn(text)
+    // With Tigris' partner API.
+    if (names.length === 1 && names[0] === 'global') return ''
     const bad = names.find((name) => !this.#isPlace(name, names.length === 1))
     if (bad === undefined && names.length > 0) return names.join(',')
+    const mayBeAlone = bad === 'global' || (bad !== undefined && this.#isPlace(bad, true))
+    const rule = 'can only stand alone: a bucket is given one geography, or regions by their codes.'
+    if (mayBeAlone) throw invalid(`${bad} ${rule}`, text)
     throw invalid(`There is no region ${bad ?? ''} in this cluster.`, text)
   }
 

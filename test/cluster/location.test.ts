@@ -234,6 +234,27 @@ test('a location that names no region is refused', async () => {
   await moved('stays', '')
 })
 
+test('a bucket is made everywhere, in regions, or in one geography; several geographies are refused as that', async () => {
+  const locationOf = async (bucket: string) => (await fra.node.node.services.buckets.get(bucket)).location
+  for (const [bucket, asked, location] of [
+    ['made-everywhere', 'global', ''],
+    ['made-in-two', 'fra, syd', 'fra,syd'],
+    ['made-in-one', 'eur', 'eur'],
+  ] as const) {
+    assert.equal((await send(syd, 'PUT', `/${bucket}`, { headers: { 'x-tigris-regions': asked } })).status, 200, asked)
+    assert.equal(await locationOf(bucket), location)
+  }
+  for (const asked of ['eur,usa', 'fra,usa', 'fra,global']) {
+    for (const answer of [await make('not-made', asked), await ask(fra, 'made-in-one', asked)]) {
+      assert.equal(answer.status, 400, asked)
+      assert.match(answer.body.toString(), /<Code>InvalidArgument<\/Code>/)
+      assert.doesNotMatch(answer.body.toString(), /There is no region/, asked)
+    }
+  }
+  assert.match((await make('not-made', 'nowhere')).body.toString(), /There is no region nowhere/)
+  assert.equal(await locationOf('made-in-one'), 'eur')
+})
+
 test("C20: in how many regions writes have to be is the bucket's own, and no more than it has", async () => {
   await make('durable', '')
   const json = (body: object) => send(syd, 'PATCH', '/durable', { body: Buffer.from(JSON.stringify(body)) })
