@@ -2,7 +2,7 @@ import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import { durable, moved } from '#src/model/move.ts'
 import { cellsOf, isKnown, type Member, memberIn, memberOf } from '#src/model/region.ts'
-import type { MoveProgress, Regions } from '#src/service/regions.ts'
+import type { MoveProgress, PlacedBucket, Regions } from '#src/service/regions.ts'
 import type { World } from '#src/world.ts'
 import type { BucketMoves } from './bucket-moves.ts'
 import type { Members } from './members.ts'
@@ -90,7 +90,7 @@ export class ClusterRegions implements Regions {
     return moved(bucket, location, this.#members.membership, this.#world.now())
   }
 
-  durable(bucket: Bucket, regions: number): Bucket {
+  durable<Kind extends PlacedBucket>(bucket: Kind, regions: number): Kind {
     return durable(bucket, regions, this.#members.membership)
   }
 

@@ -3,6 +3,7 @@ import type { Bucket } from './bucket.ts'
 import { cellsOf, type Membership } from './region.ts'
 
 type Placed = Pick<Bucket, 'location' | 'move'>
+type Asked = Pick<Bucket, 'name' | 'location' | 'move' | 'durability'>
 
 /** Whether objects may be written, where the bucket is. */
 export const takesWrites = ({ state, move }: Pick<Bucket, 'state' | 'move'>): boolean =>
@@ -69,14 +70,14 @@ export function withoutCell(bucket: Bucket, cell: number, membership: Membership
 }
 
 /** What is asked of a bucket's writes must be possible where it is, or is to be (C20). Fault `InvalidRequest`. */
-export function durable(bucket: Bucket, regions: number, membership: Membership): Bucket {
+export function durable<Kind extends Asked>(bucket: Kind, regions: number, membership: Membership): Kind {
   const { location, move } = bucket
-  const after: Bucket = { ...bucket, durability: regions }
+  const after = { ...bucket, durability: regions }
   for (const each of move === undefined ? [location] : [location, move.other]) checkDurability(after, each, membership)
   return after
 }
 
-function checkDurability({ name, durability = 1 }: Bucket, location: string, membership: Membership): void {
+function checkDurability({ name, durability = 1 }: Asked, location: string, membership: Membership): void {
   const regions = cellsOf(location, membership).length
   if (durability <= regions) return
   const message = `Writes to the bucket have to be in ${durability} regions, and there are ${regions} at that location.`

@@ -78,6 +78,14 @@ test('creating it again: the same is the same, anything else is a conflict', asy
   assert.deepEqual(await buckets.get('box'), made)
 })
 
+test('creating it again: in how many regions its writes are stays, and whoever asks for another number hears so', async () => {
+  const made = await buckets.create(wanted('box', { durability: 2 }))
+  assert.equal((await buckets.get('box')).durability, 2)
+  for (const change of [{}, { durability: 2 }]) assert.deepEqual(await buckets.create(wanted('box', change)), made)
+  await fails('BucketAlreadyOwnedByYou', buckets.create(wanted('box', { durability: 3 })))
+  assert.deepEqual(await buckets.get('box'), made)
+})
+
 test('N3: no bucket ever gets the id of another', async () => {
   const ids = new Set<number>()
   for (let round = 0; round < 5; round++) {

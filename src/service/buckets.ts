@@ -214,6 +214,7 @@ function checkSame(standing: Bucket, request: CreateBucket): void {
   const isSame =
     standing.location === request.location &&
     standing.hasObjectLock === request.hasObjectLock &&
+    (request.durability === undefined || standing.durability === request.durability) &&
     (request.ownership === undefined || standing.ownership === request.ownership)
   if (!isSame) throw new Fault('BucketAlreadyOwnedByYou', details)
 }

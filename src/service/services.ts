@@ -69,7 +69,7 @@ export interface Buckets {
 
 export type CreateBucket = Pick<
   Bucket,
-  'name' | 'owner' | 'acl' | 'location' | 'home' | 'hasObjectLock' | 'ownership' | 'tags'
+  'name' | 'owner' | 'acl' | 'location' | 'durability' | 'home' | 'hasObjectLock' | 'ownership' | 'tags'
 >
 
 export interface Body {

@@ -255,6 +255,35 @@ test('a bucket is made everywhere, in regions, or in one geography; several geog
   assert.equal(await locationOf('made-in-one'), 'eur')
 })
 
+test('C20: in how many regions writes have to be is asked for as a bucket is made, or there is none', async () => {
+  const asking = (bucket: string, durability: string, location: string, through = syd) =>
+    send(through, 'PUT', `/${bucket}`, {
+      headers: { 'x-meridian-durability-regions': durability, 'x-tigris-regions': location },
+    })
+  for (const region of [fra, syd]) {
+    const bucket = `made-durable-${region.code}`
+    for (const _ of ['first', 'again']) assert.equal((await asking(bucket, '2', 'fra,iad', region)).status, 200)
+    const { durability, location } = await fra.node.node.services.buckets.get(bucket)
+    assert.deepEqual([durability, location], [2, 'fra,iad'])
+    const other = await asking(bucket, '1', 'fra,iad', region)
+    assert.match(other.body.toString(), /<Code>BucketAlreadyOwnedByYou<\/Code>/)
+    for (const [wrong, where] of [
+      ['4', 'global'],
+      ['3', 'fra,iad'],
+      ['2', 'eur'],
+      ['0', 'global'],
+      ['17', 'global'],
+      ['two', 'global'],
+    ] as const) {
+      assert.equal((await asking('made-in-too-few', wrong, where, region)).status, 400, `${wrong} in ${where}`)
+    }
+  }
+  await assert.rejects(fra.node.node.services.buckets.get('made-in-too-few'), { code: 'NoSuchBucket' })
+  const bare = await send(syd, 'PUT', '/made-durable', { headers: { 'x-meridian-durability-regions': '3' } })
+  assert.equal(bare.status, 200)
+  assert.equal((await fra.node.node.services.buckets.get('made-durable')).durability, 3)
+})
+
 test("C20: in how many regions writes have to be is the bucket's own, and no more than it has", async () => {
   await make('durable', '')
   const json = (body: object) => send(syd, 'PATCH', '/durable', { body: Buffer.from(JSON.stringify(body)) })

@@ -4,6 +4,7 @@ import { GetObjectCommand, ListBucketsCommand, PutObjectCommand, S3Client } from
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import { keys, refusal, useHarness } from '../s3/store.ts'
 import { callQuery, type QueryAnswer, type QueryCredentials } from '../support/query-client.ts'
+import { SignedClient } from '../support/signed-client.ts'
 
 /** IAM and STS as clients meet them, over a whole store. */
 
@@ -124,6 +125,28 @@ test('I11: groups and versions of policies count as they stand', async () => {
   assert.equal((await iam(root, 'DeleteUser', { UserName: 'august' })).code, 'DeleteConflict')
   await ok('RemoveUserFromGroup', { GroupName: 'lectors', UserName: 'august' })
   assert.equal(await get(client), '403 AccessDenied')
+})
+
+test('who makes a bucket may say in how many regions its writes are only where that could be set later', async () => {
+  const { accessKeyId: accessKey, secretAccessKey: secretKey } = await makeUser('mae')
+  const client = new SignedClient(harness().endpoint, { accessKey, secretKey })
+  const make = async (headers: Record<string, string>): Promise<string> => {
+    const { status, body } = await client.send({ method: 'PUT', path: '/made-by-mae', headers })
+    return `${status} ${/<Code>(\w+)</.exec(body.toString())?.[1] ?? ''}`
+  }
+  const grant = (PolicyName: string, action: string) =>
+    iam(root, 'PutUserPolicy', { UserName: 'mae', PolicyName, PolicyDocument: policy('Allow', action) })
+  const headers = { 'x-meridian-durability-regions': '1' }
+  try {
+    await grant('make', 's3:CreateBucket')
+    assert.equal(await make(headers), '403 AccessDenied')
+    await grant('set', 's3:PutBucketInformation')
+    // As when it is set later: there are no other regions.
+    assert.equal(await make(headers), '400 InvalidRequest')
+    assert.equal(await make({}), '200 ')
+  } finally {
+    client.close()
+  }
 })
 
 test('a key that is inactive, or whose user is gone, opens nothing', async () => {

@@ -1,10 +1,9 @@
 import { changeBucket, readBody, readBucket } from '#gateway/operations/configuration/setting.ts'
 import { operation, type S3Response } from '#gateway/operations/operation.ts'
 import { type BucketPatch, decodeBucketPatch, encodeShadow, patchOfHeaders } from '#gateway/wire/bucket-settings.ts'
-import { Fault } from '#src/errors.ts'
 import type { Bucket } from '#src/model/bucket.ts'
 import type { StoredByClass } from '#src/model/usage.ts'
-import type { MoveProgress, Regions } from '#src/service/regions.ts'
+import { type MoveProgress, type Regions, several } from '#src/service/regions.ts'
 
 const json = (value: unknown): S3Response => ({
   status: 200,
@@ -90,10 +89,8 @@ export const patchBucket = operation({
 
 /** Where the bucket is to be, and in how many regions its writes. */
 function placed(bucket: Bucket, { regions, durability }: BucketPatch, cluster: Regions | undefined): Bucket {
-  if (cluster === undefined) {
-    throw new Fault('InvalidRequest', { message: 'There are no other regions: this server is in no cluster.' })
-  }
-  const kept = durability === undefined ? bucket : cluster.durable(bucket, durability)
+  const all = several(cluster)
+  const kept = durability === undefined ? bucket : all.durable(bucket, durability)
   if (regions === undefined) return kept
-  return cluster.moved(kept, regions === '' ? '' : cluster.chosen(regions))
+  return all.moved(kept, regions === '' ? '' : all.chosen(regions))
 }

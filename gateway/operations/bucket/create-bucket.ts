@@ -1,5 +1,6 @@
 import { collectVerified } from '#gateway/operations/object/verified-body.ts'
 import { operation, type S3Request } from '#gateway/operations/operation.ts'
+import { type BucketPatch, patchOfHeaders } from '#gateway/wire/bucket-settings.ts'
 import { decodeDigests } from '#gateway/wire/checksums.ts'
 import { readTagSet } from '#gateway/wire/tagging-document.ts'
 import { optionalChild, optionalText, parseXml, settingsLimits } from '#gateway/xml/parse.ts'
@@ -10,6 +11,7 @@ import { checkBucketName } from '#src/model/names.ts'
 import { bucketTagsMax } from '#src/model/tags.ts'
 import type { Tags } from '#src/model/version.ts'
 import { Acls } from '#src/service/acls.ts'
+import { type PlacedBucket, type Regions, several } from '#src/service/regions.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html */
 export const createBucket = operation({
@@ -22,34 +24,32 @@ export const createBucket = operation({
     const { headers } = request
     return {
       ...(await decodeConfiguration(request)),
+      placing: patchOfHeaders(headers),
       wish: aclWish((name) => headers[name]),
       ownership: ownershipHeader(headers['x-amz-object-ownership']),
       hasObjectLock: lockHeader(headers['x-amz-bucket-object-lock-enabled']),
     }
   },
 
-  async run({ location: constraint, tags, wish, ownership, hasObjectLock }, { services, caller, request, authorize }) {
+  async run(input, { services, caller, request, authorize }) {
+    const { tags, wish, ownership, hasObjectLock, placing: { durability } = {} } = input
     if (caller.kind === 'anonymous') throw new Fault('AccessDenied')
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html: who sets these later needs these permissions.
     const more = [
       wish === undefined ? [] : ['s3:PutBucketAcl'],
       ownership === undefined ? [] : ['s3:PutBucketOwnershipControls'],
       hasObjectLock ? ['s3:PutBucketObjectLockConfiguration', 's3:PutBucketVersioning'] : [],
+      durability === undefined ? [] : ['s3:PutBucketInformation'],
     ].flat()
     for (const action of more) await authorize(action, { bucket: request.bucket, isNew: true })
     const { regions } = services
-    const chosen = request.headers['x-tigris-regions']
-    const location =
-      regions !== undefined && chosen !== undefined
-        ? regions.chosen(chosen)
-        : (regions?.constrained(constraint) ?? constraint)
-    const home = regions?.homeOfNew(location, request.forwardedBy)
+    const placed = placedIn(regions, request.bucket, input)
+    const home = regions?.homeOfNew(placed.location, request.forwardedBy)
     const acl = await new Acls(services.identity).ofNewBucket(caller.account, ownership, wish)
     return await services.buckets.create({
-      name: request.bucket,
+      ...placed,
       owner: caller.account.id,
       acl,
-      location,
       hasObjectLock,
       ...(home !== undefined && { home }),
       ...(ownership !== undefined && { ownership }),
@@ -59,6 +59,21 @@ export const createBucket = operation({
 
   encode: ({ name }) => ({ status: 200, headers: { location: `/${name}` } }),
 })
+
+/** By what the headers say, which come before the document; in how many regions its writes are is of that place. */
+function placedIn(
+  regions: Regions | undefined,
+  name: string,
+  { location: constraint, placing = {} }: { readonly location: string; readonly placing: BucketPatch | undefined },
+): PlacedBucket {
+  const { regions: chosen, durability } = placing
+  const location =
+    regions !== undefined && chosen !== undefined
+      ? regions.chosen(chosen)
+      : (regions?.constrained(constraint) ?? constraint)
+  const placed = { name, location }
+  return durability === undefined ? placed : several(regions).durable(placed, durability)
+}
 
 async function decodeConfiguration({ headers, body }: S3Request): Promise<{ location: string; tags?: Tags }> {
   const bytes = await collectVerified(body, decodeDigests(headers, body), settingsLimits.bytesMax)
