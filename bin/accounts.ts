@@ -4,7 +4,6 @@ import { DataDirectoryError } from '#src/data-directory.ts'
 import { openIdentity } from '#src/open/beside.ts'
 import type { Identity } from '#src/service/services.ts'
 import { realWorld } from '#src/world.ts'
-import { inWords } from './faults.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const shared = {
@@ -29,7 +28,7 @@ type Shared = Readonly<Record<string, unknown>>
 async function withIdentity(args: Shared, body: (identity: Identity) => Promise<void>): Promise<void> {
   const { identity, store } = await openIdentity(configOfUsed(metadataSettings, args), realWorld)
   try {
-    await inWords(() => body(identity))
+    await body(identity)
   } finally {
     await store.close()
   }

@@ -1,11 +1,11 @@
 import { defineCommand } from 'citty'
 import type { Setting } from '#src/config/load.ts'
+import { Fault } from '#src/errors.ts'
 import { cellsOf, memberOf } from '#src/model/region.ts'
 import { type OpenMaintenance, openMaintenance } from '#src/open/beside.ts'
 import { Conflicts, type ConflictsMark } from '#src/service/conflicts.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
-import { inWords } from './faults.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 const pageMost = 1_000
@@ -49,20 +49,21 @@ async function checkIsHere({ foundation, standing }: OpenMaintenance, name: stri
   )
 }
 
-const better = {
-  NoSuchVersion:
-    'there is no such conflict: it is settled, or its time is over. `meridian conflicts list` shows those there are',
-} as const
+/** To a client of S3 it would be a version that there is not. */
+function told(error: unknown): never {
+  if (!(error instanceof Fault) || error.code !== 'NoSuchVersion') throw error
+  const message =
+    'there is no such conflict: it is settled, or its time is over. `meridian conflicts list` shows those there are'
+  throw new Error(message, { cause: error })
+}
 
 /** Also beside a server that runs on the same directory. */
 async function withConflicts(args: Named, body: (conflicts: Conflicts) => Promise<void>): Promise<void> {
   const config = configOfUsed(settings, args)
   const opened = await openMaintenance(config, realWorld, silentLog)
   try {
-    await inWords(async () => {
-      await checkIsHere(opened, args.bucket)
-      await body(new Conflicts(opened.foundation))
-    }, better)
+    await checkIsHere(opened, args.bucket)
+    await body(new Conflicts(opened.foundation)).catch(told)
   } finally {
     await opened.close()
   }

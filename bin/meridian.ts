@@ -1,5 +1,6 @@
 import { type ArgsDef, type CommandDef, defineCommand, renderUsage, runCommand } from 'citty'
 import { BadSettings } from '#src/config/load.ts'
+import { Fault } from '#src/errors.ts'
 import { readVersion } from './version.ts'
 
 /** What was asked for cannot be understood; exit code 2, as against 1 for what could not be done. */
@@ -121,8 +122,13 @@ async function toItsEnd(command: () => Promise<unknown>): Promise<void> {
   }
 }
 
-run(process.argv.slice(2)).catch((error: unknown) => {
-  const message = error instanceof Error ? error.message : String(error)
+async function wordsFor(error: unknown): Promise<string> {
+  if (error instanceof Fault) return (await import('./faults.ts')).wordsOf(error)
+  return error instanceof Error ? error.message : String(error)
+}
+
+run(process.argv.slice(2)).catch(async (error: unknown) => {
+  const message = await wordsFor(error)
   process.stderr.write(`meridian: ${message.replaceAll('\n', ' ')}\n`)
   process.exitCode = error instanceof BadUsage || error instanceof BadSettings ? 2 : 1
 })

@@ -8,7 +8,6 @@ import { type DrainProgress, VolumeDrain } from '#src/service/volume-drain.ts'
 import { listVolumes, type VolumeSummary } from '#src/service/volume-list.ts'
 import { silentLog } from '#src/telemetry/log.ts'
 import { realWorld } from '#src/world.ts'
-import { inWords } from './faults.ts'
 import { configOfUsed, flagsOf, metadataSettings } from './settings.ts'
 
 /** How often long work says on standard error how far it is. */
@@ -34,7 +33,7 @@ async function withVolumes(args: Shared, body: (opened: OpenMaintenance) => Prom
   const config = configOfUsed(settings, args)
   const opened = await openMaintenance(config, realWorld, silentLog)
   try {
-    await inWords(() => body(opened))
+    await body(opened)
   } finally {
     await opened.close()
   }

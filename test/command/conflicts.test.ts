@@ -36,7 +36,7 @@ test('what cannot be done with a conflict is told in a sentence', async () => {
     assert.equal(code, 1)
     assert.match(
       errors,
-      /^meridian: NoSuchVersion: there is no such conflict: .*conflicts list` shows those there are\n$/,
+      /^meridian: there is no such conflict: .*conflicts list` shows those there are\n$/,
     )
   }
 })
