@@ -40,7 +40,6 @@ export class RedisQueue implements JobQueue {
         enableOfflineQueue: false,
         maxRetriesPerRequest: 1,
         commandTimeout: answerMilliseconds,
-
       },
       defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
     })

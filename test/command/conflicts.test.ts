@@ -34,10 +34,7 @@ test('what cannot be done with a conflict is told in a sentence', async () => {
     const id = '0000000000000000001'
     const { code, errors } = await conflicts(fra, word, '--bucket', 'everywhere', '--key', 'k', '--id', id)
     assert.equal(code, 1)
-    assert.match(
-      errors,
-      /^meridian: there is no such conflict: .*conflicts list` shows those there are\n$/,
-    )
+    assert.match(errors, /^meridian: there is no such conflict: .*conflicts list` shows those there are\n$/)
   }
 })
 
