@@ -40,7 +40,12 @@ export class Companion {
       )
       child.once('exit', (code, signal) => reject(new Error(`${command} ended (${signal ?? code})`)))
     })
-    await Promise.race([listens(port), ended])
+    try {
+      await Promise.race([listens(port), ended])
+    } catch (error) {
+      child.kill('SIGKILL')
+      throw error
+    }
     ended.catch(() => this.#again())
   }
 
@@ -59,7 +64,10 @@ export class Companion {
     print(`${command} ended, and is started again`)
     setTimeout(() => {
       if (this.#isStopping) return
-      this.start().catch((error: unknown) => print(String(error)))
+      this.start().catch((error: unknown) => {
+        print(String(error))
+        this.#again()
+      })
     }, restartMs)
   }
 }

@@ -48,6 +48,7 @@ class Dev {
   readonly #accompanying: Companion[] = []
   /** By region: flags that say where its metadata is. */
   readonly #metadata = new Map<string, readonly string[]>()
+  readonly #stopping = Promise.withResolvers<void>()
   #isStopping = false
 
   constructor(options: DevOptions) {
@@ -68,7 +69,8 @@ class Dev {
         if (!this.#isStopping) await this.#start(site)
       }
       if (!this.#isStopping) print('ready')
-      await Promise.all([...this.#children.values()].map((child) => ended(child)))
+      await this.#stopping.promise
+      await this.#haveEnded()
     } finally {
       // Regions that end still need their queues, and their metadata.
       if (this.#options.clusters !== undefined) await this.#endRegions()
@@ -102,10 +104,16 @@ class Dev {
 
   async #endRegions(): Promise<void> {
     this.#stop()
+    await this.#haveEnded()
+  }
+
+  /** Once the cluster stops, none is started again. */
+  async #haveEnded(): Promise<void> {
     await Promise.all([...this.#children.values()].map((child) => ended(child)))
   }
 
   #stop(): void {
+    this.#stopping.resolve()
     this.#isStopping = true
     for (const child of this.#children.values()) child.kill('SIGTERM')
   }

@@ -1,4 +1,5 @@
 import { defineCommand } from 'citty'
+import { beingEmptied } from '#src/blobs/volume.ts'
 import type { VolumeState } from '#src/blobs/volume-maintenance.ts'
 import { loadConfig, type Setting } from '#src/config/load.ts'
 import { DataDirectoryError } from '#src/data-directory.ts'
@@ -83,13 +84,19 @@ const check = defineCommand({
   },
   args: {
     ...shared,
-    volume: { type: 'string', description: 'id or path; default: every one that is retired', valueHint: 'volume' },
+    volume: {
+      type: 'string',
+      description: 'id or path; default: every one that is retired, but for those that are being emptied',
+      valueHint: 'volume',
+    },
   },
   run: ({ args }) =>
     withVolumes(args, async ({ maintenance }) => {
       const all = await maintenance.volumes()
       const wanted = all.filter(({ id, path, retired }) =>
-        args.volume === undefined ? retired !== undefined : args.volume === id || args.volume === path,
+        args.volume === undefined
+          ? retired !== undefined && retired !== beingEmptied
+          : args.volume === id || args.volume === path,
       )
       if (args.volume !== undefined && wanted.length === 0) {
         throw new DataDirectoryError(`there is no volume ${args.volume} here`)
@@ -105,7 +112,7 @@ const check = defineCommand({
         print(`${id}\t${path}\t${segments} segments\t${frames} frames\t${damaged} damaged\t${state}`)
       }
       if (args.json === true) printJson(rows)
-      else if (wanted.length === 0) print('no volume is retired')
+      else if (wanted.length === 0) print('no volume has failed')
     }),
 })
 

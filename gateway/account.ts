@@ -15,8 +15,8 @@ interface Answered {
   readonly incoming: Incoming
   readonly address: Address
   readonly bucket: Bucket | undefined
-  /** Whether another region has answered it, and has told of it. */
-  readonly isPassedOn: boolean
+  /** Whether another region carried it out, and tells of it, or was to. */
+  readonly elsewhere: 'no' | 'answered' | 'failed'
 }
 
 export interface Account {
@@ -30,10 +30,10 @@ export interface Account {
 
 /** Whose request it was, and where it is to be told. */
 export function accountOf(acls: Acls, answered: Answered): Account {
-  const { notes, address, bucket, isPassedOn } = answered
-  const isElsewhere = notes.match === undefined && address.isWebsite !== true
+  const { notes, address, bucket, elsewhere } = answered
+  const isElsewhere = elsewhere !== 'no' || (notes.match === undefined && address.isWebsite !== true)
   const told = bucket === undefined ? { isElsewhere } : { isElsewhere, bucket }
-  if (isPassedOn || (!isRecorded(bucket) && !isRecorded(notes.source?.bucket))) return told
+  if (elsewhere === 'answered' || (!isRecorded(bucket) && !isRecorded(notes.source?.bucket))) return told
   const recorded = recordedOf(acls, answered)
   return recorded.length > 0 ? { ...told, recorded } : told
 }

@@ -82,6 +82,11 @@ async function checkTenant({ buckets, identity }: Services, { bucket, tenant }: 
 /** The name of a request that another region carries out. */
 const passedOn = 'Forwarded'
 
+function elsewhereOf({ operation, response }: Outcome): 'no' | 'answered' | 'failed' {
+  if (operation !== passedOn) return 'no'
+  return response === undefined ? 'failed' : 'answered'
+}
+
 type Route = (incoming: Incoming, address: Address) => Promise<Outcome>
 
 const insecure = (): Fault =>
@@ -117,8 +122,8 @@ function placed({ domains }: PipelineParts, asked: Address): Address | Promise<A
 }
 
 /** A challenge is answered by the region that is asked: others are not known to have been given what it is answered with. */
-const frontOf = ({ cluster }: PipelineParts, { isContent, key }: Address): ClusterFront | undefined =>
-  isContent === true && isChallenge(key) ? undefined : cluster
+const frontOf = ({ cluster, challenges }: PipelineParts, { isContent, key }: Address): ClusterFront | undefined =>
+  challenges !== undefined && isContent === true && isChallenge(key) ? undefined : cluster
 
 /** The request, with the moment at which it began, where what it will read is asked for at once. */
 function foreseen({ foresight }: Services, incoming: Incoming, { bucket, key, query }: Address): Incoming {
@@ -349,8 +354,8 @@ export function pipeline(parts: PipelineParts): Route {
     if (address.bucket !== '') {
       // Of those that were refused before anybody looked at the bucket, and of administrators, whom nobody refuses.
       const bucket = notes.bucket ?? (await findBucket(buckets, address.bucket).catch(() => undefined))
-      const isPassedOn = operation === passedOn && outcome.response !== undefined
-      Object.assign(outcome, accountOf(parts.access, { notes, incoming, address, bucket, isPassedOn }))
+      const elsewhere = elsewhereOf(outcome)
+      Object.assign(outcome, accountOf(parts.access, { notes, incoming, address, bucket, elsewhere }))
     }
     if (corsHeaders !== undefined) outcome.corsHeaders = corsHeaders
     if (address.isWebsite === true || address.isContent === true) outcome.isWebsite = true

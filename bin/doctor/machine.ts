@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isAlive } from '#src/blobs/claim.ts'
 import { realFiles } from '#src/blobs/files.ts'
+import { beingEmptied } from '#src/blobs/volume.ts'
 import type { Config } from '#src/config/load.ts'
 import { DataDirectory } from '#src/data-directory.ts'
 import { LocalKeys } from '#src/encryption/local-keys.ts'
@@ -49,6 +50,13 @@ export async function volumeFindings({ foundation, maintenance }: OpenMaintenanc
   return volumes.map(({ path, room, bytes, retired, problem }) => {
     const says = `${path}: ${size(bytes)} used, room for ${size(room)}`
     if (problem !== undefined) return fail('volume', `${path}: ${problem}`, 'look at the disk (dmesg, SMART)')
+    if (retired === beingEmptied) {
+      return warn(
+        'volume',
+        `${path} is being emptied`,
+        'take it out once `meridian volumes drain` says that it is empty',
+      )
+    }
     if (retired !== undefined) {
       return fail('volume', `${path} is retired: ${retired}`, 'look at the disk, then `meridian volumes check`')
     }

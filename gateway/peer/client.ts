@@ -183,12 +183,12 @@ export class PeerClient implements Transport {
     for (const each of [this.#calls, this.#streams, this.#passing]) each.destroy()
   }
 
-  /** A request of a client, passed on as it is; `signed` are the headers that say who passes it on. */
+  /** A request of a client, passed on as it is to the node of that origin; among the headers are those that say who passes it on. */
   forward(
-    cell: number,
+    origin: string,
     options: { method: string; path: string; headers: readonly string[]; timeout: number },
   ): ClientRequest {
-    const { hostname, port } = addressOf(this.#originsOf(cell)[0] ?? '')
+    const { hostname, port } = addressOf(origin)
     const { method, path, headers, timeout } = options
     // Node takes names and values in one list, as they came, but its type does not say so.
     const list = headers as unknown as Record<string, string>
@@ -202,8 +202,8 @@ export class PeerClient implements Transport {
       throw new PeerUnreachable(cell, { cause: new Error('it is no member') })
     }
     const origins = originsOf(member)
-    const good = this.#good.get(cell)
-    return good !== undefined && origins.includes(good) ? [good, ...origins.filter((each) => each !== good)] : origins
+    const first = Math.max(0, origins.indexOf(this.#good.get(cell) ?? ''))
+    return first === 0 ? origins : [...origins.slice(first), ...origins.slice(0, first)]
   }
 
   async #send(
@@ -222,7 +222,7 @@ export class PeerClient implements Transport {
         return answer
       } catch (error) {
         // Only what certainly did not arrive is sent to another node; after all else, whoever asks decides.
-        if (!signal.aborted) this.#pass(cell, origin)
+        if (!signal.aborted || signal.reason instanceof OutOfPatience) this.lost(cell, origin)
         if (!isUnheard(error)) throw error
         cause = error
       }
@@ -233,18 +233,19 @@ export class PeerClient implements Transport {
   /** How many nodes a cell has, as far as is known. */
   nodesOf(cell: number): number {
     const member = memberOf(this.#parts.members.membership, cell)
-    return member === undefined ? 0 : originsOf(member).length
+    return member === undefined || member.state === 'removed' ? 0 : originsOf(member).length
   }
 
-  /** The node of the cell that was asked last did not answer: the next call goes to another. */
-  lost(cell: number): void {
-    const [origin] = this.nodesOf(cell) > 1 ? this.#originsOf(cell) : []
-    if (origin !== undefined) this.#pass(cell, origin)
+  /** The node of the cell that is asked next; undefined: it is no member. */
+  originOf(cell: number): string | undefined {
+    return this.nodesOf(cell) === 0 ? undefined : this.#originsOf(cell)[0]
   }
 
-  #pass(cell: number, origin: string): void {
+  /** That node did not answer: where it is the one to be asked next, the one after it is. */
+  lost(cell: number, origin: string): void {
+    if (this.nodesOf(cell) < 2) return
     const [first, second] = this.#originsOf(cell)
-    if (second !== undefined && (first === origin || first === undefined)) this.#good.set(cell, second)
+    if (second !== undefined && first === origin) this.#good.set(cell, second)
   }
 
   async #sendTo(

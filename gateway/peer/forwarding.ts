@@ -159,21 +159,47 @@ class Silent extends Error {
   }
 }
 
+/** Of whom a request was sent to. */
+interface Health {
+  /** Of its region. */
+  isUp(): boolean
+  /** Whether another node of its region is asked since. */
+  isPassed(): boolean
+}
+
+/** How much longer than a region that is away a node is waited for that others passed over: it may be one that ends, in its own time. */
+const passedLonger = 6
+
 /**
  * Of a process that hangs, its machine goes on taking connections and some bytes: nobody is to wait for its answer as long as for one that
- * is at work. Ends what was sent once there was no answer, nor any byte taken, for so many milliseconds without the region being up.
+ * is at work. Ends what was sent once no byte of it was taken, and none of the answer came, for so many milliseconds of being away.
  */
-function endWhereAway(sent: ClientRequest, milliseconds: number, isUp: () => boolean): void {
+function endWhereAway(sent: ClientRequest, milliseconds: number, { isUp, isPassed }: Health): void {
   const looks = 10
-  let [unheard, taken] = [0, 0]
+  let response: IncomingMessage | undefined
+  let [unheard, moved] = [0, 0]
   const look = (): void => {
-    const now = sent.socket?.bytesWritten ?? 0
-    unheard = isUp() || now !== taken ? 0 : unheard + 1
-    taken = now
-    if (unheard >= looks) sent.destroy(new Silent())
+    const { bytesWritten = 0, bytesRead = 0 } = sent.socket ?? {}
+    const isMoving = bytesWritten + bytesRead !== moved
+    moved = bytesWritten + bytesRead
+    // What came waits for the client.
+    const isRead = response === undefined || response.readableLength === 0
+    const away = isUp() ? (isPassed() ? 1 : 0) : passedLonger
+    unheard = isMoving || !isRead || away === 0 ? 0 : unheard + away
+    if (unheard >= looks * passedLonger) sent.destroy(new Silent())
   }
   const timer = setInterval(look, milliseconds / looks).unref()
-  sent.once('response', () => clearInterval(timer)).once('close', () => clearInterval(timer))
+  sent.once('response', (came) => {
+    response = came
+  })
+  sent.once('close', () => clearInterval(timer))
+}
+
+/** A node of a cell. */
+interface Node {
+  readonly cell: number
+  /** Undefined: the cell is no member. */
+  readonly origin: string | undefined
 }
 
 export class Forwarder {
@@ -193,13 +219,15 @@ export class Forwarder {
     // A cell of several nodes is asked at each of them, before it counts as lost.
     const turns = cells.flatMap((cell) => new Array<number>(Math.max(1, client.nodesOf(cell))).fill(cell))
     for (const [at, cell] of turns.entries()) {
+      const node = { cell, origin: client.originOf(cell) }
       try {
-        return await this.#traced(passing, cell)
+        return await this.#traced(passing, node)
       } catch (error) {
         // What the client did, or this cell, says nothing of the other.
         if (!(error instanceof NoAnswer)) throw error
-        client.lost(cell)
-        if (turns[at + 1] !== cell || error.isSent) health.lost(cell)
+        if (node.origin !== undefined) client.lost(cell, node.origin)
+        const hasOthers = error.isSent ? client.nodesOf(cell) > 1 : turns[at + 1] === cell
+        if (!hasOthers) health.lost(cell)
         cause = error
         if (error.isSent) break
       }
@@ -207,19 +235,19 @@ export class Forwarder {
     throw new Fault('ServiceUnavailable', { message: 'The region that has this cannot be reached.' }, { cause })
   }
 
-  async #traced(passing: Passing, cell: number): Promise<S3Response> {
+  async #traced(passing: Passing, node: Node): Promise<S3Response> {
     const { tracer, members } = this.#parts
-    if (tracer?.current === undefined) return await this.#send(passing, cell)
-    const region = memberOf(members.membership, cell)?.region ?? ''
+    if (tracer?.current === undefined) return await this.#send(passing, node)
+    const region = memberOf(members.membership, node.cell)?.region ?? ''
     const options = { kind: 'client', attributes: { 'meridian.peer': region } } as const
-    return await tracer.inSpan('forward', options, (span) => this.#send(passing, cell, span?.traceparent))
+    return await tracer.inSpan('forward', options, (span) => this.#send(passing, node, span?.traceparent))
   }
 
-  async #send(passing: Passing, cell: number, trace?: string): Promise<S3Response> {
-    const half = (this.#parts.delayOf?.(cell) ?? 0) / 2
+  async #send(passing: Passing, node: Node, trace?: string): Promise<S3Response> {
+    const half = (this.#parts.delayOf?.(node.cell) ?? 0) / 2
     const never = new AbortController().signal
     if (half > 0) await this.#parts.world.sleep(half, never)
-    const response = await this.#exchange(passing, cell, this.#open(passing, cell, trace))
+    const response = await this.#exchange(passing, node, this.#open(passing, node, trace))
     if (half > 0) await this.#parts.world.sleep(half, never)
     const headers: Record<string, string> = {}
     for (const [name, value] of Object.entries(response.headers)) {
@@ -232,10 +260,11 @@ export class Forwarder {
 
   #open(
     { method, target, rawHeaders, remoteAddress, isSecure }: Passing,
-    cell: number,
+    { cell, origin }: Node,
     trace: string | undefined,
   ): ClientRequest {
     const { client, secret, members, world, patience = defaultPatience } = this.#parts
+    if (origin === undefined) throw new NoAnswer(false, { cause: new PeerUnreachable(cell) })
     const all = pairs(rawHeaders)
     const named = (wanted: string) => all.find(([name]) => name.toLowerCase() === wanted)?.[1]
     const connection = named('connection')
@@ -250,27 +279,28 @@ export class Forwarder {
     })
     const isBare = named('content-length') === undefined && named('transfer-encoding') === undefined
     if (isBare) kept.push(['content-length', '0'])
+    // HTTP/1.0 does without, and it is 1.1 that is spoken there.
+    if (named('host') === undefined) kept.push(['host', ''])
     if (trace !== undefined) kept.push([traceHeader, trace])
     const meta: Meta = { remoteAddress, isSecure, isBare, ...(connection !== undefined && { connection }) }
     const { self, membership } = members
     const call = writeCall(newCall({ secret, world }, { ...self, epoch: membership.epoch }, cell))
     const said = `${call};${Buffer.from(JSON.stringify(meta)).toString('base64')}`
     const signature = secret.sign(headText(said, method, target, kept))
-    try {
-      return client.forward(cell, {
-        method,
-        path: target,
-        timeout: patience.connect,
-        headers: [...kept.flat(), forwardHeader, `${said};${signature}`],
-      })
-    } catch (error) {
-      if (error instanceof PeerUnreachable) throw new NoAnswer(false, { cause: error })
-      throw error
-    }
+    return client.forward(origin, {
+      method,
+      path: target,
+      timeout: patience.connect,
+      headers: [...kept.flat(), forwardHeader, `${said};${signature}`],
+    })
   }
 
-  #exchange({ rawHeaders, stream, method }: Passing, cell: number, sent: ClientRequest): Promise<IncomingMessage> {
-    const { patience = defaultPatience, health } = this.#parts
+  #exchange(
+    { rawHeaders, stream, method }: Passing,
+    { cell, origin }: Node,
+    sent: ClientRequest,
+  ): Promise<IncomingMessage> {
+    const { patience = defaultPatience, health, client } = this.#parts
     const all = pairs(rawHeaders)
     const has = (wanted: string) => all.find(([name]) => name.toLowerCase() === wanted)?.[1].toLowerCase()
     const hasBody = (has('content-length') ?? '0') !== '0' || has('transfer-encoding') !== undefined
@@ -298,7 +328,8 @@ export class Forwarder {
     })
     sent.on('continue', pour)
     sent.on('timeout', () => sent.destroy(new Silent()))
-    endWhereAway(sent, patience.away, () => health.state(cell).isUp)
+    const [isUp, isPassed] = [() => health.state(cell).isUp, () => client.originOf(cell) !== origin]
+    endWhereAway(sent, patience.away, { isUp, isPassed })
     sent.on('error', (cause) => {
       stream.off('close', gone)
       // A kept connection may have been closed by the other end just now; what has no body is asked again.

@@ -54,8 +54,10 @@ export class PeerServer {
     this.#seen = new SeenCalls(parts.world)
     this.#server = createServer({ maxHeaderSize: headerBytesMax, requestTimeout: 0, keepAliveTimeout: 120_000 })
     this.#server.on('request', (request, response) => this.#take(request, response))
-    // Who passes a request on waits for the word of whoever reads its body.
-    this.#server.on('checkContinue', (request, response) => this.#take(request, response))
+    // Who passes a request on waits for the word of whoever reads its body; what else a client expects is passed over there.
+    for (const event of ['checkContinue', 'checkExpectation']) {
+      this.#server.on(event, (request: IncomingMessage, response: ServerResponse) => this.#take(request, response))
+    }
     this.#server.maxHeadersCount = 1_000
   }
 

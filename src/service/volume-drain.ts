@@ -51,6 +51,9 @@ export class VolumeDrain {
     for (;;) {
       const left = await this.#pass(volume, signal, report ?? (() => {}), progress)
       progress?.(left)
+      if ((await this.#state(volume))?.retired === undefined) {
+        throw new Error('the volume was taken into use again meanwhile: it is not empty')
+      }
       const hasNoticed = world.now() - retiredSince >= noticeMilliseconds
       const isOver = left.segments === 0 && hasNoticed && (await this.names(volume)) === 0
       if (isOver || signal.aborted || (left.unreadable > 0 && left.waiting === 0)) return left
@@ -59,12 +62,15 @@ export class VolumeDrain {
   }
 
   async #withdrawn(volume: string) {
-    const state = async () => (await this.#maintenance.volumes()).find(({ id }) => id === volume)
-    const before = await state()
+    const before = await this.#state(volume)
     if (before === undefined) throw new Error(`there is no volume ${volume} here`)
     if (before.retired !== undefined) return before
     await this.#maintenance.withdraw(volume, beingEmptied)
-    return (await state()) ?? before
+    return (await this.#state(volume)) ?? before
+  }
+
+  async #state(volume: string) {
+    return (await this.#maintenance.volumes()).find(({ id }) => id === volume)
   }
 
   async #pass(

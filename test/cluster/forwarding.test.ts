@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
-import { Forwarder, type Passing } from '#gateway/peer/forwarding.ts'
+import { Forwarder, type ForwarderParts, type Passing } from '#gateway/peer/forwarding.ts'
 import type { PeerServerParts } from '#gateway/peer/server.ts'
+import { PeerHealth, pingMethod } from '#src/cluster/peer-health.ts'
 import type { Method } from '#src/cluster/transport.ts'
 import type { Membership } from '#src/model/region.ts'
 import { realWorld } from '#src/world.ts'
-import { echo, member, never, secret, serve } from './peer-calls.ts'
+import { echo, member, never, relay, secret, serve } from './peer-calls.ts'
 
 /** A cell that passes requests on to another one, and what it has said of the loss of that. */
 async function open(
@@ -15,17 +16,20 @@ async function open(
   passedOn: PeerServerParts['serve'],
   change?: (membership: Membership) => Membership,
 ) {
-  const { client, members } = await serve(methods, change, { passedOn })
+  const { client, members, ...rest } = await serve(methods, change, { passedOn })
   const lost: number[] = []
   const up = { isUp: true }
   const health = { lost: (cell: number) => void lost.push(cell), state: () => up }
+  return { ...rest, client, lost, up, health, passOn: passingOn({ client, members, health }) }
+}
+
+function passingOn(parts: Pick<ForwarderParts, 'client' | 'members' | 'health'>) {
   const patience = { connect: 3_000, silence: 60_000, away: 100 }
-  const forwarder = new Forwarder({ client, secret, members, health, world: realWorld, patience })
-  const passOn = (passing: Partial<Passing> = {}, cells: readonly number[] = [1]) => {
+  const forwarder = new Forwarder({ ...parts, secret, world: realWorld, patience })
+  return (passing: Partial<Passing> = {}, cells: readonly number[] = [1]) => {
     const plain = { method: 'GET', target: '/b/k', rawHeaders: ['host', 'a'], remoteAddress: '::1', isSecure: false }
     return forwarder.forward({ ...plain, stream: Readable.from([]), ...passing }, cells)
   }
-  return { client, passOn, lost, up }
 }
 
 test('clients that leave say nothing of the region that is asked for them, and no other is asked', async () => {
@@ -69,6 +73,51 @@ test('a region that hangs is waited for only as long as it answers calls', { tim
   await assert.rejects(writing, { code: 'ServiceUnavailable' })
   await assert.rejects(passOn({}, [1, 1]), { code: 'ServiceUnavailable' })
   assert.equal(asked, 5)
+})
+
+test('a region that hangs while it answers is not waited for either, but for a client that is slow', {
+  timeout: 20_000,
+}, async () => {
+  const { passOn, up } = await open([], (_, response) => void response.write(Buffer.alloc(1_000)))
+  const answers = await Promise.all([passOn(), passOn()])
+  const [read, unread] = answers.map(({ body }) => body)
+  assert.ok(read instanceof Readable && unread instanceof Readable)
+  up.isUp = false
+  await assert.rejects(read.toArray())
+  assert.equal(unread.destroyed, false)
+  await assert.rejects(unread.toArray())
+})
+
+test('of a region of several nodes, the one that answers is asked, however many fail at once', async () => {
+  const { peer, membersAt, open: connect, health, lost } = await open([], (_, response) => response.end())
+  const closed = ['http://127.0.0.1:9', 'http://[::1]:9']
+  for (const dead of [closed.slice(1), closed]) {
+    const members = membersAt([...dead, peer].join(','))
+    const passOn = passingOn({ client: connect(secret, members), members, health })
+    const answers = await Promise.all(Array.from({ length: 8 }, () => passOn()))
+    for (const { status } of answers) assert.equal(status, 200)
+  }
+  assert.deepEqual(lost, [])
+})
+
+test('a node that hangs is passed over once it does not answer in time, also by what was sent to it before', {
+  timeout: 30_000,
+}, async () => {
+  const begun = new PassThrough()
+  const { peer, membersAt, open: connect } = await open([pingMethod(realWorld)], (_, response) => response.end())
+  const { origin } = await relay(peer, () => void begun.write('.'))
+  const members = membersAt([origin, peer].join(','))
+  const client = connect(secret, members)
+  const health = new PeerHealth({ world: realWorld, transport: client, members, options: { patience: 300 } })
+  const passed = passingOn({ client, members, health })()
+  await once(begun, 'data')
+  const states: boolean[] = []
+  for (let each = 0; each < 2; each++) {
+    await health.look(never)
+    states.push(health.state(1).isUp)
+  }
+  assert.deepEqual(states, [false, true])
+  assert.equal((await passed).status, 200)
 })
 
 test('a region that does not know who passes a request on, or cannot tell, gives no answer to the client', async () => {

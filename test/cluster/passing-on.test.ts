@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PutBucketLoggingCommand, PutBucketPolicyCommand } from '@aws-sdk/client-s3'
 import { say, statuses } from '../support/raw-socket.ts'
 import { type Cluster, openCluster, type StartedRegion, send, until, untilJoined } from './regions.ts'
@@ -13,11 +14,11 @@ const token = 'a-token-of-the-authority'
 
 before(async () => {
   cluster = await openCluster()
-  fra = await cluster.start('fra')
+  fra = await cluster.start('fra', { contentDomains: 'content.test', websiteDomains: 'website.test' })
   const acmeChallenges = join(cluster.folder, 'challenges')
   await mkdir(acmeChallenges)
   await writeFile(join(acmeChallenges, token), 'the answer')
-  syd = await cluster.start('syd', { acmeChallenges, contentDomains: 'content.test' })
+  syd = await cluster.start('syd', { acmeChallenges, contentDomains: 'content.test', websiteDomains: 'website.test' })
   await untilJoined(fra, syd)
   assert.equal((await send(fra, 'PUT', '/only-fra', { 'x-tigris-regions': 'fra' })).status, 200)
   assert.equal((await send(fra, 'PUT', '/only-fra/key', {}, Buffer.from('value'))).status, 200)
@@ -96,8 +97,51 @@ test('a request that another region carries out is logged by that region alone',
   assert.deepEqual(told, ['fra', 'fra'])
 })
 
-test('a challenge of ACME is answered by the region that is asked', async () => {
+test('what a client expects that nobody knows, and a request of HTTP/1.0, are passed on as any other', async () => {
+  for (const head of [
+    'PUT /only-fra/none HTTP/1.1\r\nHost: x\r\nExpect: 200\r\nContent-Length: 0\r\n\r\n',
+    'GET /only-fra/none HTTP/1.0\r\n\r\n',
+  ]) {
+    const heard = await raw(head, /<\/Error>/)
+    assert.deepEqual(statuses(heard), [403], head)
+    assert.match(heard.text, /x-tigris-served-from: fra/, head)
+    assert.match(heard.text, /<Code>AccessDenied<\/Code>/, head)
+  }
+})
+
+test('a page of a website that another region serves is metered by that region alone', async () => {
+  const page = '<WebsiteConfiguration><IndexDocument><Suffix>key</Suffix></IndexDocument></WebsiteConfiguration>'
+  assert.equal((await send(fra, 'PUT', '/pages', { 'x-tigris-regions': 'fra' })).status, 200)
+  assert.equal((await send(fra, 'PUT', '/pages/key', {}, Buffer.from('a page'))).status, 200)
+  const Statement = { Effect: 'Allow', Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::pages/*' }
+  const Policy = JSON.stringify({ Version: '2012-10-17', Statement: [Statement] })
+  await fra.client.send(new PutBucketPolicyCommand({ Bucket: 'pages', Policy }))
+  assert.equal((await send(fra, 'PUT', '/pages', {}, Buffer.from(page), { website: '' })).status, 200)
+  await until(async () => (await syd.node.node.services.buckets.get('pages')).website !== undefined)
+  const counted: string[] = []
+  for (const { code, node } of [fra, syd]) {
+    const { meter } = node.node
+    const count = meter.count.bind(meter)
+    meter.count = (...asked) => {
+      counted.push(code)
+      count(...asked)
+    }
+  }
+  const heard = await raw('GET / HTTP/1.1\r\nHost: pages.website.test\r\n\r\n', /a page|<\/html>/)
+  assert.match(heard.text, /x-tigris-served-from: fra/)
+  assert.match(heard.text, /a page/)
+  // What is counted is, a moment after the answer.
+  await until(() => counted.length > 0)
+  await sleep(200)
+  assert.deepEqual([...new Set(counted)], ['fra'])
+})
+
+test('a challenge of ACME is answered by the region that is asked, where that has been given any', async () => {
   const head = `GET /.well-known/acme-challenge/${token} HTTP/1.1\r\nHost: only-fra.content.test\r\n\r\n`
   const heard = await raw(head, /the answer/)
   assert.deepEqual(statuses(heard), [200])
+  const iad = await cluster.start('iad', { contentDomains: 'content.test' })
+  await untilJoined(fra, iad)
+  const other = await say(iad.node.port, head, { forMs: 5_000, until: /<\/html>|<\/Error>/i })
+  assert.match(other.text, /x-tigris-served-from: fra/)
 })

@@ -59,8 +59,8 @@ export async function serve(
   const membersAt = (origin: string): Members =>
     membersOf(0, { ...seen, members: [member(0), member(1, { peer: origin })] })
   const members = membersAt(peer)
-  const open = (by = secret): PeerClient => {
-    const client = new PeerClient({ secret: by, members, world: realWorld })
+  const open = (by = secret, known = members): PeerClient => {
+    const client = new PeerClient({ secret: by, members: known, world: realWorld })
     closing.push(() => client.close())
     return client
   }

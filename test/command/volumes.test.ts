@@ -30,6 +30,12 @@ test('the last volume in use is not emptied: the node would take no bodies any m
   const { code, output, errors } = await drain([one, other], other)
   assert.equal(code, 0, errors)
   assert.match(output, /is empty: it may be left out of --volumes/)
+  // Neither the doctor nor a check of what failed takes it for a disk that did.
+  const both = ['--data', data, '--volumes', `${one},${other}`]
+  const checked = await meridian('volumes', 'check', ...both)
+  assert.deepEqual([checked.code, checked.output], [0, 'no volume has failed\n'])
+  assert.equal(existsSync(join(other, 'retired.json')), true)
+  assert.match((await meridian('doctor', ...both)).output, /^warn\s+volume\s+.*other is being emptied/m)
   const alone = await drain([one], one)
   assert.equal(alone.code, 1)
   assert.match(alone.errors, /^meridian: there is no other volume/)

@@ -134,6 +134,21 @@ test('that a volume is emptied is told as what it is, by the process that withdr
   }
 })
 
+test('G4: a volume that is taken into use again meanwhile is not said to be empty', async () => {
+  await withNode(async (node) => {
+    const [id] = await idsOf(node)
+    let checked: Promise<unknown> | undefined
+    const drained = drainOf(node).run(id, never, {
+      progress: () => {
+        checked ??= node.volumes.maintenance.check(id)
+      },
+    })
+    await assert.rejects(drained, /taken into use again/)
+    await checked
+    await checkAll(node)
+  })
+})
+
 test('G4: what is being written to, or was a moment ago, waits; who stops goes on from there', async () => {
   await withNode(async (node) => {
     const [id] = await idsOf(node)
