@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Forwarder, type ForwarderParts, type Passing } from '#gateway/peer/forwarding.ts'
 import type { PeerServerParts } from '#gateway/peer/server.ts'
 import { PeerHealth, pingMethod } from '#src/cluster/peer-health.ts'
@@ -84,6 +85,7 @@ test('a region that hangs while it answers is not waited for either, but for a c
   assert.ok(read instanceof Readable && unread instanceof Readable)
   up.isUp = false
   await assert.rejects(read.toArray())
+  await sleep(200)
   assert.equal(unread.destroyed, false)
   await assert.rejects(unread.toArray())
 })

@@ -46,6 +46,15 @@ test('dev runs a Redis for each region, and one that died again; both end with i
     await ask(redis + 1, 'SHUTDOWN NOSAVE')
     await until(async () => cluster.printed.includes('redis-server ended, and is started again'), cluster.printed)
     await until(async () => (await ask(redis + 1, 'PING')) === '+PONG\r\n', 'another Redis')
+    // Each as a machine dies, one after the other.
+    for (const code of ['fra', 'iad']) {
+      const before = cluster.pidOf(code)
+      process.kill(-before, 'SIGKILL')
+      await until(async () => cluster.pidOf(code) !== before, `another ${code}`)
+    }
+    // Were it taken for the end of all regions, what they need would be stopped now.
+    await wait(1_000)
+    assert.equal(await ask(redis, 'PING'), '+PONG\r\n')
   } finally {
     await cluster.stop()
   }
