@@ -70,16 +70,18 @@ class PeerAgent extends Agent {
   }
 }
 
-/** The transport between cells over HTTP. */
+/**
+ * The transport between cells over HTTP.
+ *
+ * Y19  cells hear of each other however many clients are slow.
+ * Y21  of several nodes of a cell one that failed is asked last, by whoever failed there, and by nobody who only hears of it later.
+ */
 export class PeerClient implements Transport {
   readonly #parts: ClientParts
   /** By cell: the origin of a node that answered. */
   readonly #good = new Map<number, string>()
   readonly #calls = new PeerAgent({ keepAlive: true, maxSockets: socketsMost, maxFreeSockets: 16 })
-  /**
-   * A client that reads or sends slowly keeps a connection for as long. Those are as many as clients, which the gateway limits, and cells
-   * hear of each other whatever they do.
-   */
+  /** Whoever reads or sends slowly keeps one for as long: they are as many as clients, which the gateway limits (Y19). */
   readonly #streams = new PeerAgent({ keepAlive: true, maxFreeSockets: 16 })
   readonly #passing = new PeerAgent({ keepAlive: true, maxFreeSockets: 16 })
 

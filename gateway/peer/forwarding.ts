@@ -18,6 +18,9 @@ import type { ClusterSecret } from './sealing.ts'
  *
  * Y11  who passes a request on signs its head and says whose it is; nobody without the secret can speak for a client's address.
  * Y12  a request is passed on once: where it arrives it is carried out or answered 503.
+ * Y18  where a request ends is never for its client to say in two ways: its body is not read as a request of another client.
+ * Y20  what another region does not answer, or refuses to this one, is no answer to a client; what a client does says nothing of a region.
+ * Y22  a region that hangs is not waited for longer than one that is at work.
  */
 export interface ForwardedRequest {
   readonly call: Call

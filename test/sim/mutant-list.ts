@@ -1,4 +1,5 @@
 import { blobMutants } from './blob-mutants.ts'
+import { forwardingMutants } from './forwarding-mutants.ts'
 import { locationMutants } from './location-mutants.ts'
 import { memberMutants } from './member-mutants.ts'
 import type { Mutant } from './mutant.ts'
@@ -15,6 +16,7 @@ const clockTest = ['src/cluster/clock-guard.test.ts']
 /** Of records, feeds and the namespace, of bytes, and of regions that come and go. */
 export const mutants: readonly Mutant[] = [
   ...blobMutants,
+  ...forwardingMutants,
   ...memberMutants,
   ...restrictionMutants,
   {
