@@ -33,7 +33,7 @@ function passingOn(parts: Pick<ForwarderParts, 'client' | 'members' | 'health'>)
   }
 }
 
-test('clients that leave say nothing of the region that is asked for them, and no other is asked', async () => {
+test('Y20: clients that leave say nothing of the region that is asked for them, and no other is asked', async () => {
   let asked = 0
   const begun = new PassThrough()
   const { passOn, lost } = await open([], (request) => {
@@ -55,7 +55,7 @@ test('clients that leave say nothing of the region that is asked for them, and n
   assert.deepEqual(lost, [])
 })
 
-test('a region that hangs is waited for only as long as it answers calls', { timeout: 20_000 }, async () => {
+test('Y22: a region that hangs is waited for only as long as it answers calls', { timeout: 20_000 }, async () => {
   let asked = 0
   const { passOn, lost, up } = await open([], (request, response) => {
     asked++
@@ -76,7 +76,7 @@ test('a region that hangs is waited for only as long as it answers calls', { tim
   assert.equal(asked, 5)
 })
 
-test('a region that hangs while it answers is not waited for either, but for a client that is slow', {
+test('Y22: a region that hangs while it answers is not waited for either, but for a client that is slow', {
   timeout: 20_000,
 }, async () => {
   const { passOn, up } = await open([], (_, response) => void response.write(Buffer.alloc(1_000)))
@@ -90,7 +90,7 @@ test('a region that hangs while it answers is not waited for either, but for a c
   await assert.rejects(unread.toArray())
 })
 
-test('of a region of several nodes, the one that answers is asked, however many fail at once', async () => {
+test('Y21: of a region of several nodes, the one that answers is asked, however many fail at once', async () => {
   const { peer, membersAt, open: connect, health, lost } = await open([], (_, response) => response.end())
   const closed = ['http://127.0.0.1:9', 'http://[::1]:9']
   for (const dead of [closed.slice(1), closed]) {
@@ -102,7 +102,7 @@ test('of a region of several nodes, the one that answers is asked, however many 
   assert.deepEqual(lost, [])
 })
 
-test('a node that hangs is passed over once it does not answer in time, also by what was sent to it before', {
+test('Y21 Y22: a node that hangs is passed over once it does not answer in time, also by what was sent to it before', {
   timeout: 30_000,
 }, async () => {
   const begun = new PassThrough()
@@ -122,7 +122,7 @@ test('a node that hangs is passed over once it does not answer in time, also by 
   assert.equal((await passed).status, 200)
 })
 
-test('a region that does not know who passes a request on, or cannot tell, gives no answer to the client', async () => {
+test('Y20: a region that does not know who passes a request on, or cannot tell, gives no answer to the client', async () => {
   const nobody = (seen: Membership): Membership => ({ ...seen, members: [member(1)] })
   const refusing = await open([], (_, response) => response.writeHead(204).end(), nobody)
   await assert.rejects(refusing.passOn(), { code: 'ServiceUnavailable' })
@@ -146,7 +146,7 @@ test('what is refused before its body was asked for is carried out by the next r
   assert.deepEqual(refusing.lost, [1, 2, 3])
 })
 
-test('however many clients are slow, cells hear of each other', async () => {
+test('Y19: however many clients are slow, cells hear of each other', async () => {
   const held = Promise.withResolvers<void>()
   const slow: Method = {
     name: 'slow',

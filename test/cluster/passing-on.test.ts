@@ -30,7 +30,7 @@ const raw = (words: string, until?: RegExp) =>
 
 const isUp = (): boolean => syd.node.node.region?.health.state(0).isUp === true
 
-test('what a client says of its connection makes no body of its own the request of another', async () => {
+test('Y18: what a client says of its connection makes no body of its own the request of another', async () => {
   const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: x\r\nX: '
   const chunked = `${smuggled.length.toString(16)}\r\n${smuggled}\r\n0\r\n\r\n`
   const link = 'GET /?Action=ConfirmSubscription&TopicArn=x&Token=y'
