@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -48,8 +49,7 @@ class Dev {
   readonly #accompanying: Companion[] = []
   /** By region: flags that say where its metadata is. */
   readonly #metadata = new Map<string, readonly string[]>()
-  readonly #stopping = Promise.withResolvers<void>()
-  #isStopping = false
+  readonly #stopping = new AbortController()
 
   constructor(options: DevOptions) {
     this.#options = options
@@ -69,7 +69,7 @@ class Dev {
         if (!this.#isStopping) await this.#start(site)
       }
       if (!this.#isStopping) print('ready')
-      await this.#stopping.promise
+      await this.#untilStopped()
       await this.#haveEnded()
     } finally {
       // Regions that end still need their queues, and their metadata.
@@ -112,9 +112,16 @@ class Dev {
     await Promise.all([...this.#children.values()].map((child) => ended(child)))
   }
 
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted
+  }
+
+  async #untilStopped(): Promise<void> {
+    if (!this.#isStopping) await once(this.#stopping.signal, 'abort')
+  }
+
   #stop(): void {
-    this.#stopping.resolve()
-    this.#isStopping = true
+    this.#stopping.abort()
     for (const child of this.#children.values()) child.kill('SIGTERM')
   }
 

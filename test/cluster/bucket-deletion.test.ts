@@ -14,17 +14,14 @@ import {
 import { BucketDeletion } from '#src/cluster/bucket-deletion.ts'
 import { encodeMessage } from '#src/cluster/messages.ts'
 import { under } from '#src/metadata/keyspace.ts'
-import { type Cluster, openCluster, type StartedRegion, until, untilJoined } from './regions.ts'
+import { type Cluster, openPair, type StartedRegion, until } from './regions.ts'
 
 let cluster: Cluster
 let fra: StartedRegion
 let syd: StartedRegion
 
 before(async () => {
-  cluster = await openCluster()
-  fra = await cluster.start('fra')
-  syd = await cluster.start('syd')
-  await untilJoined(fra, syd)
+  ;({ cluster, fra, syd } = await openPair())
 })
 after(() => cluster.close())
 

@@ -97,6 +97,15 @@ export async function openCluster(): Promise<Cluster> {
   }
 }
 
+/** The root and another region, which serves. */
+export async function openPair(): Promise<{ cluster: Cluster; fra: StartedRegion; syd: StartedRegion }> {
+  const cluster = await openCluster()
+  const fra = await cluster.start('fra')
+  const syd = await cluster.start('syd')
+  await untilJoined(fra, syd)
+  return { cluster, fra, syd }
+}
+
 /** Sends one request as alice, with headers that the SDK does not know. */
 export async function send(
   region: StartedRegion,

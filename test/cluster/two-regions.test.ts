@@ -19,17 +19,14 @@ import { LifecycleWorker } from '#src/service/lifecycle.ts'
 import { realWorld } from '#src/world.ts'
 import { say } from '../support/raw-socket.ts'
 import { SignedClient } from '../support/signed-client.ts'
-import { alice, type Cluster, openCluster, type StartedRegion, send, until, untilJoined } from './regions.ts'
+import { alice, type Cluster, openPair, type StartedRegion, send, until } from './regions.ts'
 
 let cluster: Cluster
 let fra: StartedRegion
 let syd: StartedRegion
 
 before(async () => {
-  cluster = await openCluster()
-  fra = await cluster.start('fra')
-  syd = await cluster.start('syd')
-  await untilJoined(fra, syd)
+  ;({ cluster, fra, syd } = await openPair())
 })
 after(() => cluster.close())
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
-import { type Cluster, openCluster, type StartedRegion, send, untilJoined } from '../cluster/regions.ts'
+import { type Cluster, openPair, type StartedRegion, send } from '../cluster/regions.ts'
 import { type Ended, meridian } from './command.ts'
 
 let cluster: Cluster
@@ -10,10 +10,7 @@ let fra: StartedRegion
 let syd: StartedRegion
 
 before(async () => {
-  cluster = await openCluster()
-  fra = await cluster.start('fra')
-  syd = await cluster.start('syd')
-  await untilJoined(fra, syd)
+  ;({ cluster, fra, syd } = await openPair())
   await fra.client.send(new CreateBucketCommand({ Bucket: 'everywhere' }))
   await fra.client.send(new PutObjectCommand({ Bucket: 'everywhere', Key: 'k', Body: 'x' }))
   const { status } = await send(fra, 'PUT', '/in-fra', { 'x-tigris-regions': 'fra' })
