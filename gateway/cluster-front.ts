@@ -114,11 +114,12 @@ export class ClusterFront {
   async #elsewhere(asked: AskedHere, bucket: Bucket | undefined): Promise<S3Response | undefined> {
     const { region, forwarder } = this.#parts
     if (region.members.isRemoved) throw unavailable('This region was removed from its cluster.')
-    const cells = await this.#cells(asked, bucket)
-    if (cells === undefined) {
-      if (region.isUnsure && isChange(asked)) throw unavailable('The root has not heard of any other region yet.')
-      return undefined
+    if (isChange(asked) && !(await region.isSure())) {
+      throw unavailable('The root has not heard of any other region yet.')
     }
+    // Not before: another root may be known by then.
+    const cells = await this.#cells(asked, bucket)
+    if (cells === undefined) return undefined
     // Where two regions see the cluster differently for a moment, neither sends the request to and fro.
     const { incoming, address } = asked
     if (incoming.forwardedBy !== undefined) throw unavailable('The region that has this is about to change.')

@@ -2,7 +2,7 @@ import type { World } from '#src/world.ts'
 import type { Members } from './members.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
 import { stoppedAfter } from './patience.ts'
-import type { Method, Transport } from './transport.ts'
+import { type Method, PeerUnreachable, type Transport } from './transport.ts'
 
 interface Pong {
   /** The peer's wall clock, in milliseconds. */
@@ -36,6 +36,7 @@ export class PeerHealth {
   readonly #options: HealthOptions
   readonly #states = new Map<number, PeerState>()
   #wasHeard = false
+  #hearing: Promise<boolean> | undefined
 
   constructor(parts: {
     readonly world: World
@@ -52,6 +53,28 @@ export class PeerHealth {
   /** Whether any cell has answered since the start. */
   get wasHeard(): boolean {
     return this.#wasHeard
+  }
+
+  /** Whether any cell has answered since the start, or answers now: all are asked, once for all who want to know. */
+  async hears(): Promise<boolean> {
+    if (this.#wasHeard) return true
+    this.#hearing ??= this.#hearAny().finally(() => {
+      this.#hearing = undefined
+    })
+    return await this.#hearing
+  }
+
+  /** The first answer is enough. */
+  async #hearAny(): Promise<boolean> {
+    const never = new AbortController().signal
+    const asked = this.#members.peers.map(async ({ cell }) => {
+      await this.#ping(cell, never)
+      if (!this.#wasHeard) throw new PeerUnreachable(cell)
+    })
+    return await Promise.any(asked).then(
+      () => true,
+      () => false,
+    )
   }
 
   /** Peers that were never heard count as up, so that the first request is not refused. */

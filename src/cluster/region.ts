@@ -101,6 +101,11 @@ export class Region {
     return isRoot && this.#hadPeers && !this.health.wasHeard && peers.some(({ state }) => state === 'active')
   }
 
+  /** Whether it is no such root, or no more, once it has asked the others: some may have begun after its last look. */
+  async isSure(): Promise<boolean> {
+    return !this.isUnsure || (await this.health.hears())
+  }
+
   /** A cell that joins takes requests once it has what the others have (C22). */
   async #begin(signal: AbortSignal): Promise<void> {
     const { world, transport, members, caughtUp, failed } = this.#parts

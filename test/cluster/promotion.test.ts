@@ -326,6 +326,20 @@ test('C25: a root that was heard by nobody since its start is not sure that it i
   assert.equal(started.region.isUnsure, false)
 })
 
+test('C25: a root that was heard by nobody yet asks for that when something is to change, and not only with its next look', async () => {
+  const { wire, fra, iad, syd } = await three()
+  const started = openAgain(fra, wire)
+  wire.cut.add(fra.cell)
+  await started.region.health.look(never)
+  assert.equal(await started.region.isSure(), false)
+  wire.cut.delete(fra.cell)
+  wire.cut.add(iad.cell)
+  assert.deepEqual(await Promise.all([started.region.isSure(), started.region.isSure()]), [true, true])
+  assert.equal(started.region.isUnsure, false)
+  wire.cut.add(syd.cell)
+  assert.equal(await started.region.isSure(), true, 'once is enough')
+})
+
 test('C25: a root that was alone when it started is sure at once of regions that it adds', async () => {
   const { fra } = await three()
   assert.equal(fra.region.health.wasHeard, false)
