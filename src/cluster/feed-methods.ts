@@ -56,6 +56,8 @@ interface Found {
   readonly isUnhurried: boolean
 }
 
+const isWorthTelling = ({ pages, isUnhurried }: Found): boolean => pages.length > 0 && !isUnhurried
+
 const isOfOthers = (entries: readonly FeedEntry[]): boolean =>
   entries.length < batchEntries && entries.every(({ change }) => change.teller !== undefined)
 
@@ -110,7 +112,12 @@ function feedMethod(server: FeedServer): Method {
   /** Once there is something to tell, or the time is over. */
   async function read(request: FeedRequest, caller: Caller, signal: AbortSignal): Promise<readonly Page[]> {
     const starts = startsOf(server, request)
-    const until = world.monotonic() + Math.min(request.wait, waitMost)
+    const wait = Math.min(request.wait, waitMost)
+    const isDue = wait <= 0
+    // Of a stream of writes there is something to tell already: setting up a watch would cost more than this look.
+    const first = await readPages(server, starts, request.bytes, caller, isDue)
+    if (isDue || isWorthTelling(first)) return first.pages
+    const until = world.monotonic() + wait
     /** Since when there are entries that may wait. */
     let since = Number.POSITIVE_INFINITY
     for (;;) {
@@ -121,10 +128,10 @@ function feedMethod(server: FeedServer): Method {
       const changed = left <= 0 ? undefined : untilChanged(server, Math.min(left, lookMilliseconds), over.signal)
       changed?.catch(() => {})
       try {
-        const { pages, isUnhurried } = await readPages(server, starts, request.bytes, caller, changed === undefined)
-        if (changed === undefined || (pages.length > 0 && !isUnhurried)) return pages
-        since = isUnhurried ? Math.min(since, now) : Number.POSITIVE_INFINITY
-        const pause = isUnhurried ? world.sleep(Math.min(left, unhurried.look), over.signal) : changed
+        const found = await readPages(server, starts, request.bytes, caller, changed === undefined)
+        if (changed === undefined || isWorthTelling(found)) return found.pages
+        since = found.isUnhurried ? Math.min(since, now) : Number.POSITIVE_INFINITY
+        const pause = found.isUnhurried ? world.sleep(Math.min(left, unhurried.look), over.signal) : changed
         pause.catch(() => {})
         await Promise.race([pause, aborted(signal, over.signal)])
       } finally {
