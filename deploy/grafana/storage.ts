@@ -46,11 +46,12 @@ export const storage: Dashboard = {
           ],
         },
         {
-          title: 'Failed, and what was told',
+          title: 'Failed, emptied, and what was told',
           what: 'Volumes that take no writes; events within an hour.',
           unit: 'short',
           queries: [
             [sum('region', of('meridian_volume_failed')), '{{region}} failed'],
+            [sum('region', of('meridian_volume_emptied')), '{{region}} emptied'],
             [withinHour('region, event', 'meridian_volume_events_total'), '{{region}} {{event}}'],
           ],
         },

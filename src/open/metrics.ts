@@ -1,7 +1,7 @@
 import { realFiles } from '#src/blobs/files.ts'
-import type { VolumeEvent } from '#src/blobs/volume.ts'
+import { beingEmptied, type VolumeEvent } from '#src/blobs/volume.ts'
 import type { VolumeCache } from '#src/blobs/volume-cache.ts'
-import type { VolumeMaintenance } from '#src/blobs/volume-maintenance.ts'
+import type { VolumeMaintenance, VolumeState } from '#src/blobs/volume-maintenance.ts'
 import { within } from '#src/cluster/patience.ts'
 import type { Region } from '#src/cluster/region.ts'
 import { type Backlog, readBacklog, readGivenUp } from '#src/metadata/backlog.ts'
@@ -138,15 +138,13 @@ function measureVolumes(metrics: Metrics, foundation: Foundation, maintenance: V
   ofList(catalogue.volumeBytes, ({ bytes }) => bytes)
   ofList(catalogue.volumeDead, ({ deadBytes }) => deadBytes)
   ofList(catalogue.volumeSegments, ({ segments }) => segments)
-  const ofState = (definition: Definition, value: (path: string, room: number, isFailed: boolean) => number): void =>
+  const ofState = (definition: Definition, value: (state: VolumeState) => number): void =>
     metrics.collect(definition, async () =>
-      (await maintenance.volumes()).map(({ path, room, retired }) => ({
-        labels: [path],
-        value: value(path, room, retired !== undefined),
-      })),
+      (await maintenance.volumes()).map((state) => ({ labels: [state.path], value: value(state) })),
     )
-  ofState(catalogue.volumeRoom, (_, room) => room)
-  ofState(catalogue.volumeFailed, (_, __, isFailed) => Number(isFailed))
+  ofState(catalogue.volumeRoom, ({ room }) => room)
+  ofState(catalogue.volumeFailed, ({ retired = beingEmptied }) => Number(retired !== beingEmptied))
+  ofState(catalogue.volumeEmptied, ({ retired }) => Number(retired === beingEmptied))
   const ofDisk = (definition: Definition, value: (space: { free: number; total: number }) => number): void =>
     metrics.collect(definition, async () => {
       const states = await maintenance.volumes()

@@ -101,6 +101,11 @@ export const catalogue = {
     '1 for a volume that takes no writes since its disk failed, until it is checked.',
     'volume',
   ),
+  volumeEmptied: gauge(
+    'meridian_volume_emptied',
+    '1 for a volume that takes no writes since somebody empties it, or has.',
+    'volume',
+  ),
   volumeEvents: counter(
     'meridian_volume_events_total',
     'What was told of volumes: full, roomy, retired, emptying, restored, unreadable.',

@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { parseExposition, sumOf } from '../support/exposition.ts'
+import { freePorts } from '../support/free-ports.ts'
 import { ServerProcess } from '../support/server-process.ts'
 import { meridian } from './command.ts'
 
@@ -39,4 +41,24 @@ test('the last volume in use is not emptied: the node would take no bodies any m
   const alone = await drain([one], one)
   assert.equal(alone.code, 1)
   assert.match(alone.errors, /^meridian: there is no other volume/)
+})
+
+test('a volume that is emptied is measured as that, and one that failed as failed', async () => {
+  writeFileSync(join(one, 'retired.json'), JSON.stringify({ since: 1, reason: 'EIO' }))
+  const port = await freePorts(1)
+  const flags = ['--volumes', `${one},${other}`, '--metrics-port', String(port)]
+  const server = await ServerProcess.start({ data, workers: 1, patience: 90_000, flags })
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`)
+    const lines = parseExposition(await answer.text())
+    const states = [one, other].map((volume) =>
+      ['failed', 'emptied', 'room_bytes'].map((what) => sumOf(lines, `meridian_volume_${what}`, { volume })),
+    )
+    assert.deepEqual(states, [
+      [1, 0, 0],
+      [0, 1, 0],
+    ])
+  } finally {
+    await server.stop()
+  }
 })

@@ -156,15 +156,30 @@ const disks: readonly AlertCase[] = [
     series: {
       [`meridian_volume_room_bytes{${volume}}`]: '0x10',
       [`meridian_volume_failed{${volume}}`]: '0x10',
+      [`meridian_volume_emptied{${volume}}`]: '0x10',
     },
     at: '6m',
     notYet: '4m',
     labels: ofVolume,
     summary: 'the volume volumes/0 of fra:9200 is full',
     silent: [
-      { [`meridian_volume_room_bytes{${volume}}`]: '1x10', [`meridian_volume_failed{${volume}}`]: '0x10' },
+      {
+        [`meridian_volume_room_bytes{${volume}}`]: '1x10',
+        [`meridian_volume_failed{${volume}}`]: '0x10',
+        [`meridian_volume_emptied{${volume}}`]: '0x10',
+      },
       // MeridianVolumeFailed says so already.
-      { [`meridian_volume_room_bytes{${volume}}`]: '0x10', [`meridian_volume_failed{${volume}}`]: '1x10' },
+      {
+        [`meridian_volume_room_bytes{${volume}}`]: '0x10',
+        [`meridian_volume_failed{${volume}}`]: '1x10',
+        [`meridian_volume_emptied{${volume}}`]: '0x10',
+      },
+      // Somebody empties it, and knows.
+      {
+        [`meridian_volume_room_bytes{${volume}}`]: '0x10',
+        [`meridian_volume_failed{${volume}}`]: '0x10',
+        [`meridian_volume_emptied{${volume}}`]: '1x10',
+      },
     ],
   },
   {
