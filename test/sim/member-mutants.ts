@@ -267,6 +267,14 @@ export const memberMutants: readonly Mutant[] = [
     killers: promotionTest,
   },
   {
+    name: 'silence-makes-a-root-sure',
+    rule: 'C25',
+    file: 'src/cluster/peer-health.ts',
+    from: '      if (!this.#wasHeard) throw new PeerUnreachable(cell)\n',
+    to: '',
+    killers: promotionTest,
+  },
+  {
     name: 'nobody-asks-who-reigns',
     rule: 'C25',
     file: 'src/cluster/namespace-follower.ts',
