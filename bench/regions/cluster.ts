@@ -1,4 +1,4 @@
-import { DevCluster } from '../../test/support/dev-cluster.ts'
+import { DevCluster, type DevOptions } from '../../test/support/dev-cluster.ts'
 import { parseExposition, type SeriesLine } from '../../test/support/exposition.ts'
 import type { SignedClient } from '../../test/support/signed-client.ts'
 import { bucket } from '../shots.ts'
@@ -8,8 +8,9 @@ export async function withCluster<Result>(
   codes: readonly string[],
   latency: string,
   work: (cluster: DevCluster) => Promise<Result>,
+  options: Pick<DevOptions, 'inMemory'> = {},
 ): Promise<Result> {
-  const cluster = await DevCluster.start({ codes, latency, metrics: true })
+  const cluster = await DevCluster.start({ ...options, codes, latency, metrics: true })
   try {
     const client = cluster.client(codes[0] ?? '')
     try {

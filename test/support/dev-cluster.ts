@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,6 +18,26 @@ export interface DevOptions {
   readonly workers?: number
   readonly metrics?: boolean
   readonly flags?: readonly string[]
+  /** Regions that have no part of the disk, where the machine lets them have memory instead. */
+  readonly inMemory?: readonly string[]
+}
+
+interface Folders {
+  readonly folder: string
+  readonly inMemory: readonly string[]
+}
+
+/** A file system that is in memory, on Linux. */
+const memory = '/dev/shm'
+
+/** Makes the directories of regions that are to be in memory. */
+function placeInMemory(folder: string, codes: readonly string[]): readonly string[] {
+  if (!existsSync(memory)) return []
+  return codes.map((code) => {
+    const place = mkdtempSync(join(memory, 'meridian-dev-'))
+    symlinkSync(place, join(folder, code))
+    return place
+  })
 }
 
 /** `meridian dev` as its users start it, on ports that are free, in a directory of its own. */
@@ -25,13 +45,21 @@ export class DevCluster {
   readonly codes: readonly string[]
   readonly metricsPorts: readonly number[]
   readonly #folder: string
+  readonly #inMemory: readonly string[]
   readonly #child: ChildProcess
   readonly #port: number
   readonly #printed: () => string
 
-  private constructor(options: DevOptions, folder: string, child: ChildProcess, port: number, printed: () => string) {
+  private constructor(
+    options: DevOptions,
+    { folder, inMemory }: Folders,
+    child: ChildProcess,
+    port: number,
+    printed: () => string,
+  ) {
     this.codes = options.codes
     this.#folder = folder
+    this.#inMemory = inMemory
     this.#child = child
     this.#port = port
     this.#printed = printed
@@ -42,6 +70,7 @@ export class DevCluster {
   static async start(options: DevOptions): Promise<DevCluster> {
     const { codes, latency, workers = 1, metrics = false, flags = [] } = options
     const folder = mkdtempSync(join(tmpdir(), 'meridian-dev-'))
+    const inMemory = placeInMemory(folder, options.inMemory ?? [])
     const port = await freePorts(3 * codes.length)
     const words = [
       ...[...process.execArgv, command, 'dev', '--regions', codes.join(','), '--latency', latency],
@@ -59,7 +88,7 @@ export class DevCluster {
       },
     })
     let printed = ''
-    const cluster = new DevCluster(options, folder, child, port, () => printed)
+    const cluster = new DevCluster(options, { folder, inMemory }, child, port, () => printed)
     const ready = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`not ready in time\n${printed}`)), readyMost)
       const note = (chunk: Buffer): void => {
@@ -128,7 +157,7 @@ export class DevCluster {
       await ended
       clearTimeout(timer)
     }
-    rmSync(this.#folder, { recursive: true, force: true })
+    for (const each of [this.#folder, ...this.#inMemory]) rmSync(each, { recursive: true, force: true })
   }
 }
 
