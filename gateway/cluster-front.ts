@@ -114,7 +114,8 @@ export class ClusterFront {
   async #elsewhere(asked: AskedHere, bucket: Bucket | undefined): Promise<S3Response | undefined> {
     const { region, forwarder } = this.#parts
     if (region.members.isRemoved) throw unavailable('This region was removed from its cluster.')
-    if (isChange(asked) && !(await region.isSure())) {
+    // Others may have begun after its last look at them.
+    if (region.isUnsure && isChange(asked) && !(await region.health.hears())) {
       throw unavailable('The root has not heard of any other region yet.')
     }
     // Not before: another root may be known by then.

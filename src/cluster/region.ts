@@ -97,13 +97,8 @@ export class Region {
    * before one has answered (C25). Who was alone cannot have been: it changes things on while its first region is added.
    */
   get isUnsure(): boolean {
-    const { isRoot, peers } = this.members
-    return isRoot && this.#hadPeers && !this.health.wasHeard && peers.some(({ state }) => state === 'active')
-  }
-
-  /** Whether it is no such root, or no more, once it has asked the others: some may have begun after its last look. */
-  async isSure(): Promise<boolean> {
-    return !this.isUnsure || (await this.health.hears())
+    if (!this.#hadPeers || this.health.wasHeard || !this.members.isRoot) return false
+    return this.members.peers.some(({ state }) => state === 'active')
   }
 
   /** A cell that joins takes requests once it has what the others have (C22). */

@@ -331,13 +331,14 @@ test('C25: a root that was heard by nobody yet asks for that when something is t
   const started = openAgain(fra, wire)
   wire.cut.add(fra.cell)
   await started.region.health.look(never)
-  assert.equal(await started.region.isSure(), false)
+  assert.equal(await started.region.health.hears(), false)
   wire.cut.delete(fra.cell)
   wire.cut.add(iad.cell)
-  assert.deepEqual(await Promise.all([started.region.isSure(), started.region.isSure()]), [true, true])
+  const { health } = started.region
+  assert.deepEqual(await Promise.all([health.hears(), health.hears()]), [true, true])
   assert.equal(started.region.isUnsure, false)
   wire.cut.add(syd.cell)
-  assert.equal(await started.region.isSure(), true, 'once is enough')
+  assert.equal(await health.hears(), true, 'once is enough')
 })
 
 test('C25: a root that was alone when it started is sure at once of regions that it adds', async () => {
