@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { beingEmptied } from '#src/blobs/volume.ts'
 import { parseExposition, sumOf } from '../support/exposition.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { ServerProcess } from '../support/server-process.ts'
@@ -18,12 +19,14 @@ before(async () => {
 })
 after(() => rmSync(folder, { recursive: true, force: true }))
 
+const retire = (volume: string, reason: string): void =>
+  writeFileSync(join(volume, 'retired.json'), JSON.stringify({ since: 1, reason }))
+
 const drain = (volumes: readonly string[], volume: string) =>
   meridian('volumes', 'drain', '--data', data, '--volumes', volumes.join(','), '--volume', volume)
 
 test('the last volume in use is not emptied: the node would take no bodies any more', async () => {
-  const retired = { since: 1, reason: 'it is being emptied' }
-  writeFileSync(join(other, 'retired.json'), JSON.stringify(retired))
+  retire(other, beingEmptied)
   const refused = await drain([one, other], one)
   assert.equal(refused.code, 1)
   assert.match(refused.errors, /^meridian: all other volumes are retired.*volumes check`\n$/)
@@ -44,7 +47,8 @@ test('the last volume in use is not emptied: the node would take no bodies any m
 })
 
 test('a volume that is emptied is measured as that, and one that failed as failed', async () => {
-  writeFileSync(join(one, 'retired.json'), JSON.stringify({ since: 1, reason: 'EIO' }))
+  retire(one, 'EIO')
+  retire(other, beingEmptied)
   const port = await freePorts(1)
   const flags = ['--volumes', `${one},${other}`, '--metrics-port', String(port)]
   const server = await ServerProcess.start({ data, workers: 1, patience: 90_000, flags })

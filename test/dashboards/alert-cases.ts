@@ -141,6 +141,12 @@ const syncs = (below: Readonly<Record<string, number>>): Series =>
 const transactions = (below: Readonly<Record<string, number>>): Series =>
   histogram('meridian_transaction_duration_seconds', `${worker},driver="lmdb"`, below)
 
+const volumeStates = (states: Readonly<Record<'room' | 'failed' | 'emptied', string>>): Series => ({
+  [`meridian_volume_room_bytes{${volume}}`]: states.room,
+  [`meridian_volume_failed{${volume}}`]: states.failed,
+  [`meridian_volume_emptied{${volume}}`]: states.emptied,
+})
+
 const disks: readonly AlertCase[] = [
   {
     alert: 'MeridianVolumeFailed',
@@ -153,33 +159,17 @@ const disks: readonly AlertCase[] = [
   },
   {
     alert: 'MeridianVolumeFull',
-    series: {
-      [`meridian_volume_room_bytes{${volume}}`]: '0x10',
-      [`meridian_volume_failed{${volume}}`]: '0x10',
-      [`meridian_volume_emptied{${volume}}`]: '0x10',
-    },
+    series: volumeStates({ room: '0x10', failed: '0x10', emptied: '0x10' }),
     at: '6m',
     notYet: '4m',
     labels: ofVolume,
     summary: 'the volume volumes/0 of fra:9200 is full',
     silent: [
-      {
-        [`meridian_volume_room_bytes{${volume}}`]: '1x10',
-        [`meridian_volume_failed{${volume}}`]: '0x10',
-        [`meridian_volume_emptied{${volume}}`]: '0x10',
-      },
+      volumeStates({ room: '1x10', failed: '0x10', emptied: '0x10' }),
       // MeridianVolumeFailed says so already.
-      {
-        [`meridian_volume_room_bytes{${volume}}`]: '0x10',
-        [`meridian_volume_failed{${volume}}`]: '1x10',
-        [`meridian_volume_emptied{${volume}}`]: '0x10',
-      },
+      volumeStates({ room: '0x10', failed: '1x10', emptied: '0x10' }),
       // Somebody empties it, and knows.
-      {
-        [`meridian_volume_room_bytes{${volume}}`]: '0x10',
-        [`meridian_volume_failed{${volume}}`]: '0x10',
-        [`meridian_volume_emptied{${volume}}`]: '1x10',
-      },
+      volumeStates({ room: '0x10', failed: '0x10', emptied: '1x10' }),
     ],
   },
   {
