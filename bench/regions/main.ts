@@ -14,7 +14,7 @@ const help = `npm run bench:regions -- [options]
 Measures regions that follow each other: \`meridian dev\` on this machine, with delays between them where the case has some.
 
   --only LIST      of shift,lag,local,remote,catch-up (all)
-  --seconds N      of each load (10); the shift of demand takes six times that
+  --seconds N      of each load (10); the shift of demand takes six times that, and \`local\` nine minutes at least
   --latency N      round trip of the remote read, in milliseconds (100)
   --records N      that a region misses before it catches up (30000)
   --plot FILE      where the shift of demand is drawn, as SVG
